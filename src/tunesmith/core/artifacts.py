@@ -1,0 +1,358 @@
+"""Artifacts: immutable, content-addressed folders, each complete or not there at all.
+
+Owns the workspace's folders, ids, manifests, and the way a folder becomes visible: written under a
+temporary name, fsynced, manifest last, renamed. Does not own what a stage writes inside.
+
+An id is ``<recipe name>-<12 hex>``, hashed from what made the artifact (stage, configuration in force,
+parents' ids, content of its inputs, the stage's code version, the seed). Machine and time are recorded, not
+hashed, so equal work has an equal id anywhere and is not done again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import platform
+import re
+import shutil
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tunesmith.core.clock import monotonic_s, now_utc
+from tunesmith.core.errors import ArtifactError, SetupError, did_you_mean
+from tunesmith.core.ids import digest, digest_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+FORMAT = 1
+"""Version of the manifest's layout; readers refuse a newer one."""
+
+MANIFEST = "manifest.json"
+STAGES = ("dataset", "model", "scorecard")
+_DISK_REFUSALS = (errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.ENOTDIR)
+_ID = re.compile(r"^[a-z0-9][a-z0-9._-]*-[0-9a-f]{12}$")
+_RECORDED_PACKAGES = ("tunesmith", "torch", "transformers", "peft", "polars", "numpy", "scikit-learn", "tokenizers")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that decides an artifact's content, and therefore its id.
+
+    Args:
+        name: the recipe's name; the readable half of the id.
+        stage: one of `STAGES`.
+        config: the configuration in force, JSON-able.
+        given: the configuration as the user wrote it; recorded, not hashed.
+        parents: ids of the artifacts this one is made from.
+        inputs: label to content digest of every outside input.
+        code: version of the stage's code, raised when its output changes.
+        seed: the seed in force.
+    """
+
+    name: str
+    stage: str
+    config: Mapping[str, Any]
+    given: Mapping[str, Any] = field(default_factory=dict)
+    parents: tuple[str, ...] = ()
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    code: str = ""
+    seed: int = 0
+
+    @property
+    def id(self) -> str:
+        """The artifact's id, ``<name>-<12 hex>``."""
+        content = [self.stage, dict(self.config), self.parents, sorted(self.inputs.items()), self.code, self.seed]
+        return f"{self.name}-{digest(content)}"
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A complete artifact on disk. Its files are never changed."""
+
+    path: Path
+
+    @property
+    def id(self) -> str:
+        """The id, also the folder's name."""
+        return self.path.name
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        """The manifest: format, id, stage, name, parents, config, given, inputs, versions, counts, result, files.
+
+        Raises:
+            ArtifactError: if it is missing, unreadable, or of a newer format.
+        """
+        file = self.path / MANIFEST
+        try:
+            manifest: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ArtifactError(
+                f"{file}: not a readable manifest ({error})", hint="tunesmith clean, then make it again"
+            ) from error
+        if manifest["format"] > FORMAT:
+            raise ArtifactError(
+                f"{file}: format {manifest['format']}", expected=f"at most {FORMAT}", hint="upgrade tunesmith"
+            )
+        return manifest
+
+    @property
+    def stage(self) -> str:
+        """``dataset``, ``model`` or ``scorecard``."""
+        return str(self.manifest["stage"])
+
+    @property
+    def parents(self) -> tuple[str, ...]:
+        """Ids of the artifacts it was made from."""
+        return tuple(self.manifest["parents"])
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """What the stage's command printed with ``--json``."""
+        return dict(self.manifest["result"])
+
+    def verify(self) -> None:
+        """Check every file against the digest in the manifest.
+
+        Raises:
+            ArtifactError: naming the files that are missing or changed.
+        """
+        wrong = [
+            name
+            for name, expected in self.manifest["files"].items()
+            if not (self.path / name).is_file() or digest_file(self.path / name) != expected
+        ]
+        if wrong:
+            raise ArtifactError(
+                f"{self.id}: {len(wrong)} file(s) are missing or were changed: {', '.join(wrong[:5])}",
+                hint=f"delete {self.path} and make it again",
+            )
+
+
+@dataclass
+class Draft:
+    """An artifact being made. Write files under `path`; they become visible together, or never.
+
+    `scratch` is a folder of the same id that survives a kill (checkpoints live there) and is removed when the
+    artifact is complete. `counts` and `result` go into the manifest.
+    """
+
+    plan: Plan
+    path: Path
+    scratch: Path
+    counts: dict[str, Any] = field(default_factory=dict)
+    result: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """The id the artifact will have."""
+        return self.plan.id
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The folder that holds artifacts, work in progress and the store."""
+
+    root: Path
+
+    @classmethod
+    def locate(cls, home: Path | None, near: Path) -> Workspace:
+        """Return the workspace: ``home`` if given, else ``$TUNESMITH_HOME``, else ``.tunesmith`` in ``near``."""
+        if home is None and (variable := os.environ.get("TUNESMITH_HOME")):
+            home = Path(variable)
+        return cls((home or near / ".tunesmith").resolve())
+
+    @property
+    def artifacts_dir(self) -> Path:
+        """Where complete artifacts lie."""
+        return self.root / "artifacts"
+
+    @property
+    def work_dir(self) -> Path:
+        """Where drafts and scratch folders lie."""
+        return self.root / "work"
+
+    def find(self, artifact_id: str) -> Artifact | None:
+        """Return the artifact if it is complete on disk, else None."""
+        path = self.artifacts_dir / artifact_id
+        return Artifact(path) if _ID.match(artifact_id) and (path / MANIFEST).is_file() else None
+
+    def get(self, artifact_id: str) -> Artifact:
+        """Return the artifact of an id or of an unambiguous beginning of one.
+
+        Raises:
+            ArtifactError: if there is none, or more than one; names the nearest.
+        """
+        if found := self.find(artifact_id):
+            return found
+        ids = [artifact.id for artifact in self.list()]
+        starting = [known for known in ids if artifact_id and known.startswith(artifact_id)]
+        if len(starting) == 1:
+            return Artifact(self.artifacts_dir / starting[0])
+        if starting:
+            raise ArtifactError(f"{artifact_id!r} fits {len(starting)} artifacts: {', '.join(starting[:8])}")
+        hint = did_you_mean(artifact_id, ids) if ids else "tunesmith run recipe.yaml makes the first ones"
+        raise ArtifactError(f"no artifact {artifact_id!r} in {self.root}", hint=hint)
+
+    def list(self, stage: str | None = None) -> list[Artifact]:
+        """Return the complete artifacts, oldest first, of one stage or of all."""
+        if not self.artifacts_dir.is_dir():
+            return []
+        complete = (self.find(path.name) for path in self.artifacts_dir.iterdir())
+        chosen = [one for one in complete if one and (stage is None or one.stage == stage)]
+        return sorted(chosen, key=lambda one: (one.manifest["created"], one.id))
+
+    @contextlib.contextmanager
+    def draft(self, plan: Plan) -> Iterator[Draft]:
+        """Make an artifact: yields a `Draft`; on leaving the block it becomes visible, on an error it never does.
+
+        A process that finds the same id being made by another waits for it. If the other finished first, what
+        was made here is thrown away: the content is the same by construction.
+
+        Raises:
+            SetupError: if the disk refuses (full, read-only).
+        """
+        building, scratch = self.work_dir / f"{plan.id}.building", self.work_dir / plan.id
+        started_s = monotonic_s()
+        try:
+            scratch.mkdir(parents=True, exist_ok=True)
+            self.artifacts_dir.mkdir(parents=True, exist_ok=True)
+            with _locked(self.work_dir / f"{plan.id}.lock"):
+                shutil.rmtree(building, ignore_errors=True)
+                building.mkdir()
+                draft = Draft(plan, building, scratch)
+                try:
+                    yield draft
+                    self._publish(draft, monotonic_s() - started_s)
+                    shutil.rmtree(scratch, ignore_errors=True)
+                finally:
+                    shutil.rmtree(building, ignore_errors=True)
+                    with contextlib.suppress(OSError):
+                        scratch.rmdir()  # only if nothing worth keeping is in it
+        except OSError as error:
+            if error.errno not in _DISK_REFUSALS:
+                raise
+            raise SetupError(
+                f"cannot write the {plan.stage} {plan.id}: {error.strerror} ({self.root})",
+                hint="free some space with tunesmith clean, or choose another folder with --home",
+            ) from error
+
+    def _publish(self, draft: Draft, seconds: float) -> None:
+        files = sorted(path for path in draft.path.rglob("*") if path.is_file())
+        digests = {path.relative_to(draft.path).as_posix(): digest_file(path) for path in files}
+        for path in files:
+            _fsync(path)
+        manifest = draft.path / MANIFEST
+        manifest.write_text(_manifest_text(draft, digests, seconds), encoding="utf-8")
+        _fsync(manifest)
+        _fsync(draft.path)
+        if self.find(draft.id) is None:
+            draft.path.rename(self.artifacts_dir / draft.id)
+            _fsync(self.artifacts_dir)
+
+    def leftovers(self) -> list[Path]:
+        """Return unfinished work that no living process holds: drafts, scratch folders, lock files."""
+        if not self.work_dir.is_dir():
+            return []
+        return [path for path in sorted(self.work_dir.iterdir()) if not _is_held(self.work_dir, path)]
+
+
+def _manifest_text(draft: Draft, digests: dict[str, str], seconds: float) -> str:
+    plan = draft.plan
+    manifest = {
+        "format": FORMAT,
+        "id": plan.id,
+        "stage": plan.stage,
+        "name": plan.name,
+        "status": "complete",
+        "parents": list(plan.parents),
+        "config": dict(plan.config),
+        "given": dict(plan.given),
+        "inputs": dict(plan.inputs),
+        "code": plan.code,
+        "seed": plan.seed,
+        "counts": draft.counts,
+        "result": draft.result,
+        "files": digests,
+        "versions": _versions(),
+        "machine": {"platform": platform.platform(), "cores": os.cpu_count()},
+        "created": now_utc().isoformat(timespec="seconds"),
+        "seconds": round(seconds, 3),
+    }
+    return json.dumps(manifest, indent=2, ensure_ascii=False, default=str) + "\n"
+
+
+def _versions() -> dict[str, str]:
+    versions = {"python": platform.python_version()}
+    for package in _RECORDED_PACKAGES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            versions[package] = metadata.version(package)
+    return versions
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock on a file that is removed on release; the kernel lets go of it when we are killed."""
+    while True:
+        with path.open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if not path.exists() or path.stat().st_ino != os.fstat(file.fileno()).st_ino:
+                continue  # the former holder removed the file we waited on
+            try:
+                yield
+            finally:
+                path.unlink(missing_ok=True)
+            return
+
+
+def _is_held(work_dir: Path, path: Path) -> bool:
+    lock = work_dir / f"{path.name.removesuffix('.building').removesuffix('.lock')}.lock"
+    if not lock.exists():
+        return False
+    with lock.open("r") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def ancestry(workspace: Workspace, artifact: Artifact, depth: int = 0) -> Iterator[tuple[int, Artifact | str]]:
+    """Yield ``(depth, artifact)`` for an artifact and all it was made from, parents after children.
+
+    A parent that is no longer on disk is yielded as its id.
+    """
+    yield depth, artifact
+    for parent_id in artifact.parents:
+        parent = workspace.find(parent_id)
+        if parent is None:
+            yield depth + 1, parent_id
+        else:
+            yield from ancestry(workspace, parent, depth + 1)
+
+
+def differences(ours: Mapping[str, Any], theirs: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any, Any]]:
+    """Return ``(dotted key, our value, their value)`` for every leaf in which two nested mappings differ."""
+    found: list[tuple[str, Any, Any]] = []
+    for key in sorted({*ours, *theirs}):
+        left, right = ours.get(key), theirs.get(key)
+        if isinstance(left, dict) and isinstance(right, dict):
+            found += differences(left, right, f"{prefix}{key}.")
+        elif left != right:
+            found.append((f"{prefix}{key}", left, right))
+    return found

@@ -1,0 +1,111 @@
+"""Load a model with its tokenizer, from wherever it lies.
+
+Owns what a reference means: ``nano`` (bundled), a Hugging Face folder, a PEFT adapter's folder, or a hub name.
+Only safetensors are read and no code from the repository is run. Does not own ids of artifacts (`flow`).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tunesmith.core.errors import ArtifactError, MissingExtraError, SetupError
+from tunesmith.core.ids import digest_folder
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+ASSETS = Path(__file__).parent.parent / "assets"
+ADAPTER_CONFIG = "adapter_config.json"
+
+
+@dataclass
+class LoadedModel:
+    """A causal language model in memory, its tokenizer, and the reference it came from."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    ref: str
+
+    @property
+    def context_tokens(self) -> int:
+        """The longest sequence the model was made for."""
+        return int(getattr(self.model.config.get_text_config(), "max_position_embeddings", 2048))
+
+    @property
+    def stop_ids(self) -> set[int]:
+        """Tokens that end an answer: the tokenizer's end token and those of the generation config."""
+        configured = self.model.generation_config.eos_token_id if self.model.generation_config else None
+        ids = configured if isinstance(configured, list) else [configured]
+        return {token for token in [*ids, self.tokenizer.eos_token_id] if token is not None}
+
+
+def locate(ref: str) -> Path | None:
+    """Return the folder of a reference on this machine, or None for a name on the hub."""
+    if ref == "nano":
+        return ASSETS / "nano"
+    folder = Path(ref).expanduser()
+    return folder if folder.is_dir() else None
+
+
+def identity(ref: str) -> str:
+    """Return what identifies the weights of a reference: the content's digest if local, else the name itself."""
+    folder = locate(ref)
+    return digest_folder(folder) if folder else ref
+
+
+def load_model(ref: str | Path, *, dtype: torch.dtype | None = None, device: str = "cpu") -> LoadedModel:
+    """Load a model for inference (evaluation mode), or as the start of training.
+
+    Args:
+        ref: as in the module's description. An adapter's folder brings its base along.
+        dtype: of the weights; None means float32.
+        device: where to put it.
+
+    Raises:
+        MissingExtraError: without the ``train`` extra.
+        SetupError: if nothing can be loaded from there.
+        ArtifactError: if it is not a causal language model.
+    """
+    try:
+        import torch
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("train", "torch") from error
+    name = str(ref)
+    folder = locate(name)
+    adapter = folder if folder and (folder / ADAPTER_CONFIG).exists() else None
+    source = _base_of(adapter) if adapter else str(folder or name)
+    model, tokenizer = _from_pretrained(source, str(adapter) if adapter else source, dtype or torch.float32)
+    if adapter:
+        from peft import PeftModel
+
+        model = PeftModel.from_pretrained(model, str(adapter))
+    return LoadedModel(model.to(device).eval(), tokenizer, name)
+
+
+def _base_of(adapter: Path) -> str:
+    config = json.loads((adapter / ADAPTER_CONFIG).read_text(encoding="utf-8"))
+    base = config["base_model_name_or_path"]
+    if (located := locate(base)) is not None:
+        return str(located)
+    return str(base)
+
+
+def _from_pretrained(source: str, tokenizer_source: str, dtype: torch.dtype) -> tuple[Any, Any]:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(tokenizer_source)
+        model = AutoModelForCausalLM.from_pretrained(source, dtype=dtype, use_safetensors=True)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        kind = ArtifactError if Path(source).is_dir() else SetupError
+        raise kind(
+            f"cannot load a causal language model from {source!r}: {reason}",
+            expected="nano, a folder with config.json and safetensors, or a name on the Hugging Face hub",
+            hint="check the spelling of base, or the network if it is a hub name",
+        ) from error
+    return model, tokenizer

@@ -1,0 +1,460 @@
+"""The recipe: what the user wants, typed and strict, one section per topic of the craft.
+
+Owns every setting, its default and the reason for it; reading recipes from YAML with line-numbered errors; the
+JSON Schema for editors. Does not own what the stages do with a setting.
+
+A setting whose engine is not in this version yet is marked with `Later`: the recipe knows it, so that a recipe
+written today stays valid, but setting it is an error that says so; it is never ignored.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from tunesmith.core.errors import RecipeError, did_you_mean
+from tunesmith.core.yaml_lines import YamlDocument, parse_yaml
+
+Task = Literal["classify", "extract", "chat", "preference"]
+Action = Literal["repair", "remove", "flag", "off"]
+
+
+@dataclass(frozen=True)
+class Later:
+    """Marks a setting whose engine comes in a later version; ``topic`` names the work it belongs to."""
+
+    topic: str
+
+
+CURATION = Later("dataset curation")
+ENGINE = Later("the full training engine")
+EVALUATION = Later("deeper evaluation")
+OPERATIONS = Later("serving and operations")
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+StrList = Annotated[list[str], BeforeValidator(_as_list)]
+Frac = Annotated[float, Field(ge=0.0, le=1.0)]
+OpenFrac = Annotated[float, Field(ge=0.0, lt=1.0)]
+
+
+class Section(BaseModel):
+    """A part of a recipe: unknown keys are errors, values are never changed after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+
+
+class Columns(Section):
+    """Which columns hold what, for files of plain columns."""
+
+    input: StrList = Field(description="column(s) with what the user says; several become 'first\\nname: value' lines")
+    target: str = Field(description="column with the right answer; an object or list becomes JSON")
+    group: str | None = Field(None, description="column whose equal values must stay on one side of the split")
+    weight: str | None = Field(None, description="column with the weight of the example in the loss")
+
+
+class Labels(Section):
+    """The closed set of answers of a classification."""
+
+    names: list[str] | None = Field(None, description="the allowed labels; None: those that occur in the data")
+    fix: Annotated[Literal["flag", "remove", "relabel"] | None, CURATION] = Field(
+        None, description="what to do with probably wrong labels"
+    )
+
+
+class Clean(Section):
+    """Noise: what to do with each kind."""
+
+    encoding: Action = Field("repair", description="mojibake such as 'CafÃ©'")
+    html: Action = Field("repair", description="tags and entities left over from a web form")
+    control: Action = Field("repair", description="control and zero-width characters")
+    whitespace: Action = Field("repair", description="runs of spaces and blank lines, spaces at the ends")
+
+
+class Dedup(Section):
+    """Duplicates: the same prompt with the same answer. The same prompt with another answer is a conflict."""
+
+    exact: bool = Field(True, description="remove rows equal up to case and whitespace, keeping the first")
+    conflicts: Literal["flag", "remove"] = Field("flag", description="same prompt, different answers: only report, or drop all")
+    near: Annotated[Frac | None, CURATION] = Field(None, description="verified Jaccard similarity from which to merge")
+    semantic: Annotated[Frac | None, CURATION] = Field(None, description="embedding similarity from which to merge")
+
+
+class Privacy(Section):
+    """Personal data and secrets."""
+
+    pii: Literal["redact", "flag", "off"] = Field("redact", description="e-mail, phone, card and account numbers")
+    secrets: Annotated[Literal["remove", "redact", "flag"] | None, CURATION] = Field(None, description="keys and tokens")
+
+
+class Relevance(Section):
+    """How close the examples are to the target domain."""
+
+    to: StrList = Field(description="files or examples of the target domain")
+    keep: Frac = 0.95
+
+
+class Balance(Section):
+    """Evening out labels, topics or sources."""
+
+    by: str = "target"
+    temperature: Frac = 0.5
+
+
+class Size(Section):
+    """How many examples to use."""
+
+    max_examples: int | Literal["auto"] = "auto"
+
+
+class Split(Section):
+    """Shares held out. Equal prompts and equal groups never straddle a split."""
+
+    valid: OpenFrac = Field(0.1, description="share of rows for early stopping; 0.1 gives +-3 points on 1,000 rows")
+    test: OpenFrac = Field(0.1, description="share of rows for the scorecard; not used when data.test is given")
+    group_by: str | None = Field(None, description="column to keep whole (same as data.columns.group)")
+
+    @model_validator(mode="after")
+    def _leave_something_to_train_on(self) -> Split:
+        if self.valid + self.test >= 1:
+            raise ValueError(f"valid + test = {self.valid + self.test:g} leaves nothing to train on")
+        return self
+
+
+class Data(Section):
+    """Where the examples are and how to prepare them."""
+
+    train: StrList = Field(min_length=1, description="files, folders, globs, or hf:<dataset>")
+    valid: StrList = Field(default_factory=list, description="files to validate on instead of a share of train")
+    test: StrList = Field(default_factory=list, description="files to test on instead of a share of train")
+    format: Literal[
+        "auto", "openai", "openai_preference", "sharegpt", "alpaca", "prompt_completion", "bedrock_claude",
+        "bedrock_converse", "columns",
+    ] = "auto"  # fmt: skip
+    columns: Columns | None = Field(None, description="mapping for plain columns; None: recognise")
+    labels: Labels = Labels()
+    clean: Clean = Clean()
+    dedup: Dedup = Dedup()
+    privacy: Privacy = Privacy()
+    relevance: Annotated[Relevance | None, CURATION] = None
+    balance: Annotated[Balance | None, CURATION] = None
+    size: Annotated[Size | None, CURATION] = None
+    split: Split = Split()
+    decontaminate: Annotated[StrList, CURATION] = Field(default_factory=list)
+
+
+class Prompt(Section):
+    """The words around every example, the same in training, evaluation and serving."""
+
+    system: str | None = Field(None, description="system message put before every conversation that has none")
+    template: str | None = Field(None, description="wraps the user's message; must contain {input}")
+    candidates: Annotated[list[str], EVALUATION] = Field(default_factory=list)
+    prompt_loss_weight: Annotated[Frac, ENGINE] = Field(0.0, description="weight of prompt tokens in the loss")
+
+    @model_validator(mode="after")
+    def _template_has_input(self) -> Prompt:
+        if self.template is not None and self.template.count("{input}") != 1:
+            raise ValueError(f"template must contain {{input}} exactly once, got {self.template!r}")
+        return self
+
+
+class Schedule(Section):
+    """The learning rate over the steps."""
+
+    shape: Literal["cosine", "linear", "constant"] | Annotated[
+        Literal["restarts", "cyclic", "one_cycle", "wsd", "inverse_sqrt", "polynomial", "plateau"], ENGINE
+    ] = "cosine"
+    warmup: OpenFrac = Field(0.06, description="share of steps that ramp up; protects Adam's first estimates")
+    peak: Annotated[float, Field(gt=0, le=1)] | Annotated[Literal["auto"], ENGINE] | None = Field(
+        None, description="highest learning rate; None: by method and width of the model (docs: training)"
+    )
+    floor: Frac = Field(0.1, description="lowest multiplier after the peak")
+
+
+class EarlyStopping(Section):
+    """When to stop before the last epoch."""
+
+    metric: Literal["valid_loss"] = "valid_loss"
+    patience: Annotated[int, Field(ge=1, le=1000)] = Field(3, description="validations without gain before stopping")
+    min_delta: Annotated[float, Field(ge=0)] = Field(0.0, description="gain that counts, in nats per target token")
+
+
+class Regularise(Section):
+    """What keeps the model from learning the examples by heart."""
+
+    dropout: OpenFrac = Field(0.05, description="attention, residual and embedding dropout, also on modern decoders")
+    weight_decay: Annotated[float, Field(ge=0, le=10)] = Field(0.01, description="decoupled; never on norms and biases")
+    clip: Annotated[float, Field(gt=0)] = Field(1.0, description="largest gradient norm of a step")
+    early_stopping: EarlyStopping | None = EarlyStopping()
+    label_smoothing: Annotated[OpenFrac, ENGINE] = 0.0
+    neftune: Annotated[float, ENGINE] = 0.0
+    l2sp: Annotated[float, ENGINE] = 0.0
+    ema: Annotated[OpenFrac, ENGINE] = 0.0
+
+
+class Lora(Section):
+    """Low-rank adapters."""
+
+    rank: Annotated[int, Field(ge=1, le=1024)] = 16
+    alpha: Annotated[float, Field(gt=0)] = Field(32.0, description="scale is alpha / rank")
+    dropout: OpenFrac = 0.0
+    targets: StrList = Field(default_factory=lambda: ["all-linear"], description="module names, or all-linear")
+
+
+class Freeze(Section):
+    """Which weights stay as they are."""
+
+    layers: str | None = None
+    patterns: StrList = Field(default_factory=list)
+    unfreeze: Literal["never", "gradual"] = "never"
+    layer_decay: Frac = 1.0
+
+
+class Tokens(Section):
+    """Tokens added to the vocabulary."""
+
+    add: dict[str, str] = Field(default_factory=dict, description="token to the description it starts from")
+
+
+class Train(Section):
+    """How the base becomes the model."""
+
+    method: Literal["full", "lora"] | Annotated[Literal["dora", "qlora", "layers"], ENGINE] = Field(
+        "lora", description="full: every weight; lora: small adapters beside frozen weights"
+    )
+    epochs: Annotated[float, Field(gt=0, le=1000)] = 3
+    max_steps: Annotated[int, Field(ge=1, le=100_000_000)] | None = None
+    batch_tokens: Annotated[int, Field(ge=1, le=10_000_000)] = Field(
+        512, description="target tokens per step, so that the learning rate carries over between data sets"
+    )
+    max_tokens: Annotated[int, Field(ge=8, le=1_000_000)] | None = Field(
+        None, description="longest example in tokens, prompt and answer; None: what the base allows. Longer ones are "
+        "an error by count, never cut"
+    )  # fmt: skip
+    eval_every: Annotated[int, Field(ge=1)] | None = Field(None, description="steps between validations; None: twice an epoch")
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="compute type of the matrix products; weights that train are float32"
+    )
+    threads: Annotated[int, Field(ge=1, le=1024)] | None = Field(None, description="CPU threads; None: all cores")
+    schedule: Schedule = Schedule()
+    regularise: Regularise = Regularise()
+    lora: Lora = Lora()
+    freeze: Annotated[Freeze | None, ENGINE] = None
+    tokens: Annotated[Tokens | None, ENGINE] = None
+
+
+class Gate(Section):
+    """What must hold before a model is promoted."""
+
+    metric: str | None = Field(None, description="the metric that decides; None: the task's main metric")
+    against: list[Literal["base", "prompt", "linear", "majority", "production"]] = Field(
+        default_factory=lambda: ["base", "production"],
+        description="must be beaten (base) or not be worse than (production, when there is one)",
+    )
+    minimum: dict[str, float] = Field(default_factory=dict, description="metric to the least value its interval may start at")
+    margin: Frac = Field(0.02, description="how much worse than production still counts as not worse")
+
+
+class Evaluate(Section):
+    """How the model is measured."""
+
+    metrics: StrList = Field(default_factory=list, description="empty: those of the task")
+    baselines: list[Literal["base", "prompt", "linear", "majority"]] = Field(
+        default_factory=lambda: ["base", "prompt", "linear", "majority"]
+    )
+    baseline_rows: Annotated[int, Field(ge=10)] = Field(
+        500, description="test rows on which the slow baselines are measured; +-4 points at 500"
+    )
+    max_new_tokens: Annotated[int, Field(ge=1, le=100_000)] = 128
+    gate: Gate = Gate()
+    suites: Annotated[StrList, EVALUATION] = Field(default_factory=list)
+    judge: Annotated[dict[str, Any] | None, EVALUATION] = None
+
+
+class Serve(Section):
+    """How the model answers."""
+
+    capture: bool = Field(True, description="keep redacted requests and answers for monitor and update")
+    max_new_tokens: Annotated[int, Field(ge=1, le=100_000)] = 256
+    queue: Annotated[int, Field(ge=1, le=100_000)] = Field(64, description="requests waiting before 429")
+    guards: Annotated[dict[str, Any] | None, OPERATIONS] = None
+    limits: Annotated[dict[str, Any] | None, OPERATIONS] = None
+    canary: Annotated[Frac | None, OPERATIONS] = None
+
+
+class Monitor(Section):
+    """What is watched."""
+
+    window_hours: Annotated[float, Field(gt=0)] = 24 * 7
+    alerts: Annotated[list[dict[str, Any]], OPERATIONS] = Field(default_factory=list)
+
+
+class Update(Section):
+    """How the next version is made from traffic."""
+
+    replay: Frac = Field(1.0, description="share of the earlier training rows mixed in, against forgetting")
+    holdout: OpenFrac = Field(0.3, description="share of the harvested rows kept for the test of the next version")
+    when: Annotated[dict[str, Any] | None, OPERATIONS] = None
+    rollout: Annotated[dict[str, Any] | None, OPERATIONS] = None
+
+
+class Recipe(Section):
+    """The whole recipe. `load_recipe` reads one from YAML; in Python: ``Recipe(name=..., task=..., data=...)``."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$", description="lower-case name; ids begin with it")
+    task: Task
+    base: str = Field("nano", min_length=1, description="nano, a folder, a Hugging Face name, or a Model's id")
+    seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 0
+    data: Data
+    prompt: Prompt = Prompt()
+    train: Train = Train()
+    evaluate: Evaluate = Evaluate()
+    serve: Serve = Serve()
+    monitor: Monitor = Monitor()
+    update: Update = Update()
+
+    @model_validator(mode="after")
+    def _nothing_from_the_future(self) -> Recipe:
+        for path, later in _set_too_early(self):
+            raise ValueError(f"{path} needs {later.topic}, which this version does not have yet; remove it")
+        return self
+
+    def given(self) -> dict[str, Any]:
+        """Return what the user set, without defaults, JSON-able."""
+        return self.model_dump(mode="json", exclude_unset=True)
+
+
+def _set_too_early(section: Section, prefix: str = "") -> list[tuple[str, Later]]:
+    """Return the settings that were given although their engine comes later."""
+    found: list[tuple[str, Later]] = []
+    for name in section.model_fields_set:
+        info, value = type(section).model_fields[name], getattr(section, name)
+        if value == info.get_default(call_default_factory=True):
+            continue
+        later = next((mark for mark in info.metadata if isinstance(mark, Later)), None) or _late_choice(info.annotation, value)
+        if later:
+            found.append((prefix + name, later))
+        elif isinstance(value, Section):
+            found += _set_too_early(value, f"{prefix}{name}.")
+    return found
+
+
+def _late_choice(annotation: Any, value: Any) -> Later | None:
+    """Return the mark of the member of a union that holds ``value``, if that member is for later."""
+    for member in getattr(annotation, "__args__", ()):
+        marks = [mark for mark in getattr(member, "__metadata__", ()) if isinstance(mark, Later)]
+        if marks and value in getattr(member.__origin__, "__args__", ()):
+            return marks[0]
+    return None
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Read a recipe from a YAML file.
+
+    Raises:
+        RecipeError: with file, line, the offending key and value, what was expected and the nearest known key.
+    """
+    if path.is_dir():
+        raise RecipeError(f"{path} is a folder", expected="a recipe file", hint=f"{path / 'recipe.yaml'}")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise RecipeError(
+            f"no recipe at {path}", hint="tunesmith init --task classify --data FILE writes one"
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path}: cannot be read as text ({error})", expected="a YAML file in UTF-8") from error
+    return parse_recipe(text, str(path))
+
+
+def parse_recipe(text: str, where: str = "recipe") -> Recipe:
+    """Read a recipe from YAML text; ``where`` names it in errors.
+
+    Raises:
+        RecipeError: as `load_recipe`.
+    """
+    document = parse_yaml(text, where)
+    if not isinstance(document.value, dict):
+        kind = "empty" if document.value is None else f"a {type(document.value).__name__}"
+        raise RecipeError(f"{where}: the recipe is {kind}", expected="keys such as name, task, base, data")
+    try:
+        return Recipe.model_validate(document.value)
+    except ValidationError as error:
+        raise _explained(error, document, where) from error
+
+
+def _explained(error: ValidationError, document: YamlDocument, where: str) -> RecipeError:
+    """Turn Pydantic's first error into one that names line, key, value, expectation and the nearest key."""
+    problems = sorted(error.errors(), key=lambda one: _line(one, document))
+    first = problems[0]
+    keys = _user_keys(first, document)
+    dotted = ".".join(map(str, keys)) or "recipe"
+    line = document.line_of(keys)
+    place = f"{where}:{line}" if line else where
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    if first["type"] == "extra_forbidden":
+        known = _section_at(keys[:-1])
+        return RecipeError(f"{place}: unknown key {dotted!r}{more}", hint=did_you_mean(str(keys[-1]), known))
+    if first["type"] == "missing":
+        return RecipeError(f"{place}: {dotted!r} is missing{more}", expected=_describe(keys), hint=f"add {keys[-1]}: ...")
+    message = first["msg"].removeprefix("Value error, ")
+    value = "" if isinstance(first["input"], dict | list | BaseModel) else f", got {first['input']!r}"
+    if isinstance(first["input"], dict) and first["type"] == "value_error":
+        return RecipeError(f"{place}: {dotted}: {message}{more}" if keys else f"{_place_of(message, document, where)}: {message}")
+    return RecipeError(f"{place}: {dotted}: {message}{value}{more}", expected=_describe(keys))
+
+
+def _line(problem: Any, document: YamlDocument) -> int:
+    return document.line_of(tuple(problem["loc"])) or 0
+
+
+def _place_of(message: str, document: YamlDocument, where: str) -> str:
+    """Find the line of the dotted key a message of the whole recipe begins with."""
+    line = document.line_of(tuple(message.split(" ", 1)[0].split(".")))
+    return f"{where}:{line}" if line else where
+
+
+def _user_keys(problem: Any, document: YamlDocument) -> tuple[str | int, ...]:
+    """Cut Pydantic's location down to keys the user wrote; it goes on with names of types inside unions."""
+    loc: tuple[str | int, ...] = problem["loc"]
+    depth = next((depth for depth in range(len(loc)) if loc[: depth + 1] not in document.lines), len(loc))
+    return loc[: depth + 1] if problem["type"] == "missing" else loc[:depth]
+
+
+def _section_at(keys: tuple[str | int, ...]) -> list[str]:
+    section = _walk_sections(keys)
+    return list(section.model_fields) if section else []
+
+
+def _walk_sections(keys: tuple[str | int, ...]) -> type[Section] | None:
+    section: type[Section] | None = Recipe
+    for key in keys:
+        if section is None or key not in section.model_fields:
+            return None
+        section = _section_type(section.model_fields[str(key)].annotation)
+    return section
+
+
+def _section_type(annotation: Any) -> type[Section] | None:
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return annotation
+    return next((found for arg in getattr(annotation, "__args__", ()) if (found := _section_type(arg))), None)
+
+
+def _describe(keys: tuple[str | int, ...]) -> str:
+    """Return the description of a setting, for the ``expected`` line of an error."""
+    names = [key for key in keys if isinstance(key, str)]
+    section = _walk_sections(tuple(names[:-1])) if names else None
+    info = section.model_fields.get(names[-1]) if section else None
+    return (info.description or "") if info else ""
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a recipe, for editors."""
+    return Recipe.model_json_schema()

@@ -1,0 +1,146 @@
+"""Conversations to token ids, with the mask of what is learnt.
+
+There is one renderer: the tokenizer's own chat template. The mask is derived by rendering prefixes, never from
+markers of a template:
+
+- what the generation prompt supplies is never a target; the token that ends the turn always is;
+- the ids before a target are those the served model will see, because both are rendered by the same calls;
+- an example without a target is an error, not a zero loss.
+
+Does not own the prompt's words (`task`) nor batches (`train`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tunesmith.core.errors import DataError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from tunesmith.text.examples import Message
+
+PLAIN_TEMPLATE = (
+    "{{ bos_token or '' }}{% for message in messages %}{{ message.content }}"
+    "{% if message.role == 'assistant' %}{{ eos_token }}{% else %}{{ '\n' }}{% endif %}{% endfor %}"
+)
+"""For bases that were never taught a chat form: turns on lines of their own, the answer closed by the end token."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """Token ids of one example; ``targets[i]`` says whether ``ids[i]`` is learnt (predicted from what is before).
+
+    ``turns`` counts the assistant turns that are targets, ``untrained_turns`` those that the template does not
+    render in place (it rewrites history), which are context only.
+    """
+
+    ids: list[int]
+    targets: list[bool]
+    turns: int
+    untrained_turns: int
+
+    @property
+    def num_targets(self) -> int:
+        """How many tokens are learnt."""
+        return sum(self.targets)
+
+
+def ensure_template(tokenizer: PreTrainedTokenizerBase) -> bool:
+    """Give a tokenizer without a chat template the plain one; tell whether that was needed.
+
+    Raises:
+        DataError: if it has no end token either, so no answer could ever end.
+    """
+    if tokenizer.chat_template is not None:
+        return False
+    if tokenizer.eos_token is None:
+        raise DataError(
+            f"the tokenizer of {tokenizer.name_or_path!r} has neither a chat template nor an end token",
+            hint="choose an instruction-tuned base, or set eos_token in its tokenizer_config.json",
+        )
+    tokenizer.chat_template = PLAIN_TEMPLATE
+    return True
+
+
+def prompt_text(tokenizer: PreTrainedTokenizerBase, messages: list[Message], tools: Any = None) -> str:
+    """Return the conversation as the model sees it when it is its turn to answer."""
+    return _template(tokenizer, messages, tools, answer=True)
+
+
+def prompt_ids(tokenizer: PreTrainedTokenizerBase, messages: list[Message], tools: Any = None) -> list[int]:
+    """Return the token ids of a conversation that waits for the assistant's answer."""
+    return _encode(tokenizer, prompt_text(tokenizer, messages, tools))
+
+
+def render(tokenizer: PreTrainedTokenizerBase, messages: list[Message], tools: Any = None) -> Rendered:
+    """Return the token ids of a whole conversation and which of them are learnt.
+
+    Every assistant turn is a target unless its message says ``"weight": 0``. Where the template rewrites earlier
+    turns (some drop old reasoning), only the last turn is a target, rendered with its history as served.
+
+    Raises:
+        DataError: if there is nothing to learn.
+    """
+    answers = [index for index, message in enumerate(messages) if message["role"] == "assistant"]
+    wanted = [index for index in answers if messages[index].get("weight", 1) != 0]
+    if not wanted:
+        raise DataError("the conversation has no assistant turn to learn", expected="a last message of role assistant")
+    spans = _spans(tokenizer, messages, tools, wanted)
+    kept_in_place = spans[-1].text.startswith(tuple(span.text for span in spans)[0]) and all(
+        spans[-1].text.startswith(span.text) for span in spans
+    )
+    used = spans if kept_in_place else spans[-1:]
+    ids, targets = _tokens(tokenizer, used)
+    if not any(targets):
+        raise DataError("the answer has no tokens", expected="a non-empty assistant message")
+    return Rendered(ids, targets, turns=len(used), untrained_turns=len(spans) - len(used))
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """One answer: the text before it, and the text up to its end."""
+
+    before: str
+    text: str
+
+
+def _spans(tokenizer: PreTrainedTokenizerBase, messages: list[Message], tools: Any, wanted: list[int]) -> list[_Span]:
+    spans = []
+    for index in wanted:
+        before = _template(tokenizer, messages[:index], tools, answer=True)
+        text = _template(tokenizer, messages[: index + 1], tools, answer=False)
+        if not text.startswith(before):
+            raise DataError(
+                f"the chat template of {tokenizer.name_or_path!r} does not begin an answer as its generation prompt does",
+                hint="the model would be trained on text it never sees when served; choose another base or template",
+            )
+        spans.append(_Span(before, text))
+    return spans
+
+
+def _tokens(tokenizer: PreTrainedTokenizerBase, spans: list[_Span]) -> tuple[list[int], list[bool]]:
+    ids: list[int] = []
+    targets: list[bool] = []
+    special = set(tokenizer.all_special_ids)
+    done = 0
+    for span in spans:
+        context = _encode(tokenizer, span.before[done:])
+        answer = _encode(tokenizer, span.text[len(span.before) :])
+        last_special = max((place for place, token in enumerate(answer) if token in special), default=len(answer) - 1)
+        ids += context + answer
+        targets += [False] * len(context) + [place <= last_special for place in range(len(answer))]
+        done = len(span.text)
+    return ids, targets
+
+
+def _template(tokenizer: PreTrainedTokenizerBase, messages: list[Message], tools: Any, *, answer: bool) -> str:
+    text = tokenizer.apply_chat_template(messages, tools=tools, tokenize=False, add_generation_prompt=answer)
+    return str(text)
+
+
+def _encode(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+    """Tokenize template output: it holds its own special tokens, so none are added."""
+    return list(tokenizer.encode(text, add_special_tokens=False))

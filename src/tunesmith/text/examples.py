@@ -1,0 +1,83 @@
+"""Example: one conversation with the answer to learn, as it lies in a Dataset.
+
+Owns reading a split's Parquet file into examples. Does not own how raw rows become examples (`data`) nor how an
+example becomes tokens (`chat`).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tunesmith.core.errors import ArtifactError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Message = dict[str, Any]
+"""One OpenAI-style message: ``role``, ``content``, and for tools ``tool_calls`` or ``tool_call_id``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A conversation that ends with the assistant's answer. The recipe's prompt is not applied yet."""
+
+    messages: list[Message]
+    row_id: str = ""
+    label: str | None = None
+    tools: list[dict[str, Any]] | None = None
+    rejected: list[Message] | None = None
+    group: str | None = None
+    weight: float = 1.0
+    meta: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def input_text(self) -> str:
+        """The last user message, or an empty string."""
+        users = [message for message in self.messages if message["role"] == "user"]
+        return text_of(users[-1]) if users else ""
+
+    @property
+    def target_text(self) -> str:
+        """The answer to learn: the content of the last message."""
+        return text_of(self.messages[-1])
+
+
+def text_of(message: Message) -> str:
+    """Return a message's text; text parts are joined, a missing content is empty."""
+    content = message.get("content")
+    if isinstance(content, list):
+        return "".join(part.get("text", "") for part in content if isinstance(part, dict))
+    return content or ""
+
+
+def read_examples(path: Path) -> list[Example]:
+    """Read a split's Parquet file, in file order.
+
+    Raises:
+        ArtifactError: if the file is missing or is no split of a Dataset.
+    """
+    import polars as pl
+
+    try:
+        rows = pl.read_parquet(path).to_dicts()
+        return [_from_row(row) for row in rows]
+    except (OSError, pl.exceptions.PolarsError, KeyError, ValueError) as error:
+        raise ArtifactError(f"{path}: not a split of a dataset ({error})", hint="tunesmith prepare RECIPE") from error
+
+
+def _from_row(row: dict[str, Any]) -> Example:
+    def parsed(name: str) -> Any:
+        return json.loads(row[name]) if row.get(name) else None
+
+    return Example(
+        messages=json.loads(row["messages"]),
+        row_id=row["row_id"],
+        label=row.get("label"),
+        tools=parsed("tools"),
+        rejected=parsed("rejected"),
+        group=row.get("group"),
+        weight=1.0 if row.get("weight") is None else row["weight"],
+        meta={"source": row.get("source"), "line": row.get("line")},
+    )

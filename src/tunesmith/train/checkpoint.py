@@ -1,0 +1,128 @@
+"""Checkpoints: everything needed to go on, bit for bit, after a kill at any moment.
+
+A checkpoint is a folder, complete or absent: written under a temporary name, fsynced, renamed. The best weights lie
+beside it and are never rotated away. No random state is stored because none exists: order and dropout are functions
+of (seed, epoch, step). Tensors are safetensors; nothing is pickled.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from tunesmith.train.optimizer import trainable
+from tunesmith.train.stop import BestSoFar
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import nn
+
+_LATEST, _BEST, _STATE, _WEIGHTS, _OPTIMIZER = "latest", "best", "state.json", "weights.safetensors", "optimizer.safetensors"
+
+
+@dataclass
+class Progress:
+    """How far a run is: ``step`` steps are done, ``stopped_by`` is empty while it goes on."""
+
+    step: int = 0
+    stopped_by: str = ""
+    best: BestSoFar = field(default_factory=BestSoFar)
+    tokens: int = 0
+    target_tokens: int = 0
+    seconds: float = 0.0
+    metrics: list[dict[str, Any]] = field(default_factory=list)
+
+
+def save_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
+    """Write the state under ``folder``, replacing the one before only when the new one is complete."""
+    with _replacing(folder / _LATEST) as new:
+        save_file(_weights(model), new / _WEIGHTS)
+        save_file(_optimizer_tensors(model, optimizer), new / _OPTIMIZER)
+        (new / _STATE).write_text(json.dumps(asdict(progress)), encoding="utf-8")
+
+
+def load_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> Progress | None:
+    """Put a saved state back into model and optimizer; None if there is none."""
+    latest = _existing(folder / _LATEST)
+    if latest is None:
+        return None
+    fields = json.loads((latest / _STATE).read_text(encoding="utf-8"))
+    _set_weights(model, load_file(latest / _WEIGHTS))
+    _set_optimizer(model, optimizer, load_file(latest / _OPTIMIZER))
+    return Progress(**{**fields, "best": BestSoFar(**fields["best"])})
+
+
+def save_best(folder: Path, model: nn.Module) -> None:
+    """Keep the weights as the best so far."""
+    with _replacing(folder / _BEST) as new:
+        save_file(_weights(model), new / _WEIGHTS)
+
+
+def load_best(folder: Path, model: nn.Module) -> None:
+    """Put the best weights into the model; leaves it as it is if no best was kept."""
+    best = _existing(folder / _BEST)
+    if best is not None:
+        _set_weights(model, load_file(best / _WEIGHTS))
+
+
+class _replacing:  # noqa: N801 - reads as a verb
+    """Yields a new folder that takes the place of ``path`` on leaving; a kill leaves one of the two, whole."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.new, self.old = path, path.with_name(path.name + ".new"), path.with_name(path.name + ".old")
+
+    def __enter__(self) -> Path:
+        shutil.rmtree(self.new, ignore_errors=True)
+        self.new.mkdir(parents=True)
+        return self.new
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is not None:
+            return
+        for file in [*self.new.iterdir(), self.new]:
+            descriptor = os.open(file, os.O_RDONLY)
+            os.fsync(descriptor)
+            os.close(descriptor)
+        shutil.rmtree(self.old, ignore_errors=True)
+        if self.path.exists():
+            self.path.rename(self.old)
+        self.new.rename(self.path)
+        shutil.rmtree(self.old, ignore_errors=True)
+
+
+def _existing(path: Path) -> Path | None:
+    """Return the folder, or the one before it if a kill fell between the two renames."""
+    old = path.with_name(path.name + ".old")
+    return path if path.is_dir() else old if old.is_dir() else None
+
+
+def _weights(model: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: parameter.detach().contiguous() for name, parameter in trainable(model).items()}
+
+
+def _set_weights(model: nn.Module, weights: dict[str, torch.Tensor]) -> None:
+    with torch.no_grad():
+        for name, parameter in trainable(model).items():
+            parameter.copy_(weights[name])
+
+
+def _optimizer_tensors(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
+    return {
+        f"{name}|{key}": value.contiguous()
+        for name, parameter in trainable(model).items()
+        for key, value in optimizer.state[parameter].items()
+    }
+
+
+def _set_optimizer(model: nn.Module, optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]) -> None:
+    parameters = trainable(model)
+    for full_name, value in tensors.items():
+        name, key = full_name.rsplit("|", 1)
+        optimizer.state[parameters[name]][key] = value

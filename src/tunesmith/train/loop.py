@@ -1,0 +1,168 @@
+"""The training loop. Everything it needs is handed in; everything it did is in the `Progress` it returns.
+
+For each step: sum of the loss over the micro-batches, divided by the step's target weight; clip; update. Validation
+at fixed steps; the best weights are kept; a checkpoint after each validation and every few minutes between.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from tunesmith.core.clock import monotonic_s
+from tunesmith.core.errors import DataError
+from tunesmith.models.precision import compute_in
+from tunesmith.models.score import nll
+from tunesmith.train.batches import TokenSet, micro_batches, steps_of_epoch
+from tunesmith.train.checkpoint import Progress, load_best, load_checkpoint, save_best, save_checkpoint
+from tunesmith.train.loss import supervised_loss
+from tunesmith.train.optimizer import build_optimizer, trainable
+from tunesmith.train.schedule import multiplier
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tunesmith.core.progress import Bar
+    from tunesmith.models.load import LoadedModel
+    from tunesmith.recipe import Train
+
+CHECKPOINT_EVERY_S = 120.0
+
+
+@dataclass(frozen=True)
+class Run:
+    """What is trained on what, and how.
+
+    Args:
+        loaded: the model with its trainable parameters already chosen.
+        train: tokenised training examples.
+        valid: tokenised validation examples; empty means no validation, and the last weights are kept.
+        settings: the recipe's ``train`` section.
+        peak: the highest learning rate.
+        precision: ``float32`` or ``bfloat16``, of the matrix products.
+        seed: of order and dropout.
+        epoch_steps: steps of each epoch, from `batches.plan_steps`.
+        folder: where checkpoints lie.
+    """
+
+    loaded: LoadedModel
+    train: TokenSet
+    valid: TokenSet
+    settings: Train
+    peak: float
+    precision: str
+    seed: int
+    epoch_steps: list[int]
+    folder: Path
+
+    @property
+    def total_steps(self) -> int:
+        """Planned steps over all epochs."""
+        return sum(self.epoch_steps)
+
+    @property
+    def eval_every(self) -> int:
+        """Steps between validations: as set, or half an epoch."""
+        return self.settings.eval_every or max(1, math.ceil(self.epoch_steps[0] / 2))
+
+
+def fit(run: Run, bar: Bar) -> Progress:
+    """Train until the last step or until validation stops it; the model ends with the best weights.
+
+    Raises:
+        DataError: if the loss is no longer a number.
+    """
+    model = run.loaded.model
+    optimizer = build_optimizer(model, run.settings.regularise.weight_decay)
+    progress = load_checkpoint(run.folder, model, optimizer) or Progress()
+    bar.advance(progress.step)
+    started_s, spent_s, saved_s = monotonic_s(), progress.seconds, monotonic_s()
+    for step, rows in _steps_from(run, progress.step):
+        if progress.stopped_by:
+            break
+        _update(run, optimizer, step, rows, progress)
+        progress.step = step + 1
+        progress.seconds = spent_s + monotonic_s() - started_s
+        if progress.step % run.eval_every == 0 or progress.step == run.total_steps:
+            _validate(run, progress)
+            saved_s = -math.inf
+        if monotonic_s() - saved_s > CHECKPOINT_EVERY_S:
+            save_checkpoint(run.folder, model, optimizer, progress)
+            saved_s = monotonic_s()
+        bar.advance(1, **_facts(progress))
+    progress.stopped_by = progress.stopped_by or "last step"
+    load_best(run.folder, model)
+    model.eval()
+    return progress
+
+
+def _steps_from(run: Run, start: int) -> Iterator[tuple[int, list[int]]]:
+    """Yield (step, example indices) from a step on; skipping costs nothing but the epoch's permutation."""
+    first = 0
+    for epoch, count in enumerate(run.epoch_steps):
+        if first + count > start:
+            steps = steps_of_epoch(run.train.num_targets, run.settings.batch_tokens, run.seed, epoch)
+            for offset in range(max(0, start - first), count):
+                yield first + offset, steps[offset]
+        first += count
+
+
+def _update(run: Run, optimizer: torch.optim.Optimizer, step: int, rows: list[int], progress: Progress) -> None:
+    model = run.loaded.model
+    model.train()
+    rate = run.peak * multiplier(run.settings.schedule, step, run.total_steps)
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    batches = micro_batches(run.train, rows)
+    weight = float(sum(batch.weights_N.sum() for batch in batches))
+    torch.manual_seed(run.seed * 1_000_003 + step)  # dropout is a function of (seed, step)
+    total = torch.zeros(())
+    for batch in batches:
+        with compute_in(run.precision, model.device):
+            loss = supervised_loss(model, batch) / weight
+        loss.backward()
+        total += loss.detach()
+    norm = torch.nn.utils.clip_grad_norm_(trainable(model).values(), run.settings.regularise.clip)
+    loss_value = float(total)
+    if not math.isfinite(loss_value) or not math.isfinite(float(norm)):
+        raise DataError(
+            f"the loss is no longer a number at step {step} (loss {loss_value}, gradient norm {float(norm)})",
+            hint="lower train.schedule.peak, or look at the examples of this step for damaged text",
+        )
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    targets = sum(len(batch.weights_N) for batch in batches)
+    progress.tokens += sum(len(run.train.rendered[i].ids) for i in rows)
+    progress.target_tokens += targets
+    progress.metrics.append(
+        {"step": step + 1, "loss": loss_value, "lr": rate, "grad_norm": float(norm), "target_tokens": targets}
+    )
+
+
+def _validate(run: Run, progress: Progress) -> None:
+    """Measure the validation loss, keep the best weights, decide whether to stop."""
+    if not len(run.valid):
+        return
+    model = run.loaded.model
+    model.eval()
+    rendered = run.valid.rendered
+    scores = nll(run.loaded, [r.ids for r in rendered], [r.targets for r in rendered], precision=run.precision)
+    value = sum(score.nats for score in scores) / sum(score.num_targets for score in scores)
+    early_stopping = run.settings.regularise.early_stopping
+    if progress.best.see(progress.step, value, early_stopping):
+        save_best(run.folder, model)
+    progress.metrics[-1]["valid_loss"] = value
+    if progress.best.should_stop(early_stopping):
+        progress.stopped_by = f"valid_loss: no gain in {progress.best.without_gain} validations"
+
+
+def _facts(progress: Progress) -> dict[str, float | str]:
+    recent = [row["loss"] for row in progress.metrics[-20:]]
+    facts: dict[str, float | str] = {"loss": sum(recent) / len(recent)}
+    if progress.best.step >= 0:
+        facts["best valid"] = progress.best.value
+    return facts
