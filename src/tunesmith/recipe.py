@@ -18,6 +18,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from tunesmith.core.errors import RecipeError, did_you_mean
 from tunesmith.core.yaml_lines import YamlDocument, parse_yaml
 
+Baseline = Literal["base", "prompt", "linear", "majority"]
 Task = Literal["classify", "extract", "chat", "preference"]
 Action = Literal["repair", "remove", "flag", "off"]
 
@@ -81,7 +82,9 @@ class Dedup(Section):
     """Duplicates: the same prompt with the same answer. The same prompt with another answer is a conflict."""
 
     exact: bool = Field(True, description="remove rows equal up to case and whitespace, keeping the first")
-    conflicts: Literal["flag", "remove"] = Field("flag", description="same prompt, different answers: only report, or drop all")
+    conflicts: Literal["flag", "remove"] = Field(
+        "flag", description="same prompt, different answers: only report, or drop all"
+    )
     near: Annotated[Frac | None, CURATION] = Field(None, description="verified Jaccard similarity from which to merge")
     semantic: Annotated[Frac | None, CURATION] = Field(None, description="embedding similarity from which to merge")
 
@@ -90,7 +93,9 @@ class Privacy(Section):
     """Personal data and secrets."""
 
     pii: Literal["redact", "flag", "off"] = Field("redact", description="e-mail, phone, card and account numbers")
-    secrets: Annotated[Literal["remove", "redact", "flag"] | None, CURATION] = Field(None, description="keys and tokens")
+    secrets: Annotated[Literal["remove", "redact", "flag"] | None, CURATION] = Field(
+        None, description="keys and tokens"
+    )
 
 
 class Relevance(Section):
@@ -167,9 +172,10 @@ class Prompt(Section):
 class Schedule(Section):
     """The learning rate over the steps."""
 
-    shape: Literal["cosine", "linear", "constant"] | Annotated[
-        Literal["restarts", "cyclic", "one_cycle", "wsd", "inverse_sqrt", "polynomial", "plateau"], ENGINE
-    ] = "cosine"
+    shape: (
+        Literal["cosine", "linear", "constant"]
+        | Annotated[Literal["restarts", "cyclic", "one_cycle", "wsd", "inverse_sqrt", "polynomial", "plateau"], ENGINE]
+    ) = "cosine"
     warmup: OpenFrac = Field(0.06, description="share of steps that ramp up; protects Adam's first estimates")
     peak: Annotated[float, Field(gt=0, le=1)] | Annotated[Literal["auto"], ENGINE] | None = Field(
         None, description="highest learning rate; None: by method and width of the model (docs: training)"
@@ -237,7 +243,9 @@ class Train(Section):
         None, description="longest example in tokens, prompt and answer; None: what the base allows. Longer ones are "
         "an error by count, never cut"
     )  # fmt: skip
-    eval_every: Annotated[int, Field(ge=1)] | None = Field(None, description="steps between validations; None: twice an epoch")
+    eval_every: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="steps between validations; None: twice an epoch"
+    )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="compute type of the matrix products; weights that train are float32"
     )
@@ -253,11 +261,13 @@ class Gate(Section):
     """What must hold before a model is promoted."""
 
     metric: str | None = Field(None, description="the metric that decides; None: the task's main metric")
-    against: list[Literal["base", "prompt", "linear", "majority", "production"]] = Field(
-        default_factory=lambda: ["base", "production"],
+    against: list[Baseline | Literal["production"]] = Field(
+        ["base", "production"],
         description="must be beaten (base) or not be worse than (production, when there is one)",
     )
-    minimum: dict[str, float] = Field(default_factory=dict, description="metric to the least value its interval may start at")
+    minimum: dict[str, float] = Field(
+        default_factory=dict, description="metric to the least value its interval may start at"
+    )
     margin: Frac = Field(0.02, description="how much worse than production still counts as not worse")
 
 
@@ -265,9 +275,7 @@ class Evaluate(Section):
     """How the model is measured."""
 
     metrics: StrList = Field(default_factory=list, description="empty: those of the task")
-    baselines: list[Literal["base", "prompt", "linear", "majority"]] = Field(
-        default_factory=lambda: ["base", "prompt", "linear", "majority"]
-    )
+    baselines: list[Baseline] = Field(["base", "prompt", "linear", "majority"], description="what to compare with")
     baseline_rows: Annotated[int, Field(ge=10)] = Field(
         500, description="test rows on which the slow baselines are measured; +-4 points at 500"
     )
@@ -337,7 +345,9 @@ def _set_too_early(section: Section, prefix: str = "") -> list[tuple[str, Later]
         info, value = type(section).model_fields[name], getattr(section, name)
         if value == info.get_default(call_default_factory=True):
             continue
-        later = next((mark for mark in info.metadata if isinstance(mark, Later)), None) or _late_choice(info.annotation, value)
+        later = next((mark for mark in info.metadata if isinstance(mark, Later)), None) or _late_choice(
+            info.annotation, value
+        )
         if later:
             found.append((prefix + name, later))
         elif isinstance(value, Section):
@@ -402,11 +412,15 @@ def _explained(error: ValidationError, document: YamlDocument, where: str) -> Re
         known = _section_at(keys[:-1])
         return RecipeError(f"{place}: unknown key {dotted!r}{more}", hint=did_you_mean(str(keys[-1]), known))
     if first["type"] == "missing":
-        return RecipeError(f"{place}: {dotted!r} is missing{more}", expected=_describe(keys), hint=f"add {keys[-1]}: ...")
+        return RecipeError(
+            f"{place}: {dotted!r} is missing{more}", expected=_describe(keys), hint=f"add {keys[-1]}: ..."
+        )
     message = first["msg"].removeprefix("Value error, ")
     value = "" if isinstance(first["input"], dict | list | BaseModel) else f", got {first['input']!r}"
     if isinstance(first["input"], dict) and first["type"] == "value_error":
-        return RecipeError(f"{place}: {dotted}: {message}{more}" if keys else f"{_place_of(message, document, where)}: {message}")
+        return RecipeError(
+            f"{place}: {dotted}: {message}{more}" if keys else f"{_place_of(message, document, where)}: {message}"
+        )
     return RecipeError(f"{place}: {dotted}: {message}{value}{more}", expected=_describe(keys))
 
 

@@ -29,7 +29,7 @@ from tunesmith.core.errors import ArtifactError, SetupError, did_you_mean
 from tunesmith.core.ids import digest, digest_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 FORMAT = 1
 """Version of the manifest's layout; readers refuse a newer one."""
@@ -38,7 +38,16 @@ MANIFEST = "manifest.json"
 STAGES = ("dataset", "model", "scorecard")
 _DISK_REFUSALS = (errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.ENOTDIR)
 _ID = re.compile(r"^[a-z0-9][a-z0-9._-]*-[0-9a-f]{12}$")
-_RECORDED_PACKAGES = ("tunesmith", "torch", "transformers", "peft", "polars", "numpy", "scikit-learn", "tokenizers")
+_RECORDED_PACKAGES = (
+    "tunesmith",
+    "torch",
+    "transformers",
+    "peft",
+    "polars",
+    "numpy",
+    "scikit-learn",
+    "tokenizers",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +77,14 @@ class Plan:
     @property
     def id(self) -> str:
         """The artifact's id, ``<name>-<12 hex>``."""
-        content = [self.stage, dict(self.config), self.parents, sorted(self.inputs.items()), self.code, self.seed]
+        content = [
+            self.stage,
+            dict(self.config),
+            self.parents,
+            sorted(self.inputs.items()),
+            self.code,
+            self.seed,
+        ]
         return f"{self.name}-{digest(content)}"
 
 
@@ -257,7 +273,7 @@ class Workspace:
             draft.path.rename(self.artifacts_dir / draft.id)
             _fsync(self.artifacts_dir)
 
-    def leftovers(self) -> list[Path]:
+    def leftovers(self) -> Sequence[Path]:
         """Return unfinished work that no living process holds: drafts, scratch folders, lock files."""
         if not self.work_dir.is_dir():
             return []

@@ -143,4 +143,4 @@ def mcnemar(ours: Sequence[bool], theirs: Sequence[bool]) -> float:
     if n == 0:
         return 1.0
     tail = sum(math.comb(n, k) for k in range(min(won, lost) + 1)) / 2**n
-    return min(1.0, 2 * tail)
+    return float(min(1.0, 2 * tail))

@@ -47,7 +47,9 @@ def parse_yaml(text: str, where: str) -> YamlDocument:
         mark = getattr(error, "problem_mark", None)
         place = f"{where}:{mark.line + 1}" if mark else where
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise RecipeError(f"{place}: not valid YAML: {problem}", expected="key: value lines, two-space indents") from error
+        raise RecipeError(
+            f"{place}: not valid YAML: {problem}", expected="key: value lines, two-space indents"
+        ) from error
     except RecursionError as error:
         raise RecipeError(f"{where}: nested too deeply to be a recipe") from error
     finally:
@@ -69,7 +71,8 @@ def _walk(node: yaml.Node, path: Path_, document: YamlDocument, where: str) -> N
         if name in seen and name != "<<":
             dotted = ".".join(map(str, (*path, name)))
             raise RecipeError(
-                f"{where}:{line}: {dotted!r} is given twice (first in line {seen[name]})", hint="delete one of the two"
+                f"{where}:{line}: {dotted!r} is given twice (first in line {seen[name]})",
+                hint="delete one of the two",
             )
         seen[name] = line
         document.lines[(*path, name)] = line

@@ -56,7 +56,7 @@ def set_dropout(model: PreTrainedModel, probability: float) -> Callable[[], None
 def _decoder_layers(model: PreTrainedModel) -> list[nn.Module]:
     """Return the decoder's layers: the longest module list of the model."""
     lists = [module for module in model.modules() if isinstance(module, nn.ModuleList)]
-    return list(max(lists, key=len)) if lists else []
+    return list(max(lists, key=lambda one: len(one))) if lists else []
 
 
 def _blocks(layers: list[nn.Module]) -> list[nn.Module]:
@@ -87,4 +87,3 @@ def _set_attribute(module: nn.Module, name: str, value: float) -> Callable[[], N
     before = getattr(module, name)
     setattr(module, name, value)
     return lambda: setattr(module, name, before)
-

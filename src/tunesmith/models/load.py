@@ -96,7 +96,9 @@ def _base_of(adapter: Path) -> str:
 
 def _from_pretrained(source: str, tokenizer_source: str, dtype: torch.dtype) -> tuple[Any, Any]:
     from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()  # ours are the bars
     try:
         tokenizer = AutoTokenizer.from_pretrained(tokenizer_source)
         model = AutoModelForCausalLM.from_pretrained(source, dtype=dtype, use_safetensors=True)

@@ -1,11 +1,15 @@
-"""What the matrix products are computed in. Owns the choice; weights that train are always float32."""
+"""How arithmetic is done: the type of the matrix products, and whether it gives the same bits every time.
+
+Weights that train are always float32.
+"""
 
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
     import torch
@@ -29,3 +33,20 @@ def compute_in(precision: str, device: torch.device) -> AbstractContextManager[N
     if precision == "float32":
         return contextlib.nullcontext()
     return torch.autocast(device.type, dtype=torch.bfloat16)
+
+
+@contextlib.contextmanager
+def exact_arithmetic() -> Iterator[None]:
+    """Within this context torch uses only algorithms that give the same bits every time (it warns on a GPU)."""
+    import torch
+
+    before = torch.are_deterministic_algorithms_enabled()
+    flags: Any = torch.utils.deterministic
+    filled = flags.fill_uninitialized_memory
+    torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())
+    flags.fill_uninitialized_memory = False
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
+        flags.fill_uninitialized_memory = filled

@@ -51,7 +51,9 @@ def logits_only_at(model: PreTrainedModel, wanted_BT: torch.Tensor) -> Iterator[
         handle.remove()
 
 
-def target_logits(model: PreTrainedModel, ids_BT: torch.Tensor, targets_BT: torch.Tensor, **inputs: Any) -> torch.Tensor:
+def target_logits(
+    model: PreTrainedModel, ids_BT: torch.Tensor, targets_BT: torch.Tensor, **inputs: Any
+) -> torch.Tensor:
     """Return float32 logits (N, V) that predict the target tokens, in row order.
 
     A target at position t is predicted at t - 1. Rows are padded on the right: with causal attention what follows
@@ -86,7 +88,9 @@ def batches_by_length(lengths: Sequence[int], batch_tokens: int) -> Iterator[lis
         yield batch
 
 
-def nll(loaded: LoadedModel, ids: Sequence[list[int]], targets: Sequence[list[bool]], *, precision: str = "auto") -> list[Nll]:
+def nll(
+    loaded: LoadedModel, ids: Sequence[list[int]], targets: Sequence[list[bool]], *, precision: str = "auto"
+) -> list[Nll]:
     """Return the likelihood of each sequence's targets, in order. Empty input gives an empty list."""
     device = loaded.model.device
     results: list[Nll] = [Nll(0.0, 0)] * len(ids)

@@ -89,9 +89,7 @@ def render(tokenizer: PreTrainedTokenizerBase, messages: list[Message], tools: A
     if not wanted:
         raise DataError("the conversation has no assistant turn to learn", expected="a last message of role assistant")
     spans = _spans(tokenizer, messages, tools, wanted)
-    kept_in_place = spans[-1].text.startswith(tuple(span.text for span in spans)[0]) and all(
-        spans[-1].text.startswith(span.text) for span in spans
-    )
+    kept_in_place = all(spans[-1].text.startswith(span.text) for span in spans)
     used = spans if kept_in_place else spans[-1:]
     ids, targets = _tokens(tokenizer, used)
     if not any(targets):
@@ -114,7 +112,7 @@ def _spans(tokenizer: PreTrainedTokenizerBase, messages: list[Message], tools: A
         text = _template(tokenizer, messages[: index + 1], tools, answer=False)
         if not text.startswith(before):
             raise DataError(
-                f"the chat template of {tokenizer.name_or_path!r} does not begin an answer as its generation prompt does",
+                f"the chat template of {tokenizer.name_or_path!r} does not begin answers as its generation prompt does",
                 hint="the model would be trained on text it never sees when served; choose another base or template",
             )
         spans.append(_Span(before, text))

@@ -71,7 +71,9 @@ def steps_of_epoch(num_targets: Sequence[int], batch_tokens: int, seed: int, epo
     return steps
 
 
-def plan_steps(num_targets: Sequence[int], batch_tokens: int, seed: int, epochs: float, max_steps: int | None) -> list[int]:
+def plan_steps(
+    num_targets: Sequence[int], batch_tokens: int, seed: int, epochs: float, max_steps: int | None
+) -> list[int]:
     """Return the number of steps of each epoch; a fraction of an epoch is its first steps."""
     counts = [len(steps_of_epoch(num_targets, batch_tokens, seed, epoch)) for epoch in range(math.ceil(epochs))]
     if (part := epochs % 1) > 0:

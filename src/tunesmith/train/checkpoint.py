@@ -24,7 +24,13 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-_LATEST, _BEST, _STATE, _WEIGHTS, _OPTIMIZER = "latest", "best", "state.json", "weights.safetensors", "optimizer.safetensors"
+_LATEST, _BEST, _STATE, _WEIGHTS, _OPTIMIZER = (
+    "latest",
+    "best",
+    "state.json",
+    "weights.safetensors",
+    "optimizer.safetensors",
+)
 
 
 @dataclass
@@ -42,7 +48,7 @@ class Progress:
 
 def save_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
     """Write the state under ``folder``, replacing the one before only when the new one is complete."""
-    with _replacing(folder / _LATEST) as new:
+    with _Replacing(folder / _LATEST) as new:
         save_file(_weights(model), new / _WEIGHTS)
         save_file(_optimizer_tensors(model, optimizer), new / _OPTIMIZER)
         (new / _STATE).write_text(json.dumps(asdict(progress)), encoding="utf-8")
@@ -61,7 +67,7 @@ def load_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Optim
 
 def save_best(folder: Path, model: nn.Module) -> None:
     """Keep the weights as the best so far."""
-    with _replacing(folder / _BEST) as new:
+    with _Replacing(folder / _BEST) as new:
         save_file(_weights(model), new / _WEIGHTS)
 
 
@@ -72,11 +78,15 @@ def load_best(folder: Path, model: nn.Module) -> None:
         _set_weights(model, load_file(best / _WEIGHTS))
 
 
-class _replacing:  # noqa: N801 - reads as a verb
+class _Replacing:
     """Yields a new folder that takes the place of ``path`` on leaving; a kill leaves one of the two, whole."""
 
     def __init__(self, path: Path) -> None:
-        self.path, self.new, self.old = path, path.with_name(path.name + ".new"), path.with_name(path.name + ".old")
+        self.path, self.new, self.old = (
+            path,
+            path.with_name(path.name + ".new"),
+            path.with_name(path.name + ".old"),
+        )
 
     def __enter__(self) -> Path:
         shutil.rmtree(self.new, ignore_errors=True)

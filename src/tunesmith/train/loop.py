@@ -81,10 +81,10 @@ def fit(run: Run, bar: Bar) -> Progress:
     progress = load_checkpoint(run.folder, model, optimizer) or Progress()
     bar.advance(progress.step)
     started_s, spent_s, saved_s = monotonic_s(), progress.seconds, monotonic_s()
-    for step, rows in _steps_from(run, progress.step):
+    for step, rows in steps_from(run, progress.step):
         if progress.stopped_by:
             break
-        _update(run, optimizer, step, rows, progress)
+        update(run, optimizer, step, rows, progress)
         progress.step = step + 1
         progress.seconds = spent_s + monotonic_s() - started_s
         if progress.step % run.eval_every == 0 or progress.step == run.total_steps:
@@ -100,7 +100,7 @@ def fit(run: Run, bar: Bar) -> Progress:
     return progress
 
 
-def _steps_from(run: Run, start: int) -> Iterator[tuple[int, list[int]]]:
+def steps_from(run: Run, start: int) -> Iterator[tuple[int, list[int]]]:
     """Yield (step, example indices) from a step on; skipping costs nothing but the epoch's permutation."""
     first = 0
     for epoch, count in enumerate(run.epoch_steps):
@@ -111,7 +111,12 @@ def _steps_from(run: Run, start: int) -> Iterator[tuple[int, list[int]]]:
         first += count
 
 
-def _update(run: Run, optimizer: torch.optim.Optimizer, step: int, rows: list[int], progress: Progress) -> None:
+def update(run: Run, optimizer: torch.optim.Optimizer, step: int, rows: list[int], progress: Progress) -> None:
+    """Do one step: gradients over its micro-batches, clip, move the weights, note the metrics.
+
+    Raises:
+        DataError: if the loss or the gradient is no longer a number.
+    """
     model = run.loaded.model
     model.train()
     rate = run.peak * multiplier(run.settings.schedule, step, run.total_steps)
@@ -124,7 +129,7 @@ def _update(run: Run, optimizer: torch.optim.Optimizer, step: int, rows: list[in
     for batch in batches:
         with compute_in(run.precision, model.device):
             loss = supervised_loss(model, batch) / weight
-        loss.backward()
+        torch.autograd.backward(loss)
         total += loss.detach()
     norm = torch.nn.utils.clip_grad_norm_(trainable(model).values(), run.settings.regularise.clip)
     loss_value = float(total)

@@ -1,0 +1,67 @@
+"""Options and printing shared by the verbs: the recipe argument, ``--home``, ``--json``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tunesmith.core.artifacts import Workspace
+from tunesmith.core.progress import console, say
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tunesmith.core.store import Store
+
+home_option = click.option(
+    "--home",
+    type=click.Path(path_type=Path),
+    help="workspace; default: $TUNESMITH_HOME, or .tunesmith beside the recipe",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="print one JSON object on stdout")
+force_option = click.option("--force", is_flag=True, help="promote even if the gate does not pass")
+name_argument = click.argument("name")
+recipe_argument = click.argument("recipe", type=click.Path(path_type=Path), default=Path("recipe.yaml"))
+
+
+def workspace_here(home: Path | None) -> Workspace:
+    """Return the workspace of commands that take no recipe: beside the current folder's recipe."""
+    return Workspace.locate(home, Path.cwd())
+
+
+def store_here(home: Path | None) -> tuple[Workspace, Store]:
+    """Return the workspace and its opened store."""
+    from tunesmith import flow
+
+    workspace = workspace_here(home)
+    return workspace, flow.open_store(workspace)
+
+
+def print_json(result: Any) -> None:
+    """Print a result as one JSON object on stdout."""
+    import json
+
+    click.echo(json.dumps(result, ensure_ascii=False, default=str, allow_nan=False))
+
+
+def table(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, numeric_from: int | None = None
+) -> None:
+    """Print a table for people, to stderr."""
+    from rich import box
+    from rich.table import Table
+
+    shown = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for index, column in enumerate(columns):
+        right = numeric_from is not None and index >= numeric_from
+        shown.add_column(column, justify="right" if right else "left", overflow="fold")
+    for row in rows:
+        shown.add_row(*(str(value) for value in row))
+    console().print(shown, markup=False)
+
+
+def where(path: Path | str) -> None:
+    """Say where the pages of an artifact are."""
+    say(f"  → {path}", style="dim")

@@ -1,0 +1,109 @@
+"""The ``tunesmith`` command: finds the verb's file, turns errors into messages and exit codes.
+
+Verbs are imported only when they are called, so that ``--help`` answers at once. Adding one: write
+``cli/<verb>.py`` with a click command called ``command``, and add its line to `VERBS`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import sys
+
+import click
+
+from tunesmith import __version__
+from tunesmith.core.errors import TunesmithError
+
+VERBS = {
+    "demo": "the whole ring on bundled examples, offline, in minutes",
+    "init": "look at your file and write a recipe that works",
+    "plan": "what a recipe would do and cost; spends nothing",
+    "prepare": "raw files to a clean, split dataset",
+    "train": "a dataset to a tuned model",
+    "evaluate": "a model to a scorecard with a verdict",
+    "release": "promote the model if its gate passed",
+    "run": "prepare, train, evaluate, gate, release",
+    "chat": "talk to a model in the terminal",
+    "serve": "answer over HTTP as OpenAI's API does",
+    "keys": "create, list and revoke API keys",
+    "monitor": "how the model does in the world",
+    "update": "the next version, from what users corrected",
+    "models": "releases and models in this workspace",
+    "promote": "point an alias at a model",
+    "rollback": "go back to the model before",
+    "show": "what an artifact is",
+    "why": "what an artifact was made from",
+    "diff": "what differs between two artifacts",
+    "restore": "bring a removed row back",
+    "doctor": "check this machine and installation",
+    "clean": "delete unfinished work and free disk",
+}
+
+
+class _Verbs(click.Group):
+    """A group whose commands live in files of their own, imported when called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        command: click.Command = importlib.import_module(f"tunesmith.cli.{cmd_name}").command
+        command.help = command.help or VERBS[cmd_name]
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(VERBS.items()))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in VERBS and not args[0].startswith("-"):
+            from tunesmith.core.errors import did_you_mean
+
+            raise click.UsageError(f"no command {args[0]!r}; {did_you_mean(args[0], VERBS)}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="tunesmith")
+def root() -> None:
+    """Turn examples into a tuned language model that can be trusted in production, and keep it good.
+
+    Start with `tunesmith demo`, then `tunesmith init --task classify --data your.csv`.
+    """
+
+
+def main() -> None:
+    """Run the command line; exits with 0, 1 (our bug), 2 (the user's input), 3 (gate), 4 (remote) or 130."""
+    try:
+        root(standalone_mode=False)
+    except TunesmithError as error:
+        _say(f"error: {error}")
+        sys.exit(error.exit_code)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help() if error.ctx else "", err=True)
+        sys.exit(2)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except (KeyboardInterrupt, click.Abort):
+        _say("\ninterrupted: everything done so far is kept; run the same command again to go on")
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+    except Exception:
+        import traceback
+
+        traceback.print_exc()
+        _say(f"\nThis is a bug in tunesmith {__version__}: please report the lines above with `tunesmith doctor`.")
+        sys.exit(1)
+
+
+def _say(text: str) -> None:
+    with contextlib.suppress(BrokenPipeError):
+        click.echo(text, err=True)

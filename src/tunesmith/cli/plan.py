@@ -1,0 +1,42 @@
+"""``tunesmith plan RECIPE``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tunesmith.cli.common import home_option, json_option, print_json, recipe_argument
+from tunesmith.core.progress import say
+
+_BARS = "▁▂▃▄▅▆▇█"
+
+
+@click.command("plan")
+@recipe_argument
+@home_option
+@json_option
+def command(recipe: Path, home: Path | None, as_json: bool) -> None:
+    """Show what training would do and cost on this machine. Prepares the data, trains nothing."""
+    from tunesmith import flow
+
+    result = flow.plan(flow.Project.of(recipe, home))
+    if as_json:
+        print_json(result)
+    else:
+        _show(result)
+
+
+def _show(plan: dict[str, Any]) -> None:
+    examples, tokens = plan["examples"], plan["tokens_per_epoch"]
+    say(f"  {examples['train']:,} training and {examples['valid']:,} validation examples")
+    say(f"  {tokens['total']:,} tokens an epoch, {tokens['target']:,} of them learnt; longest {plan['longest_tokens']}")
+    say(f"  {plan['steps']:,} steps ({plan['steps_per_epoch']:,} an epoch), {plan['precision']}")
+    minutes = plan["seconds_at_most"] / 60
+    say(f"  at most {minutes:.1f} min here ({plan['seconds_per_step'] * 1000:.0f} ms a step, measured); no money")
+    say(f"  about {plan['memory_bytes'] / 2**30:.2f} GiB for weights, gradients, optimiser and activations")
+    rates = [rate for _, rate in plan["learning_rate"]]
+    top = max(rates)
+    bars = "".join(_BARS[min(7, int(rate / top * 7.999))] for rate in rates)
+    say(f"  learning rate {bars}  peak {top:.2g}, last {rates[-1]:.2g}")

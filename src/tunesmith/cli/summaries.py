@@ -1,0 +1,67 @@
+"""What people see of a stage's result: a few lines and a table on stderr. Owns wording; the facts are the result's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tunesmith.cli.common import table, where
+from tunesmith.core.progress import say
+
+_VERDICT_STYLES = {"pass": "bold green", "fail": "bold red", "undecided": "bold yellow"}
+
+
+def show_dataset(result: dict[str, Any]) -> None:
+    """Show how many rows were read, kept and removed, and what to think of them."""
+    rows, splits = result["rows"], result["splits"]
+    removed = ", ".join(f"{count} {rule}" for rule, count in result["removed_by"].items())
+    say(
+        f"  {rows['read']:,} rows read, {rows['kept']:,} kept, {rows['removed']:,} removed"
+        + (f" ({removed})" if removed else "")
+    )
+    say(f"  {splits['train']:,} train · {splits['valid']:,} valid · {splits['test']:,} test")
+    for topic, verdict in result["verdicts"].items():
+        say(f"  {topic}: {verdict['verdict']}: {verdict['why']}")
+    where(Path(result["path"]) / "report.html")
+
+
+def show_model(result: dict[str, Any]) -> None:
+    """Show how training went."""
+    best = result["best"]
+    kept = f"best validation loss {best['value']:.4f} at step {best['step']}" if best else "no validation set"
+    say(f"  {result['steps']:,} steps in {result['seconds']:,.0f} s · {kept} · stopped by {result['stopped_by']}")
+    where(Path(result["path"]) / "train.html")
+
+
+def show_scorecard(result: dict[str, Any]) -> None:
+    """Show the metrics beside the baselines, and the verdict."""
+    baselines = result["baselines"]
+    names = list(result["metrics"])
+    lines = [["tuned", *(_estimate(result["metrics"].get(name)) for name in names)]]
+    lines += [[who, *(_estimate(own.get(name)) for name in names)] for who, own in baselines.items()]
+    table("", ["", *names], lines, numeric_from=1)
+    verdict = result["verdict"]
+    say(f"  verdict: {verdict}", style=_VERDICT_STYLES.get(verdict, ""))
+    for reason in result["reasons"]:
+        say(f"    {reason}")
+    if result.get("summary"):
+        say(f"  {result['summary']}")
+    where(Path(result["path"]) / "scorecard.html")
+
+
+def show_run(result: dict[str, Any]) -> None:
+    """Show the end of a run: the scorecard's table and what was released."""
+    show_dataset(result["prepare"])
+    show_model(result["train"])
+    show_scorecard(result["evaluate"])
+    if result["release"]:
+        name = result["release"].split("@")[0]
+        say(f"  released as {result['release']} · talk to it: tunesmith chat {name} · serve it: tunesmith serve")
+    else:
+        say("  not released: the gate did not pass (tunesmith release --force overrides it)")
+
+
+def _estimate(value: dict[str, Any] | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value['value']:.3f} [{value['low']:.3f}, {value['high']:.3f}] n={value['n']}"

@@ -1,0 +1,25 @@
+"""``tunesmith train RECIPE``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from tunesmith.cli.common import home_option, json_option, print_json, recipe_argument
+
+
+@click.command("train")
+@recipe_argument
+@home_option
+@json_option
+def command(recipe: Path, home: Path | None, as_json: bool) -> None:
+    """Tune the recipe's base on its dataset (which is prepared first if missing)."""
+    from tunesmith import flow
+    from tunesmith.cli.summaries import show_model
+
+    result = flow.result_of(flow.train(flow.Project.of(recipe, home)))
+    if as_json:
+        print_json(result)
+    else:
+        show_model(result)

@@ -1,0 +1,61 @@
+"""The frame of every HTML page Tunesmith writes: one file, no scripts from elsewhere, light and dark.
+
+Owns style and escaping. Does not own what a page shows (the stages).
+"""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+STYLE = """
+:root{--ink:#1d2129;--soft:#667085;--line:#e3e6eb;--paper:#fff;--card:#f7f8fa;--accent:#2563eb;--second:#d97706;
+--good:#15803d;--bad:#b91c1c;color-scheme:light dark}
+@media(prefers-color-scheme:dark){:root{--ink:#e6e8ec;--soft:#98a2b3;--line:#2c323c;--paper:#14171c;--card:#1b1f26;
+--accent:#7aa2ff;--second:#f2b45c;--good:#5cc98a;--bad:#ff8a80}}
+*{box-sizing:border-box}
+body{margin:0 auto;max-width:1060px;padding:32px 24px 64px;background:var(--paper);color:var(--ink);
+font:15px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
+h1{font-size:26px;margin:0 0 4px}h2{font-size:18px;margin:36px 0 10px}
+.id,.soft{color:var(--soft)}.headline{font-size:18px;margin:14px 0 20px}
+table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
+th,td{text-align:left;padding:6px 10px;border-bottom:1px solid var(--line);vertical-align:top}
+th{color:var(--soft);font-weight:600;font-size:13px}td.n,th.n{text-align:right}
+.cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:12px;margin:16px 0}
+.card{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:12px 14px}
+.card b{display:block;font-size:20px}.card span{color:var(--soft);font-size:13px}
+.good{color:var(--good)}.bad{color:var(--bad)}code,pre{font-family:ui-monospace,Menlo,Consolas,monospace;font-size:13px}
+svg{max-width:100%;height:auto;display:block}svg text{fill:var(--soft);font-size:11px}
+"""
+
+
+def page(title: str, subtitle: str, headline: str, body: str) -> str:
+    """Return a whole HTML document; ``body`` is HTML, the rest is plain text."""
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{STYLE}</style></head><body>"
+        f'<h1>{escape(title)}</h1><div class="id">{escape(subtitle)}</div>'
+        f'<p class="headline">{escape(headline)}</p>{body}</body></html>\n'
+    )
+
+
+def cards(facts: Iterable[tuple[str, Any]]) -> str:
+    """Return a row of cards, each a name and a value."""
+    inner = "".join(f'<div class="card"><span>{escape(k)}</span><b>{escape(str(v))}</b></div>' for k, v in facts)
+    return f'<div class="cards">{inner}</div>'
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[Any]], numeric_from: int = 1) -> str:
+    """Return a table of plain values; columns from ``numeric_from`` on are right-aligned."""
+
+    def cell(tag: str, index: int, value: Any) -> str:
+        align = ' class="n"' if index >= numeric_from else ""
+        return f"<{tag}{align}>{escape(str(value))}</{tag}>"
+
+    head = "".join(cell("th", index, name) for index, name in enumerate(header))
+    lines = ("".join(cell("td", index, value) for index, value in enumerate(row)) for row in rows)
+    return f"<table><tr>{head}</tr>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"

@@ -1,0 +1,211 @@
+"""The ring: which stage runs, in which order, on what. The only module that knows several stages.
+
+Owns the order, what is handed from stage to stage, and what promotes. Does not own what a stage does. Every call
+takes a `Project` and returns the JSON-able result that the command prints.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tunesmith.core.artifacts import Workspace
+from tunesmith.core.errors import ArtifactError, GateError
+from tunesmith.core.progress import say
+from tunesmith.recipe import Recipe, load_recipe
+
+if TYPE_CHECKING:
+    from tunesmith.core.artifacts import Artifact
+    from tunesmith.core.store import Store
+
+Result = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Project:
+    """A recipe, the folder its paths are relative to, and the workspace where its artifacts lie."""
+
+    recipe: Recipe
+    folder: Path
+    workspace: Workspace
+
+    @classmethod
+    def of(cls, recipe: Path, home: Path | None = None) -> Project:
+        """Read a recipe's file and find its workspace.
+
+        Raises:
+            RecipeError: if the recipe is not valid.
+        """
+        loaded = load_recipe(recipe)
+        return cls(loaded, recipe.resolve().parent, Workspace.locate(home, recipe.resolve().parent))
+
+    @cached_property
+    def store(self) -> Store:
+        """The store of the workspace, opened on first use."""
+        return open_store(self.workspace)
+
+
+def open_store(workspace: Workspace) -> Store:
+    """Open the workspace's store: ``$TUNESMITH_STORE`` if set, else SQLite in the workspace."""
+    from tunesmith.core.store import Store
+
+    return Store.open_workspace(workspace.root)
+
+
+def prepare(project: Project) -> Artifact:
+    """Return the Dataset of the recipe, made if it is not there."""
+    from tunesmith.data.prepare import prepare as stage
+
+    return stage(project.recipe, project.workspace, recipe_dir=project.folder)
+
+
+def train(project: Project) -> Artifact:
+    """Return the Model of the recipe, with whatever it needs made first."""
+    from tunesmith.train import stage
+
+    stage.check(project.recipe)
+    return stage.train(project.recipe, prepare(project), project.workspace)
+
+
+def evaluate(project: Project) -> Artifact:
+    """Return the Scorecard of the recipe's Model, also against the model in production, if there is one."""
+    from tunesmith.evaluate.stage import evaluate as stage
+
+    dataset = prepare(project)
+    model = train(project)
+    return stage(project.recipe, dataset, model, project.workspace, production=_production(project, model))
+
+
+def release(project: Project, *, force: bool = False) -> Result:
+    """Promote the recipe's Model to production if its gate passed.
+
+    Raises:
+        GateError: if the gate said fail or undecided and ``force`` is not set.
+    """
+    return _promote(project, train(project), evaluate(project), force=force)
+
+
+def run(recipe: Project | Recipe | Path | str, *, home: Path | None = None, force: bool = False) -> Result:
+    """Run the whole ring: prepare, train, evaluate, gate, release. Stages already done are not done again.
+
+    Args:
+        recipe: a recipe's path, a `Recipe` (its paths are relative to the current folder), or a `Project`.
+        home: the workspace; None finds it beside the recipe.
+        force: promote even if the gate does not pass.
+
+    Returns:
+        ``{"prepare", "train", "evaluate", "release"}``; ``release`` is None if the gate did not pass.
+    """
+    project = _project(recipe, home)
+    from tunesmith.train import stage
+
+    stage.check(project.recipe)  # before anything is spent
+    say("prepare", style="bold")
+    dataset = prepare(project)
+    say("train", style="bold")
+    model = train(project)
+    say("evaluate", style="bold")
+    card = evaluate(project)
+    say("release", style="bold")
+    try:
+        released = _promote(project, model, card, force=force)["release"]
+    except GateError as error:
+        say(f"  {error.message}")
+        released = None
+    results = {"prepare": result_of(dataset), "train": result_of(model), "evaluate": result_of(card)}
+    return {**results, "release": released}
+
+
+def result_of(artifact: Artifact) -> Result:
+    """Return what the command that made an artifact prints, with the artifact's path."""
+    return {**artifact.result, "path": str(artifact.path)}
+
+
+def model_named(workspace: Workspace, store: Store, name: str) -> Artifact:
+    """Return the Model an alias (``name``, ``name@candidate``) or an id stands for.
+
+    Raises:
+        ArtifactError: if there is none.
+    """
+    from tunesmith.release.aliases import resolve
+
+    model_id = resolve(store, name) or name
+    artifact = workspace.get(model_id)
+    if artifact.stage != "model":
+        raise ArtifactError(f"{artifact.id} is a {artifact.stage}, not a model", hint="tunesmith models lists them")
+    return artifact
+
+
+def update(project: Project) -> Result:
+    """Make the next version from what users corrected: harvest, mix in replay, run the ring, gate, promote.
+
+    Returns:
+        as `run`, plus ``harvested`` (rows by kind) and ``recipe`` (the update's own recipe).
+
+    Raises:
+        DataError: if no correction has come in.
+    """
+    from tunesmith.update.plan import plan_update
+
+    store = project.store
+    model = model_named(project.workspace, store, project.recipe.name)
+    dataset = project.workspace.get(model.parents[0])
+    planned = plan_update(project.recipe, dataset, store, project.workspace)
+    say(f"update: {planned.summary}", style="bold")
+    inner = Project(load_recipe(planned.recipe), planned.recipe.parent, project.workspace)
+    return {**run(inner), "harvested": planned.counts, "recipe": str(planned.recipe)}
+
+
+def plan(project: Project) -> Result:
+    """Return what training the recipe would do and cost: rows, tokens, steps, time, memory, learning-rate curve."""
+    from tunesmith.train import stage
+    from tunesmith.train.plan import estimate
+
+    stage.check(project.recipe)
+    dataset = prepare(project)
+    return {"dataset": dataset.id, **estimate(project.recipe, dataset, project.workspace)}
+
+
+def monitor(project: Project) -> Result:
+    """Return how the model in production does: volume, latency, feedback, label shift against its test set."""
+    from collections import Counter
+
+    from tunesmith.monitor.report import report
+    from tunesmith.text.examples import read_examples
+
+    name = project.recipe.name
+    model = model_named(project.workspace, project.store, name)
+    test = read_examples(project.workspace.get(model.parents[0]).path / "test.parquet")
+    reference = Counter(example.label for example in test if example.label is not None)
+    hours = project.recipe.monitor.window_hours
+    return report(project.store, name, window_hours=hours, reference=dict(reference) or None)
+
+
+def _project(recipe: Project | Recipe | Path | str, home: Path | None) -> Project:
+    if isinstance(recipe, Project):
+        return recipe
+    if isinstance(recipe, Recipe):
+        return Project(recipe, Path.cwd(), Workspace.locate(home, Path.cwd()))
+    return Project.of(Path(recipe), home)
+
+
+def _production(project: Project, candidate: Artifact) -> Artifact | None:
+    """Return the model in production, unless it is the candidate itself or no longer on disk."""
+    from tunesmith.release.aliases import resolve
+
+    model_id = resolve(project.store, project.recipe.name)
+    if model_id is None or model_id == candidate.id:
+        return None
+    found = project.workspace.find(model_id)
+    if found is None:
+        say(f"  the model in production, {model_id}, is no longer on disk: not compared")
+    return found
+
+
+def _promote(project: Project, model: Artifact, card: Artifact, *, force: bool) -> Result:
+    from tunesmith.release.aliases import promote
+
+    promote(project.store, project.recipe.name, model.id, scorecard=card, force=force)
+    return {"release": f"{project.recipe.name}@production", "model": model.id, "scorecard": card.id}

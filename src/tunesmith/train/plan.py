@@ -1,0 +1,94 @@
+"""What a training run would cost, before it is paid: rows, tokens, steps, time, memory.
+
+Owns the estimate. Time comes from a few real steps on this machine that are thrown away; memory from counting what
+lives in it. Does not own what the recipe means (`stage`).
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tunesmith.core.clock import monotonic_s
+from tunesmith.models.load import load_model
+
+if TYPE_CHECKING:
+    from tunesmith.core.artifacts import Artifact, Workspace
+    from tunesmith.recipe import Recipe
+    from tunesmith.train.loop import Run
+
+MEASURED_STEPS = 4
+CURVE_POINTS = 40
+_FLOAT_BYTES = 4
+
+
+def estimate(recipe: Recipe, dataset: Artifact, workspace: Workspace) -> dict[str, Any]:
+    """Return the plan as JSON-able facts; nothing is kept.
+
+    Raises:
+        DataError: as `stage.train` would.
+    """
+    from tunesmith.train import stage
+    from tunesmith.train.schedule import multiplier
+
+    loaded = load_model(stage.base_of(recipe, workspace))
+    stage.merged_base(recipe, loaded)
+    sets = stage.tokenise(recipe, dataset, stage.task_of(recipe, dataset), loaded)
+    with tempfile.TemporaryDirectory() as folder:
+        run = stage.prepare_run(recipe, loaded, sets.train, sets.valid, Path(folder))
+        seconds_per_step = _measured_step_s(run)
+    total = run.total_steps
+    points = [round(i * (total - 1) / (CURVE_POINTS - 1)) for i in range(CURVE_POINTS)] if total > 1 else [0]
+    target_tokens = sum(sets.train.num_targets)
+    return {
+        "provider": "local",
+        "examples": {"train": len(sets.train), "valid": len(sets.valid), "left_out_too_long": sets.left_out},
+        "tokens_per_epoch": {"total": sum(len(one.ids) for one in sets.train.rendered), "target": target_tokens},
+        "longest_tokens": max((len(one.ids) for one in sets.train.rendered), default=0),
+        "steps": total,
+        "steps_per_epoch": run.epoch_steps[0],
+        "seconds_per_step": round(seconds_per_step, 3),
+        "seconds_at_most": round(seconds_per_step * total, 1),
+        "memory_bytes": _memory_bytes(run),
+        "learning_rate": [[step, run.peak * multiplier(recipe.train.schedule, step, total)] for step in points],
+        "precision": run.precision,
+        "money_usd": 0.0,
+    }
+
+
+def _measured_step_s(run: Run) -> float:
+    """Return the median time of a few real steps after one to warm up; the model is not used afterwards."""
+    from statistics import median
+
+    from tunesmith.train.checkpoint import Progress
+    from tunesmith.train.loop import steps_from, update
+    from tunesmith.train.optimizer import build_optimizer
+
+    optimizer = build_optimizer(run.loaded.model, run.settings.regularise.weight_decay)
+    times: list[float] = []
+    for step, rows in steps_from(run, 0):
+        started_s = monotonic_s()
+        update(run, optimizer, step, rows, Progress())
+        times.append(monotonic_s() - started_s)
+        if step == MEASURED_STEPS:
+            break
+    return median(times[1:] or times)
+
+
+def _memory_bytes(run: Run) -> int:
+    """Return weights, gradients, two optimiser moments, and the activations of one micro-batch (a rough 34 d per
+    token and layer, and the logits at its targets twice).
+
+    Source: Korthikanti et al. 2022, "Reducing activation recomputation", section 4.1, for the 34.
+    """
+    from tunesmith.train.batches import MICRO_BATCH_TOKENS
+    from tunesmith.train.optimizer import trainable
+
+    weights = sum(parameter.numel() for parameter in run.loaded.model.parameters())
+    learning = sum(parameter.numel() for parameter in trainable(run.loaded.model).values())
+    config = run.loaded.model.config.get_text_config()
+    tokens = min(MICRO_BATCH_TOKENS, sum(len(one.ids) for one in run.train.rendered))
+    activations = tokens * config.num_hidden_layers * 34 * config.hidden_size
+    logits = min(tokens, run.settings.batch_tokens) * config.vocab_size * 2 * _FLOAT_BYTES
+    return int(weights * _FLOAT_BYTES + learning * 3 * _FLOAT_BYTES + activations + logits)

@@ -1,0 +1,299 @@
+"""The train stage: a recipe and a Dataset in, a Model out.
+
+Owns what the Model's folder holds: ``model/`` (Hugging Face or PEFT layout, tokenizer, ``task.json``, sample prompts),
+``metrics.jsonl``, ``train.html``. Does not own the loop (`loop`) nor how text becomes tokens (`text`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tunesmith.core.artifacts import Plan
+from tunesmith.core.errors import DataError, MissingExtraError, RecipeError
+from tunesmith.core.progress import say, steps
+from tunesmith.models.load import identity, load_model
+from tunesmith.text.examples import read_examples
+from tunesmith.text.task import TaskSpec
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tunesmith.core.artifacts import Artifact, Draft, Workspace
+    from tunesmith.models.load import LoadedModel
+    from tunesmith.recipe import Recipe
+    from tunesmith.text.examples import Example
+    from tunesmith.train.batches import TokenSet
+    from tunesmith.train.checkpoint import Progress
+    from tunesmith.train.loop import Run
+
+CODE = "train-1"
+TOO_LONG_ALLOWED_FRAC = 0.01
+"""Up to this share of examples may be left out, counted, because they are longer than the model reads."""
+
+
+def check(recipe: Recipe) -> None:
+    """Refuse, before anything is spent, what this engine cannot train.
+
+    Raises:
+        RecipeError: naming the setting.
+        MissingExtraError: if the training libraries are not installed.
+    """
+    if recipe.task == "preference":
+        raise RecipeError(
+            "task: preference can be prepared, but training on preferences needs an engine this version does not have",
+            expected="classify, extract or chat",
+        )
+    if recipe.base.startswith(("openai:", "azure:", "bedrock:")):
+        raise RecipeError(
+            f"base: {recipe.base} is a hosted model, which this version cannot tune",
+            expected="nano, a folder, a Hugging Face name, or a Model's id",
+        )
+    try:
+        import peft
+        import torch
+        import transformers  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("train", error.name or "torch") from error
+    del peft, torch
+
+
+def plan_model(recipe: Recipe, dataset: Artifact, base: str) -> Plan:
+    """Return the plan of the Model; ``base`` is the resolved reference of the weights to start from."""
+    config = {
+        "train": recipe.train.model_dump(mode="json", exclude={"threads"}),
+        "prompt": recipe.prompt.model_dump(mode="json"),
+        "task": recipe.task,
+    }
+    return Plan(
+        name=recipe.name,
+        stage="model",
+        config=config,
+        given=recipe.given(),
+        parents=(dataset.id,),
+        inputs={"base": identity(base)},
+        code=CODE,
+        seed=recipe.seed,
+    )
+
+
+def base_of(recipe: Recipe, workspace: Workspace) -> str:
+    """Return the reference of the weights to start from: an earlier Model's folder, or the name itself."""
+    earlier = workspace.find(recipe.base)
+    return str(earlier.path / "model") if earlier else recipe.base
+
+
+def train(recipe: Recipe, dataset: Artifact, workspace: Workspace) -> Artifact:
+    """Make the Model of a recipe and a Dataset, or return it if it is already there.
+
+    Killed and started again it goes on from its last checkpoint and ends in the same bytes.
+
+    Raises:
+        RecipeError: for what cannot be trained.
+        DataError: if too many examples are too long, or the loss stops being a number.
+    """
+    check(recipe)
+    base = base_of(recipe, workspace)
+    plan = plan_model(recipe, dataset, base)
+    if (done := workspace.find(plan.id)) is not None:
+        return done
+    with workspace.draft(plan) as draft:
+        _make(recipe, dataset, base, draft)
+    return workspace.get(plan.id)
+
+
+def task_of(recipe: Recipe, dataset: Artifact) -> TaskSpec:
+    """Return the task with its prompt and, for a classification, the Dataset's labels."""
+    file = dataset.path / "labels.json"
+    labels = tuple(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else ()
+    return TaskSpec(recipe.task, labels, recipe.prompt.system, recipe.prompt.template)
+
+
+@dataclass(frozen=True)
+class Sets:
+    """The two tokenised splits, and how many examples were left out as too long."""
+
+    train: TokenSet
+    valid: TokenSet
+    left_out: int
+    samples: list[Example]
+
+
+def _make(recipe: Recipe, dataset: Artifact, base: str, draft: Draft) -> None:
+    import torch
+
+    from tunesmith.models.precision import exact_arithmetic
+    from tunesmith.text.parity import save_samples
+    from tunesmith.train.curves import write_page
+    from tunesmith.train.loop import fit
+
+    torch.set_num_threads(recipe.train.threads or os.cpu_count() or 1)
+    torch.manual_seed(recipe.seed)  # fixes how adapters start
+    task = task_of(recipe, dataset)
+    loaded = load_model(base)
+    merged_base(recipe, loaded)
+    sets = tokenise(recipe, dataset, task, loaded)
+    run = prepare_run(recipe, loaded, sets.train, sets.valid, draft.scratch)
+    _announce(run, base)
+    with exact_arithmetic(), steps("training", run.total_steps) as bar:
+        progress = fit(run, bar)
+    folder = draft.path / "model"
+    save_model(loaded, folder)
+    task.save(folder)
+    save_samples(folder, task, loaded.tokenizer, sets.samples)
+    lines = (json.dumps(row) for row in progress.metrics)
+    (draft.path / "metrics.jsonl").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    draft.counts = {"train": len(sets.train), "valid": len(sets.valid), "left_out_too_long": sets.left_out}
+    draft.result = _result(run, progress, draft, sets.left_out)
+    write_page(draft.path / "train.html", draft.id, progress.metrics, draft.result)
+
+
+def merged_base(recipe: Recipe, loaded: LoadedModel) -> None:
+    """Make an adapter's base one set of weights, so that training may start from it.
+
+    Raises:
+        RecipeError: for LoRA on top of LoRA, whose folder would need two adapters to load.
+    """
+    if not hasattr(loaded.model, "merge_and_unload"):
+        return
+    if recipe.train.method == "lora":
+        raise RecipeError(
+            f"base: {recipe.base} is itself an adapter, and train.method is lora",
+            hint="train.method: full, or the adapter's own base as base",
+        )
+    loaded.model = loaded.model.merge_and_unload()
+
+
+def prepare_run(recipe: Recipe, loaded: LoadedModel, train: TokenSet, valid: TokenSet, folder: Path) -> Run:
+    """Choose what learns, set dropout, and return everything the loop needs."""
+    from tunesmith.models.dropout import set_dropout
+    from tunesmith.models.precision import choose_precision
+    from tunesmith.train.batches import plan_steps
+    from tunesmith.train.loop import Run
+    from tunesmith.train.schedule import default_peak
+
+    settings = recipe.train
+    if settings.method == "lora":
+        loaded.model = _with_lora(recipe, loaded)
+    set_dropout(loaded.model, settings.regularise.dropout)
+    hidden = int(loaded.model.config.get_text_config().hidden_size)
+    peak = settings.schedule.peak
+    return Run(
+        loaded=loaded,
+        train=train,
+        valid=valid,
+        settings=settings,
+        peak=float(peak) if isinstance(peak, float | int) else default_peak(settings.method, hidden),
+        precision=choose_precision(settings.precision, loaded.model.device),
+        seed=recipe.seed,
+        epoch_steps=plan_steps(
+            train.num_targets, settings.batch_tokens, recipe.seed, settings.epochs, settings.max_steps
+        ),
+        folder=folder,
+    )
+
+
+def _with_lora(recipe: Recipe, loaded: LoadedModel) -> Any:
+    from peft import LoraConfig, get_peft_model
+
+    lora = recipe.train.lora
+    targets: str | list[str] = "all-linear" if lora.targets == ["all-linear"] else lora.targets
+    config = LoraConfig(
+        r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=targets, task_type="CAUSAL_LM"
+    )  # fmt: skip
+    try:
+        model = get_peft_model(loaded.model, config)
+    except ValueError as error:
+        raise RecipeError(
+            f"train.lora.targets: {', '.join(lora.targets)}: {str(error).splitlines()[0]}",
+            hint="all-linear fits every model",
+        ) from error
+    model.peft_config["default"].base_model_name_or_path = recipe.base
+    return model
+
+
+def tokenise(recipe: Recipe, dataset: Artifact, task: TaskSpec, loaded: LoadedModel) -> Sets:
+    """Return the train and validation splits of a Dataset as tokens, with the task's prompt.
+
+    Raises:
+        DataError: if too many examples are too long.
+    """
+    from tunesmith.text.chat import ensure_template
+
+    if ensure_template(loaded.tokenizer):
+        say("  the base has no chat template: plain turns on lines of their own are used")
+    limit = recipe.train.max_tokens or loaded.context_tokens
+    left_out = 0
+    sets: dict[str, TokenSet] = {}
+    for split in ("train", "valid"):
+        examples = read_examples(dataset.path / f"{split}.parquet")
+        if split == "train":
+            samples = examples
+        sets[split], too_long = tokens_of(loaded, task, examples, limit, split)
+        left_out += too_long
+    return Sets(sets["train"], sets["valid"], left_out, samples)
+
+
+def tokens_of(
+    loaded: LoadedModel, task: TaskSpec, examples: list[Example], limit: int, split: str
+) -> tuple[TokenSet, int]:
+    """Render examples with the task's prompt; return them and how many were longer than ``limit`` tokens.
+
+    Raises:
+        DataError: if more than `TOO_LONG_ALLOWED_FRAC` of them are.
+    """
+    from tunesmith.text.chat import render
+    from tunesmith.train.batches import TokenSet
+
+    rendered = [render(loaded.tokenizer, task.prompt(example.messages), example.tools) for example in examples]
+    fitting = [index for index, one in enumerate(rendered) if len(one.ids) <= limit]
+    too_long = len(rendered) - len(fitting)
+    if too_long > TOO_LONG_ALLOWED_FRAC * len(rendered):
+        longest = max(range(len(rendered)), key=lambda index: len(rendered[index].ids))
+        where = "{source}:{line}".format(**examples[longest].meta)
+        raise DataError(
+            f"{too_long} of {len(rendered)} {split} examples are longer than {limit} tokens "
+            f"(the longest, {where}, has {len(rendered[longest].ids)})",
+            hint="shorten them, raise train.max_tokens, or choose a base with a longer context",
+        )
+    if too_long:
+        say(f"  {too_long} of {len(rendered)} {split} examples are longer than {limit} tokens and are left out")
+    return TokenSet([rendered[i] for i in fitting], [examples[i].weight for i in fitting]), too_long
+
+
+def save_model(loaded: LoadedModel, folder: Path) -> None:
+    """Write weights (all, or the adapter alone) and tokenizer in Hugging Face or PEFT layout, safetensors only."""
+    loaded.model.save_pretrained(str(folder))
+    loaded.tokenizer.save_pretrained(str(folder))
+    (folder / "README.md").unlink(missing_ok=True)  # PEFT's empty model card
+
+
+def _announce(run: Run, base: str) -> None:
+    from tunesmith.train.optimizer import trainable
+
+    learning = sum(parameter.numel() for parameter in trainable(run.loaded.model).values())
+    total = sum(parameter.numel() for parameter in run.loaded.model.parameters())
+    say(
+        f"  {base}: {learning:,} of {total:,} weights learn ({run.settings.method}) · "
+        f"{len(run.train):,} examples · {run.total_steps:,} steps · peak rate {run.peak:.2g} · {run.precision}"
+    )
+
+
+def _result(run: Run, progress: Progress, draft: Draft, left_out: int) -> dict[str, Any]:
+    best = progress.best
+    return {
+        "model": draft.id,
+        "provider": "local",
+        "steps": progress.step,
+        "epochs": round(progress.step / run.epoch_steps[0], 2),
+        "stopped_by": progress.stopped_by,
+        "best": {"step": best.step, "metric": "valid_loss", "value": best.value} if best.step >= 0 else None,
+        "tokens": {"total": progress.tokens, "target": progress.target_tokens},
+        "target_tokens_per_s": round(progress.target_tokens / max(progress.seconds, 1e-9), 1),
+        "seconds": round(progress.seconds, 1),
+        "left_out_too_long": left_out,
+        "peak_learning_rate": run.peak,
+        "precision": run.precision,
+    }

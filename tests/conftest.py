@@ -1,0 +1,42 @@
+"""Fixtures shared by all tests: real data, the bundled base, a workspace."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tunesmith.core.artifacts import Workspace
+
+ROOT = Path(__file__).parent.parent
+SHARED_DATA = ROOT.parent / "shared" / "data"
+
+
+@pytest.fixture
+def shared_data() -> Callable[[str], Path]:
+    """Return the folder of a real data set; skips where it is absent (a user's machine), fails so in CI."""
+
+    def folder(name: str) -> Path:
+        path = SHARED_DATA / name
+        if path.is_dir():
+            return path
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"CI must have {name} in ../shared/data")
+        pytest.skip(f"../shared/data/{name} is not on this machine")
+
+    return folder
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return Workspace(tmp_path / "home")
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a random base of a few thousand weights."""
+    from tiny import tiny_base
+
+    return tiny_base(tmp_path_factory.mktemp("tiny"))

@@ -1,0 +1,158 @@
+"""Artifacts: complete or absent, named by content, never half visible."""
+
+import errno
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tunesmith.core.artifacts import Artifact, Plan, Workspace, ancestry, differences
+from tunesmith.core.errors import ArtifactError, SetupError
+
+PLAN = Plan("tickets", "dataset", {"a": 1}, inputs={"x.csv": "00"}, code="data-1", seed=3)
+
+
+def make(workspace: Workspace, plan: Plan = PLAN, text: str = "hello") -> Artifact:
+    with workspace.draft(plan) as draft:
+        (draft.path / "file.txt").write_text(text)
+        draft.result = {"rows": 2}
+    return workspace.get(plan.id)
+
+
+def test_finished_artifact_is_visible_with_its_manifest(workspace):
+    artifact = make(workspace)
+    manifest = artifact.manifest
+    assert manifest["id"] == PLAN.id == artifact.path.name
+    assert manifest["files"].keys() == {"file.txt"}
+    assert manifest["status"] == "complete"
+    assert artifact.result == {"rows": 2}
+    artifact.verify()
+
+
+def test_error_inside_a_draft_leaves_nothing(workspace):
+    with pytest.raises(ZeroDivisionError), workspace.draft(PLAN) as draft:
+        (draft.path / "half.txt").write_text("half")
+        raise ZeroDivisionError
+    assert workspace.find(PLAN.id) is None
+    assert list(workspace.work_dir.iterdir()) == []
+    assert list(workspace.artifacts_dir.iterdir()) == []
+
+
+def test_scratch_survives_an_error_and_goes_when_done(workspace):
+    with pytest.raises(RuntimeError), workspace.draft(PLAN) as draft:
+        (draft.scratch / "checkpoint").write_text("40")
+        raise RuntimeError
+    with workspace.draft(PLAN) as draft:
+        assert (draft.scratch / "checkpoint").read_text() == "40"
+        (draft.path / "file.txt").write_text("done")
+    assert list(workspace.work_dir.iterdir()) == []
+
+
+def test_verify_names_the_changed_file(workspace):
+    artifact = make(workspace)
+    (artifact.path / "file.txt").write_text("tampered")
+    with pytest.raises(ArtifactError, match=r"file\.txt"):
+        artifact.verify()
+
+
+def test_killed_process_leaves_no_artifact_and_its_work_is_cleanable(workspace):
+    script = textwrap.dedent(f"""
+        import os, signal
+        from pathlib import Path
+        from tunesmith.core.artifacts import Plan, Workspace
+        workspace = Workspace(Path({str(workspace.root)!r}))
+        with workspace.draft(Plan("tickets", "dataset", {{}})) as draft:
+            (draft.path / "half.txt").write_text("half")
+            (draft.scratch / "checkpoint").write_text("7")
+            os.kill(os.getpid(), signal.SIGKILL)
+    """)
+    done = subprocess.run([sys.executable, "-c", script], check=False)
+    assert done.returncode == -9
+    assert workspace.list() == []
+    assert {path.suffix for path in workspace.leftovers()} == {".building", ".lock", ""} or len(
+        workspace.leftovers()
+    ) == 3
+
+
+def test_leftovers_leave_alone_what_a_living_process_holds(workspace):
+    with workspace.draft(PLAN) as draft:
+        (draft.path / "file.txt").write_text("x")
+        assert list(workspace.leftovers()) == []
+
+
+def test_full_disk_is_the_users_error(workspace):
+    with pytest.raises(SetupError, match="No space left"), workspace.draft(PLAN):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert workspace.find(PLAN.id) is None
+
+
+def test_two_processes_making_the_same_artifact_agree(workspace):
+    script = textwrap.dedent(f"""
+        import time
+        from pathlib import Path
+        from tunesmith.core.artifacts import Plan, Workspace
+        workspace = Workspace(Path({str(workspace.root)!r}))
+        with workspace.draft(Plan("tickets", "dataset", {{}})) as draft:
+            (draft.path / "file.txt").write_text("same")
+            time.sleep(0.3)
+    """)
+    processes = [subprocess.Popen([sys.executable, "-c", script]) for _ in range(3)]
+    assert [process.wait() for process in processes] == [0, 0, 0]
+    assert len(workspace.list()) == 1
+    workspace.list()[0].verify()
+    assert list(workspace.work_dir.iterdir()) == []
+
+
+def test_get_by_beginning_and_with_a_misspelt_id(workspace):
+    artifact = make(workspace)
+    assert workspace.get(artifact.id[:10]).id == artifact.id
+    with pytest.raises(ArtifactError, match="did you mean"):
+        workspace.get(artifact.id[:-1] + "!")
+
+
+@pytest.mark.parametrize("evil", ["../../etc", "/etc/passwd", "a/b-000000000000", ""])
+def test_ids_cannot_leave_the_workspace(workspace, evil):
+    make(workspace)
+    assert workspace.find(evil) is None
+
+
+def test_newer_format_is_refused(workspace):
+    artifact = make(workspace)
+    manifest = {**artifact.manifest, "format": 99}
+    (artifact.path / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(ArtifactError, match="format 99"):
+        _ = Artifact(artifact.path).manifest
+
+
+def test_ancestry_goes_from_child_to_parents_and_names_the_missing(workspace):
+    parent = make(workspace)
+    child = make(workspace, Plan("tickets", "model", {}, parents=(parent.id, "tickets-ffffffffffff")))
+    tree = [(depth, one if isinstance(one, str) else one.id) for depth, one in ancestry(workspace, child)]
+    assert tree == [(0, child.id), (1, parent.id), (1, "tickets-ffffffffffff")]
+
+
+@given(st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=5), max_size=5), st.integers(0, 9))
+def test_id_depends_on_content_and_not_on_key_order(config, seed):
+    plan = Plan("n", "model", config, seed=seed)
+    turned = Plan("n", "model", dict(reversed(list(config.items()))), given={"other": 1}, seed=seed)
+    assert plan.id == turned.id
+    assert Plan("n", "model", {**config, "one more": 1}, seed=seed).id != plan.id
+    assert Plan("n", "model", config, seed=seed + 1).id != plan.id
+
+
+def test_differences_are_leaves_with_dotted_keys():
+    assert differences({"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}, "d": 4}) == [("a.c", 2, 3), ("d", None, 4)]
+
+
+def test_locate_prefers_home_then_the_environment_then_beside(tmp_path, monkeypatch):
+    monkeypatch.delenv("TUNESMITH_HOME", raising=False)
+    assert Workspace.locate(None, tmp_path).root == tmp_path / ".tunesmith"
+    monkeypatch.setenv("TUNESMITH_HOME", str(tmp_path / "env"))
+    assert Workspace.locate(None, tmp_path).root == tmp_path / "env"
+    assert Workspace.locate(Path(tmp_path / "given"), tmp_path).root == tmp_path / "given"

@@ -1,0 +1,91 @@
+"""Rendering: what is learnt is exactly what the served model must produce, after exactly what it will see."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tiny import tiny_tokenizer
+
+from tunesmith.core.errors import DataError
+from tunesmith.text.chat import PLAIN_TEMPLATE, ensure_template, prompt_ids, render
+
+TOKENIZER = tiny_tokenizer()
+TEXT = st.text(min_size=1, max_size=20)
+CHAT = st.lists(st.tuples(TEXT, TEXT), min_size=1, max_size=3).map(
+    lambda turns: [
+        message
+        for user, assistant in turns
+        for message in ({"role": "user", "content": user}, {"role": "assistant", "content": assistant})
+    ]
+)
+
+
+@given(CHAT)
+def test_last_answer_follows_exactly_the_served_prompt(messages):
+    rendered = render(TOKENIZER, messages)
+    served = prompt_ids(TOKENIZER, messages[:-1])
+    assert rendered.ids[: len(served)] == served
+    assert all(rendered.targets[len(served) :])
+
+
+@given(CHAT)
+def test_targets_are_the_answers_and_their_ends_and_nothing_else(messages):
+    rendered = render(TOKENIZER, messages)
+    learnt = TOKENIZER.decode([i for i, t in zip(rendered.ids, rendered.targets, strict=True) if t])
+    assert learnt == "".join(message["content"] + "<|end|>" for message in messages if message["role"] == "assistant")
+    assert rendered.turns == len(messages) // 2 and rendered.untrained_turns == 0
+
+
+def test_a_turn_of_weight_zero_is_context_only():
+    messages = [
+        {"role": "user", "content": "a"},
+        {"role": "assistant", "content": "WRONG", "weight": 0},
+        {"role": "user", "content": "b"},
+        {"role": "assistant", "content": "right"},
+    ]
+    rendered = render(TOKENIZER, messages)
+    learnt = TOKENIZER.decode([i for i, t in zip(rendered.ids, rendered.targets, strict=True) if t])
+    assert learnt == "right<|end|>"
+
+
+def test_template_that_rewrites_history_trains_the_last_turn_only():
+    tokenizer = tiny_tokenizer()
+    tokenizer.chat_template = (
+        "{% for m in messages %}{{ '<|' + m.role + '|>' }}"
+        "{{ m.content if loop.last or m.role == 'user' else 'old' }}<|end|>{% endfor %}"
+        "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+    )
+    messages = [{"role": role, "content": role[0] * 3} for role in ("user", "assistant", "user", "assistant")]
+    rendered = render(tokenizer, messages)
+    assert (rendered.turns, rendered.untrained_turns) == (1, 1)
+    assert tokenizer.decode(rendered.ids) == "<|user|>uuu<|end|><|assistant|>old<|end|><|user|>uuu<|end|><|assistant|>aaa<|end|>"
+    assert sum(rendered.targets) == 4
+
+
+def test_what_a_template_adds_after_the_end_is_not_learnt():
+    tokenizer = tiny_tokenizer()
+    tokenizer.chat_template = tokenizer.chat_template.replace("'<|end|>'", "'<|end|>\n'")
+    rendered = render(tokenizer, [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}])
+    assert tokenizer.decode(rendered.ids).endswith("<|end|>\n")
+    assert rendered.targets[-2:] == [True, False]
+
+
+def test_template_whose_answers_begin_otherwise_than_it_prompts_is_refused():
+    tokenizer = tiny_tokenizer()
+    tokenizer.chat_template = tokenizer.chat_template.replace("'<|assistant|>'", "'<|assistant|><think>'")
+    with pytest.raises(DataError, match="generation prompt"):
+        render(tokenizer, [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}])
+
+
+def test_conversation_without_an_answer_is_an_error_not_a_zero_loss():
+    with pytest.raises(DataError, match="no assistant turn"):
+        render(TOKENIZER, [{"role": "user", "content": "hello"}])
+
+
+def test_tokenizer_without_template_gets_the_plain_one():
+    tokenizer = tiny_tokenizer()
+    tokenizer.chat_template = None
+    assert ensure_template(tokenizer) and tokenizer.chat_template == PLAIN_TEMPLATE
+    assert not ensure_template(tokenizer)
+    rendered = render(tokenizer, [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}])
+    assert tokenizer.decode(rendered.ids) == "q\na<|end|>"
+    assert sum(rendered.targets) == 2

@@ -1,0 +1,47 @@
+"""Batches: every example once an epoch, order a pure function of seed and epoch."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tunesmith.text.chat import Rendered
+from tunesmith.train.batches import MICRO_BATCH_TOKENS, TokenSet, micro_batches, plan_steps, steps_of_epoch
+
+COUNTS = st.lists(st.integers(1, 50), min_size=1, max_size=80)
+
+
+@given(COUNTS, st.integers(1, 200), st.integers(0, 5), st.integers(0, 3))
+def test_every_example_is_in_exactly_one_step(counts, batch_tokens, seed, epoch):
+    steps = steps_of_epoch(counts, batch_tokens, seed, epoch)
+    assert sorted(index for step in steps for index in step) == list(range(len(counts)))
+    assert all(steps)
+    assert steps == steps_of_epoch(counts, batch_tokens, seed, epoch)
+
+
+@given(COUNTS, st.integers(1, 200))
+def test_steps_hold_about_the_wanted_target_tokens(counts, batch_tokens):
+    sizes = [sum(counts[i] for i in step) for step in steps_of_epoch(counts, batch_tokens, 0, 0)]
+    # a last step under half the size is joined to the one before
+    assert all(size < 1.5 * batch_tokens + 2 * max(counts) for size in sizes)
+    assert all(size >= batch_tokens / 2 - max(counts) for size in sizes[:-1])
+
+
+@given(COUNTS, st.integers(1, 100), st.floats(0.1, 4), st.none() | st.integers(1, 50))
+def test_planned_steps_respect_epochs_and_the_limit(counts, batch_tokens, epochs, max_steps):
+    plan = plan_steps(counts, batch_tokens, 0, epochs, max_steps)
+    assert all(count >= 1 for count in plan) and len(plan) <= int(np.ceil(epochs))
+    if max_steps is not None:
+        assert sum(plan) <= max_steps
+
+
+@given(st.lists(st.integers(2, 3000), min_size=1, max_size=60))
+def test_micro_batches_cover_the_step_within_bounds(lengths):
+    rendered = [Rendered([7] * n, [False] * (n - 1) + [True], 1, 0) for n in lengths]
+    tokens = TokenSet(rendered, [float(i) for i in range(len(lengths))])
+    batches = micro_batches(tokens, range(len(lengths)))
+    assert sum(len(batch.ids_BT) for batch in batches) == len(lengths)
+    assert sorted(w for batch in batches for w in batch.weights_N.tolist()) == [float(i) for i in range(len(lengths))]
+    for batch in batches:
+        rows, width = batch.ids_BT.shape
+        assert rows == 1 or rows * width <= MICRO_BATCH_TOKENS
+        assert int(batch.targets_BT.sum()) == len(batch.weights_N)

@@ -1,0 +1,169 @@
+"""The train stage on a tiny real model: what it writes loads elsewhere, and a resumed run ends in the same bytes."""
+
+import json
+
+import pytest
+import torch
+from made import make_dataset
+from peft import PeftModel
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from tunesmith.core.errors import DataError, RecipeError
+from tunesmith.models.load import load_model
+from tunesmith.recipe import Recipe
+from tunesmith.text.chat import prompt_ids
+from tunesmith.text.task import TaskSpec
+from tunesmith.train import loop, stage
+
+PAIRS = [(f"my card {n} is lost", "card") for n in range(12)] + [(f"money back for {n} please", "refund") for n in range(12)]
+
+
+def recipe(base, **train):
+    settings = {"method": "full", "epochs": 4, "batch_tokens": 24, "precision": "float32", "threads": 1}
+    settings["schedule"] = {"peak": 0.02}
+    return Recipe(name="made", task="classify", base=str(base), data={"train": "x"}, train={**settings, **train})
+
+
+@pytest.fixture
+def dataset(workspace):
+    return make_dataset(workspace, PAIRS[::2], PAIRS[1::2])
+
+
+def test_loss_falls_and_the_result_says_what_happened(workspace, dataset, tiny):
+    model = stage.train(recipe(tiny), dataset, workspace)
+    rows = [json.loads(line) for line in (model.path / "metrics.jsonl").read_text().splitlines()]
+    assert rows[-1]["loss"] < 0.5 * rows[0]["loss"]
+    result = model.result
+    assert result["steps"] == len(rows) and result["best"]["value"] == min(r["valid_loss"] for r in rows if "valid_loss" in r)
+    # 12 examples of "card" and 12 of "refund", half of them trained on, each with its end token, 4 epochs
+    assert result["tokens"]["target"] == 4 * (6 * 5 + 6 * 7)
+    assert TaskSpec.load(model.path / "model").labels == ("card", "refund")
+    assert (model.path / "train.html").stat().st_size < 300_000
+
+
+def test_same_recipe_is_not_trained_twice(workspace, dataset, tiny, monkeypatch):
+    first = stage.train(recipe(tiny), dataset, workspace)
+    monkeypatch.setattr(stage, "_make", lambda *_: pytest.fail("trained again"))
+    assert stage.train(recipe(tiny), dataset, workspace) == first
+
+
+@pytest.mark.parametrize("method", ["full", "lora"])
+def test_standard_loaders_give_the_same_logits(workspace, dataset, tiny, method):
+    model = stage.train(recipe(tiny, method=method), dataset, workspace)
+    folder = model.path / "model"
+    ours = load_model(folder)
+    ids = torch.tensor([prompt_ids(ours.tokenizer, [{"role": "user", "content": "my card is lost"}])])
+    if method == "lora":
+        theirs = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(tiny), folder)
+        assert not (folder / "model.safetensors").exists()
+    else:
+        theirs = AutoModelForCausalLM.from_pretrained(folder)
+    before = AutoModelForCausalLM.from_pretrained(tiny)
+    assert AutoTokenizer.from_pretrained(folder).get_vocab() == ours.tokenizer.get_vocab()
+    with torch.no_grad():
+        logits = ours.model(ids).logits
+        assert torch.equal(logits, theirs.eval()(ids).logits)
+        assert not torch.allclose(logits, before(ids).logits, atol=1e-2)
+
+
+def test_lora_touches_only_the_adapter(workspace, dataset, tiny):
+    model = stage.train(recipe(tiny, method="lora"), dataset, workspace)
+    names = {path.name for path in (model.path / "model").iterdir()}
+    assert {"adapter_config.json", "adapter_model.safetensors", "task.json", "prompts.json", "tokenizer.json"} <= names
+
+
+class Killed(Exception):
+    pass
+
+
+@pytest.mark.parametrize("method", ["full", "lora"])
+def test_run_killed_at_any_step_ends_in_the_same_bytes(tmp_path, workspace, dataset, tiny, method, monkeypatch):
+    settings = {"method": method, "regularise": {"dropout": 0.1}, "lora": {"dropout": 0.1}, "eval_every": 2}
+    undisturbed = stage.train(recipe(tiny, **settings), dataset, workspace).manifest["files"]
+    elsewhere = type(workspace)(tmp_path / "elsewhere")
+    same_dataset = make_dataset(elsewhere, PAIRS[::2], PAIRS[1::2])
+    assert same_dataset.id == dataset.id
+    real = loop.update
+    for at in (1, 3, 3, 2):
+        calls = iter(range(at))
+
+        def dies(*arguments, calls=calls):
+            if next(calls, None) is None:
+                raise Killed
+            return real(*arguments)
+
+        monkeypatch.setattr(loop, "update", dies)
+        with pytest.raises(Killed):
+            stage.train(recipe(tiny, **settings), same_dataset, elsewhere)
+        assert elsewhere.list("model") == []
+    monkeypatch.setattr(loop, "update", real)
+    files = stage.train(recipe(tiny, **settings), same_dataset, elsewhere).manifest["files"]
+    differing = {name for name in files if files[name] != undisturbed[name]}
+    assert differing <= {"train.html"}  # which shows seconds
+
+
+def test_best_weights_are_kept_and_early_stopping_stops(workspace, tiny):
+    noise = [(f"text {n}", "ab"[(n * 7919) % 13 % 2]) for n in range(16)]
+    overfit = recipe(tiny, epochs=60, eval_every=1, regularise={"dropout": 0, "early_stopping": {"patience": 4}})
+    dataset = make_dataset(workspace, noise, [(text, "ba"["ab".index(label)]) for text, label in noise])
+    model = stage.train(overfit, dataset, workspace)
+    rows = [json.loads(line) for line in (model.path / "metrics.jsonl").read_text().splitlines()]
+    best = model.result["best"]
+    assert model.result["stopped_by"].startswith("valid_loss")
+    assert best["step"] == model.result["steps"] - 4 == min(rows, key=lambda row: row["valid_loss"])["step"]
+
+
+def test_accumulation_and_padding_change_nothing(workspace, dataset, tiny, monkeypatch):
+    exact = recipe(tiny, max_steps=3, regularise={"dropout": 0})
+    whole = stage.train(exact, dataset, workspace)
+    losses = [json.loads(line)["loss"] for line in (whole.path / "metrics.jsonl").read_text().splitlines()]
+    monkeypatch.setattr("tunesmith.train.batches.MICRO_BATCH_TOKENS", 1)  # every example alone
+    monkeypatch.setattr(stage, "CODE", "train-test")
+    alone = stage.train(exact, dataset, workspace)
+    ours = [json.loads(line)["loss"] for line in (alone.path / "metrics.jsonl").read_text().splitlines()]
+    assert ours == pytest.approx(losses, rel=1e-5)
+
+
+def test_too_long_examples_are_counted_or_refused_never_cut(workspace, tiny):
+    short = [(f"short {n}", "a") for n in range(200)]
+    one_long = make_dataset(workspace, [("x" * 600, "a"), *short], short[:5])
+    model = stage.train(recipe(tiny, max_steps=1), one_long, workspace)
+    assert model.result["left_out_too_long"] == 1
+    many = make_dataset(workspace, [("x" * 600, "a"), ("y" * 700, "b"), *short[:20]], short[:5])
+    with pytest.raises(DataError, match=r"2 of 22 train examples are longer than 512 tokens.*train\.csv:3"):
+        stage.train(recipe(tiny), many, workspace)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"base": "openai:gpt-4.1-mini"}, "hosted model"),
+        ({"task": "preference"}, "preference"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_before_anything_is_spent(changes, message, tiny):
+    with pytest.raises(RecipeError, match=message):
+        stage.check(recipe(tiny).model_copy(update=changes))
+
+
+def test_wrong_lora_target_is_the_users_error(workspace, dataset, tiny):
+    with pytest.raises(RecipeError, match="query_key_value"):
+        stage.train(recipe(tiny, method="lora", lora={"targets": ["query_key_value"]}), dataset, workspace)
+
+
+def test_training_goes_on_from_an_earlier_model(workspace, dataset, tiny):
+    first = stage.train(recipe(tiny, max_steps=2), dataset, workspace)
+    second = stage.train(recipe(first.id, max_steps=1), dataset, workspace)
+    first_rows = (first.path / "metrics.jsonl").read_text().splitlines()
+    second_row = json.loads((second.path / "metrics.jsonl").read_text())
+    assert second_row["loss"] < json.loads(first_rows[0])["loss"]
+
+
+def test_plan_agrees_with_what_training_does(workspace, dataset, tiny):
+    from tunesmith.train.plan import estimate
+
+    planned = estimate(recipe(tiny), dataset, workspace)
+    done = stage.train(recipe(tiny), dataset, workspace).result
+    assert planned["steps"] == done["steps"]
+    assert 4 * planned["tokens_per_epoch"]["target"] == done["tokens"]["target"]
+    assert len(planned["learning_rate"]) > 1 and planned["seconds_per_step"] > 0
