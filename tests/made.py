@@ -28,11 +28,18 @@ def split_frame(pairs: Sequence[Pair], split: str, classify: bool) -> pl.DataFra
         }
         for number, (text, answer) in enumerate(pairs)
     ]
-    return pl.DataFrame(rows, schema_overrides={"tools": pl.String, "rejected": pl.String, "label": pl.String, "group": pl.String})
+    return pl.DataFrame(
+        rows, schema_overrides={"tools": pl.String, "rejected": pl.String, "label": pl.String, "group": pl.String}
+    )
 
 
 def make_dataset(
-    workspace: Workspace, train: Sequence[Pair], valid: Sequence[Pair], test: Sequence[Pair] = (), *, classify: bool = True
+    workspace: Workspace,
+    train: Sequence[Pair],
+    valid: Sequence[Pair],
+    test: Sequence[Pair] = (),
+    *,
+    classify: bool = True,
 ) -> Artifact:
     """Write a Dataset artifact of the given pairs."""
     plan = Plan("made", "dataset", {"pairs": [list(train), list(valid), list(test)], "classify": classify})

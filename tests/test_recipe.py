@@ -92,13 +92,26 @@ def test_a_full_dump_of_a_recipe_loads_again():
 def test_every_section_of_the_design_is_there():
     sections = {"data", "prompt", "train", "evaluate", "serve", "monitor", "update"}
     assert sections <= json_schema()["properties"].keys()
-    assert {"clean", "dedup", "privacy", "relevance", "labels", "balance", "size", "split", "decontaminate"} <= json_schema()[
-        "$defs"
-    ]["Data"]["properties"].keys()
+    assert {
+        "clean",
+        "dedup",
+        "privacy",
+        "relevance",
+        "labels",
+        "balance",
+        "size",
+        "split",
+        "decontaminate",
+    } <= json_schema()["$defs"]["Data"]["properties"].keys()
 
 
-@given(st.recursive(st.none() | st.booleans() | st.floats() | st.text(max_size=8), lambda inner: st.lists(inner, max_size=3)
-       | st.dictionaries(st.text(max_size=8), inner, max_size=3), max_leaves=8))
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.floats() | st.text(max_size=8),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+        max_leaves=8,
+    )
+)
 def test_any_yaml_is_a_recipe_or_a_recipe_error(value):
     try:
         parse_recipe(yaml.safe_dump(value, allow_unicode=True))

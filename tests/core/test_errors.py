@@ -7,7 +7,14 @@ from tunesmith.core import errors
 
 @pytest.mark.parametrize(
     ("kind", "code"),
-    [("RecipeError", 2), ("DataError", 2), ("ArtifactError", 2), ("SetupError", 2), ("GateError", 3), ("RemoteError", 4)],
+    [
+        ("RecipeError", 2),
+        ("DataError", 2),
+        ("ArtifactError", 2),
+        ("SetupError", 2),
+        ("GateError", 3),
+        ("RemoteError", 4),
+    ],
 )
 def test_exit_codes(kind, code):
     assert getattr(errors, kind).exit_code == code

@@ -3,8 +3,8 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny import tiny_tokenizer
 
+from tiny import tiny_tokenizer
 from tunesmith.core.errors import DataError
 from tunesmith.text.chat import PLAIN_TEMPLATE, ensure_template, prompt_ids, render
 
@@ -57,7 +57,10 @@ def test_template_that_rewrites_history_trains_the_last_turn_only():
     messages = [{"role": role, "content": role[0] * 3} for role in ("user", "assistant", "user", "assistant")]
     rendered = render(tokenizer, messages)
     assert (rendered.turns, rendered.untrained_turns) == (1, 1)
-    assert tokenizer.decode(rendered.ids) == "<|user|>uuu<|end|><|assistant|>old<|end|><|user|>uuu<|end|><|assistant|>aaa<|end|>"
+    assert (
+        tokenizer.decode(rendered.ids)
+        == "<|user|>uuu<|end|><|assistant|>old<|end|><|user|>uuu<|end|><|assistant|>aaa<|end|>"
+    )
     assert sum(rendered.targets) == 4
 
 

@@ -4,10 +4,10 @@ import json
 
 import pytest
 import torch
-from made import make_dataset
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from made import make_dataset
 from tunesmith.core.errors import DataError, RecipeError
 from tunesmith.models.load import load_model
 from tunesmith.recipe import Recipe
@@ -15,7 +15,9 @@ from tunesmith.text.chat import prompt_ids
 from tunesmith.text.task import TaskSpec
 from tunesmith.train import loop, stage
 
-PAIRS = [(f"my card {n} is lost", "card") for n in range(12)] + [(f"money back for {n} please", "refund") for n in range(12)]
+PAIRS = [(f"my card {n} is lost", "card") for n in range(12)] + [
+    (f"money back for {n} please", "refund") for n in range(12)
+]
 
 
 def recipe(base, **train):
@@ -34,7 +36,9 @@ def test_loss_falls_and_the_result_says_what_happened(workspace, dataset, tiny):
     rows = [json.loads(line) for line in (model.path / "metrics.jsonl").read_text().splitlines()]
     assert rows[-1]["loss"] < 0.5 * rows[0]["loss"]
     result = model.result
-    assert result["steps"] == len(rows) and result["best"]["value"] == min(r["valid_loss"] for r in rows if "valid_loss" in r)
+    assert result["steps"] == len(rows) and result["best"]["value"] == min(
+        r["valid_loss"] for r in rows if "valid_loss" in r
+    )
     # 12 examples of "card" and 12 of "refund", half of them trained on, each with its end token, 4 epochs
     assert result["tokens"]["target"] == 4 * (6 * 5 + 6 * 7)
     assert TaskSpec.load(model.path / "model").labels == ("card", "refund")

@@ -8,9 +8,10 @@ deterministic; sampling is a pure function of the seed. Does not own stop string
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
+from transformers import DynamicCache
 
 from tunesmith.models.precision import choose_precision, compute_in
 from tunesmith.models.score import batches_by_length
@@ -74,15 +75,14 @@ def _decode(loaded: LoadedModel, prompts: list[list[int]], decoding: Decoding) -
     generator = torch.Generator(device=device).manual_seed(decoding.seed)
     precision = choose_precision(decoding.precision, device)
     ended = [False] * len(prompts)
-    cache: Any = None
+    cache = DynamicCache(config=model.config)
     for _ in range(decoding.max_new_tokens):
         positions = (mask.cumsum(1) - 1).clamp(min=0)[:, -ids.shape[1] :]
         with torch.inference_mode(), compute_in(precision, device):
             output = model(
-                input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True,
+                input_ids=ids, attention_mask=mask, position_ids=positions, cache=cache, use_cache=True,
                 logits_to_keep=1,
             )  # fmt: skip
-        cache = output.past_key_values
         chosen = _choose(output.logits[:, -1].float(), decoding, generator)
         tokens: list[int | None] = []
         for row, token in enumerate(chosen.tolist()):

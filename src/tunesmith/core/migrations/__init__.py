@@ -1,0 +1,1 @@
+"""Steps that bring an older store's tables up to date, run by `core.store` when it opens one."""

@@ -1,0 +1,1 @@
+from stores import store, store_url  # noqa: F401
