@@ -38,7 +38,9 @@ def new_postgres_database() -> str:
 
     port = _postgres_port()
     name = f"t{uuid.uuid4().hex[:12]}"
-    with contextlib.closing(psycopg.connect(host="127.0.0.1", port=port, user="tester", dbname="postgres")) as connection:
+    with contextlib.closing(
+        psycopg.connect(host="127.0.0.1", port=port, user="tester", dbname="postgres")
+    ) as connection:
         connection.autocommit = True
         connection.execute(f"CREATE DATABASE {name}")
     return f"postgresql://tester@127.0.0.1:{port}/{name}"

@@ -90,7 +90,9 @@ def test_unknown_references_are_none(store):
     assert resolve(store, "tickets") is None and resolve(store, FIRST) is None and resolve(store, "") is None
 
 
-@pytest.mark.parametrize(("name", "alias"), [("Tickets", "production"), ("tickets", "a b"), ("", "x"), ("x", "previous")])
+@pytest.mark.parametrize(
+    ("name", "alias"), [("Tickets", "production"), ("tickets", "a b"), ("", "x"), ("x", "previous")]
+)
 def test_words_that_cannot_be(store, name, alias):
     with pytest.raises(ArtifactError):
         promote(store, name, FIRST, alias=alias, force=True)

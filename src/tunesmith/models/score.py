@@ -7,12 +7,14 @@ Legend: B batch, T positions, V vocabulary, N wanted positions.
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+import copy
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
+from transformers import DynamicCache
 
+from tunesmith.models.label_tree import LabelTree, Opening
 from tunesmith.models.precision import choose_precision, compute_in
 
 if TYPE_CHECKING:
@@ -26,8 +28,8 @@ if TYPE_CHECKING:
 BATCH_TOKENS = 4096
 """Padded tokens of one forward pass; bounds memory, changes no result beyond rounding."""
 
-RESIDUAL_MASS = 1e-3
-"""Probability that may stay unresolved per prompt in `label_scores`; see there."""
+SHARED_TOKENS = 16
+"""From this length on, a beginning that all prompts share is read once."""
 
 
 class Nll(NamedTuple):
@@ -107,167 +109,140 @@ def nll(
     return results
 
 
-@dataclass(frozen=True)
-class LabelTree:
-    """The labels' token sequences as a tree; node 0 is the root (nothing generated yet).
-
-    ``parents[n]``, ``tokens[n]``, ``depths[n]`` describe node n; ``leaves[k]`` is label k's last node;
-    ``below[n]`` lists the labels at or below node n; ``children[n]`` the nodes one token further.
-    """
-
-    parents: list[int]
-    tokens: list[int]
-    depths: list[int]
-    leaves: list[int]
-    children: list[list[int]]
-    below: list[list[int]]
-
-    @classmethod
-    def of(cls, labels: Sequence[Sequence[int]]) -> LabelTree:
-        """Build the tree. Each label's ids must end in a token that makes it no prefix of another (the end token).
-
-        Raises:
-            ValueError: if a label is empty, or two labels have the same ids, or one is a prefix of another.
-        """
-        tree = cls([-1], [-1], [0], [], [[]], [list(range(len(labels)))])
-        for number, label in enumerate(labels):
-            node = 0
-            for token in label:
-                node = tree._child(node, token)
-                tree.below[node].append(number)
-            tree.leaves.append(node)
-        if any(tree.children[leaf] or leaf == 0 or len(tree.below[leaf]) > 1 for leaf in tree.leaves):
-            raise ValueError("labels must be non-empty, distinct, and none the beginning of another")
-        return tree
-
-    def _child(self, node: int, token: int) -> int:
-        for child in self.children[node]:
-            if self.tokens[child] == token:
-                return child
-        self.parents.append(node)
-        self.tokens.append(token)
-        self.depths.append(self.depths[node] + 1)
-        self.children[node].append(len(self.tokens) - 1)
-        self.children.append([])
-        self.below.append([])
-        return len(self.tokens) - 1
-
-
 def label_scores(
     loaded: LoadedModel, prompts: Sequence[list[int]], labels: Sequence[list[int]], *, precision: str = "auto"
 ) -> NDArray[np.float64]:
     """Return log-probabilities of every label for every prompt, normalised over the labels: (prompts, labels).
 
-    A label's probability is that of its tokens one after the other. The tree of labels is opened only where
-    probability lies: a branch whose share is below `RESIDUAL_MASS` divided by the number of labels, relative to all
-    labels, is closed and its share divided evenly among its labels. The most probable label is therefore exact
-    unless its probability is below that share; the others are within `RESIDUAL_MASS`.
+    A label's probability is that of its tokens one after the other. Labels are opened as a tree, most probable
+    branches first, until at most `label_tree.RESIDUAL_MASS` of the labels' whole probability is unresolved; what is
+    left is divided evenly within its branch. What all prompts begin with is computed once.
 
     Args:
         loaded: the model.
-        prompts: token ids that wait for an answer.
+        prompts: token ids that wait for an answer; none may be empty.
         labels: token ids of each label, with the end token.
         precision: see `precision.choose_precision`.
     """
     tree = LabelTree.of(labels)
-    scores = np.full((len(prompts), len(tree.tokens)), -np.inf)
-    scores[:, 0] = 0.0
-    frontier: dict[int, list[int]] = {row: [0] for row in range(len(prompts))}
-    while frontier:
-        rows = list(frontier)
-        lengths = [len(prompts[row]) + _tree_size(tree, frontier[row]) for row in rows]
-        for batch in batches_by_length(lengths, BATCH_TOKENS):
-            _expand(loaded, tree, [rows[i] for i in batch], prompts, frontier, scores, precision)
-        frontier = {row: opened for row in rows if (opened := _to_open(tree, frontier[row], scores[row]))}
-    return _normalised(tree, scores)
+    openings = [Opening(tree) for _ in prompts]
+    shared = _shared_tokens(prompts)
+    prefix = _prefix_cache(loaded, prompts[0][:shared], precision) if shared else None
+    for batch in batches_by_length([len(prompt) for prompt in prompts], BATCH_TOKENS):
+        walk = _Walk(loaded, tree, [openings[i] for i in batch], precision)
+        walk.read_prompts([prompts[i] for i in batch], shared, prefix)
+        while walk.open_more():
+            pass
+    rows = [opening.log_probabilities() for opening in openings]
+    return np.array(rows).reshape(len(prompts), len(labels))
 
 
-def _tree_size(tree: LabelTree, nodes: list[int]) -> int:
-    return len(_with_ancestors(tree, nodes))
+def _shared_tokens(prompts: Sequence[list[int]]) -> int:
+    """Return how many leading tokens all prompts share, if enough to be worth it; each keeps one of its own."""
+    if len(prompts) < 2:
+        return 0
+    first, last = min(prompts), max(prompts)
+    most = min(map(len, prompts)) - 1
+    same = next((place for place in range(most) if first[place] != last[place]), most)
+    return same if same >= SHARED_TOKENS else 0
 
 
-def _with_ancestors(tree: LabelTree, nodes: list[int]) -> list[int]:
-    """Return the nodes and their ancestors without the root, parents first."""
-    found: set[int] = set()
-    for node in nodes:
-        while node > 0 and node not in found:
-            found.add(node)
-            node = tree.parents[node]
-    return sorted(found)
+def _prefix_cache(loaded: LoadedModel, ids: list[int], precision: str) -> DynamicCache:
+    device, cache = loaded.model.device, DynamicCache()
+    with torch.inference_mode(), compute_in(choose_precision(precision, device), device):
+        loaded.model(input_ids=torch.tensor([ids], device=device), cache=cache, use_cache=True, logits_to_keep=1)
+    return cache
 
 
-def _expand(
-    loaded: LoadedModel,
-    tree: LabelTree,
-    rows: list[int],
-    prompts: Sequence[list[int]],
-    frontier: dict[int, list[int]],
-    scores: NDArray[np.float64],
-    precision: str,
-) -> None:
-    """Fill in the scores of the children of each row's frontier nodes, with one forward pass for all rows."""
-    model, device = loaded.model, loaded.model.device
-    nodes = [_with_ancestors(tree, frontier[row]) for row in rows]
-    width = max(len(prompts[row]) + len(own) for row, own in zip(rows, nodes, strict=True))
-    ids_BT = torch.zeros(len(rows), width, dtype=torch.long)
-    positions_BT = torch.zeros_like(ids_BT)
-    wanted_BT = torch.zeros(len(rows), width, dtype=torch.bool)
-    seen_BTT = torch.eye(width, dtype=torch.bool).repeat(len(rows), 1, 1)
-    places: list[dict[int, int]] = []
-    for b, (row, own) in enumerate(zip(rows, nodes, strict=True)):
-        start = len(prompts[row])
-        place = {0: start - 1} | {node: start + offset for offset, node in enumerate(own)}
-        ids_BT[b, :start] = torch.tensor(prompts[row])
-        positions_BT[b, :start] = torch.arange(start)
-        seen_BTT[b, :start, :start] = torch.ones(start, start, dtype=torch.bool).tril()
-        for node in own:
-            at, before = place[node], place[tree.parents[node]]
-            ids_BT[b, at] = tree.tokens[node]
-            positions_BT[b, at] = start - 1 + tree.depths[node]
-            seen_BTT[b, at] |= seen_BTT[b, before]
-        for node in frontier[row]:
-            wanted_BT[b, place[node]] = True
-        places.append(place)
-    inputs: dict[str, Any] = {}
-    if any(nodes):  # the prompt alone is plain causal attention
-        inputs["position_ids"] = positions_BT.to(device)
-        blocked = torch.zeros(seen_BTT.shape, dtype=model.dtype).masked_fill(~seen_BTT, torch.finfo(model.dtype).min)
-        inputs["attention_mask"] = blocked[:, None].to(device)
-    with (
-        torch.inference_mode(),
-        compute_in(choose_precision(precision, device), device),
-        logits_only_at(model, wanted_BT.to(device)),
-    ):
-        logits_NV = model(input_ids=ids_BT.to(device), use_cache=False, **inputs).logits
-    logp_NV = torch.log_softmax(logits_NV.float(), -1).cpu()
-    at = {(b, t): n for n, (b, t) in enumerate(wanted_BT.nonzero().tolist())}
-    for b, row in enumerate(rows):
-        for node in frontier[row]:
-            logp_V = logp_NV[at[b, places[b][node]]]
-            for child in tree.children[node]:
-                scores[row, child] = scores[row, node] + float(logp_V[tree.tokens[child]])
+class _Walk:
+    """A batch of prompts on its way through the label tree; keys and values of all tokens read are kept.
 
+    ``seen_BNS[b][n]`` are the slots of the cache that node n of row b attends to: its prompt, its ancestors, itself.
+    """
 
-def _to_open(tree: LabelTree, opened: list[int], scores: NDArray[np.float64]) -> list[int]:
-    """Return the children of the nodes just opened whose share is still worth resolving."""
-    children = [child for node in opened for child in tree.children[node] if tree.children[child]]
-    known = _leaf_shares(tree, scores)
-    total = np.logaddexp.reduce(known)
-    limit = np.log(RESIDUAL_MASS / len(tree.leaves))
-    return [child for child in children if scores[child] - total > limit]
+    def __init__(self, loaded: LoadedModel, tree: LabelTree, openings: list[Opening], precision: str) -> None:
+        self.model, self.tree, self.openings = loaded.model, tree, openings
+        self.precision = choose_precision(precision, loaded.model.device)
+        self.cache = DynamicCache()
+        self.slots = 0
+        self.prompt_tokens: list[int] = []
+        self.seen_BNS: list[dict[int, NDArray[np.bool_]]] = []
 
+    def read_prompts(self, prompts: list[list[int]], shared: int, prefix: DynamicCache | None) -> None:
+        """Read the prompts and score the first tokens of the labels."""
+        if prefix is not None:
+            self.cache = copy.deepcopy(prefix)
+            self.cache.batch_repeat_interleave(len(prompts))
+        own = [prompt[shared:] for prompt in prompts]
+        ids_BT = pad_right(own, 0, torch.long)
+        wanted_BT = torch.zeros(ids_BT.shape, dtype=torch.bool)
+        wanted_BT[torch.arange(len(own)), torch.tensor([len(row) - 1 for row in own])] = True
+        positions_BT = torch.arange(shared, shared + ids_BT.shape[1]).expand(len(own), -1)
+        logp_NV = self._forward(ids_BT, positions_BT, wanted_BT, None)
+        self.slots = shared + ids_BT.shape[1]
+        self.prompt_tokens = [len(prompt) for prompt in prompts]
+        self.seen_BNS = [{0: np.arange(self.slots) < length} for length in self.prompt_tokens]
+        for b, opening in enumerate(self.openings):
+            opening.fill([0], lambda _, token, b=b: float(logp_NV[b, token]))
 
-def _leaf_shares(tree: LabelTree, scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return each label's log-probability: its own where resolved, else an even part of its last known ancestor's."""
-    shares = np.empty(len(tree.leaves))
-    for number, leaf in enumerate(tree.leaves):
-        node = leaf
-        while np.isneginf(scores[node]):
-            node = tree.parents[node]
-        shares[number] = scores[node] - np.log(len(tree.below[node]))
-    return shares
+    def open_more(self) -> bool:
+        """Open the next nodes of every row in one pass; False when no row has any left."""
+        opened = [opening.next_nodes() for opening in self.openings]
+        width = max(map(len, opened))
+        if width == 0:
+            return False
+        self._keep([b for b, nodes in enumerate(opened) if nodes])
+        opened = [nodes for nodes in opened if nodes]
+        ids_BT = pad_right([[self.tree.tokens[n] for n in nodes] for nodes in opened], 0, torch.long)
+        depths_BT = pad_right([[self.tree.depths[n] for n in nodes] for nodes in opened], 1, torch.long)
+        wanted_BT = pad_right([[True] * len(nodes) for nodes in opened], False, torch.bool)
+        positions_BT = depths_BT + torch.tensor(self.prompt_tokens)[:, None] - 1
+        seen_BTS = self._see(opened, width)
+        self.slots += width
+        logp_NV = self._forward(ids_BT, positions_BT, wanted_BT, seen_BTS)
+        start = 0
+        for opening, nodes in zip(self.openings, opened, strict=True):
+            opening.fill(nodes, lambda place, token, start=start: float(logp_NV[start + place, token]))
+            start += len(nodes)
+        return True
 
+    def _keep(self, rows: list[int]) -> None:
+        """Drop the rows that are done."""
+        if len(rows) == len(self.openings):
+            return
+        self.cache.batch_select_indices(torch.tensor(rows, device=self.model.device))
+        self.openings = [self.openings[b] for b in rows]
+        self.prompt_tokens = [self.prompt_tokens[b] for b in rows]
+        self.seen_BNS = [self.seen_BNS[b] for b in rows]
 
-def _normalised(tree: LabelTree, scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    shares = np.array([_leaf_shares(tree, row) for row in scores]).reshape(len(scores), len(tree.leaves))
-    return np.asarray(shares - np.logaddexp.reduce(shares, axis=1, keepdims=True))
+    def _see(self, opened: list[list[int]], width: int) -> torch.Tensor:
+        """Return which slots each opened node attends to: (B, width, slots + width); padding sees only itself."""
+        total = self.slots + width
+        seen_BTS = np.zeros((len(opened), width, total), dtype=np.bool_)
+        seen_BTS[:, np.arange(width), self.slots + np.arange(width)] = True
+        for b, nodes in enumerate(opened):
+            for place, node in enumerate(nodes):
+                before = self.seen_BNS[b][self.tree.parents[node]]
+                seen_BTS[b, place, : len(before)] |= before
+                self.seen_BNS[b][node] = seen_BTS[b, place]
+        return torch.from_numpy(seen_BTS)
+
+    def _forward(
+        self, ids_BT: torch.Tensor, positions_BT: torch.Tensor, wanted_BT: torch.Tensor, seen_BTS: torch.Tensor | None
+    ) -> torch.Tensor:
+        """Read tokens into the cache; return log-probabilities after the wanted ones: (N, V), in row order."""
+        model, device = self.model, self.model.device
+        inputs: dict[str, Any] = {}
+        if seen_BTS is not None:
+            lowest = torch.finfo(torch.float32).min
+            inputs["attention_mask"] = torch.zeros(seen_BTS.shape).masked_fill(~seen_BTS, lowest)[:, None].to(device)
+        with (
+            torch.inference_mode(),
+            compute_in(self.precision, device),
+            logits_only_at(model, wanted_BT.to(device)),
+        ):
+            output = model(
+                input_ids=ids_BT.to(device), position_ids=positions_BT.to(device), cache=self.cache, use_cache=True,
+                **inputs,
+            )  # fmt: skip
+        return torch.log_softmax(output.logits.float(), -1).cpu()

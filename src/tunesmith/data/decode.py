@@ -1,0 +1,190 @@
+"""Bytes of a file to text: unpack, refuse what is no text, find the encoding and say it when it is not UTF-8.
+
+Owns compression and encodings. Does not own records (`read`).
+"""
+
+from __future__ import annotations
+
+import bz2
+import codecs
+import gzip
+import lzma
+import zlib
+from typing import TYPE_CHECKING
+
+from tunesmith.core.errors import DataError, MissingExtraError
+from tunesmith.core.progress import say
+from tunesmith.data.sources import PACKED, unreadable
+
+if TYPE_CHECKING:
+    from tunesmith.data.sources import Source
+
+SAMPLE_BYTES = 1 << 18
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_MAGIC = (
+    (b"\x1f\x8b", "gzip-packed data", "rename it so that it ends in .gz"),
+    (b"BZh", "bzip2-packed data", "rename it so that it ends in .bz2"),
+    (b"\xfd7zXZ\x00", "xz-packed data", "rename it so that it ends in .xz"),
+    (b"\x28\xb5\x2f\xfd", "zstd-packed data", "rename it so that it ends in .zst"),
+    (b"PAR1", "a Parquet file", "rename it so that it ends in .parquet"),
+    (b"PK\x03\x04", "a zip archive or an Excel workbook", "unzip it, or save the sheet as CSV in UTF-8"),
+    (b"\xd0\xcf\x11\xe0", "an old Office document", "save it as CSV in UTF-8"),
+    (b"%PDF", "a PDF", "extract the examples to CSV or JSONL"),
+    (b"\x89PNG", "an image", "name the file with the examples"),
+    (b"\xff\xd8\xff", "an image", "name the file with the examples"),
+    (b"SQLite format 3", "a SQLite database", "export the table as CSV"),
+    (b"ARROW1", "an Arrow file", "save it as Parquet"),
+    (b"\x7fELF", "a program", "name the file with the examples"),
+    (b"\x80\x04\x95", "a Python pickle", "pickles are not read because they can run code; save it as JSONL or Parquet"),
+)
+
+
+def unpacked(source: Source) -> tuple[bytes, str]:
+    """Return a file's bytes, unpacked, and the ending of its name without that of the packing.
+
+    Raises:
+        DataError: if it is empty, cannot be read, or its packing is damaged.
+        MissingExtraError: for ``.zst`` without the zstandard library.
+    """
+    try:
+        data = source.path.read_bytes()
+    except OSError as error:
+        raise unreadable(source, error) from error
+    suffixes = [suffix.lower() for suffix in source.path.suffixes]
+    while suffixes and suffixes[-1] in PACKED:
+        data = _unpack(data, suffixes.pop(), source.label)
+    if not data.strip(b" \t\r\n"):
+        raise DataError(f"{source.label}: the file is empty", expected="a file with examples")
+    return data, suffixes[-1] if suffixes else ""
+
+
+def _unpack(data: bytes, packing: str, label: str) -> bytes:
+    try:
+        if packing == ".gz":
+            return gzip.decompress(data)
+        if packing == ".bz2":
+            return bz2.decompress(data)
+        if packing == ".xz":
+            return lzma.decompress(data)
+        return _unzstd(data)
+    except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
+        raise DataError(
+            f"{label}: damaged or not really {packing}: {error}",
+            expected=f"a complete {packing} file",
+            hint="download or pack it again",
+        ) from error
+
+
+def _unzstd(data: bytes) -> bytes:
+    try:
+        import zstandard
+    except ImportError as error:
+        raise MissingExtraError("zstd", "zstandard") from error
+    try:
+        reader = zstandard.ZstdDecompressor().stream_reader(data, read_across_frames=True)
+        unpacked_data: bytes = reader.read()
+    except zstandard.ZstdError as error:
+        raise ValueError(str(error)) from error
+    if data and not unpacked_data:
+        raise ValueError("it ends too early")
+    return unpacked_data
+
+
+def decoded(data: bytes, label: str) -> str:
+    """Return bytes as text: by byte-order mark, as UTF-8, or in a detected encoding that is said aloud.
+
+    Raises:
+        DataError: if it is no text in any encoding.
+    """
+    for mark, encoding in _BOMS:
+        if data.startswith(mark):
+            return _decode_as(data, encoding, label)
+    refuse_binary(data, label)
+    if encoding := _utf16_without_mark(data):
+        say(f"  {label}: not UTF-8; read as {encoding}, by the zero in every second byte")
+        return _decode_as(data, encoding, label)
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        text = _detected(data, label, error)
+    _refuse_nul(text, label)
+    return text
+
+
+def _decode_as(data: bytes, encoding: str, label: str) -> str:
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{label}: begins as {encoding} but byte {error.start:,} is not",
+            expected="one encoding throughout",
+            hint="save it again as UTF-8",
+        ) from error
+    _refuse_nul(text, label)
+    return text.removeprefix("\ufeff")
+
+
+def refuse_binary(data: bytes, label: str) -> None:
+    """Raise a `DataError` that says what kind of file this is, if it is a known kind that is no text."""
+    for magic, what, hint in _MAGIC:
+        if data.startswith(magic):
+            raise DataError(
+                f"{label}: this is {what}", expected="CSV, TSV, JSONL, JSON or Parquet, as its name says", hint=hint
+            )
+
+
+def _refuse_nul(text: str, label: str) -> None:
+    if (at := text.find("\0")) >= 0:
+        line = text.count("\n", 0, at) + 1
+        raise DataError(
+            f"{label}:{line}: a NUL byte: this is no text, or damaged",
+            expected="text in UTF-8",
+            hint=f"look at it with: head -c 300 {label} | xxd",
+        )
+
+
+def _detected(data: bytes, label: str, error: UnicodeDecodeError) -> str:
+    encoding = _guess(data)
+    line = data.count(b"\n", 0, error.start) + 1
+    if encoding is None:
+        raise DataError(
+            f"{label}:{line}: byte {error.start:,} is not UTF-8, and no other encoding fits: this is no text",
+            expected="a text file, best in UTF-8",
+            hint="iconv -f <its encoding> -t utf-8 converts it",
+        )
+    say(f"  {label}: not UTF-8 (line {line}); read as {encoding}. If letters look wrong, save it as UTF-8")
+    return data.decode(encoding)
+
+
+def _utf16_without_mark(data: bytes) -> str | None:
+    sample = data[:SAMPLE_BYTES]
+    half = max(len(sample) // 2, 1)
+    if sample[1::2].count(0) > 0.6 * half and sample[0::2].count(0) < 0.1 * half:
+        return "utf-16-le"
+    if sample[0::2].count(0) > 0.6 * half and sample[1::2].count(0) < 0.1 * half:
+        return "utf-16-be"
+    return None
+
+
+def _guess(data: bytes) -> str | None:
+    """Return the encoding that explains the whole file: Windows-1252 when it reads as clean text, else detected."""
+    control = sum(data.count(bytes([code])) for code in (*range(9), *range(14, 27), *range(28, 32)))
+    if control > 0.001 * len(data) + 2:
+        return None
+    import charset_normalizer
+
+    best = charset_normalizer.from_bytes(data[:SAMPLE_BYTES]).best()
+    for encoding in [best.encoding] * (best is not None) + ["cp1252", "latin-1"]:
+        try:
+            text = data.decode(encoding)
+        except (UnicodeDecodeError, LookupError):
+            continue
+        if text.isprintable() or not any(0x80 <= ord(letter) < 0xA0 for letter in text):
+            return encoding
+    return None

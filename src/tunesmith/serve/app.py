@@ -1,0 +1,321 @@
+"""The gateway's routes: OpenAI's surface, feedback, and what a load balancer asks.
+
+Owns keys, body limits, request ids, and which function answers which path. Does not own sockets and signals
+(`server`), nor what happens inside a chat completion (`chat`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from tunesmith.core.clock import monotonic_s
+from tunesmith.recipe import Serve
+from tunesmith.serve import keys, protocol
+from tunesmith.serve.capture import Capture, Opinion, is_captured, write_feedback
+from tunesmith.serve.catalog import Catalog, Served
+from tunesmith.serve.chat import Conversation, question_of, request_id_of
+from tunesmith.serve.engine import EmbeddedEngine
+from tunesmith.serve.errors import ApiError, draining, invalid_key, too_large
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from starlette.requests import Request
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from tunesmith.core.artifacts import Workspace
+    from tunesmith.core.store import Store
+    from tunesmith.serve.engine import Engine
+
+BODY_BYTES = 1 << 20
+"""Largest request body."""
+
+CAPTURED_WITHIN_S = 5.0
+"""How long feedback waits for its request to reach the store."""
+
+
+@dataclass
+class Gateway:
+    """What the routes share."""
+
+    store: Store
+    catalog: Catalog
+    engine: Engine
+    capture: Capture
+    settings: Serve
+    require_keys: bool
+    draining: bool = False
+    statuses: Counter[int] = field(default_factory=Counter)
+    started_s: float = field(default_factory=monotonic_s)
+
+
+def build_app(
+    store: Store,
+    workspace: Workspace,
+    *,
+    settings: Serve | None = None,
+    require_keys: bool = False,
+    engine: Engine | None = None,
+) -> Starlette:
+    """Return the application. Its threads begin now and end with the application's lifespan.
+
+    Args:
+        store: aliases, keys, traffic.
+        workspace: where Models lie.
+        settings: the recipe's section; None means its defaults.
+        require_keys: ask for a key even while none exists.
+        engine: who answers; None means `EmbeddedEngine`.
+    """
+    settings = settings or Serve()
+    gateway = Gateway(
+        store=store,
+        catalog=Catalog(store, workspace),
+        engine=engine or EmbeddedEngine(settings.queue),
+        capture=Capture(store, enabled=settings.capture),
+        settings=settings,
+        require_keys=require_keys,
+    )
+    app = Starlette(
+        routes=_routes(),
+        lifespan=_lifespan,
+        exception_handlers={ApiError: _on_api_error, HTTPException: _on_http_error, Exception: _on_bug},
+    )
+    app.add_middleware(_RequestIds, statuses=gateway.statuses)
+    app.state.gateway = gateway
+    return app
+
+
+def _routes() -> list[Route]:
+    return [
+        Route("/v1/chat/completions", _chat_completions, methods=["POST"]),
+        Route("/v1/models", _models, methods=["GET"]),
+        Route("/v1/models/{ref:path}", _model, methods=["GET"]),
+        Route("/v1/feedback", _feedback, methods=["POST"]),
+        Route("/healthz", _healthz, methods=["GET"]),
+        Route("/readyz", _readyz, methods=["GET"]),
+    ]
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(app: Starlette) -> AsyncIterator[None]:
+    gateway: Gateway = app.state.gateway
+    released = await run_in_threadpool(gateway.catalog.released)
+    gateway.engine.warm(_production_first(released))
+    yield
+    gateway.draining = True
+    await run_in_threadpool(gateway.engine.close)
+    await run_in_threadpool(gateway.capture.close)
+
+
+def _production_first(released: list[Served]) -> list[Served]:
+    """Return one entry of each Model in production: what is worth having in memory before anybody asks."""
+    return list({one.model_id: one for one in released if one.alias == "production"}.values())
+
+
+# -- routes --
+
+
+async def _chat_completions(request: Request) -> Response:
+    gateway = _gateway(request)
+    key_id = await _authorise(request)
+    if gateway.draining:
+        raise draining()
+    asked = protocol.read_chat(await _body(request))
+    served = await run_in_threadpool(gateway.catalog.find, asked.model)
+    question = question_of(asked, served, gateway.settings.max_new_tokens)
+    talk = Conversation(
+        request.state.request_id, asked, question, gateway.engine, gateway.capture, key_id, request.is_disconnected
+    )
+    talk.start()
+    if not asked.stream:
+        return JSONResponse(await talk.whole())
+    chunks = talk.streamed()
+    first = await anext(chunks)  # an error before any text still gets its status
+    headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+    return StreamingResponse(_chained(first, chunks), media_type="text/event-stream", headers=headers)
+
+
+async def _chained(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for chunk in rest:
+        yield chunk
+
+
+async def _models(request: Request) -> Response:
+    await _authorise(request)
+    found = await run_in_threadpool(_gateway(request).catalog.all)
+    return JSONResponse({"object": "list", "data": [_model_object(one) for one in found]})
+
+
+async def _model(request: Request) -> Response:
+    await _authorise(request)
+    found = await run_in_threadpool(_gateway(request).catalog.find, request.path_params["ref"])
+    return JSONResponse(_model_object(found))
+
+
+def _model_object(served: Served) -> dict[str, Any]:
+    return {
+        "id": served.ref,
+        "object": "model",
+        "created": served.created_s,
+        "owned_by": "tunesmith",
+        "root": served.model_id,
+    }
+
+
+async def _feedback(request: Request) -> Response:
+    gateway = _gateway(request)
+    await _authorise(request)
+    asked = protocol.read_feedback(await _body(request))
+    given_id = asked.request_id or asked.id or ""
+    opinion = Opinion(request_id_of(given_id), asked.score, asked.correction, asked.comment)
+    await run_in_threadpool(_keep, gateway, opinion, given_id)
+    return JSONResponse({"object": "feedback", "request_id": opinion.request_id}, status_code=201)
+
+
+def _keep(gateway: Gateway, opinion: Opinion, given_id: str) -> None:
+    if not is_captured(gateway.store, opinion.request_id):
+        gateway.capture.flush(CAPTURED_WITHIN_S)  # its request may still be on the way to the store
+        if not is_captured(gateway.store, opinion.request_id):
+            why = "" if gateway.settings.capture else " This server does not capture requests (serve.capture: false)."
+            raise ApiError(404, f"No request {given_id!r} was captured.{why}", code="request_not_found", param="id")
+    write_feedback(gateway.store, opinion)
+
+
+async def _healthz(request: Request) -> Response:
+    gateway = _gateway(request)
+    engine = gateway.engine.status()
+    healthy = bool(engine.get("alive", True))
+    body = {
+        "status": "ok" if healthy else "failed",
+        "draining": gateway.draining,
+        "uptime_s": round(monotonic_s() - gateway.started_s, 1),
+        "responses": {str(status): count for status, count in sorted(gateway.statuses.items())},
+        "engine": engine,
+        "capture": gateway.capture.status(),
+    }
+    return JSONResponse(body, status_code=200 if healthy else 503)
+
+
+async def _readyz(request: Request) -> Response:
+    gateway = _gateway(request)
+    reason = "draining" if gateway.draining else await run_in_threadpool(_not_ready, gateway)
+    body = {"status": "ready"} if reason is None else {"status": "not ready", "reason": reason}
+    return JSONResponse(body, status_code=200 if reason is None else 503)
+
+
+def _not_ready(gateway: Gateway) -> str | None:
+    try:
+        wanted = _production_first(gateway.catalog.released())
+    except sa.exc.SQLAlchemyError:
+        return "the store cannot be reached"
+    if not wanted:
+        return "no model is in production"
+    loaded = gateway.engine.status().get("loaded")
+    if loaded is not None and not any(one.model_id in loaded for one in wanted):
+        gateway.engine.warm(wanted)
+        return "the model is loading"
+    return None
+
+
+# -- what every route needs --
+
+
+def _gateway(request: Request) -> Gateway:
+    gateway: Gateway = request.app.state.gateway
+    return gateway
+
+
+async def _authorise(request: Request) -> str | None:
+    """Return the id of the key of a request, or None where no key is asked for.
+
+    Raises:
+        ApiError: 401.
+    """
+    gateway = _gateway(request)
+    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+    secret = secret.strip() if scheme.lower() == "bearer" else ""
+
+    def check() -> tuple[bool, str | None]:
+        needed = gateway.require_keys or keys.any_key(gateway.store)
+        return needed, keys.verify(gateway.store, secret) if needed and secret else None
+
+    needed, key_id = await run_in_threadpool(check)
+    if needed and key_id is None:
+        raise invalid_key(given=bool(secret))
+    return key_id
+
+
+async def _body(request: Request) -> bytes:
+    """Return the body.
+
+    Raises:
+        ApiError: 413 if it is larger than `BODY_BYTES`.
+    """
+    received = bytearray()
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size <= BODY_BYTES:
+            received += chunk
+        elif size > 8 * BODY_BYTES:  # read on a little, so that an honest client hears the answer
+            break
+    if size > BODY_BYTES:
+        raise too_large(BODY_BYTES)
+    return bytes(received)
+
+
+def _error_response(error: ApiError) -> Response:
+    return JSONResponse(error.body(), status_code=error.status, headers=error.headers())
+
+
+async def _on_api_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, ApiError)
+    return _error_response(error)
+
+
+async def _on_http_error(request: Request, error: Exception) -> Response:
+    """Answer an unknown path or a wrong method in the same shape as everything else."""
+    assert isinstance(error, HTTPException)
+    message = f"{request.method} {request.url.path}: {error.detail}."
+    return _error_response(ApiError(error.status_code, message, code="unknown_url"))
+
+
+async def _on_bug(_request: Request, error: Exception) -> Response:
+    if isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError):
+        return _error_response(ApiError(503, "The store cannot be reached.", code="store_unavailable", retry_after_s=5))
+    return _error_response(ApiError(500, "The server failed; its log says why.", code="internal_error"))
+
+
+class _RequestIds:
+    """Gives every request an id, sends it back as ``X-Request-Id``, and counts statuses."""
+
+    def __init__(self, app: ASGIApp, statuses: Counter[int]) -> None:
+        self.app = app
+        self.statuses = statuses
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        request_id = f"req-{secrets.token_hex(12)}"
+        scope.setdefault("state", {})["request_id"] = request_id
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self.statuses[message["status"]] += 1
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+            await send(message)
+
+        await self.app(scope, receive, send_with_id)

@@ -1,0 +1,88 @@
+"""What goes wrong over HTTP, in OpenAI's shape, so that its clients raise the exceptions their users catch.
+
+Owns statuses, codes and bodies. Does not own errors of the command line (`core.errors`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class ApiError(Exception):
+    """A refusal with its HTTP status.
+
+    Args:
+        status: HTTP status.
+        message: what is wrong and what would be right.
+        code: a word programs compare, e.g. ``model_not_found``.
+        param: the field of the request that is at fault, e.g. ``messages[0].role``.
+        retry_after_s: when it is worth trying again; None if it is not.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        code: str | None = None,
+        param: str | None = None,
+        retry_after_s: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.code = code
+        self.param = param
+        self.retry_after_s = retry_after_s
+
+    @property
+    def kind(self) -> str:
+        """OpenAI's ``type`` of an error of this status."""
+        if self.status == 429:
+            return "rate_limit_error"
+        return "server_error" if self.status >= 500 else "invalid_request_error"
+
+    def body(self) -> dict[str, Any]:
+        """Return the JSON body. Source: https://platform.openai.com/docs/guides/error-codes."""
+        error = {"message": self.message, "type": self.kind, "param": self.param, "code": self.code}
+        return {"error": error}
+
+    def headers(self) -> dict[str, str]:
+        """Return the headers that belong to the status."""
+        headers = {"WWW-Authenticate": "Bearer"} if self.status == 401 else {}
+        if self.retry_after_s is not None:
+            headers["Retry-After"] = str(self.retry_after_s)
+        return headers
+
+
+def bad_request(message: str, param: str | None = None, code: str | None = None) -> ApiError:
+    """Return a 400 that names the field at fault."""
+    return ApiError(400, message, code=code, param=param)
+
+
+def invalid_key(given: bool) -> ApiError:
+    """Return the 401 for a missing or a wrong key; it never repeats the key."""
+    message = "Incorrect API key provided." if given else "You did not provide an API key."
+    return ApiError(401, f"{message} Send it as 'Authorization: Bearer ts-...'.", code="invalid_api_key")
+
+
+def model_not_found(name: str, known: list[str]) -> ApiError:
+    """Return the 404 for a model nobody has released."""
+    shown = f"Released here: {', '.join(known[:10])}." if known else "Nothing is released here yet."
+    return ApiError(404, f"The model {name!r} does not exist. {shown}", code="model_not_found", param="model")
+
+
+def too_large(limit_bytes: int) -> ApiError:
+    """Return the 413 for a body over the limit."""
+    return ApiError(413, f"The request body is larger than {limit_bytes} bytes.", code="request_too_large")
+
+
+def queue_full(waiting: int) -> ApiError:
+    """Return the 429 for a full queue."""
+    message = f"{waiting} requests are waiting already. Try again in a moment."
+    return ApiError(429, message, code="queue_full", retry_after_s=1)
+
+
+def draining() -> ApiError:
+    """Return the 503 of a server that is shutting down."""
+    return ApiError(503, "The server is shutting down.", code="draining", retry_after_s=5)
