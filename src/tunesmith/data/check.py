@@ -89,7 +89,8 @@ def check_labels(rows: Sequence[Row], recipe: Recipe) -> list[str]:
     """Return sentences about the labels of a classification that people should know.
 
     Raises:
-        DataError: if there is only one label, or nearly every row has one of its own.
+        DataError: if there is only one label, nearly every row has one of its own, or one occurs once without being
+            named in the recipe.
     """
     counts = Counter(row.label or "" for row in rows)
     where = ", ".join(recipe.data.train)
@@ -105,7 +106,24 @@ def check_labels(rows: Sequence[Row], recipe: Recipe) -> list[str]:
             expected="labels that repeat",
             hint="check data.columns.target, or use task: chat for free answers",
         )
+    if recipe.data.labels.names is None:
+        _refuse_single(rows, counts)
     return _label_notes(counts, recipe.data.labels.names)
+
+
+def _refuse_single(rows: Sequence[Row], counts: Counter[str]) -> None:
+    """Refuse labels that occur once, unless the recipe names them: most are typing errors."""
+    once = [row for row in rows if counts[row.label or ""] == 1]
+    if not once:
+        return
+    label = once[0].label or ""
+    others = [other for other in counts if counts[other] > 1]
+    more = f" ({len(once)} labels occur once: {_listed([row.label for row in once])})" if len(once) > 1 else ""
+    raise DataError(
+        f"{once[0].source}:{once[0].line}: the label {label!r} occurs only once{more}",
+        expected="at least two examples of a label: one to learn from, one to test on",
+        hint=f"{did_you_mean(label, others)[:300]}; correct or remove it, or list all labels in data.labels.names",
+    )
 
 
 def _label_notes(counts: Counter[str], names: Sequence[str] | None) -> list[str]:

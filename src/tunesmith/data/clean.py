@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from tunesmith.text.examples import Message
 
 Fix = "Callable[[str], str]"
-_TAG_NAMES = "p|br|div|span|b|i|u|em|strong|small|font|ul|ol|li|hr|h[1-6]|blockquote|table|tbody|thead|tr|td|th|img|center"
+_TAG_NAMES = (
+    "p|br|div|span|b|i|u|em|strong|small|font|ul|ol|li|hr|h[1-6]|blockquote|table|tbody|thead|tr|td|th|img|center"
+)
 _TAG = re.compile(rf"</?(?:{_TAG_NAMES}|a(?=[\s>]|/))(?:\s[^<>]{{0,500}})?/?>", re.IGNORECASE)
 _BREAK = re.compile(r"<br\s*/?>|</(?:p|div|li|tr|h[1-6]|blockquote)>", re.IGNORECASE)
 _ENTITY = re.compile(r"&(?:[a-zA-Z]{2,8}|#\d{1,6}|#x[0-9a-fA-F]{1,5});")
@@ -109,7 +111,7 @@ class Cleaner:
         return self._text(row, name, text, repairs)
 
     def _json_leaves(self, row: Row, name: str, text: str, repairs: list[Repair]) -> str:
-        """Clean the texts inside a JSON answer as the input is cleaned, so that what is extracted still occurs in it."""
+        """Clean the texts inside a JSON answer as the input is cleaned, so that it still occurs in it."""
         try:
             value = orjson.loads(text)
         except orjson.JSONDecodeError:

@@ -191,7 +191,7 @@ def _by_columns(table: Table, recipe: Recipe) -> tuple[Callable[[Record], Row], 
 
 
 def _refuse_columns(table: Table, task: str) -> Mapping:
-    first, last = (table.columns + ["<column>"])[0], (table.columns or ["<column>"])[-1]
+    first, last = ([*table.columns, "<column>"])[0], (table.columns or ["<column>"])[-1]
     raise DataError(
         f"{table.label}: cannot tell the question from the answer: it has the columns {', '.join(table.columns)[:300]}",
         expected=f"columns such as text and {column_names.TARGET_NAMES[task][0]}, or a message format: "

@@ -74,8 +74,10 @@ def _behind(entry: str, recipe_dir: Path, key: str) -> list[Source]:
     if entry.startswith(HUB):
         name = entry.removeprefix(HUB)
         local = (recipe_dir / name).is_dir()
-        return [Source(entry, recipe_dir / name if local else Path(entry), hub=str(recipe_dir / name) if local else name)]
-    path = recipe_dir / Path(entry).expanduser()
+        return [
+            Source(entry, recipe_dir / name if local else Path(entry), hub=str(recipe_dir / name) if local else name)
+        ]
+    path = Path(os.path.normpath(recipe_dir / Path(entry).expanduser()))
     if path.is_dir():
         return _in_folder(path, entry, recipe_dir, key)
     if path.exists() or not glob.has_magic(entry):
@@ -86,11 +88,13 @@ def _behind(entry: str, recipe_dir: Path, key: str) -> list[Source]:
 def _file(path: Path, entry: str, recipe_dir: Path, key: str) -> Source:
     if not path.exists():
         near = [one.name for one in path.parent.iterdir()] if path.parent.is_dir() else []
-        hint = did_you_mean(path.name, near) if near and len(near) <= 40 else "paths are relative to the recipe's folder"
+        hint = (
+            did_you_mean(path.name, near) if near and len(near) <= 40 else "paths are relative to the recipe's folder"
+        )
         raise DataError(f"{key}: no file {entry!r} ({path})", expected="an existing file, folder or glob", hint=hint)
     if not path.is_file():
         raise DataError(f"{key}: {entry!r} is neither a file nor a folder", expected="a regular file")
-    return Source(_label(path, recipe_dir, entry), path)
+    return Source(_label(path, recipe_dir), path)
 
 
 def _in_folder(folder: Path, entry: str, recipe_dir: Path, key: str) -> list[Source]:
@@ -108,11 +112,11 @@ def _in_folder(folder: Path, entry: str, recipe_dir: Path, key: str) -> list[Sou
     if len(files) > len(known):
         others = ", ".join(path.name for path in files if path not in known)
         say(f"  {entry}: {len(files) - len(known)} file(s) of other kinds not read: {others[:200]}")
-    return [Source(_label(path, recipe_dir, entry), path) for path in known]
+    return [Source(_label(path, recipe_dir), path) for path in known]
 
 
 def _in_glob(pattern: Path, entry: str, recipe_dir: Path, key: str) -> list[Source]:
-    paths = sorted(Path(name) for name in glob.glob(str(pattern), recursive=True))
+    paths = sorted(Path(name) for name in glob.glob(str(pattern), recursive=True))  # noqa: PTH207 absolute patterns
     files = [path for path in paths if path.is_file()]
     if not files:
         raise DataError(
@@ -120,7 +124,7 @@ def _in_glob(pattern: Path, entry: str, recipe_dir: Path, key: str) -> list[Sour
             expected="a glob such as data/*.jsonl that matches files",
             hint="globs are relative to the recipe's folder",
         )
-    return [Source(_label(path, recipe_dir, entry), path) for path in files]
+    return [Source(_label(path, recipe_dir), path) for path in files]
 
 
 def _is_hidden(path: Path, folder: Path) -> bool:
@@ -135,12 +139,10 @@ def is_known(path: Path) -> bool:
     return bool(suffixes) and suffixes[-1] in KINDS
 
 
-def _label(path: Path, recipe_dir: Path, entry: str) -> str:
-    """Return the path from the recipe's folder; for an absolute entry outside it, the bare name."""
+def _label(path: Path, recipe_dir: Path) -> str:
+    """Return the path from the recipe's folder; of a file outside it the bare name, so that no id depends on a place."""
     absolute, base = path.resolve(), recipe_dir.resolve()
-    if Path(entry).expanduser().is_absolute() and not absolute.is_relative_to(base):
-        return absolute.name
-    return Path(os.path.relpath(absolute, base)).as_posix()
+    return absolute.relative_to(base).as_posix() if absolute.is_relative_to(base) else absolute.name
 
 
 def distinct_labels(parts: dict[str, list[Source]]) -> dict[str, list[Source]]:

@@ -1,0 +1,186 @@
+"""``tunesmith init``: look at the user's file and write a commented recipe that works.
+
+Owns the recipe's text and the choices in it, each said in a comment. The file is read and checked by the same code
+that prepares, so what cannot be prepared is refused here and nothing is written.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from tunesmith.core.errors import DataError, RecipeError
+from tunesmith.core.progress import say
+from tunesmith.data.columns import Mapping, recognise
+from tunesmith.data.formats import recognised
+from tunesmith.data.prepare import gather
+from tunesmith.data.read import Table, read
+from tunesmith.data.sources import Source, expand, is_known
+from tunesmith.recipe import parse_recipe
+
+FILE = "recipe.yaml"
+EPOCHS = {"classify": 10, "extract": 4, "chat": 3, "preference": 1}
+MANY_ROWS = 5000
+"""From this many rows on a classification needs fewer passes."""
+
+EPOCHS_OF_MANY = 6
+_HELD_OUT = {"valid": ("valid", "validation", "val", "dev"), "test": ("test",)}
+_GROUPS = ("customer", "customer_id", "user", "user_id", "author", "conversation_id", "session", "session_id", "thread")
+
+
+@dataclass(frozen=True)
+class Look:
+    """What was seen in the user's file."""
+
+    files: dict[str, list[str]]
+    mapping: Mapping | None
+    group: str | None
+
+
+def write_recipe(folder: Path, task: str, data: Path) -> Path:
+    """Write ``recipe.yaml`` into a folder (made if missing) and return its path.
+
+    Raises:
+        RecipeError: if there is a recipe already.
+        DataError: if the file cannot be read or understood; nothing is written then.
+    """
+    target = folder / FILE
+    if target.exists():
+        raise RecipeError(f"{target} exists already", hint="delete it, or give another folder: tunesmith init DIR ...")
+    if folder.exists() and not folder.is_dir():
+        raise RecipeError(f"{folder} is a file", expected="a folder to write recipe.yaml into")
+    if not data.exists():
+        raise DataError(f"no file {str(data)!r}", expected="your file or folder of examples")
+    base = folder.resolve()
+    look = _look(task, data.resolve(), base)
+    text = _text(task, _name_for(data), look, epochs=EPOCHS[task])
+    rows = _check(text, base)
+    if task == "classify" and rows > MANY_ROWS:
+        text = _text(task, _name_for(data), look, epochs=EPOCHS_OF_MANY)
+    folder.mkdir(parents=True, exist_ok=True)
+    target.write_text(text, encoding="utf-8")
+    return target
+
+
+def _look(task: str, data: Path, base: Path) -> Look:
+    files = {"train": [_relative(data, base)], **_siblings(data, base)}
+    table = read(expand([str(data)], base, "--data")[0])
+    if recognised(table) is not None:
+        return Look(files, None, None)
+    mapping = None if task == "preference" else recognise(table.columns, task)
+    return Look(files, mapping, _group(table, mapping) if mapping else None)
+
+
+def _siblings(data: Path, base: Path) -> dict[str, list[str]]:
+    """Return the validation and test files beside a file called train: they are the official ones."""
+    if not data.is_file() or not data.name.lower().startswith("train"):
+        return {}
+    found: dict[str, list[str]] = {}
+    for part, names in _HELD_OUT.items():
+        for name in names:
+            rest = data.name[len("train") :]
+            candidates = (data.with_name(name + rest), data.with_name(name + "".join(data.suffixes)))
+            beside = next((one for one in candidates if one.is_file() and is_known(one)), None)
+            if beside is not None:
+                found[part] = [_relative(beside, base)]
+                say(f"  {beside.name} lies beside {data.name}: taken as data.{part}")
+                break
+    return found
+
+
+def _group(table: Table, mapping: Mapping) -> str | None:
+    """Return a column that names who wrote a row, if there is one and its values repeat."""
+    used = (*mapping.input, mapping.target)
+    column = next((one for one in table.columns if one.lower() in _GROUPS and one not in used), None)
+    if column is None:
+        return None
+    values = [row.fields.get(column) for row in table.rows]
+    distinct = len({str(value) for value in values})
+    return column if 1 < distinct < len(values) else None
+
+
+def _relative(path: Path, base: Path) -> str:
+    return Path(os.path.relpath(path, base)).as_posix()
+
+
+def _name_for(data: Path) -> str:
+    """Return a recipe name from the file's name, or its folder's if the file is just called train or the like."""
+    stem = data.resolve().name.split(".")[0]
+    if re.fullmatch(r"(train(ing)?|data|examples)[\W\d_]*", stem.lower()):
+        stem = data.resolve().parent.name
+    name = re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-")[:40]
+    return name or "model"
+
+
+def _check(text: str, base: Path) -> int:
+    """Read all rows as prepare would; returns how many are usable for training."""
+    recipe = parse_recipe(text, FILE)
+    lists = {"train": recipe.data.train, "valid": recipe.data.valid, "test": recipe.data.test}
+    sources: dict[str, list[Source]] = {part: expand(own, base, f"data.{part}") for part, own in lists.items()}
+    work = gather(recipe, sources)
+    train = sum(row.part == "train" for row in work.rows)
+    say(f"  {train:,} usable examples to train on, {len(work.removed):,} rows removed (prepare says why)")
+    return train
+
+
+def _text(task: str, name: str, look: Look, *, epochs: int) -> str:
+    lines = [
+        "# Written by tunesmith init. Every setting, its default and its reason: docs/recipe.md",
+        f"name: {name}",
+        f"task: {task}",
+        "base: nano                     # bundled, runs offline; or a Hugging Face name such as Qwen/Qwen3-0.6B",
+        "",
+        "data:",
+        *(f"  {part}: {_flow(files)}" for part, files in look.files.items()),
+        *_columns(look),
+        *_shares(look),
+        "  privacy: {pii: redact}       # e-mails, phones, cards, accounts become [EMAIL], [PHONE], ...",
+    ]
+    lines += _train(task, epochs) + _evaluate(task)
+    return "\n".join(lines) + "\n"
+
+
+def _columns(look: Look) -> list[str]:
+    if look.mapping is None:
+        return []
+    sources: str = _flow(list(look.mapping.input)) if len(look.mapping.input) > 1 else _plain(look.mapping.input[0])
+    group = f", group: {_plain(look.group)}" if look.group else ""
+    return [f"  columns: {{input: {sources}, target: {_plain(look.mapping.target)}{group}}}"]
+
+
+def _shares(look: Look) -> list[str]:
+    shares = [f"{part}: {share}" for part, share in (("valid", 0.1), ("test", 0.1)) if part not in look.files]
+    return (
+        [f"  split: {{{', '.join(shares)}}}    # held out of train; equal questions never straddle"] if shares else []
+    )
+
+
+def _train(task: str, epochs: int) -> list[str]:
+    return [
+        "",
+        "train:",
+        "  method: full                 # nano is small: train every weight; lora for bigger bases",
+        f"  epochs: {epochs:<21}# early stopping ends sooner when the validation loss no longer falls",
+    ]
+
+
+def _evaluate(task: str) -> list[str]:
+    baselines = "[base, prompt, linear, majority]" if task == "classify" else "[base, prompt]"
+    return ["", "evaluate:", f"  baselines: {baselines}   # does tuning pay? measured against these"]
+
+
+def _flow(items: list[str]) -> str:
+    return "[" + ", ".join(map(_plain, items)) + "]"
+
+
+def _plain(text: str) -> str:
+    """Return a YAML scalar: bare where that is safe, else quoted."""
+    return (
+        text if re.fullmatch(r"[A-Za-z_./][\w./ -]*(?<! )", text) and text.lower() not in _WORDS else json.dumps(text)
+    )
+
+
+_WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n", "."}
