@@ -129,7 +129,7 @@ def _check(text: str, base: Path) -> int:
 def _text(task: str, name: str, look: Look, *, epochs: int) -> str:
     lines = [
         "# Written by tunesmith init. Every setting, its default and its reason: docs/recipe.md",
-        f"name: {name}",
+        f"name: {_plain(name)}",
         f"task: {task}",
         "base: nano                     # bundled, runs offline; or a Hugging Face name such as Qwen/Qwen3-0.6B",
         "",
