@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
 import openai
 
 from tunesmith.core.artifacts import Artifact, Plan, Workspace
@@ -47,15 +46,16 @@ class Running:
     def client(self, key: str = "ts-none", **settings: Any) -> openai.OpenAI:
         return openai.OpenAI(base_url=f"{self.url}/v1", api_key=key, max_retries=0, timeout=60, **settings)
 
-    def http(self, **settings: Any) -> httpx.Client:
-        return httpx.Client(base_url=self.url, timeout=60, **settings)
+    def http(self, **settings: Any) -> openai.DefaultHttpxClient:
+        return openai.DefaultHttpxClient(base_url=self.url, timeout=60, **settings)
 
     def ask(self, text: str, model: str = "tickets", **fields: Any) -> Any:
         with self.client() as client:
             return client.chat.completions.create(model=model, messages=[{"role": "user", "content": text}], **fields)
 
     def health(self) -> dict[str, Any]:
-        return dict(httpx.get(f"{self.url}/healthz").json())
+        with self.http() as http:
+            return dict(http.get("/healthz").json())
 
 
 @contextlib.contextmanager
