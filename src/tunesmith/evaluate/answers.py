@@ -1,0 +1,192 @@
+"""What a model answers to test rows, how sure it is, and how probable it finds the right answer.
+
+A classification is answered by the probabilities of the labels, so every answer is a label; anything else by greedy
+generation. Does not own prompts of baselines (`baselines`) nor what is right (`grading`).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tunesmith.core.progress import steps
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from tunesmith.core.progress import Bar
+    from tunesmith.models.load import LoadedModel
+    from tunesmith.text.examples import Example, Message
+
+LEAST_PROBABILITY = 1e-9
+"""Labels less probable than this, and those a model does not know, count as this probable."""
+
+CHUNK_ROWS = 64
+"""Rows between two moves of the progress bar."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Answers to some rows, one value per row.
+
+    ``confidences``: probability of the given answer (for generated text, the geometric mean per token). ``nats``:
+    negative log-likelihood of the right answer over ``tokens`` tokens (a label counts as one; 0 if it could not be
+    scored). ``too_long`` rows did not fit into the model's context: their answer is empty, which is wrong.
+    ``cut`` answers were ended by the limit of new tokens.
+    """
+
+    texts: list[str]
+    confidences: list[float]
+    nats: list[float]
+    tokens: list[int]
+    too_long: int = 0
+    cut: int = 0
+
+    def save(self, path: Path) -> None:
+        """Write to a file that is complete or not there."""
+        part = path.with_suffix(".part")
+        part.write_text(json.dumps(asdict(self)), encoding="utf-8")
+        part.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> Answers:
+        """Read what `save` wrote; floats come back exactly."""
+        return cls(**json.loads(path.read_text(encoding="utf-8")))
+
+    def at(self, rows: Sequence[int]) -> Answers:
+        """Return the answers at some places."""
+        return Answers(
+            [self.texts[i] for i in rows],
+            [self.confidences[i] for i in rows],
+            [self.nats[i] for i in rows],
+            [self.tokens[i] for i in rows],
+        )
+
+
+@dataclass
+class Contender:
+    """A model in memory with its way to ask: ``prompt`` makes the messages before the answer.
+
+    ``labels`` is empty unless the answers are the labels of a classification.
+    """
+
+    name: str
+    loaded: LoadedModel
+    prompt: Callable[[Example], list[Message]]
+    labels: tuple[str, ...] = ()
+    max_new_tokens: int = 128
+
+    def answer(self, examples: Sequence[Example]) -> Answers:
+        """Return the answers to the examples, in order."""
+        with steps(f"answers of {self.name}", len(examples)) as bar:
+            if self.labels:
+                return _choose_labels(self, examples, bar)
+            return _write(self, examples, bar)
+
+
+def expected_of(example: Example) -> str:
+    """Return the right answer's text; for an answer that is tool calls, their JSON."""
+    last = example.messages[-1]
+    if not example.target_text and last.get("tool_calls"):
+        return json.dumps(last["tool_calls"], ensure_ascii=False, sort_keys=True)
+    return example.target_text
+
+
+def label_answers(
+    labels: Sequence[str], log_probabilities: NDArray[np.float64], expected: Sequence[str]
+) -> tuple[list[str], list[float], list[float]]:
+    """Return the most probable label of each row, its probability, and the nats of the expected one."""
+    place = {label: number for number, label in enumerate(labels)}
+    best = log_probabilities.argmax(1)
+    confidences = np.exp(log_probabilities[np.arange(len(best)), best])
+    most = -math.log(LEAST_PROBABILITY)
+    nats = [
+        min(-float(row[place[right]]), most) if right in place else most
+        for row, right in zip(log_probabilities, expected, strict=True)
+    ]
+    return [labels[i] for i in best], confidences.tolist(), [max(0.0, one) for one in nats]
+
+
+def answer_ids(loaded: LoadedModel, messages: list[Message], answer: str) -> list[int]:
+    """Return the tokens of an answer to a conversation, with the token that ends the turn."""
+    ids, targets = _rendered(loaded, messages, {"role": "assistant", "content": answer})
+    return [token for token, target in zip(ids, targets, strict=True) if target]
+
+
+def _choose_labels(asked: Contender, examples: Sequence[Example], bar: Bar) -> Answers:
+    from tunesmith.models.score import label_scores
+    from tunesmith.text.chat import prompt_ids
+
+    loaded = asked.loaded
+    prompts = [prompt_ids(loaded.tokenizer, asked.prompt(one), one.tools) for one in examples]
+    labels = [answer_ids(loaded, asked.prompt(examples[0]), label) for label in asked.labels]
+    room = max(map(len, labels))
+    answers = _unanswered(len(examples))
+    fitting = [i for i, prompt in enumerate(prompts) if len(prompt) + room <= loaded.context_tokens]
+    for chunk in _chunks(fitting, [len(prompt) for prompt in prompts]):
+        scores = label_scores(loaded, [prompts[i] for i in chunk], labels)
+        expected = [expected_of(examples[i]) for i in chunk]
+        for i, text, confidence, nats in zip(
+            chunk, *label_answers(asked.labels, scores, expected), strict=True
+        ):  # fmt: skip
+            answers.texts[i], answers.confidences[i], answers.nats[i], answers.tokens[i] = text, confidence, nats, 1
+        bar.advance(len(chunk))
+    return Answers(*_fields(answers), too_long=len(examples) - len(fitting))
+
+
+def _write(asked: Contender, examples: Sequence[Example], bar: Bar) -> Answers:
+    from tunesmith.models.generate import Decoding, generate
+    from tunesmith.models.score import nll
+
+    loaded, context = asked.loaded, asked.loaded.context_tokens
+    wholes = [_rendered(loaded, asked.prompt(one), one.messages[-1], one.tools) for one in examples]
+    prompts = [ids[: targets.index(True)] for ids, targets in wholes]
+    answers, cut = _unanswered(len(examples)), 0
+    fitting = [i for i, (ids, _) in enumerate(wholes) if len(ids) <= context and len(prompts[i]) < context]
+    for chunk in _chunks(fitting, [len(prompt) for prompt in prompts]):
+        asked_ids = [prompts[i] for i in chunk]
+        limit = min(asked.max_new_tokens, context - max(map(len, asked_ids)))
+        written = generate(loaded, asked_ids, Decoding(limit))
+        right = nll(loaded, [wholes[i][0] for i in chunk], [wholes[i][1] for i in chunk])
+        own = nll(loaded, [[*p, *w] for p, w in zip(asked_ids, written, strict=True)],
+                  [[False] * len(p) + [True] * len(w) for p, w in zip(asked_ids, written, strict=True)])  # fmt: skip
+        for place, i in enumerate(chunk):
+            answers.texts[i] = loaded.tokenizer.decode(written[place], skip_special_tokens=True)
+            answers.confidences[i] = math.exp(-own[place].nats / own[place].num_targets) if written[place] else 0.0
+            answers.nats[i], answers.tokens[i] = right[place]
+            cut += len(written[place]) >= limit
+        bar.advance(len(chunk))
+    return Answers(*_fields(answers), too_long=len(examples) - len(fitting), cut=cut)
+
+
+def _rendered(
+    loaded: LoadedModel, messages: list[Message], answer: Message, tools: object = None
+) -> tuple[list[int], list[bool]]:
+    """Return token ids of a conversation with its answer, and which of them are the answer."""
+    from tunesmith.text.chat import render
+
+    before = [{**one, "weight": 0} if one["role"] == "assistant" else one for one in messages]
+    rendered = render(loaded.tokenizer, [*before, {**answer, "weight": 1}], tools)
+    return rendered.ids, rendered.targets
+
+
+def _chunks(rows: Sequence[int], lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Yield the rows in chunks of similar length."""
+    order = sorted(rows, key=lambda row: (lengths[row], row))
+    for start in range(0, len(order), CHUNK_ROWS):
+        yield order[start : start + CHUNK_ROWS]
+
+
+def _unanswered(count: int) -> Answers:
+    return Answers([""] * count, [0.0] * count, [0.0] * count, [0] * count)
+
+
+def _fields(answers: Answers) -> tuple[list[str], list[float], list[float], list[int]]:
+    return answers.texts, answers.confidences, answers.nats, answers.tokens

@@ -1,0 +1,140 @@
+"""From what was expected and what was answered to columns of numbers, one value per row.
+
+Owns when two answers are the same, what a slot is and what a word is. Does not own metrics, which are computed on the
+columns (`metrics`), nor answers (`answers`).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from tunesmith.core.ids import canonical_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from tunesmith.evaluate.answers import Answers
+
+Columns = dict[str, "NDArray[Any]"]
+"""Name to one value per row, all of the same length."""
+
+_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W_\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
+
+
+class Parsed(NamedTuple):
+    """A text read as JSON; ``value`` is the text itself where it is none."""
+
+    valid: bool
+    value: Any
+
+
+def grade(task: str, expected: Sequence[str], answers: Answers) -> Columns:
+    """Return the columns of a task for some answers; ``expected`` are the right answers to the same rows."""
+    shared = {"nats": np.asarray(answers.nats), "tokens": np.asarray(answers.tokens)}
+    if task == "classify":
+        return {**shared, **_grade_labels(expected, answers)}
+    if task == "extract":
+        return {**shared, **_grade_json(expected, answers.texts)}
+    return {**shared, **_grade_text(expected, answers.texts)}
+
+
+def _grade_labels(expected: Sequence[str], answers: Answers) -> Columns:
+    names = sorted({*expected, *answers.texts})
+    place = {name: number for number, name in enumerate(names)}
+    wanted = np.array([place[name] for name in expected], dtype=np.int64)
+    given = np.array([place[name] for name in answers.texts], dtype=np.int64)
+    return {
+        "wanted": wanted,
+        "given": given,
+        "correct": wanted == given,
+        "confidence": np.asarray(answers.confidences, dtype=np.float64),
+    }
+
+
+def _grade_json(expected: Sequence[str], texts: Sequence[str]) -> Columns:
+    wanted, given = [parse_json(text) for text in expected], [parse_json(text) for text in texts]
+    hits, claimed, there = [], [], []
+    for right, answer in zip(wanted, given, strict=True):
+        right_slots, answer_slots = slots(right.value), slots(answer.value) if answer.valid else Counter[str]()
+        hits.append((right_slots & answer_slots).total())
+        claimed.append(answer_slots.total())
+        there.append(right_slots.total())
+    return {
+        "valid": np.array([answer.valid for answer in given]),
+        "correct": np.array([_same(a, b) for a, b in zip(wanted, given, strict=True)]),
+        "hits": np.array(hits),
+        "claimed": np.array(claimed),
+        "there": np.array(there),
+    }
+
+
+def _grade_text(expected: Sequence[str], texts: Sequence[str]) -> Columns:
+    pairs = list(zip(expected, texts, strict=True))
+    return {
+        "correct": np.array([right.strip() == answer.strip() for right, answer in pairs]),
+        "overlap": np.array([word_f1(right, answer) for right, answer in pairs]),
+    }
+
+
+def parse_json(text: str) -> Parsed:
+    """Read a whole text as JSON; equal values get equal canonical forms (1.0 is 1). Never raises."""
+    try:
+        value = _whole_numbers(json.loads(text, parse_constant=_refuse_constant))
+        canonical_json(value)
+    except (ValueError, RecursionError):
+        return Parsed(False, text.strip())
+    return Parsed(True, value)
+
+
+def slots(value: Any) -> Counter[str]:
+    """Return the leaves of a JSON value with their paths, counted; list items have no order.
+
+    Nulls and empty strings, lists and objects are no slot: they say that nothing was found.
+    """
+    return Counter(canonical_json([path, leaf]) for path, leaf in _leaves(value, ""))
+
+
+def word_f1(expected: str, answer: str) -> float:
+    """Return the F1 of the words the two texts share, case and punctuation apart; 1 if neither has any.
+
+    Source: Rajpurkar et al. 2016, "SQuAD"; without its removal of English articles.
+    """
+    right, given = Counter(_WORD.findall(expected.lower())), Counter(_WORD.findall(answer.lower()))
+    total = right.total() + given.total()
+    return 2 * (right & given).total() / total if total else 1.0
+
+
+def _same(wanted: Parsed, given: Parsed) -> bool:
+    return wanted.valid == given.valid and canonical_json(wanted.value) == canonical_json(given.value)
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _whole_numbers(value: Any) -> Any:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, list):
+        return [_whole_numbers(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _whole_numbers(item) for key, item in value.items()}
+    return value
+
+
+def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _leaves(item, f"{path}.{key}" if path else key)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _leaves(item, f"{path}[]")
+    elif value is not None and value != "":
+        yield path, value

@@ -1,0 +1,282 @@
+"""The evaluate stage: a Dataset and a Model in, a Scorecard out.
+
+Owns what the Scorecard's folder holds: ``examples.parquet``, ``scorecard.html``; which systems answer which rows; and
+that a killed evaluation goes on where it was. Does not own metrics, baselines or the gate (their modules).
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tunesmith.core.artifacts import Plan
+from tunesmith.core.clock import monotonic_s
+from tunesmith.core.errors import DataError, RecipeError
+from tunesmith.core.progress import say
+from tunesmith.evaluate import baselines
+from tunesmith.evaluate.answers import Answers, Contender, answer_ids, expected_of
+from tunesmith.evaluate.compare import Contestant, contend, measure
+from tunesmith.evaluate.gate import PRODUCTION, judge
+from tunesmith.evaluate.metrics import chosen_metrics, main_metric
+from tunesmith.evaluate.summary import summarise
+from tunesmith.models.load import load_model
+from tunesmith.text.examples import read_examples
+from tunesmith.text.task import TaskSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tunesmith.core.artifacts import Artifact, Draft, Workspace
+    from tunesmith.recipe import Recipe
+    from tunesmith.text.examples import Example
+
+CODE = "evaluate-1"
+ONLY_CLASSIFY = ("linear", "majority")
+
+
+def check(recipe: Recipe) -> None:
+    """Refuse, before anything is spent, what cannot be evaluated.
+
+    Raises:
+        RecipeError: for a task, metric or baseline that makes no sense.
+    """
+    if recipe.task == "preference":
+        raise RecipeError(
+            "task: preference cannot be evaluated by this version: it has no metric for preferences",
+            expected="classify, extract or chat",
+        )
+    chosen_metrics(recipe)
+    chosen_baselines(recipe)
+
+
+def chosen_baselines(recipe: Recipe) -> list[str]:
+    """Return the baselines to measure: the recipe's, and those the gate compares with.
+
+    Those of classifications are left out of the default list for other tasks.
+
+    Raises:
+        RecipeError: if the user asked for one that the task does not have.
+    """
+    settings = recipe.evaluate
+    given = list(settings.baselines) if "baselines" in settings.model_fields_set else []
+    needed = [who for who in settings.gate.against if who != PRODUCTION]
+    if recipe.task != "classify":
+        for where, names in (("evaluate.baselines", given), ("evaluate.gate.against", needed)):
+            for name in set(names) & set(ONLY_CLASSIFY):
+                raise RecipeError(
+                    f"{where}: {name} needs labels, and task is {recipe.task}",
+                    expected="some of base, prompt",
+                    hint=f"remove {name}",
+                )
+    wanted = dict.fromkeys([*settings.baselines, *needed])
+    return [name for name in wanted if recipe.task == "classify" or name not in ONLY_CLASSIFY]
+
+
+def plan_scorecard(recipe: Recipe, dataset: Artifact, model: Artifact, production: Artifact | None) -> Plan:
+    """Return the plan of the Scorecard."""
+    parents = (dataset.id, model.id) if production is None else (dataset.id, model.id, production.id)
+    config = {"evaluate": recipe.evaluate.model_dump(mode="json"), "task": recipe.task}
+    return Plan(
+        name=recipe.name,
+        stage="scorecard",
+        config=config,
+        given=recipe.given(),
+        parents=parents,
+        code=CODE,
+        seed=recipe.seed,
+    )
+
+
+def evaluate(
+    recipe: Recipe, dataset: Artifact, model: Artifact, workspace: Workspace, *, production: Artifact | None = None
+) -> Artifact:
+    """Make the Scorecard of a Model, or return it if it is already there.
+
+    Killed and started again it goes on with the first system whose answers are not complete.
+
+    Args:
+        recipe: what to measure, against what, and what the gate asks for.
+        dataset: its test split is answered; its train split makes the baselines.
+        model: the tuned Model.
+        workspace: where the Scorecard will lie.
+        production: the Model in production, if it is another one.
+
+    Raises:
+        RecipeError: for what cannot be evaluated.
+        DataError: if there are no test rows.
+        ArtifactError: if a model cannot be loaded or no longer reads prompts as in training.
+    """
+    check(recipe)
+    plan = plan_scorecard(recipe, dataset, model, production)
+    if (done := workspace.find(plan.id)) is not None:
+        return done
+    with workspace.draft(plan) as draft:
+        _Evaluation(recipe, dataset, model, production, workspace, draft).make()
+    return workspace.get(plan.id)
+
+
+@dataclass
+class _Evaluation:
+    """One evaluation on its way; answers are kept in the draft's scratch folder as they are complete."""
+
+    recipe: Recipe
+    dataset: Artifact
+    model: Artifact
+    production: Artifact | None
+    workspace: Workspace
+    draft: Draft
+    notes: list[tuple[str, str]] = field(default_factory=list)
+
+    def make(self) -> None:
+        """Answer, grade, compare, judge, and write the Scorecard."""
+        import torch
+
+        from tunesmith.evaluate.card import write_card
+        from tunesmith.models.precision import exact_arithmetic
+
+        started_s = monotonic_s()
+        torch.set_num_threads(self.recipe.train.threads or os.cpu_count() or 1)
+        self.train = read_examples(self.dataset.path / "train.parquet")
+        self.test = read_examples(self.dataset.path / "test.parquet")
+        if not self.test:
+            raise DataError(
+                f"{self.dataset.id} has no test rows, so nothing can be measured",
+                hint="data.split.test: 0.1, or data.test with files of its own",
+            )
+        self.expected = [expected_of(example) for example in self.test]
+        self.metrics = chosen_metrics(self.recipe)
+        with exact_arithmetic():
+            ours, others = self._contest()
+        main = main_metric(self.recipe)
+        deltas = {other.name: other.deltas for other in others}
+        verdict = judge(self.recipe.evaluate.gate, main, ours.estimates, deltas)
+        self._write_examples(ours, others)
+        self.draft.counts = {"test": len(self.test), **{other.name: len(other.rows) for other in others}}
+        self.draft.result = {
+            "scorecard": self.draft.id,
+            "model": self.model.id,
+            "metrics": ours.estimates_dict(),
+            "baselines": {other.name: other.estimates_dict() for other in others},
+            "deltas": {other.name: other.deltas_dict() for other in others},
+            "verdict": verdict.answer,
+            "reasons": verdict.reasons,
+            "summary": summarise(ours, others, main, [note for who, note in self.notes if who == "tuned"]),
+            "notes": [note for _, note in self.notes],
+        }
+        write_card(
+            self.draft.path / "scorecard.html", self.draft.result, ours, others, self.test, self.metrics, main
+        )  # fmt: skip
+        self.draft.result["seconds"] = round(monotonic_s() - started_s, 1)
+
+    def _contest(self) -> tuple[Contestant, list[Contestant]]:
+        """Return the tuned model and all the others, measured."""
+        everything = list(range(len(self.test)))
+        task = TaskSpec.load(self.model.path / "model")
+        ours = measure(
+            self.recipe.task, self.expected, self._tuned("tuned", self.model), self.metrics, self.recipe.seed
+        )
+        others = []
+        for name in chosen_baselines(self.recipe):
+            rows = self._sample() if name in ("base", "prompt") else everything
+            others.append(self._against(ours, name, rows, self._baseline(name, task, rows)))
+        if self.production is not None:
+            answers = self._tuned(PRODUCTION, self.production)
+            others.append(self._against(ours, PRODUCTION, everything, answers))
+        return ours, others
+
+    def _against(self, ours: Contestant, name: str, rows: list[int], answers: Answers) -> Contestant:
+        self._note(name, answers, len(rows))
+        return contend(
+            ours, name, rows, answers, self.recipe.task, self.expected, self.metrics, self.recipe.seed
+        )  # fmt: skip
+
+    def _note(self, name: str, answers: Answers, rows: int) -> None:
+        if answers.too_long:
+            note = f"{answers.too_long} of {rows} rows do not fit into the context of {name} and count as wrong."
+            self.notes.append((name, note))
+        if answers.cut:
+            note = f"{answers.cut} of {rows} answers of {name} were cut at {self._max_new_tokens} tokens."
+            self.notes.append((name, note))
+
+    def _sample(self) -> list[int]:
+        """Return the test rows on which the slow baselines are measured."""
+        most = min(self.recipe.evaluate.baseline_rows, len(self.test))
+        return sorted(random.Random(self.recipe.seed).sample(range(len(self.test)), most))
+
+    def _tuned(self, name: str, model: Artifact) -> Answers:
+        def make() -> Answers:
+            from tunesmith.text.parity import check_samples
+
+            folder = model.path / "model"
+            task = TaskSpec.load(folder)
+            loaded = load_model(folder)
+            check_samples(folder, loaded.tokenizer)
+            asked = Contender(name, loaded, lambda one: task.split(one)[0], task.labels, self._max_new_tokens)
+            return asked.answer(self.test)
+
+        answers = self._kept(name, make)
+        if name == "tuned":
+            self._note(name, answers, len(self.test))
+        return answers
+
+    def _baseline(self, name: str, task: TaskSpec, rows: list[int]) -> Answers:
+        examples = [self.test[row] for row in rows]
+        if name == "linear":
+            say("  linear baseline: logistic regression on TF-IDF")
+            return self._kept(name, lambda: baselines.linear(task.labels, self.train, examples, self.recipe.seed))
+        if name == "majority":
+            return baselines.majority(task.labels, self.train, examples)
+        return self._kept(name, lambda: self._ask_base(name, task, examples))
+
+    def _ask_base(self, name: str, task: TaskSpec, examples: list[Example]) -> Answers:
+        from tunesmith.text.chat import ensure_template
+
+        earlier = self.workspace.find(self.recipe.base)
+        loaded = load_model(str(earlier.path / "model") if earlier else self.recipe.base)
+        ensure_template(loaded.tokenizer)
+        asked = Contender(name, loaded, lambda one: task.split(one)[0], task.labels, self._max_new_tokens)
+        if name == "prompt":
+            answers = [answer_ids(loaded, task.split(examples[0])[0], label) for label in task.labels]
+            room = max(map(len, answers)) if answers else self._max_new_tokens
+            asked.prompt, shots = baselines.fitting_prompt(task, self.train, examples, loaded, self.recipe.seed, room)
+            say(f"  prompted base: instruction and {shots} examples")
+        return asked.answer(examples)
+
+    @property
+    def _max_new_tokens(self) -> int:
+        return self.recipe.evaluate.max_new_tokens
+
+    def _kept(self, name: str, make: Callable[[], Answers]) -> Answers:
+        """Return a system's answers, from the scratch folder if they were complete before a kill."""
+        path: Path = self.draft.scratch / f"{name}.json"
+        if path.exists():
+            return Answers.load(path)
+        answers = make()
+        answers.save(path)
+        return answers
+
+    def _write_examples(self, ours: Contestant, others: list[Contestant]) -> None:
+        import polars as pl
+
+        answers = ours.answers
+        scored = [count > 0 for count in answers.tokens]
+        columns: dict[str, Any] = {
+            "row_id": [example.row_id for example in self.test],
+            "input": [example.input_text for example in self.test],
+            "expected": self.expected,
+            "answer": answers.texts,
+            "correct": ours.columns["correct"].tolist(),
+            "probability": answers.confidences,
+            "nll": [nats if known else None for nats, known in zip(answers.nats, scored, strict=True)],
+        }
+        schema: dict[str, Any] = {"probability": pl.Float64, "nll": pl.Float64}
+        for other in others:
+            given: list[str | None] = [None] * len(self.test)
+            for row, text in zip(other.rows, other.answers.texts, strict=True):
+                given[row] = text
+            columns[f"answer_{other.name}"] = given
+            schema[f"answer_{other.name}"] = pl.String
+        pl.DataFrame(columns, schema_overrides=schema).write_parquet(self.draft.path / "examples.parquet")

@@ -1,0 +1,53 @@
+"""The scorecard in a few sentences; the first says whether tuning paid, also when it did not.
+
+Owns the wording only.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tunesmith.evaluate.compare import Contestant, lead, show
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tunesmith.evaluate.metrics import Metric
+
+_CALLED = {
+    "base": "the untuned base",
+    "prompt": "the base with a prompt and examples",
+    "linear": "a linear model on TF-IDF",
+    "majority": "the most frequent label",
+}
+
+
+def summarise(ours: Contestant, others: Sequence[Contestant], metric: Metric, notes: Sequence[str]) -> str:
+    """Return the summary: whether tuning paid, our number, the strongest alternative, notes."""
+    cheap = [other for other in others if other.name in _CALLED]
+    sentences = [_first(cheap, metric), f"Tuned: {metric.name} {ours.estimates[metric.name]}."]
+    sentences += [_about(other, metric) for other in others if other.name == "production"]
+    return " ".join([*sentences, *notes])
+
+
+def _first(cheap: Sequence[Contestant], metric: Metric) -> str:
+    if not cheap:
+        return "Whether tuning pays was not measured: evaluate.baselines is empty."
+    weakest = min(cheap, key=lambda other: lead(metric, other.deltas[metric.name])[0])
+    value, _, high = lead(metric, weakest.deltas[metric.name])
+    who, facts = _CALLED[weakest.name], f"{metric.name} {show(weakest.deltas[metric.name])}"
+    if high < 0:
+        return f"Tuning does not pay here: {who} does better (tuned minus it: {facts})."
+    if value <= 0:
+        return f"Tuning does not pay here: {who} does as well (tuned minus it: {facts})."
+    unsure = next((other for other in cheap if lead(metric, other.deltas[metric.name])[1] <= 0), None)
+    if unsure is not None:
+        facts = f"{metric.name} {show(unsure.deltas[metric.name])}"
+        return f"It is not shown that tuning pays: {_CALLED[unsure.name]} may do as well (tuned minus it: {facts})."
+    return f"Tuning paid: the best alternative is {who} (tuned minus it: {facts})."
+
+
+def _about(production: Contestant, metric: Metric) -> str:
+    _, low, high = lead(metric, production.deltas[metric.name])
+    word = "better than" if low > 0 else "worse than" if high < 0 else "not told apart from"
+    return f"It is {word} the model in production (tuned minus it: {show(production.deltas[metric.name])})."
