@@ -7,6 +7,7 @@ Only safetensors are read and no code from the repository is run. Does not own i
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 ASSETS = Path(__file__).parent.parent / "assets"
 ADAPTER_CONFIG = "adapter_config.json"
+
+_LOADING = threading.Lock()
+"""transformers 5 patches torch while it loads: two loads at once in a process leave weights without values."""
 
 
 @dataclass
@@ -78,11 +82,12 @@ def load_model(ref: str | Path, *, dtype: torch.dtype | None = None, device: str
     folder = locate(name)
     adapter = folder if folder and (folder / ADAPTER_CONFIG).exists() else None
     source = _base_of(adapter) if adapter else str(folder or name)
-    model, tokenizer = _from_pretrained(source, str(adapter) if adapter else source, dtype or torch.float32)
-    if adapter:
-        from peft import PeftModel
+    with _LOADING:
+        model, tokenizer = _from_pretrained(source, str(adapter) if adapter else source, dtype or torch.float32)
+        if adapter:
+            from peft import PeftModel
 
-        model = PeftModel.from_pretrained(model, str(adapter))
+            model = PeftModel.from_pretrained(model, str(adapter))
     return LoadedModel(model.to(device).eval(), tokenizer, name)
 
 
