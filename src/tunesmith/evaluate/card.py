@@ -1,26 +1,242 @@
-"""``scorecard.html``."""
+"""``scorecard.html``: the verdict, the numbers with their intervals, and where the model goes wrong.
+
+Owns what the page shows and in which order. Does not own the frame (`core.page`), the drawings (`plots`) nor any
+number but counts of errors.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import dataclass
+from html import escape
 from typing import TYPE_CHECKING, Any
 
-from tunesmith.core.page import page, table
+import numpy as np
+
+from tunesmith.core.estimates import wilson
+from tunesmith.core.page import cards, page, table
+from tunesmith.evaluate.compare import lead, show, smallest_visible
+from tunesmith.evaluate.grading import parse_json, slots
+from tunesmith.evaluate.metrics import reliability
+from tunesmith.evaluate.plots import Interval, forest, heatmap, reliability_plot
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
+    from tunesmith.core.estimates import Estimate
     from tunesmith.evaluate.compare import Contestant
     from tunesmith.evaluate.metrics import Metric
-    from tunesmith.text.examples import Example
+
+ERRORS_SHOWN = 25
+LABELS_SHOWN = 100
+PAIRS_SHOWN = 20
+HEATMAP_LABELS = 20
+TEXT_SHOWN = 400
+
+_STYLE = (
+    "<style>.wide{overflow-x:auto}.text td{overflow-wrap:anywhere;white-space:pre-wrap}"
+    ".verdict{border:1px solid var(--line);border-left:5px solid var(--soft);border-radius:10px;"
+    "background:var(--card);padding:12px 16px;margin:16px 0}.verdict b{text-transform:capitalize}"
+    ".verdict ul{margin:6px 0 0;padding-left:20px}.verdict.pass{border-left-color:var(--good)}"
+    ".verdict.fail{border-left-color:var(--bad)}.verdict.undecided{border-left-color:var(--second)}"
+    ".text td:first-child{width:45%}.ours td{font-weight:600}td.n{white-space:nowrap}</style>"
+)
 
 
-def write_card(
-    path: Path, result: dict[str, Any], ours: Contestant, others: Sequence[Contestant], test: Sequence[Example],
-    metrics: Sequence[Metric], main: Metric,
-) -> None:  # fmt: skip
+@dataclass(frozen=True)
+class Card:
+    """Everything the page is made of."""
+
+    task: str
+    result: dict[str, Any]
+    ours: Contestant
+    others: Sequence[Contestant]
+    inputs: Sequence[str]
+    expected: Sequence[str]
+    metrics: Sequence[Metric]
+    main: Metric
+
+
+def write_card(path: Path, card: Card) -> None:
     """Write the page of a scorecard."""
-    rows = [[who.name, *(str(who.estimates[m.name]) for m in metrics)] for who in [ours, *others]]
-    path.write_text(
-        page("Scorecard", result["scorecard"], result["summary"], table(["", *(m.name for m in metrics)], rows))
+    body = _STYLE + _facts(card) + _verdict(card) + _numbers(card) + _differences(card)
+    if card.task == "classify":
+        body += _labels(card) + _confusion(card) + _calibration(card)
+    if card.task == "extract":
+        body += _keys(card)
+    body += _errors(card)
+    path.write_text(page("Scorecard", card.result["scorecard"], card.result["summary"], body), encoding="utf-8")
+
+
+def _facts(card: Card) -> str:
+    own = card.ours.estimates[card.main.name]
+    wrong = int((~card.ours.columns["correct"]).sum())
+    facts = [
+        (card.main.name, f"{own.value:.3f}"),
+        ("95 % interval", f"{own.low:.3f} – {own.high:.3f}"),
+        ("test rows", f"{own.n:,}"),
+        ("wrong answers", f"{wrong:,}"),
+    ]
+    if card.others:
+        delta = max((other.deltas[card.main.name] for other in card.others), key=lambda one: one.high - one.low)
+        facts.append(("smallest visible difference", f"{smallest_visible(delta):.3f}"))
+    return cards(facts)
+
+
+def _verdict(card: Card) -> str:
+    verdict = card.result["verdict"]
+    reasons = "".join(f"<li>{escape(reason)}</li>" for reason in card.result["reasons"])
+    notes = "".join(f'<p class="soft">{escape(note)}</p>' for note in card.result["notes"])
+    return f'<div class="verdict {verdict}">The gate: <b>{verdict}</b><ul>{reasons}</ul></div>{notes}'
+
+
+def _numbers(card: Card) -> str:
+    header = ["", *(metric.name for metric in card.metrics), "rows"]
+    rows = [
+        [who.name, *(_brief(who.estimates[metric.name]) for metric in card.metrics), f"{len(who.rows):,}"]
+        for who in [card.ours, *card.others]
+    ]
+    terms = "".join(
+        f"<div><code>{escape(metric.name)}</code> {escape(metric.meaning)}"
+        f"{'' if metric.higher_is_better else ' (less is better)'}</div>"
+        for metric in card.metrics
     )
+    return f'<h2>Numbers, with 95 % intervals</h2>{_wide(table(header, rows))}<p class="soft">{terms}</p>'
+
+
+def _differences(card: Card) -> str:
+    if not card.others:
+        return ""
+    lines, others = [], []
+    for metric in card.metrics:
+        for other in card.others:
+            delta = other.deltas[metric.name]
+            _, low, high = lead(metric, delta)
+            sign = 1 if low > 0 else -1 if high < 0 else 0
+            if metric.is_share and metric.higher_is_better:
+                label = f"{metric.name} − {other.name}"
+                lines.append(Interval(label, delta.value, delta.low, delta.high, sign))
+            else:
+                words = ("not told apart", "tuned is better", "tuned is worse")[sign]
+                others.append([metric.name, other.name, show(delta), f"{delta.p:.3f}", f"{delta.n:,}", words])
+    plot = forest(lines, "the other is better", "tuned is better")
+    header = ["less is better", "against", "tuned minus it", "p", "rows", ""]
+    rest = _wide(table(header, others, numeric_from=2)) if others else ""
+    return f"<h2>Tuned minus the others, on the same rows</h2>{_wide(plot)}{rest}"
+
+
+def _labels(card: Card) -> str:
+    wanted, given = card.ours.columns["wanted"], card.ours.columns["given"]
+    rows = []
+    for number, label in enumerate(_names(card)):
+        right = int(((wanted == number) & (given == number)).sum())
+        there, answered = int((wanted == number).sum()), int((given == number).sum())
+        score = 2 * right / (there + answered)
+        mistaken = Counter(given[(wanted == number) & (given != number)].tolist()).most_common(1)
+        most = f"{_names(card)[mistaken[0][0]]} ({mistaken[0][1]})" if mistaken else ""
+        recall = _brief(wilson(right, there)) if there else "not in the test rows"
+        precision = f"{right / answered:.3f}" if answered else "–"
+        rows.append((score, -there, [label, f"{there:,}", recall, precision, f"{score:.3f}", most]))
+    rows.sort(key=lambda row: (row[0], row[1], row[2][0]))
+    header = ["label", "rows", "recall", "precision", "F1", "most often taken for"]
+    shown = table(header, [row[2] for row in rows[:LABELS_SHOWN]])
+    return f"<h2>Labels, worst first{_of(len(rows), LABELS_SHOWN)}</h2>{_wide(shown)}"
+
+
+def _confusion(card: Card) -> str:
+    names = _names(card)
+    counts = np.zeros((len(names), len(names)), dtype=np.int64)
+    np.add.at(counts, (card.ours.columns["wanted"], card.ours.columns["given"]), 1)
+    if len(names) <= HEATMAP_LABELS:
+        return f"<h2>Confusion: right label by row, answer by column</h2>{_wide(heatmap(names, counts))}"
+    return _pairs(names, counts)
+
+
+def _pairs(names: Sequence[str], counts: NDArray[np.int64]) -> str:
+    wrong = counts.copy()
+    np.fill_diagonal(wrong, 0)
+    pairs = [(int(wrong[i, j]), names[i], names[j], int(counts[i].sum())) for i, j in np.argwhere(wrong > 0)]
+    pairs.sort(key=lambda pair: (-pair[0], pair[1], pair[2]))
+    rows = [[right, answer, count, f"{count / there:.0%}"] for count, right, answer, there in pairs[:PAIRS_SHOWN]]
+    header = ["right label", "answered", "times", "of its rows"]
+    shown = table(header, rows, numeric_from=2) if rows else '<p class="soft">no label was taken for another</p>'
+    return f"<h2>Most confused pairs{_of(len(pairs), PAIRS_SHOWN)}</h2>{_wide(shown)}"
+
+
+def _calibration(card: Card) -> str:
+    plot = reliability_plot(*reliability(card.ours.columns))
+    return (
+        "<h2>Can its probabilities be believed?</h2>"
+        '<p class="soft">Dots on the dashed line: of answers given with probability 0.8, 80 % are right. '
+        f"Below it the model is too sure. Larger dots are more rows.</p>{_wide(plot)}"
+    )
+
+
+def _keys(card: Card) -> str:
+    there, claimed, hits = Counter[str](), Counter[str](), Counter[str]()
+    for right, text in zip(card.expected, card.ours.answers.texts, strict=True):
+        answer = parse_json(text)
+        wanted, given = slots(parse_json(right).value), slots(answer.value) if answer.valid else Counter[str]()
+        for counts, own in ((there, wanted), (claimed, given), (hits, wanted & given)):
+            for slot, times in own.items():
+                counts[_key_of(slot)] += times
+    rows = []
+    for key in {*there, *claimed}:
+        score = 2 * hits[key] / (there[key] + claimed[key])
+        rows.append((score, -there[key], key))
+    lines = [
+        [key or "(whole answer)", f"{there[key]:,}", f"{claimed[key]:,}", f"{hits[key]:,}", f"{score:.3f}"]
+        for score, _, key in sorted(rows)[:LABELS_SHOWN]
+    ]
+    shown = _wide(table(["key", "there", "given", "right", "F1"], lines))
+    return f"<h2>Keys, worst first{_of(len(rows), LABELS_SHOWN)}</h2>{shown}"
+
+
+def _key_of(slot: str) -> str:
+    path: str = parse_json(slot).value[0]
+    return path
+
+
+def _errors(card: Card) -> str:
+    columns, answers = card.ours.columns, card.ours.answers
+    wrong = [row for row, right in enumerate(columns["correct"]) if not right]
+    closeness = columns.get("overlap", np.zeros(len(columns["correct"])))
+    wrong.sort(key=lambda row: (float(closeness[row]), -answers.confidences[row], row))
+    rows = [
+        [_cut(card.inputs[row]), _cut(card.expected[row]), _cut(answers.texts[row]), f"{answers.confidences[row]:.3f}"]
+        for row in wrong[:ERRORS_SHOWN]
+    ]
+    if not rows:
+        return "<h2>Errors</h2><p class='soft'>Every test row was answered right.</p>"
+    header = ["input", "right answer", "answer", "probability"]
+    words = "farthest off first" if card.task == "chat" else "surest first"
+    shown = table(header, rows, numeric_from=3)
+    return f'<h2>Worst errors, {words}{_of(len(wrong), ERRORS_SHOWN)}</h2><div class="text wide">{shown}</div>'
+
+
+def _names(card: Card) -> list[str]:
+    """Return the labels in the order of the columns ``wanted`` and ``given``."""
+    return sorted({*card.expected, *card.ours.answers.texts})
+
+
+def _brief(estimate: Estimate) -> str:
+    return f"{_number(estimate.value)} [{_number(estimate.low)}, {_number(estimate.high)}]"
+
+
+def _number(value: float) -> str:
+    return f"{value:.3f}" if abs(value) < 100 else f"{value:,.0f}"
+
+
+def _of(total: int, shown: int) -> str:
+    return f": {shown} of {total:,}" if total > shown else ""
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= TEXT_SHOWN else f"{text[:TEXT_SHOWN]} … ({len(text):,} characters)"
+
+
+def _wide(inner: str) -> str:
+    return f'<div class="wide">{inner}</div>'

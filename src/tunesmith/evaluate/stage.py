@@ -134,7 +134,7 @@ class _Evaluation:
         """Answer, grade, compare, judge, and write the Scorecard."""
         import torch
 
-        from tunesmith.evaluate.card import write_card
+        from tunesmith.evaluate.card import Card, write_card
         from tunesmith.models.precision import exact_arithmetic
 
         started_s = monotonic_s()
@@ -166,9 +166,9 @@ class _Evaluation:
             "summary": summarise(ours, others, main, [note for who, note in self.notes if who == "tuned"]),
             "notes": [note for _, note in self.notes],
         }
-        write_card(
-            self.draft.path / "scorecard.html", self.draft.result, ours, others, self.test, self.metrics, main
-        )  # fmt: skip
+        inputs = [example.input_text for example in self.test]
+        card = Card(self.recipe.task, self.draft.result, ours, others, inputs, self.expected, self.metrics, main)
+        write_card(self.draft.path / "scorecard.html", card)
         self.draft.result["seconds"] = round(monotonic_s() - started_s, 1)
 
     def _contest(self) -> tuple[Contestant, list[Contestant]]:

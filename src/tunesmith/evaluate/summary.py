@@ -33,18 +33,25 @@ def summarise(ours: Contestant, others: Sequence[Contestant], metric: Metric, no
 def _first(cheap: Sequence[Contestant], metric: Metric) -> str:
     if not cheap:
         return "Whether tuning pays was not measured: evaluate.baselines is empty."
-    weakest = min(cheap, key=lambda other: lead(metric, other.deltas[metric.name])[0])
+    weakest = min(cheap, key=lambda other: _danger(lead(metric, other.deltas[metric.name])))
     value, _, high = lead(metric, weakest.deltas[metric.name])
+    rows = weakest.deltas[metric.name].n
     who, facts = _CALLED[weakest.name], f"{metric.name} {show(weakest.deltas[metric.name])}"
     if high < 0:
         return f"Tuning does not pay here: {who} does better (tuned minus it: {facts})."
     if value <= 0:
-        return f"Tuning does not pay here: {who} does as well (tuned minus it: {facts})."
+        return f"Tuning does not pay here: {who} does as well, as far as {rows:,} rows tell (tuned minus it: {facts})."
     unsure = next((other for other in cheap if lead(metric, other.deltas[metric.name])[1] <= 0), None)
     if unsure is not None:
         facts = f"{metric.name} {show(unsure.deltas[metric.name])}"
         return f"It is not shown that tuning pays: {_CALLED[unsure.name]} may do as well (tuned minus it: {facts})."
     return f"Tuning paid: the best alternative is {who} (tuned minus it: {facts})."
+
+
+def _danger(ours: tuple[float, float, float]) -> tuple[bool, float]:
+    """Sort those that are surely better than us first, then by our lead."""
+    value, _, high = ours
+    return high >= 0, value
 
 
 def _about(production: Contestant, metric: Metric) -> str:
