@@ -1,0 +1,81 @@
+"""kill -9 at random moments of prepare, train and evaluate: the same artifacts in the end, and never half of one."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from bad_data import csv_text
+
+from tunesmith.core.artifacts import Workspace
+
+ROUNDS, KILLS = 4, 5
+"""Twenty kills: in each round five in a row, then one run that is left alone."""
+
+COMPARED = ("train.parquet", "valid.parquet", "test.parquet", "removed.parquet", "labels.json", "examples.parquet")
+
+
+def write_project(folder: Path, base: Path) -> Path:
+    rows = [(f"{what} number {number}", label) for number in range(60) for what, label in
+            (("where is parcel", "delivery"), ("refund for order", "refund"), ("broken cup in box", "damage"))]  # fmt: skip
+    (folder / "a.csv").write_text(csv_text(rows))
+    recipe = folder / "recipe.yaml"
+    recipe.write_text(
+        f"name: kill\ntask: classify\nbase: {base}\ndata: {{train: a.csv}}\n"
+        "train: {method: full, epochs: 12, batch_tokens: 64, eval_every: 5, threads: 1}\n"
+        "evaluate: {baselines: [base, linear], gate: {against: []}}\n"
+    )
+    return recipe
+
+
+def start(recipe: Path, home: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "tunesmith", "run", str(recipe), "--home", str(home), "--force"]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+
+def finished(recipe: Path, home: Path) -> dict[str, str]:
+    """Run to the end; return artifact/file to digest of everything that must be reproduced."""
+    process = start(recipe, home)
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors.decode()
+    digests = {}
+    for artifact in Workspace(home).list():
+        artifact.verify()
+        kept = {name: value for name, value in artifact.manifest["files"].items()
+                if name in COMPARED or name.startswith("model/")}  # fmt: skip
+        digests |= {f"{artifact.id}/{name}": value for name, value in kept.items()}
+    return digests
+
+
+@pytest.mark.slow
+def test_killed_twenty_times_and_still_the_same(tiny, tmp_path):
+    """Bug: a checkpoint, a half-written folder or a lock of a dead process changes the result or stops the next run."""
+    recipe = write_project(tmp_path, tiny)
+    started = time.monotonic()
+    undisturbed = finished(recipe, tmp_path / "home")
+    whole_s = time.monotonic() - started
+    assert sum("model.safetensors" in name for name in undisturbed) == 1
+    chance = random.Random(20)
+    reached = set()
+    for round_ in range(ROUNDS):
+        home = tmp_path / f"home{round_}"
+        for _ in range(KILLS):
+            process = start(recipe, home)
+            try:
+                process.wait(timeout=chance.uniform(0.15, 1.0) * whole_s)
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGKILL)
+                process.wait()
+            assert process.stderr is not None
+            process.stderr.close()
+            for artifact in Workspace(home).list():
+                artifact.verify()  # whatever is visible is complete
+            reached.add(len(Workspace(home).list()))
+        assert finished(recipe, home) == undisturbed
+        assert not [path for path in Workspace(home).leftovers() if path.is_dir()]
+    assert len(reached) > 1, "all kills hit the same stage"
