@@ -108,7 +108,9 @@ def _show_repairs(dataset: Path) -> None:
     import polars as pl
 
     repairs = pl.read_parquet(dataset / "repairs.parquet").filter(pl.col("after").is_not_null())
-    firsts = repairs.with_columns(pl.col("before").str.len_chars().alias("chars")).sort("chars").filter(pl.col("chars") > 20)
+    firsts = (
+        repairs.with_columns(pl.col("before").str.len_chars().alias("chars")).sort("chars").filter(pl.col("chars") > 20)
+    )
     lines = [
         [row["rule"], row["before"], row["after"]]
         for row in firsts.unique("rule", keep="first", maintain_order=True).sort("rule").to_dicts()
@@ -205,4 +207,6 @@ def _goodbye(folder: Path, result: dict[str, Any]) -> None:
     say(f"  look:      {folder}/.tunesmith/artifacts/*/scorecard.html")
     say(f"  talk:      tunesmith chat tickets --home {folder}/.tunesmith")
     say(f"  undo:      tunesmith rollback tickets --home {folder}/.tunesmith")
-    say("  your turn: tunesmith init my-project --task classify --data your.csv && tunesmith run my-project/recipe.yaml")
+    say(
+        "  your turn: tunesmith init my-project --task classify --data your.csv && tunesmith run my-project/recipe.yaml"
+    )

@@ -51,7 +51,9 @@ class Client:
     def feedback(self, answer: Answer, *, correction: str | None = None, rating: int | None = None) -> None:
         """Say what the right answer was, or how good it was."""
         given = {"correction": correction, "rating": rating}
-        self._call("/v1/feedback", {"id": answer.id, **{key: value for key, value in given.items() if value is not None}})
+        self._call(
+            "/v1/feedback", {"id": answer.id, **{key: value for key, value in given.items() if value is not None}}
+        )
 
     def wait_for(self, model_id: str) -> None:
         """Wait until the server answers with a certain Model.

@@ -1,0 +1,167 @@
+"""The recipe of an update: harvested feedback mixed with replayed examples, in files of their own.
+
+Nothing held out before is ever learnt: the old validation and test rows stay what they were, and a share of the new
+rows joins them. Owns the mix. Does not own training or the gate: the recipe is run like any other.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from tunesmith.core.errors import DataError
+from tunesmith.core.ids import digest, digest_bytes
+from tunesmith.text.examples import Example, read_examples
+from tunesmith.update.harvest import Harvest, Harvested, harvest, question_key
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tunesmith.core.artifacts import Artifact, Workspace
+    from tunesmith.core.store import Store
+    from tunesmith.recipe import Recipe
+
+VALID_FRAC = 0.1
+"""Share of the harvested training rows that joins the validation set."""
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class PlannedUpdate:
+    """Where the update's recipe is, a sentence about it, and how many rows of each kind it has."""
+
+    recipe: Path
+    summary: str
+    counts: Record
+
+
+def plan_update(recipe: Recipe, dataset: Artifact, store: Store, workspace: Workspace) -> PlannedUpdate:
+    """Write the files and the recipe of the next version under ``updates/`` of the workspace.
+
+    Args:
+        recipe: the recipe in force; its settings are kept.
+        dataset: what the model in production was made from.
+        store: where the feedback is.
+        workspace: where to write. The same feedback gives the same folder.
+
+    Raises:
+        DataError: if no feedback teaches anything new.
+    """
+    labels = _labels(dataset)
+    found = harvest(store, recipe.name, recipe.task, labels)
+    old = {split: read_examples(dataset.path / f"{split}.parquet") for split in ("train", "valid", "test")}
+    found.rows = [item for item in found.rows if not _is_known(item, old)]
+    if not any(item.corrected for item in found.rows):
+        raise _nothing_new(recipe.name, found)
+    parts = _parts(found.rows, recipe.update.holdout, recipe.seed)
+    mixed = _mixed(old, parts, recipe)
+    folder = _write(recipe, mixed, sorted({*labels, *found.new_labels}), workspace)
+    counts = _counts(found, parts, mixed)
+    return PlannedUpdate(folder / "recipe.yaml", _summary(found, counts), counts)
+
+
+def _labels(dataset: Artifact) -> list[str]:
+    file = dataset.path / "labels.json"
+    return list(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else []
+
+
+def _is_known(item: Harvested, old: dict[str, list[Example]]) -> bool:
+    """Tell whether the old Dataset already has the question with that answer, or holds it out."""
+    return any(
+        question_key(example.messages[:-1]) == item.key and (split != "train" or example.target_text == item.answer)
+        for split, examples in old.items()
+        for example in examples
+    )
+
+
+def _nothing_new(name: str, found: Harvest) -> DataError:
+    why = ", ".join(f"{count} {reason}" for reason, count in sorted(found.left_out.items()))
+    return DataError(
+        f"no new correction of {name}'s answers" + (f" can be used ({why})" if why else " has come in"),
+        expected="corrections sent to POST /v1/feedback",
+        hint="docs/updates.md shows how; tunesmith monitor counts what came in",
+    )
+
+
+def _parts(rows: Sequence[Harvested], holdout: float, seed: int) -> dict[str, list[Harvested]]:
+    """Split harvested rows, each answer in its share; free answers are one stratum."""
+    strata: dict[str, list[Harvested]] = defaultdict(list)
+    repeated = len({item.answer for item in rows}) <= len(rows) / 2
+    for item in sorted(rows, key=lambda item: digest_bytes(f"{seed}\0{item.key}".encode())):
+        strata[item.answer if repeated else ""].append(item)
+    parts: dict[str, list[Harvested]] = {"train": [], "valid": [], "test": []}
+    for own in strata.values():
+        tested = round(len(own) * holdout)
+        validated = round((len(own) - tested) * VALID_FRAC)
+        parts["test"] += own[:tested]
+        parts["valid"] += own[tested : tested + validated]
+        parts["train"] += own[tested + validated :]
+    return parts
+
+
+def _mixed(old: dict[str, list[Example]], parts: dict[str, list[Harvested]], recipe: Recipe) -> dict[str, list[Record]]:
+    """Return the records of each split: the old ones (a share of train), then the new ones."""
+    overruled = {item.key for own in parts.values() for item in own}
+    train = [example for example in old["train"] if question_key(example.messages[:-1]) not in overruled]
+    ranked = sorted(train, key=lambda example: digest_bytes(f"{recipe.seed}\0{example.row_id}".encode()))
+    replayed = {example.row_id for example in ranked[: round(recipe.update.replay * len(train))]}
+    kept = {**old, "train": [example for example in train if example.row_id in replayed]}
+    return {split: [*map(_old_record, kept[split]), *map(_new_record, parts[split])] for split in parts}
+
+
+def _old_record(example: Example) -> Record:
+    record: Record = {"messages": example.messages}
+    return {**record, "tools": example.tools} if example.tools else record
+
+
+def _new_record(item: Harvested) -> Record:
+    answer = {"role": "assistant", "content": item.answer}
+    return {"messages": [*item.prompt, answer], "request_id": item.request_id}
+
+
+def _write(recipe: Recipe, mixed: dict[str, list[Record]], labels: list[str], workspace: Workspace) -> Path:
+    folder = workspace.root / "updates" / f"{recipe.name}-{digest([recipe.given(), mixed])}"
+    folder.mkdir(parents=True, exist_ok=True)
+    for split, records in mixed.items():
+        lines = (json.dumps(record, ensure_ascii=False) for record in records)
+        (folder / f"{split}.jsonl").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    text = yaml.safe_dump(_recipe(recipe, mixed, labels), sort_keys=False, allow_unicode=True)
+    (folder / "recipe.yaml").write_text(f"# Written by tunesmith update.\n{text}", encoding="utf-8")
+    return folder
+
+
+def _recipe(recipe: Recipe, mixed: dict[str, list[Record]], labels: list[str]) -> Record:
+    given = recipe.given()
+    kept = {key: value for key, value in given["data"].items() if key in ("clean", "dedup", "privacy")}
+    data = {split: [f"{split}.jsonl"] for split, records in mixed.items() if records}
+    given["data"] = {**data, "format": "openai", **kept}
+    if recipe.task == "classify":
+        given["data"]["labels"] = {"names": labels}
+    return given
+
+
+def _counts(found: Harvest, parts: dict[str, list[Harvested]], mixed: dict[str, list[Record]]) -> Record:
+    corrections = sum(item.corrected for item in found.rows)
+    return {
+        "corrections": corrections,
+        "confirmations": len(found.rows) - corrections,
+        "new_labels": found.new_labels,
+        "left_out": dict(found.left_out),
+        "harvested": {split: len(own) for split, own in parts.items()},
+        "rows": {split: len(records) for split, records in mixed.items()},
+    }
+
+
+def _summary(found: Harvest, counts: Record) -> str:
+    told = f"{counts['corrections']} corrections and {counts['confirmations']} confirmations"
+    if found.new_labels:
+        told += f", new: {', '.join(found.new_labels)}"
+    harvested, rows = counts["harvested"], counts["rows"]
+    told += f" · {harvested['train']} of them to learn from, {harvested['test']} held out for the test"
+    return told + f" · {rows['train'] - harvested['train']:,} earlier examples replayed"
