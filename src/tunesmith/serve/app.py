@@ -6,6 +6,7 @@ Owns keys, body limits, request ids, and which function answers which path. Does
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import secrets
 from collections import Counter
@@ -21,12 +22,14 @@ from starlette.routing import Route
 
 from tunesmith.core.clock import monotonic_s
 from tunesmith.recipe import Serve
-from tunesmith.serve import keys, protocol
+from tunesmith.serve import protocol
 from tunesmith.serve.capture import Capture, Opinion, is_captured, write_feedback
-from tunesmith.serve.catalog import Catalog, Served
+from tunesmith.serve.catalog import PRODUCTION, Catalog, Served
 from tunesmith.serve.chat import Conversation, question_of, request_id_of
 from tunesmith.serve.engine import EmbeddedEngine
-from tunesmith.serve.errors import ApiError, draining, invalid_key, too_large
+from tunesmith.serve.errors import ApiError, draining, invalid_key, not_json, other_host, too_large, too_slow
+from tunesmith.serve.follow import Follower
+from tunesmith.serve.keys import KeyRing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -41,8 +44,14 @@ if TYPE_CHECKING:
 BODY_BYTES = 1 << 20
 """Largest request body."""
 
+BODY_S = 30
+"""How long a client may take to send its body."""
+
 CAPTURED_WITHIN_S = 5.0
 """How long feedback waits for its request to reach the store."""
+
+LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
+"""Hosts a request without a key may name, so that no web page can reach the server under a name of its own."""
 
 
 @dataclass
@@ -51,22 +60,25 @@ class Gateway:
 
     store: Store
     catalog: Catalog
+    keys: KeyRing
+    follower: Follower
     engine: Engine
     capture: Capture
     settings: Serve
-    require_keys: bool
     draining: bool = False
     statuses: Counter[int] = field(default_factory=Counter)
     started_s: float = field(default_factory=monotonic_s)
 
+    def close(self) -> None:
+        """Answer what is waiting, write what is captured, stop the threads."""
+        self.draining = True
+        self.engine.close()
+        self.capture.close()
+        self.follower.close()
+
 
 def build_app(
-    store: Store,
-    workspace: Workspace,
-    *,
-    settings: Serve | None = None,
-    require_keys: bool = False,
-    engine: Engine | None = None,
+    store: Store, workspace: Workspace, *, settings: Serve | None = None, engine: Engine | None = None
 ) -> Starlette:
     """Return the application. Its threads begin now and end with the application's lifespan.
 
@@ -74,25 +86,19 @@ def build_app(
         store: aliases, keys, traffic.
         workspace: where Models lie.
         settings: the recipe's section; None means its defaults.
-        require_keys: ask for a key even while none exists.
         engine: who answers; None means `EmbeddedEngine`.
     """
     settings = settings or Serve()
-    gateway = Gateway(
-        store=store,
-        catalog=Catalog(store, workspace),
-        engine=engine or EmbeddedEngine(settings.queue),
-        capture=Capture(store, enabled=settings.capture),
-        settings=settings,
-        require_keys=require_keys,
-    )
-    app = Starlette(
-        routes=_routes(),
-        lifespan=_lifespan,
-        exception_handlers={ApiError: _on_api_error, HTTPException: _on_http_error, Exception: _on_bug},
-    )
+    engine = engine or EmbeddedEngine(settings.queue)
+    catalog, ring = Catalog(store, workspace, engine), KeyRing(store)
+    follower = Follower([catalog, ring])
+    capture = Capture(store, enabled=settings.capture)
+    gateway = Gateway(store, catalog, ring, follower, engine, capture, settings)
+    handlers = {ApiError: _on_api_error, HTTPException: _on_http_error, sa.exc.SQLAlchemyError: _on_store_error}
+    app = Starlette(routes=_routes(), lifespan=_lifespan, exception_handlers={**handlers, Exception: _on_bug})
     app.add_middleware(_RequestIds, statuses=gateway.statuses)
     app.state.gateway = gateway
+    follower.start()
     return app
 
 
@@ -110,17 +116,15 @@ def _routes() -> list[Route]:
 @contextlib.asynccontextmanager
 async def _lifespan(app: Starlette) -> AsyncIterator[None]:
     gateway: Gateway = app.state.gateway
-    released = await run_in_threadpool(gateway.catalog.released)
-    gateway.engine.warm(_production_first(released))
+    for one in _production(gateway):
+        gateway.engine.warm(one)
     yield
-    gateway.draining = True
-    await run_in_threadpool(gateway.engine.close)
-    await run_in_threadpool(gateway.capture.close)
+    await run_in_threadpool(gateway.close)
 
 
-def _production_first(released: list[Served]) -> list[Served]:
-    """Return one entry of each Model in production: what is worth having in memory before anybody asks."""
-    return list({one.model_id: one for one in released if one.alias == "production"}.values())
+def _production(gateway: Gateway) -> list[Served]:
+    """Return what is in production: worth having in memory before anybody asks."""
+    return [one for one in gateway.catalog.released() if one.alias == PRODUCTION]
 
 
 # -- routes --
@@ -132,7 +136,7 @@ async def _chat_completions(request: Request) -> Response:
     if gateway.draining:
         raise draining()
     asked = protocol.read_chat(await _body(request))
-    served = await run_in_threadpool(gateway.catalog.find, asked.model)
+    served = await run_in_threadpool(_find, gateway, asked.model)
     question = question_of(asked, served, gateway.settings.max_new_tokens)
     talk = Conversation(
         request.state.request_id, asked, question, gateway.engine, gateway.capture, key_id, request.is_disconnected
@@ -160,8 +164,19 @@ async def _models(request: Request) -> Response:
 
 async def _model(request: Request) -> Response:
     await _authorise(request)
-    found = await run_in_threadpool(_gateway(request).catalog.find, request.path_params["ref"])
+    found = await run_in_threadpool(_find, _gateway(request), request.path_params["ref"])
     return JSONResponse(_model_object(found))
+
+
+def _find(gateway: Gateway, ref: str) -> Served:
+    """Return the model a request asks for; a name not known yet may have been released a moment ago.
+
+    Raises:
+        ApiError: as `Catalog.find`.
+    """
+    if not gateway.catalog.knows(ref) and gateway.follower.failing_s() is None:
+        gateway.follower.refresh()
+    return gateway.catalog.find(ref)
 
 
 def _model_object(served: Served) -> dict[str, Any]:
@@ -204,6 +219,8 @@ async def _healthz(request: Request) -> Response:
         "responses": {str(status): count for status, count in sorted(gateway.statuses.items())},
         "engine": engine,
         "capture": gateway.capture.status(),
+        "store": {"unreadable_s": gateway.follower.failing_s()},
+        "not_followed": gateway.catalog.lagging(),
     }
     return JSONResponse(body, status_code=200 if healthy else 503)
 
@@ -216,17 +233,17 @@ async def _readyz(request: Request) -> Response:
 
 
 def _not_ready(gateway: Gateway) -> str | None:
-    try:
-        wanted = _production_first(gateway.catalog.released())
-    except sa.exc.SQLAlchemyError:
-        return "the store cannot be reached"
+    wanted = _production(gateway)
     if not wanted:
         return "no model is in production"
-    loaded = gateway.engine.status().get("loaded")
-    if loaded is not None and not any(one.model_id in loaded for one in wanted):
-        gateway.engine.warm(wanted)
-        return "the model is loading"
-    return None
+    loaded, broken = gateway.engine.loaded(), gateway.engine.broken()
+    if any(one.model_id in loaded for one in wanted):
+        return None
+    if all(one.model_id in broken for one in wanted):
+        return "the model cannot be loaded: " + next(iter(broken.values()))
+    for one in wanted:
+        gateway.engine.warm(one)
+    return "the model is loading"
 
 
 # -- what every route needs --
@@ -241,18 +258,21 @@ async def _authorise(request: Request) -> str | None:
     """Return the id of the key of a request, or None where no key is asked for.
 
     Raises:
-        ApiError: 401.
+        ApiError: 401 without a valid key; 403 if none is needed but the request names a foreign host.
     """
     gateway = _gateway(request)
+    if not gateway.keys.needed:
+        host = request.headers.get("host", "")
+        if host.rpartition(":")[0] not in LOCAL_NAMES and host not in LOCAL_NAMES:
+            raise other_host()
+        return None
     scheme, _, secret = request.headers.get("authorization", "").partition(" ")
     secret = secret.strip() if scheme.lower() == "bearer" else ""
-
-    def check() -> tuple[bool, str | None]:
-        needed = gateway.require_keys or keys.any_key(gateway.store)
-        return needed, keys.verify(gateway.store, secret) if needed and secret else None
-
-    needed, key_id = await run_in_threadpool(check)
-    if needed and key_id is None:
+    key_id = gateway.keys.verify(secret) if secret else None
+    if secret and key_id is None and gateway.follower.failing_s() is None:
+        await run_in_threadpool(gateway.follower.refresh)  # it may have been made a moment ago
+        key_id = gateway.keys.verify(secret)
+    if key_id is None:
         raise invalid_key(given=bool(secret))
     return key_id
 
@@ -261,16 +281,22 @@ async def _body(request: Request) -> bytes:
     """Return the body.
 
     Raises:
-        ApiError: 413 if it is larger than `BODY_BYTES`.
+        ApiError: 413 if it is larger than `BODY_BYTES`, 408 if it takes longer than `BODY_S`, 415 if it is no JSON.
     """
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise not_json()
     received = bytearray()
     size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size <= BODY_BYTES:
-            received += chunk
-        elif size > 8 * BODY_BYTES:  # read on a little, so that an honest client hears the answer
-            break
+    try:
+        async with asyncio.timeout(BODY_S):
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size <= BODY_BYTES:
+                    received += chunk
+                elif size > 8 * BODY_BYTES:  # read on a little, so that an honest client hears the answer
+                    break
+    except TimeoutError as error:
+        raise too_slow(BODY_S) from error
     if size > BODY_BYTES:
         raise too_large(BODY_BYTES)
     return bytes(received)
@@ -292,9 +318,11 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
     return _error_response(ApiError(error.status_code, message, code="unknown_url"))
 
 
-async def _on_bug(_request: Request, error: Exception) -> Response:
-    if isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError):
-        return _error_response(ApiError(503, "The store cannot be reached.", code="store_unavailable", retry_after_s=5))
+async def _on_store_error(_request: Request, _error: Exception) -> Response:
+    return _error_response(ApiError(503, "The store cannot be reached.", code="store_unavailable", retry_after_s=5))
+
+
+async def _on_bug(_request: Request, _error: Exception) -> Response:
     return _error_response(ApiError(500, "The server failed; its log says why.", code="internal_error"))
 
 

@@ -146,7 +146,7 @@ def redacted_text(text: str | None) -> str | None:
 
 def _redacted(exchange: Exchange) -> dict[str, Any]:
     row = asdict(exchange)
-    row["messages"] = [{**message, "content": redacted_text(message["content"])} for message in exchange.messages]
+    row["messages"] = [{key: redacted_text(text) for key, text in message.items()} for message in exchange.messages]
     row["answer"] = redacted_text(exchange.answer)
     return row
 

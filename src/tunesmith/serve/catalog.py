@@ -1,24 +1,30 @@
 """Which models can be asked for, and under which names.
 
-Owns reading ``name``, ``name@alias`` and Model ids as requests give them. Aliases are read anew for every request,
-so a promotion takes effect at once. Does not own moving aliases (`release`) nor loading (`engine`).
+Owns reading ``name``, ``name@alias`` and Model ids as requests give them. What the aliases point at is read from the
+store every `FOLLOW_S` (see `follow`), never while a request waits, so a slow or dead store costs no answer. A name
+whose alias was moved goes on being answered by the old model until the new one is in memory. Does not own moving
+aliases (`release`) nor loading (`engine`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
 from tunesmith.core import store as tables
+from tunesmith.core.errors import ArtifactError
+from tunesmith.core.progress import say
 from tunesmith.serve.errors import ApiError, model_not_found
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tunesmith.core.artifacts import Artifact, Workspace
     from tunesmith.core.store import Store
+    from tunesmith.serve.engine import Engine
 
 PRODUCTION = "production"
 
@@ -35,55 +41,92 @@ class Served:
     created_s: int
 
 
-@dataclass(frozen=True)
+Alias = tuple[str, str]
+"""A name and one of its aliases."""
+
+
+@dataclass
 class Catalog:
     """The models of a workspace under the names of its store."""
 
     store: Store
     workspace: Workspace
+    engine: Engine
+    _wanted: dict[Alias, str] = field(default_factory=dict)  # what the store said last
+    _serving: dict[Alias, str] = field(default_factory=dict)  # what answers
+
+    def refresh(self) -> None:
+        """Read the aliases anew. A moved one is followed at once, or when its new model is in memory.
+
+        Raises:
+            sqlalchemy.exc.SQLAlchemyError: if the store cannot be read; then nothing changes.
+        """
+        table = tables.aliases
+        with self.store.reading() as connection:
+            rows = connection.execute(sa.select(table.c.name, table.c.alias, table.c.model_id)).all()
+        self._wanted = {(row.name, row.alias): row.model_id for row in rows}
+        loaded = self.engine.loaded()
+        self._serving = {alias: self._follow(alias, wanted, loaded) for alias, wanted in self._wanted.items()}
+
+    def _follow(self, alias: Alias, wanted: str, loaded: set[str]) -> str:
+        """Return the model that answers for an alias from now on."""
+        before = self._serving.get(alias)
+        if before == wanted or wanted in loaded or before not in loaded:
+            if before not in (None, wanted):
+                say(f"{'@'.join(alias)} is now answered by {wanted}")
+            return wanted
+        served = self._find(*alias, wanted)
+        if served is not None and wanted not in self.engine.broken():
+            self.engine.warm(served)
+        return str(before)
+
+    def lagging(self) -> dict[str, str]:
+        """Return the aliases that are not followed yet, with the model they should point at."""
+        serving = self._serving
+        return {"@".join(alias): wanted for alias, wanted in self._wanted.items() if serving.get(alias) != wanted}
 
     def find(self, ref: str) -> Served:
         """Return the model a request asks for.
 
         Raises:
-            ApiError: 404 if there is none; 503 if an alias points at a model that is no longer on disk.
+            ApiError: 404 if there is none; 503 if an alias points at a model that is not on this machine.
         """
         name, _, alias = ref.partition("@")
         alias = alias or PRODUCTION
-        model_id = self._pointing_at(name, alias)
+        model_id = self._serving.get((name, alias))
         if model_id is not None:
-            if (artifact := self.workspace.find(model_id)) is None:
+            if (served := self._find(name, alias, model_id)) is None:
                 raise ApiError(503, f"The model {model_id} of {ref!r} is not on this machine.", code="model_missing")
-            return _served(ref, name, alias, artifact)
+            return served
         artifact = self.workspace.find(ref)
         if artifact is None or artifact.stage != "model":
             raise model_not_found(ref, [one.ref for one in self.released()])
-        return _served(ref, str(artifact.manifest["name"]), None, artifact)
+        return _served(str(artifact.manifest["name"]), None, artifact)
+
+    def knows(self, ref: str) -> bool:
+        """Tell whether a name is served now."""
+        name, _, alias = ref.partition("@")
+        return (name, alias or PRODUCTION) in self._serving
 
     def released(self) -> list[Served]:
-        """Return what aliases point at, production under its bare name first, then ``name@alias``."""
-        table = tables.aliases
-        with self.store.reading() as connection:
-            rows = connection.execute(sa.select(table).order_by(table.c.name, table.c.alias)).all()
-        found = []
-        for row in rows:
-            if (artifact := self.workspace.find(row.model_id)) is not None:
-                ref = row.name if row.alias == PRODUCTION else f"{row.name}@{row.alias}"
-                found.append(_served(ref, row.name, row.alias, artifact))
-        return sorted(found, key=lambda one: (one.alias != PRODUCTION, one.ref))
+        """Return what aliases stand for, production under its bare name first, then ``name@alias``."""
+        found = [self._find(*alias, model_id) for alias, model_id in self._serving.items()]
+        return sorted((one for one in found if one is not None), key=lambda one: (one.alias != PRODUCTION, one.ref))
 
     def all(self) -> list[Served]:
         """Return everything that can be asked for: the released, then every Model by its id."""
         models = self.workspace.list("model")
-        return self.released() + [_served(one.id, str(one.manifest["name"]), None, one) for one in models]
+        return self.released() + [_served(str(one.manifest["name"]), None, one) for one in models]
 
-    def _pointing_at(self, name: str, alias: str) -> str | None:
-        table = tables.aliases
-        query = sa.select(table.c.model_id).where(table.c.name == name, table.c.alias == alias)
-        with self.store.reading() as connection:
-            return connection.execute(query).scalar()
+    def _find(self, name: str, alias: str, model_id: str) -> Served | None:
+        try:
+            artifact = self.workspace.find(model_id)
+            return _served(name, alias, artifact) if artifact else None
+        except ArtifactError:
+            return None  # its manifest is damaged
 
 
-def _served(ref: str, name: str, alias: str | None, artifact: Artifact) -> Served:
+def _served(name: str, alias: str | None, artifact: Artifact) -> Served:
+    ref = artifact.id if alias is None else name if alias == PRODUCTION else f"{name}@{alias}"
     created = datetime.fromisoformat(artifact.manifest["created"])
     return Served(ref, name, alias, artifact.id, artifact.path / "model", int(created.timestamp()))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 GONE_S = 0.5
 """How often to look whether the client is still there while its answer is being made."""
+
+TOP_LABELS = 20
+"""How many labels an answer names with their probabilities."""
 
 Json = dict[str, Any]
 
@@ -174,8 +178,8 @@ class Conversation:
                 model_id=served.model_id,
                 messages=self.question.messages,
                 answer=answer.text if answer else None,
-                label=answer.label if answer else None,
-                probability=answer.probability if answer else None,
+                label=answer.labels[0][0] if answer and answer.labels else None,
+                probability=answer.labels[0][1] if answer and answer.labels else None,
                 prompt_tokens=answer.prompt_tokens if answer else 0,
                 completion_tokens=answer.completion_tokens if answer else 0,
                 latency_ms=(monotonic_s() - self._started_s) * 1000,
@@ -197,10 +201,16 @@ class Conversation:
         }
 
     def _extra(self, answer: Answer) -> Json:
-        """Return what OpenAI's form has no place for."""
-        model_id = self.question.served.model_id
-        known = {"label": answer.label, "probability": answer.probability}
-        return {**known, "request_id": self.id, "model": model_id}
+        """Return what OpenAI's form has no place for: ids, and of a classification how probable the labels are."""
+        extra: Json = {"request_id": self.id, "model": self.question.served.model_id}
+        if answer.labels:
+            label, probability = answer.labels[0]
+            best = [
+                {"label": label, "probability": share, "logprob": math.log(share) if share else None}
+                for label, share in answer.labels[:TOP_LABELS]
+            ]
+            extra |= {"label": label, "probability": probability, "labels": best}
+        return extra
 
     def _completion(self, answer: Answer) -> Json:
         message = {"role": "assistant", "content": answer.text, "refusal": None}

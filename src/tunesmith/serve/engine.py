@@ -1,33 +1,29 @@
-"""The engine: questions in, answers out, one after the other.
+"""The engine: questions in, answers out.
 
-Owns the queue, the thread that computes, models in memory, and how each task is answered: a classification by the
-probability of every label, anything else by generation. Does not own HTTP (`app`) nor which model a name stands for
-(`catalog`).
+Owns the queue, the thread that computes, the thread that loads, and which models are in memory. Loading never stops
+the answering: a question whose model is not in memory waits beside the queue while others are answered. Does not own
+how a question is answered (`answering`), HTTP (`app`), nor which model a name stands for (`catalog`).
 """
 
 from __future__ import annotations
 
-import contextlib
-import queue
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tunesmith.core.errors import TunesmithError
 from tunesmith.core.progress import say
-from tunesmith.serve.errors import ApiError, bad_request, draining, queue_full
+from tunesmith.serve.errors import ApiError, draining, queue_full
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-    from tunesmith.models.load import LoadedModel
+    from tunesmith.serve.answering import Ready
     from tunesmith.serve.catalog import Served
     from tunesmith.text.examples import Message
-    from tunesmith.text.task import TaskSpec
 
-MODELS_IN_MEMORY = 2
-"""The one in production and the one it is being replaced by."""
+MODELS_IN_MEMORY = 3
+"""Production, candidate, and the one that is about to replace either."""
 
 BATCH = 16
 """Waiting classifications answered by one pass over the model."""
@@ -67,14 +63,13 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer. ``label`` and ``probability`` are those of a classification, else None."""
+    """A whole answer. ``labels`` are those of a classification with their probabilities, best first, else None."""
 
     text: str
     prompt_tokens: int
     completion_tokens: int
     finish_reason: str
-    label: str | None = None
-    probability: float | None = None
+    labels: tuple[tuple[str, float], ...] | None = None
 
 
 Event = Piece | Answer | ApiError
@@ -91,8 +86,14 @@ class Engine(Protocol):
             ApiError: 429 when too many are waiting, 503 when closing.
         """
 
-    def warm(self, served: Sequence[Served]) -> None:
-        """Load models before anybody asks, in the background."""
+    def warm(self, served: Served) -> None:
+        """Load a model before anybody asks, in the background; what is loaded or being loaded is left alone."""
+
+    def loaded(self) -> set[str]:
+        """Return the ids of the models that can answer without loading."""
+
+    def broken(self) -> dict[str, str]:
+        """Return why models could not be loaded, by id."""
 
     def status(self) -> dict[str, Any]:
         """Return counts for ``/healthz``."""
@@ -101,28 +102,22 @@ class Engine(Protocol):
         """Answer what is waiting, then stop."""
 
 
-@dataclass(slots=True)
-class _Job:
+@dataclass(slots=True, eq=False)
+class Job:
+    """A question on its way through the engine, and whom to tell."""
+
     question: Question
     deliver: Callable[[Event], None]
     finished: bool = False
 
-
-@dataclass
-class _Ready:
-    """A model in memory with all that its task needs."""
-
-    loaded: LoadedModel
-    task: TaskSpec
-    label_ids: list[list[int]]
-
     @property
-    def labels(self) -> tuple[str, ...]:
-        return self.task.labels
+    def model_id(self) -> str:
+        """The model it asks."""
+        return self.question.served.model_id
 
 
 class EmbeddedEngine:
-    """Answers in this process with transformers and PEFT, on one worker thread.
+    """Answers in this process with transformers and PEFT.
 
     Args:
         queue_size: questions that may wait; one more is refused.
@@ -133,15 +128,22 @@ class EmbeddedEngine:
     def __init__(self, queue_size: int = 64, *, device: str = "auto", precision: str = "auto") -> None:
         self._device = device
         self._precision = precision
-        self._waiting: queue.Queue[_Job | Served | None] = queue.Queue()
         self._queue_size = queue_size
-        self._models: OrderedDict[str, _Ready] = OrderedDict()
-        self._lock = threading.Lock()
-        self._closing = False
-        self._counts = {"answered": 0, "failed": 0, "cancelled": 0, "shed": 0, "loads": 0}
+        self._models: OrderedDict[str, Ready] = OrderedDict()
+        self._broken: dict[str, str] = {}
+        self._counts = {"answered": 0, "refused": 0, "failed": 0, "cancelled": 0, "shed": 0, "loads": 0}
         self._pending = 0
-        self._thread = threading.Thread(target=self._work, name="tunesmith-engine", daemon=True)
-        self._thread.start()
+        self._closing = False
+        self._lock = threading.Condition()
+        self._jobs: list[Job] = []
+        self._to_load: OrderedDict[str, Served] = OrderedDict()
+        self._waiting: dict[str, list[Job]] = {}
+        self._threads = [
+            threading.Thread(target=work, name=f"tunesmith-{work.__name__.strip('_')}", daemon=True)
+            for work in (self._compute, self._load)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def submit(self, question: Question, deliver: Callable[[Event], None]) -> None:
         """Take a question; see `Engine`."""
@@ -152,12 +154,24 @@ class EmbeddedEngine:
                 self._counts["shed"] += 1
                 raise queue_full(self._pending - 1)
             self._pending += 1
-            self._waiting.put(_Job(question, deliver))
+            self._queue(Job(question, deliver))
 
-    def warm(self, served: Sequence[Served]) -> None:
-        """Load models before anybody asks; see `Engine`."""
-        for one in served:
-            self._waiting.put(one)
+    def warm(self, served: Served) -> None:
+        """Load a model before anybody asks; see `Engine`."""
+        with self._lock:
+            if served.model_id not in self._models and not self._closing:
+                self._to_load.setdefault(served.model_id, served)
+                self._lock.notify_all()
+
+    def loaded(self) -> set[str]:
+        """Return what is in memory; see `Engine`."""
+        with self._lock:
+            return set(self._models)
+
+    def broken(self) -> dict[str, str]:
+        """Return what cannot be loaded; see `Engine`."""
+        with self._lock:
+            return dict(self._broken)
 
     def status(self) -> dict[str, Any]:
         """Return counts; see `Engine`."""
@@ -167,135 +181,93 @@ class EmbeddedEngine:
                 "pending": self._pending,
                 "queue_size": self._queue_size,
                 "loaded": list(self._models),
-                "alive": self._thread.is_alive(),
+                "broken": dict(self._broken),
+                "alive": all(thread.is_alive() for thread in self._threads),
             }
 
     def close(self) -> None:
         """Answer what is waiting, then stop; see `Engine`."""
         with self._lock:
-            if not self._closing:
-                self._closing = True
-                self._waiting.put(None)
-        self._thread.join()
+            self._closing = True
+            for model_id in [one for one in self._to_load if one not in self._waiting]:
+                del self._to_load[model_id]  # nobody waits for it
+            self._lock.notify_all()
+        for thread in self._threads:
+            thread.join()
 
-    # -- the worker thread --
+    def _queue(self, job: Job) -> None:
+        """Put a job where it can go on: to be computed, or to wait for its model."""
+        if job.model_id in self._models:
+            self._jobs.append(job)
+        else:
+            self._waiting.setdefault(job.model_id, []).append(job)
+            self._to_load.setdefault(job.model_id, job.question.served)
+        self._lock.notify_all()
 
-    def _work(self) -> None:
-        held: _Job | Served | None = None
-        while True:
-            item = held if held is not None else self._waiting.get()
-            held = None
-            if item is None:
-                return
-            if not isinstance(item, _Job):
-                self._warm_one(item)
-                continue
-            jobs, held = self._with_companions(item)
-            self._answer(jobs)
-            if held is None and self._closing and self._waiting.empty():
-                return
+    # -- the thread that computes --
 
-    def _with_companions(self, first: _Job) -> tuple[list[_Job], _Job | Served | None]:
-        """Return the job and the ones waiting right behind it that one pass can answer, and the next other item."""
-        jobs = [first]
-        ready = self._models.get(first.question.served.model_id)
-        while ready is not None and ready.labels and len(jobs) < BATCH:
+    def _compute(self) -> None:
+        while (taken := self._next_jobs()) is not None:
+            ready, jobs = taken
+            wanted = [job for job in jobs if not self._gave_up(job)]
             try:
-                item = self._waiting.get_nowait()
-            except queue.Empty:
-                break
-            if item is None:
-                return jobs, None
-            if not isinstance(item, _Job) or item.question.served.model_id != first.question.served.model_id:
-                return jobs, item
-            jobs.append(item)
-        return jobs, None
+                if wanted:
+                    self._answer(ready, wanted)
+            except Exception as error:  # one answer's bug must not end the thread that gives all of them
+                say(f"cannot answer with {jobs[0].model_id}: {type(error).__name__}: {error}")
+                for job in wanted:
+                    self._finish(job, "failed", ApiError(500, "The model failed to answer.", code="engine_error"))
 
-    def _answer(self, jobs: list[_Job]) -> None:
-        wanted = []
+    def _next_jobs(self) -> tuple[Ready, list[Job]] | None:
+        """Wait for work; None when closing and all is answered. Classifications of one model come together."""
+        with self._lock:
+            while True:
+                if self._jobs:
+                    job = self._jobs.pop(0)
+                    if (ready := self._models.get(job.model_id)) is not None:
+                        self._models.move_to_end(job.model_id)
+                        return ready, [job, *self._companions(ready, job)]
+                    self._queue(job)  # it lost its place in memory meanwhile
+                elif self._closing and not self._pending:
+                    self._lock.notify_all()
+                    return None
+                else:
+                    self._lock.wait()
+
+    def _companions(self, ready: Ready, first: Job) -> list[Job]:
+        if not ready.labels:
+            return []
+        found = [job for job in self._jobs if job.model_id == first.model_id][: BATCH - 1]
+        self._jobs = [job for job in self._jobs if job not in found]
+        return found
+
+    def _answer(self, ready: Ready, jobs: list[Job]) -> None:
+        """Ask the model; refusals are told at once, the others when they are there."""
+        asked: list[tuple[Job, list[int]]] = []
         for job in jobs:
-            if job.question.cancelled.is_set():
+            try:
+                asked.append((job, ready.prompt(job.question)))
+            except ApiError as error:
+                self._finish(job, "refused", error)
+        if ready.labels and asked:
+            for (job, _), answer in zip(asked, ready.classify([ids for _, ids in asked]), strict=True):
+                job.deliver(Piece(answer.text))
+                self._finish(job, "answered", answer)
+            return
+        for job, ids in asked:
+            generated = ready.generate(ids, job.question, job.deliver)
+            if generated is None:
                 self._finish(job, "cancelled")
             else:
-                wanted.append(job)
-        if not wanted:
-            return
-        try:
-            ready = self._ready(wanted[0].question.served)
-            if ready.labels:
-                self._classify(ready, wanted)
-            else:
-                self._generate(ready, wanted[0])
-        except ApiError as error:
-            self._refuse(wanted, error)
-        except Exception as error:  # one answer's bug must not end the thread that gives all of them
-            say(f"cannot answer with {wanted[0].question.served.model_id}: {type(error).__name__}: {error}")
-            self._refuse(wanted, ApiError(500, "The model failed to answer.", code="engine_error"))
+                self._finish(job, "answered", generated)
 
-    def _classify(self, ready: _Ready, jobs: list[_Job]) -> None:
-        """Answer with the most probable label of each; see `models.score.label_scores`."""
-        import numpy as np
-
-        from tunesmith.models.score import label_scores
-
-        longest = max(map(len, ready.label_ids))
-        asked = [(job, ids) for job in jobs if (ids := self._prompt(ready, job, longest)) is not None]
-        prompts = [ids for _, ids in asked]
-        scores = label_scores(ready.loaded, prompts, ready.label_ids, precision=self._precision)
-        for (job, ids), row in zip(asked, scores, strict=True):
-            best = int(np.argmax(row))
-            label = ready.labels[best]
-            tokens = len(ready.label_ids[best])
-            job.deliver(Piece(label))
-            answer = Answer(label, len(ids), tokens, "stop", label, float(np.exp(row[best])))
-            self._finish(job, "answered", answer)
-
-    def _generate(self, ready: _Ready, job: _Job) -> None:
-        """Answer token by token; text is delivered as soon as it is certain."""
-        from tunesmith.models.generate import Decoding, stream
-        from tunesmith.serve.text_stream import TextStream
-
-        question = job.question
-        if (ids := self._prompt(ready, job, 1)) is None:
-            return
-        limit = min(question.max_tokens, ready.loaded.context_tokens - len(ids))
-        decoding = Decoding(limit, question.temperature, question.top_p, seed=question.seed, precision=self._precision)
-        text = TextStream(ready.loaded.tokenizer, question.stops)
-        pieces: list[str] = []
-        tokens = 0
-        for token in stream(ready.loaded, ids, decoding):
-            tokens += 1
-            if piece := text.push(token):
-                pieces.append(piece)
-                job.deliver(Piece(piece))
-            if text.ended or question.cancelled.is_set():
-                break
-        if question.cancelled.is_set():
+    def _gave_up(self, job: Job) -> bool:
+        if job.question.cancelled.is_set():
             self._finish(job, "cancelled")
-            return
-        if rest := text.finish():
-            pieces.append(rest)
-            job.deliver(Piece(rest))
-        reason = "length" if tokens == limit and not text.ended else "stop"
-        self._finish(job, "answered", Answer("".join(pieces), len(ids), tokens, reason))
+            return True
+        return False
 
-    def _prompt(self, ready: _Ready, job: _Job, room: int) -> list[int] | None:
-        """Return the prompt's tokens, or refuse the job if not even ``room`` tokens are left for the answer."""
-        from tunesmith.text.chat import prompt_ids
-
-        ids = prompt_ids(ready.loaded.tokenizer, ready.task.prompt(job.question.messages))
-        context = ready.loaded.context_tokens
-        if len(ids) + room <= context:
-            return ids
-        message = f"This model reads {context} tokens at most; the messages are {len(ids)} tokens and {room} are needed"
-        self._refuse([job], bad_request(f"{message} for the answer.", "messages", "context_length_exceeded"))
-        return None
-
-    def _refuse(self, jobs: list[_Job], error: ApiError) -> None:
-        for job in jobs:
-            self._finish(job, "failed", error)
-
-    def _finish(self, job: _Job, how: str, last: Event | None = None) -> None:
+    def _finish(self, job: Job, how: str, last: Event | None = None) -> None:
         """Count a job as done, once, and tell its asker the last word."""
         if job.finished:
             return
@@ -303,56 +275,50 @@ class EmbeddedEngine:
         with self._lock:
             self._counts[how] += 1
             self._pending -= 1
+            self._lock.notify_all()
         if last is not None:
             job.deliver(last)
 
-    # -- models in memory --
+    # -- the thread that loads --
 
-    def _warm_one(self, served: Served) -> None:
-        with contextlib.suppress(ApiError):  # said already, and whoever asks for it is told
-            self._ready(served)
+    def _load(self) -> None:
+        while (served := self._next_to_load()) is not None:
+            try:
+                from tunesmith.serve.answering import Ready
 
-    def _ready(self, served: Served) -> _Ready:
-        """Return the model, loaded on first use; the least recently used one makes room.
+                ready = Ready.load(served, self._device, self._precision)
+            except Exception as error:  # whatever is wrong with this model, the others go on being served
+                self._give_up_loading(served, error)
+            else:
+                self._take_in(served, ready)
 
-        Raises:
-            ApiError: 503 if it cannot be loaded.
-        """
-        if served.model_id in self._models:
-            self._models.move_to_end(served.model_id)
-            return self._models[served.model_id]
-        try:
-            ready = _load(served, self._device)
-        except TunesmithError as error:
-            say(f"cannot load {served.model_id}: {error}")
-            raise ApiError(503, f"The model {served.model_id} cannot be loaded.", code="model_unavailable") from error
+    def _next_to_load(self) -> Served | None:
+        with self._lock:
+            while not self._to_load:
+                if self._closing and not self._pending:
+                    return None
+                self._lock.wait()
+            return next(iter(self._to_load.values()))
+
+    def _take_in(self, served: Served, ready: Ready) -> None:
+        """Put a model into memory, the least recently used one making room, and let its questions go on."""
         with self._lock:
             self._counts["loads"] += 1
             self._models[served.model_id] = ready
+            self._broken.pop(served.model_id, None)
             while len(self._models) > MODELS_IN_MEMORY:
                 self._models.popitem(last=False)
-        return ready
+            self._to_load.pop(served.model_id, None)
+            self._jobs = self._waiting.pop(served.model_id, []) + self._jobs
+            self._lock.notify_all()
 
-
-def _load(served: Served, device: str) -> _Ready:
-    import torch
-
-    from tunesmith.models.load import load_model
-    from tunesmith.text.parity import check_samples
-    from tunesmith.text.task import TaskSpec
-
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    loaded = load_model(served.folder, device=device)
-    check_samples(served.folder, loaded.tokenizer)
-    task = TaskSpec.load(served.folder)
-    return _Ready(loaded, task, [_answer_ids(loaded, label) for label in task.labels])
-
-
-def _answer_ids(loaded: LoadedModel, answer: str) -> list[int]:
-    """Return the tokens of an answer as it was learnt, with the token that ends the turn."""
-    from tunesmith.text.chat import render
-
-    turns = [{"role": "user", "content": "?"}, {"role": "assistant", "content": answer}]
-    rendered = render(loaded.tokenizer, turns)
-    return [token for token, target in zip(rendered.ids, rendered.targets, strict=True) if target]
+    def _give_up_loading(self, served: Served, error: Exception) -> None:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        say(f"cannot load {served.model_id}: {error}")
+        with self._lock:
+            self._broken[served.model_id] = reason
+            self._to_load.pop(served.model_id, None)
+            jobs = self._waiting.pop(served.model_id, [])
+        for job in jobs:
+            refusal = ApiError(503, f"The model {served.model_id} cannot be loaded.", code="model_unavailable")
+            self._finish(job, "failed", refusal)

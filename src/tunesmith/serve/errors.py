@@ -77,6 +77,22 @@ def too_large(limit_bytes: int) -> ApiError:
     return ApiError(413, f"The request body is larger than {limit_bytes} bytes.", code="request_too_large")
 
 
+def too_slow(limit_s: int) -> ApiError:
+    """Return the 408 for a body that does not arrive."""
+    return ApiError(408, f"The request body did not arrive within {limit_s} s.", code="request_timeout")
+
+
+def not_json() -> ApiError:
+    """Return the 415 for a body of another kind; web pages can send those to a local server unasked."""
+    return ApiError(415, "Send JSON, with the header 'Content-Type: application/json'.", code="unsupported_media_type")
+
+
+def other_host() -> ApiError:
+    """Return the 403 for a request without keys under a name that is not this machine's."""
+    message = "Without API keys this server answers only as localhost: tunesmith keys create --name NAME makes a key."
+    return ApiError(403, message, code="host_not_allowed")
+
+
 def queue_full(waiting: int) -> ApiError:
     """Return the 429 for a full queue."""
     message = f"{waiting} requests are waiting already. Try again in a moment."

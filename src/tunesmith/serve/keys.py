@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -93,12 +93,29 @@ def any_key(store: Store) -> bool:
         return connection.execute(sa.select(tables.api_keys.c.id).limit(1)).first() is not None
 
 
-def verify(store: Store, secret: str) -> str | None:
-    """Return the id of the key with this secret, or None if there is none or it was revoked."""
-    table = tables.api_keys
-    query = sa.select(table.c.id).where(table.c.hash == _hash(secret), table.c.revoked.is_(None))
-    with store.reading() as connection:
-        return connection.execute(query).scalar()
+@dataclass
+class KeyRing:
+    """The keys of a store as last read, so that checking one asks no database."""
+
+    store: Store
+    needed: bool = True
+    _ids: dict[str, str] = field(default_factory=dict)
+
+    def refresh(self) -> None:
+        """Read the keys anew; revoked ones stop working, new ones begin to.
+
+        Raises:
+            sqlalchemy.exc.SQLAlchemyError: if the store cannot be read; then nothing changes.
+        """
+        table = tables.api_keys
+        with self.store.reading() as connection:
+            rows = connection.execute(sa.select(table.c.id, table.c.hash, table.c.revoked)).all()
+        self._ids = {row.hash: row.id for row in rows if row.revoked is None}
+        self.needed = bool(rows)
+
+    def verify(self, secret: str) -> str | None:
+        """Return the id of the key with this secret, or None if there is none or it was revoked."""
+        return self._ids.get(_hash(secret))
 
 
 def _hash(secret: str) -> str:

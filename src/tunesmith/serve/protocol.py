@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from tunesmith.serve.errors import ApiError, bad_request
 
@@ -67,6 +67,12 @@ class ChatMessage(_Body):
     function_call: None = None
     audio: None = None
     annotations: list[Any] | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> ChatMessage:
+        if self.content is None and self.role != "assistant":
+            raise ValueError(f"a message of role {self.role!r} needs a 'content'")
+        return self
 
     def as_message(self) -> dict[str, Any]:
         """Return it as the renderer takes it: text joined, ``developer`` as ``system``."""

@@ -6,8 +6,8 @@ returns. Does not own routes (`app`).
 
 from __future__ import annotations
 
-import contextlib
 import errno
+import ipaddress
 import os
 import socket
 from typing import TYPE_CHECKING
@@ -36,7 +36,6 @@ def run(
     *,
     host: str = "127.0.0.1",
     port: int = 8000,
-    require_keys: bool = False,
     settings: Serve | None = None,
     engine: Engine | None = None,
 ) -> None:
@@ -47,20 +46,20 @@ def run(
         workspace: where Models lie.
         host: address to listen on.
         port: TCP port; 0 takes a free one and says which.
-        require_keys: ask for a key even while none exists.
         settings: the recipe's section; None means its defaults.
         engine: who answers; None means the models in this process.
 
     Raises:
         MissingExtraError: without the ``serve`` or ``train`` extra.
-        SetupError: if the port is taken or the address is not this machine's.
+        SetupError: if the port is taken, the address is not this machine's, or others can reach it and no key exists.
     """
     _need_extras()
     from tunesmith.serve.app import build_app
 
     listener = listen(host, port)
     try:
-        app = build_app(store, workspace, settings=settings, require_keys=require_keys, engine=engine)
+        _need_keys(store, listener.getsockname()[0])
+        app = build_app(store, workspace, settings=settings, engine=engine)
         _introduce(app, *listener.getsockname()[:2])
         make_server(app).run(sockets=[listener])
         say("stopped")
@@ -128,6 +127,18 @@ def _cannot_listen(host: str, port: int, error: Exception) -> SetupError:
     return SetupError(f"cannot listen on {host}, port {port}: {reason}", expected="an address of this machine")
 
 
+def _need_keys(store: Store, address: str) -> None:
+    """Refuse to answer whoever can reach the machine."""
+    from tunesmith.serve.keys import any_key
+
+    if not ipaddress.ip_address(address.partition("%")[0]).is_loopback and not any_key(store):
+        raise SetupError(
+            f"listening on {address} lets other machines in, and there is no API key yet",
+            expected="a key, or --host 127.0.0.1",
+            hint="tunesmith keys create --name NAME",
+        )
+
+
 def _need_extras() -> None:
     for extra, packages in (("serve", ("starlette", "uvicorn")), ("train", ("torch", "transformers"))):
         for package in packages:
@@ -139,8 +150,6 @@ def _need_extras() -> None:
 
 def _introduce(app: Starlette, host: str, port: int) -> None:
     """Say where the server is and how to ask it something."""
-    from tunesmith.serve.keys import any_key
-
     gateway = app.state.gateway
     shown = f"[{host}]" if ":" in host else host
     url = f"http://{shown}:{port}"
@@ -150,8 +159,7 @@ def _introduce(app: Starlette, host: str, port: int) -> None:
         say(f"  {one.ref} → {one.model_id}")
     if not released:
         say("  nothing is released yet: tunesmith run RECIPE makes and releases a model; no restart is needed")
-    with contextlib.suppress(IndexError):
-        keyed = gateway.require_keys or any_key(gateway.store)
-        header = " -H 'Authorization: Bearer ts-...'" if keyed else ""
-        body = f'{{"model": "{released[0].ref}", "messages": [{{"role": "user", "content": "..."}}]}}'
-        say(f"  curl {url}/v1/chat/completions{header} -H 'Content-Type: application/json' -d '{body}'")
+        return
+    header = " -H 'Authorization: Bearer ts-...'" if gateway.keys.needed else ""
+    body = f'{{"model": "{released[0].ref}", "messages": [{{"role": "user", "content": "..."}}]}}'
+    say(f"  curl {url}/v1/chat/completions{header} -H 'Content-Type: application/json' -d '{body}'")
