@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ import numpy as np
 from tunesmith.core.progress import steps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -52,7 +53,10 @@ class Answers:
     def save(self, path: Path) -> None:
         """Write to a file that is complete or not there."""
         part = path.with_suffix(".part")
-        part.write_text(json.dumps(asdict(self)), encoding="utf-8")
+        with part.open("w", encoding="utf-8") as file:
+            json.dump(asdict(self), file)
+            file.flush()
+            os.fsync(file.fileno())
         part.replace(path)
 
     @classmethod
@@ -82,6 +86,7 @@ class Contender:
     prompt: Callable[[Example], list[Message]]
     labels: tuple[str, ...] = ()
     max_new_tokens: int = 128
+    precision: str = "auto"
 
     def answer(self, examples: Sequence[Example]) -> Answers:
         """Return the answers to the examples, in order."""
@@ -131,7 +136,7 @@ def _choose_labels(asked: Contender, examples: Sequence[Example], bar: Bar) -> A
     answers = _unanswered(len(examples))
     fitting = [i for i, prompt in enumerate(prompts) if len(prompt) + room <= loaded.context_tokens]
     for chunk in _chunks(fitting, [len(prompt) for prompt in prompts]):
-        scores = label_scores(loaded, [prompts[i] for i in chunk], labels)
+        scores = label_scores(loaded, [prompts[i] for i in chunk], labels, precision=asked.precision)
         expected = [expected_of(examples[i]) for i in chunk]
         for i, text, confidence, nats in zip(
             chunk, *label_answers(asked.labels, scores, expected), strict=True
@@ -153,13 +158,13 @@ def _write(asked: Contender, examples: Sequence[Example], bar: Bar) -> Answers:
     for chunk in _chunks(fitting, [len(prompt) for prompt in prompts]):
         asked_ids = [prompts[i] for i in chunk]
         limit = min(asked.max_new_tokens, context - max(map(len, asked_ids)))
-        written = generate(loaded, asked_ids, Decoding(limit))
-        right = nll(loaded, [wholes[i][0] for i in chunk], [wholes[i][1] for i in chunk])
-        own = nll(loaded, [[*p, *w] for p, w in zip(asked_ids, written, strict=True)],
-                  [[False] * len(p) + [True] * len(w) for p, w in zip(asked_ids, written, strict=True)])  # fmt: skip
+        written = generate(loaded, asked_ids, Decoding(limit, precision=asked.precision))
+        right = nll(loaded, *_columns(wholes[i] for i in chunk), precision=asked.precision)
+        own = [([*p, *w], [False] * len(p) + [True] * len(w)) for p, w in zip(asked_ids, written, strict=True)]
+        sure = nll(loaded, *_columns(own), precision=asked.precision)
         for place, i in enumerate(chunk):
             answers.texts[i] = loaded.tokenizer.decode(written[place], skip_special_tokens=True)
-            answers.confidences[i] = math.exp(-own[place].nats / own[place].num_targets) if written[place] else 0.0
+            answers.confidences[i] = math.exp(-sure[place].nats / sure[place].num_targets) if written[place] else 0.0
             answers.nats[i], answers.tokens[i] = right[place]
             cut += len(written[place]) >= limit
         bar.advance(len(chunk))
@@ -175,6 +180,11 @@ def _rendered(
     before = [{**one, "weight": 0} if one["role"] == "assistant" else one for one in messages]
     rendered = render(loaded.tokenizer, [*before, {**answer, "weight": 1}], tools)
     return rendered.ids, rendered.targets
+
+
+def _columns(pairs: Iterable[tuple[list[int], list[bool]]]) -> tuple[list[list[int]], list[list[bool]]]:
+    ids, targets = zip(*pairs, strict=True)
+    return list(ids), list(targets)
 
 
 def _chunks(rows: Sequence[int], lengths: Sequence[int]) -> Iterator[list[int]]:

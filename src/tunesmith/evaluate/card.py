@@ -15,7 +15,7 @@ import numpy as np
 
 from tunesmith.core.estimates import wilson
 from tunesmith.core.page import cards, page, table
-from tunesmith.evaluate.compare import lead, show, smallest_visible
+from tunesmith.evaluate.compare import lead, show, show_p, smallest_visible
 from tunesmith.evaluate.grading import parse_json, slots
 from tunesmith.evaluate.metrics import reliability
 from tunesmith.evaluate.plots import Interval, forest, heatmap, reliability_plot
@@ -104,7 +104,7 @@ def _numbers(card: Card) -> str:
         f"{'' if metric.higher_is_better else ' (less is better)'}</div>"
         for metric in card.metrics
     )
-    return f'<h2>Numbers, with 95 % intervals</h2>{_wide(table(header, rows))}<p class="soft">{terms}</p>'
+    return f'<h2>Numbers, with 95 % intervals</h2>{_wide(table(header, rows))}<div class="soft">{terms}</div>'
 
 
 def _differences(card: Card) -> str:
@@ -121,7 +121,9 @@ def _differences(card: Card) -> str:
                 lines.append(Interval(label, delta.value, delta.low, delta.high, sign))
             else:
                 words = ("not told apart", "tuned is better", "tuned is worse")[sign]
-                others.append([metric.name, other.name, show(delta), f"{delta.p:.3f}", f"{delta.n:,}", words])
+                others.append(
+                    [metric.name, other.name, show(delta), show_p(delta).removeprefix("= "), f"{delta.n:,}", words]
+                )
     plot = forest(lines, "the other is better", "tuned is better")
     header = ["less is better", "against", "tuned minus it", "p", "rows", ""]
     rest = _wide(table(header, others, numeric_from=2)) if others else ""

@@ -78,4 +78,13 @@ def smallest_visible(delta: Delta) -> float:
 
 def show(delta: Delta) -> str:
     """Return a difference for people: ``+0.120 [+0.080, +0.160]``."""
-    return f"{delta.value:+.3f} [{delta.low:+.3f}, {delta.high:+.3f}]"
+
+    def number(value: float) -> str:
+        return f"{value:+.3f}" if abs(value) < 100 else f"{value:+,.0f}"
+
+    return f"{number(delta.value)} [{number(delta.low)}, {number(delta.high)}]"
+
+
+def show_p(delta: Delta) -> str:
+    """Return a p-value for people: ``= 0.012`` or ``< 0.001``."""
+    return "< 0.001" if delta.p < 0.001 else f"= {delta.p:.3f}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from tunesmith.evaluate.compare import lead, show, smallest_visible
+from tunesmith.evaluate.compare import lead, show, show_p, smallest_visible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -66,7 +66,7 @@ def _against(gate: Gate, metric: Metric, who: str, deltas: Mapping[str, Delta] |
 
 def _better(metric: Metric, who: str, delta: Delta) -> tuple[Answer, str]:
     _, low, high = lead(metric, delta)
-    facts = f"{metric.name} minus {who}'s is {show(delta)} on {delta.n:,} rows, p {_p(delta)}"
+    facts = f"{metric.name} minus {who}'s is {show(delta)} on {delta.n:,} rows, p {show_p(delta)}"
     if low > 0:
         return "pass", f"better than {who}: {facts}"
     if high < 0:
@@ -95,7 +95,3 @@ def _minimum(name: str, least: float, estimate: Estimate) -> tuple[Answer, str]:
 
 def _limit(delta: Delta) -> str:
     return f"; with {delta.n:,} rows a difference shows from about {smallest_visible(delta):.3f} on"
-
-
-def _p(delta: Delta) -> str:
-    return "< 0.001" if delta.p < 0.001 else f"= {delta.p:.3f}"

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tunesmith.core.artifacts import Artifact, Draft, Workspace
+    from tunesmith.models.load import LoadedModel
     from tunesmith.recipe import Recipe
     from tunesmith.text.examples import Example
 
@@ -214,7 +215,7 @@ class _Evaluation:
             task = TaskSpec.load(folder)
             loaded = load_model(folder)
             check_samples(folder, loaded.tokenizer)
-            asked = Contender(name, loaded, lambda one: task.split(one)[0], task.labels, self._max_new_tokens)
+            asked = self._contender(name, loaded, task)
             return asked.answer(self.test)
 
         answers = self._kept(name, make)
@@ -237,13 +238,19 @@ class _Evaluation:
         earlier = self.workspace.find(self.recipe.base)
         loaded = load_model(str(earlier.path / "model") if earlier else self.recipe.base)
         ensure_template(loaded.tokenizer)
-        asked = Contender(name, loaded, lambda one: task.split(one)[0], task.labels, self._max_new_tokens)
+        asked = self._contender(name, loaded, task)
         if name == "prompt":
             answers = [answer_ids(loaded, task.split(examples[0])[0], label) for label in task.labels]
             room = max(map(len, answers)) if answers else self._max_new_tokens
             asked.prompt, shots = baselines.fitting_prompt(task, self.train, examples, loaded, self.recipe.seed, room)
             say(f"  prompted base: instruction and {shots} examples")
         return asked.answer(examples)
+
+    def _contender(self, name: str, loaded: LoadedModel, task: TaskSpec) -> Contender:
+        precision = self.recipe.train.precision
+        return Contender(
+            name, loaded, lambda one: task.split(one)[0], task.labels, self._max_new_tokens, precision
+        )  # fmt: skip
 
     @property
     def _max_new_tokens(self) -> int:
