@@ -41,6 +41,7 @@ _MAGIC = (
     (b"SQLite format 3", "a SQLite database", "export the table as CSV"),
     (b"ARROW1", "an Arrow file", "save it as Parquet"),
     (b"\x7fELF", "a program", "name the file with the examples"),
+    (b"\x80\x05\x95", "a Python pickle", "pickles are not read because they can run code; save it as JSONL or Parquet"),
     (b"\x80\x04\x95", "a Python pickle", "pickles are not read because they can run code; save it as JSONL or Parquet"),
 )
 
@@ -180,7 +181,7 @@ def _guess(data: bytes) -> str | None:
     import charset_normalizer
 
     best = charset_normalizer.from_bytes(data[:SAMPLE_BYTES]).best()
-    for encoding in [best.encoding] * (best is not None) + ["cp1252", "latin-1"]:
+    for encoding in [best.encoding if best else "cp1252", "cp1252", "latin-1"]:
         try:
             text = data.decode(encoding)
         except (UnicodeDecodeError, LookupError):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from tunesmith.core.errors import DataError
 from tunesmith.data import columns as column_names
 from tunesmith.data.rows import Row, RowFault, to_json
-from tunesmith.text.examples import Message, text_of
+from tunesmith.text.examples import Message
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,10 +36,10 @@ SAMPLE_ROWS = 50
 
 def openai(record: Record) -> Row:
     """Convert ``{"messages": [...], "tools": [...]}``; messages may carry ``weight``; ``functions`` become tools."""
-    tools = record.get("tools")
+    tools = _tools(record)
     if not tools and record.get("functions"):
         tools = [{"type": "function", "function": function} for function in _list(record, "functions")]
-    return Row(_messages(_list(record, "messages")), tools=tools or None)
+    return Row(_messages(_list(record, "messages")), tools=tools)
 
 
 def openai_preference(record: Record) -> Row:
@@ -50,7 +50,7 @@ def openai_preference(record: Record) -> Row:
     prompt = _messages(_list(given, "messages"))
     preferred = _messages(_list(record, "preferred_output"))
     rejected = _messages(_list(record, "non_preferred_output"))
-    return Row(prompt + preferred, tools=given.get("tools") or None, rejected=rejected)
+    return Row(prompt + preferred, tools=_tools(given), rejected=rejected)
 
 
 def sharegpt(record: Record) -> Row:
@@ -60,7 +60,7 @@ def sharegpt(record: Record) -> Row:
         if not isinstance(turn, dict):
             raise RowFault("wrong_format", turn=number, found=type(turn).__name__)
         speaker = turn.get("from", turn.get("role"))
-        if speaker not in ROLES:
+        if not isinstance(speaker, str) or speaker not in ROLES:
             raise RowFault("unknown_role", turn=number, role=speaker)
         messages.append({"role": ROLES[speaker], "content": _string(turn.get("value", turn.get("content")))})
     return Row(_with_system(record.get("system"), messages))
@@ -78,6 +78,9 @@ def prompt_completion(record: Record) -> Row:
     prompt, completion = record.get("prompt"), record.get("completion")
     if isinstance(prompt, list) and isinstance(completion, list):
         return Row(_messages(prompt) + _messages(completion))
+    if isinstance(prompt, list | dict) or isinstance(completion, list | dict):
+        found = f"{type(prompt).__name__} and {type(completion).__name__}"
+        raise RowFault("wrong_format", found=found, expected="prompt and completion both text, or both messages")
     return Row(_pair(_string(prompt), _string(completion)))
 
 
@@ -92,18 +95,23 @@ def bedrock_converse(record: Record) -> Row:
     if version != "bedrock-conversation-2024":
         raise RowFault("wrong_format", schemaVersion=version, expected="bedrock-conversation-2024")
     system = record.get("system")
-    text = "\n".join(_string(part.get("text")) for part in system if isinstance(part, dict)) if system else None
+    text = None if system is None else "\n".join(_converse_texts(system, "system"))
     return Row(_with_system(text, [_converse_message(one) for one in _list(record, "messages")]))
 
 
 def _converse_message(message: Any) -> Message:
-    if not isinstance(message, dict) or not isinstance(message.get("content"), list):
-        raise RowFault("wrong_format", missing="messages[].content as a list of {text}")
-    parts = message["content"]
-    other = sorted({key for part in parts for key in part if key != "text"}) if _all_dicts(parts) else ["not an object"]
-    if other:
+    if not isinstance(message, dict):
+        raise RowFault("wrong_format", expected="messages as objects with role and content")
+    texts = _converse_texts(message.get("content"), "messages[].content")
+    return {"role": _role(message.get("role")), "content": "".join(texts)}
+
+
+def _converse_texts(parts: Any, key: str) -> list[str]:
+    if not isinstance(parts, list) or not _all_dicts(parts):
+        raise RowFault("wrong_format", key=key, expected="a list of {text}", found=type(parts).__name__)
+    if other := sorted({str(name) for part in parts for name in part if name != "text"}):
         raise RowFault("unsupported_content", found=other)
-    return {"role": _role(message.get("role")), "content": "".join(part["text"] for part in parts)}
+    return [_string(part.get("text")) for part in parts]
 
 
 FORMATS: dict[str, Callable[[Record], Row]] = {
@@ -246,6 +254,16 @@ def _list(record: Record, key: str) -> list[Any]:
     return value
 
 
+def _tools(record: Record) -> list[Record] | None:
+    """Return the tools of a record, or None."""
+    tools = record.get("tools")
+    if not tools:
+        return None
+    if not isinstance(tools, list) or not _all_dicts(tools):
+        raise RowFault("wrong_format", key="tools", expected="a list of objects", found=type(tools).__name__)
+    return tools
+
+
 def _all_dicts(items: list[Any]) -> bool:
     return all(isinstance(item, dict) for item in items)
 
@@ -290,7 +308,7 @@ def _text_parts(content: Any) -> str:
     other = sorted({str(part.get("type")) for part in content if part.get("type", "text") != "text"})
     if other:
         raise RowFault("unsupported_content", found=other)
-    return text_of({"content": content})
+    return "".join(_string(part.get("text")) for part in content)
 
 
 def _role(role: Any) -> str:

@@ -148,28 +148,34 @@ def _delimited(lines: list[str], delimiter: str, label: str) -> Table:
 def _records(lines: list[str], delimiter: str) -> Iterator[tuple[int, list[str], str]]:
     """Yield ``(first physical line, cells, fault)``; blank lines are no records.
 
-    A quote that is never closed would swallow the rest of the file: its line is a fault, and reading goes on below it.
+    A stray quote swallows lines until another quote, or the end, shows that it was none of the writer's: its line is a
+    fault, and reading goes on below it. Of the lines it had swallowed, those with an odd number of quotes are faults
+    too: they are pieces of a record.
     """
     csv.field_size_limit(LARGEST_FIELD_CHARS)
-    start = 0
+    start = swallowed = 0
     while start < len(lines):
-        reader = csv.reader(lines[start:], delimiter=delimiter, strict=True)
-        done = 0
+        reader = csv.reader((lines[at] for at in range(start, len(lines))), delimiter=delimiter, strict=True)
+        first = start
         while True:
             try:
                 cells = next(reader)
             except StopIteration:
                 return
             except csv.Error as error:
-                if "unexpected end" in str(error):
-                    yield start + done + 1, [], "a quote is opened here and never closed"
+                last, unclosed = start + reader.line_num, "unexpected end" in str(error)
+                yield first + 1, [], "a quote is opened here and never closed" if unclosed else str(error)
+                if last > first + 1:
+                    swallowed = swallowed if unclosed else max(swallowed, last)
                     break
-                yield start + done + 1, [], str(error)
-                cells = []
-            if cells:
-                yield start + done + 1, cells, ""
-            done = reader.line_num
-        start += done + 1
+            else:
+                last = start + reader.line_num
+                if first < swallowed and "".join(lines[first:last]).count('"') % 2:
+                    yield first + 1, [], "an odd number of quotes, below a quote that is never closed"
+                elif cells:
+                    yield first + 1, cells, ""
+            first = last
+        start = first + 1
 
 
 def _header(line: int, cells: list[str], fault: str, label: str) -> list[str]:

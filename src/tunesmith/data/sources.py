@@ -73,10 +73,8 @@ def _behind(entry: str, recipe_dir: Path, key: str) -> list[Source]:
         raise RecipeError(f"{key}: {entry!r} is no path", expected="files, folders, globs, or hf:<dataset>")
     if entry.startswith(HUB):
         name = entry.removeprefix(HUB)
-        local = (recipe_dir / name).is_dir()
-        return [
-            Source(entry, recipe_dir / name if local else Path(entry), hub=str(recipe_dir / name) if local else name)
-        ]
+        folder = recipe_dir / name.partition("@")[0]
+        return [Source(entry, Path(entry), hub=str(recipe_dir / name) if folder.is_dir() else name)]
     path = Path(os.path.normpath(recipe_dir / Path(entry).expanduser()))
     if path.is_dir():
         return _in_folder(path, entry, recipe_dir, key)
