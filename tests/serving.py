@@ -53,6 +53,13 @@ class Running:
         with self.client() as client:
             return client.chat.completions.create(model=model, messages=[{"role": "user", "content": text}], **fields)
 
+    def stream(self, text: str, model: str = "tickets", **fields: Any) -> Iterator[Any]:
+        """Yield the chunks of a streamed answer; closing the iterator hangs up."""
+        with self.client() as client:
+            messages = [{"role": "user", "content": text}]
+            with client.chat.completions.create(model=model, messages=messages, stream=True, **fields) as chunks:
+                yield from chunks
+
     def health(self) -> dict[str, Any]:
         with self.http() as http:
             return dict(http.get("/healthz").json())
@@ -66,9 +73,7 @@ def serving(store: Store, workspace: Workspace, *, settings: Serve | None = None
     server = make_server(app)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
-    while not server.started:
-        assert thread.is_alive(), "the server did not start"
-        time.sleep(0.01)
+    wait_until(lambda: server.started)
     try:
         yield Running(f"http://127.0.0.1:{listener.getsockname()[1]}", app, server)
     finally:

@@ -1,28 +1,26 @@
 """The stock `openai` client against a real server: whole and streamed answers, labels, sampling, limits."""
 
 import asyncio
-import contextlib
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import openai
 import pytest
-import sqlalchemy as sa
-from serving import LABELS, make_model, serving, wait_until
 
-from tunesmith.core import store as tables
+from serving import LABELS, make_model, serving, wait_until
 from tunesmith.models.generate import Decoding, generate
 from tunesmith.models.load import load_model
 from tunesmith.models.score import label_scores
 from tunesmith.recipe import Serve
-from tunesmith.release.aliases import promote, rollback
+from tunesmith.release.aliases import promote
 from tunesmith.serve.app import Gateway
+from tunesmith.serve.engine import MODELS_IN_MEMORY
 from tunesmith.text.chat import prompt_ids, render
 from tunesmith.text.task import TaskSpec
 
 
 def streamed(running, text, model="talk", **fields):
-    chunks = list(running.ask(text, model, stream=True, **fields))
+    chunks = list(running.stream(text, model, **fields))
     return "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices), chunks
 
 
@@ -34,6 +32,9 @@ def test_a_classification_is_a_label_with_its_probability(running, classifier):
     assert answer.choices[0].logprobs is None and answer.choices[0].message.refusal is None
     assert answer.model == "tickets" and answer.system_fingerprint == extra["model"] == classifier.id
     assert answer.id.removeprefix("chatcmpl-") == extra["request_id"].removeprefix("req-")
+    assert extra["labels"][0]["label"] == extra["label"]
+    assert {one["label"] for one in extra["labels"]} == set(LABELS)
+    assert sum(one["probability"] for one in extra["labels"]) == pytest.approx(1)
     assert answer.usage.total_tokens == answer.usage.prompt_tokens + answer.usage.completion_tokens
 
 
@@ -86,7 +87,9 @@ def test_usage_at_the_end_of_a_stream(running):
 def test_length_and_seed(running):
     short = running.ask("hello", "talk", max_tokens=3)
     assert short.choices[0].finish_reason == "length" and short.usage.completion_tokens == 3
-    same = {running.ask("hi", "talk", max_tokens=20, temperature=1, seed=5).choices[0].message.content for _ in range(3)}
+    same = {
+        running.ask("hi", "talk", max_tokens=20, temperature=1, seed=5).choices[0].message.content for _ in range(3)
+    }
     other = running.ask("hi", "talk", max_tokens=20, temperature=1, seed=6).choices[0].message.content
     assert len(same) == 1 and other not in same
 
@@ -120,7 +123,9 @@ def test_the_async_client_and_text_parts(running):
 def test_twenty_at_once(running):
     with ThreadPoolExecutor(20) as pool:
         same = list(pool.map(lambda _: running.ask("where is my money").tunesmith, range(20)))
-        texts = list(pool.map(lambda n: running.ask(f"q{n}", "talk", max_tokens=4).choices[0].message.content, range(20)))
+        texts = list(
+            pool.map(lambda n: running.ask(f"q{n}", "talk", max_tokens=4).choices[0].message.content, range(20))
+        )
     assert {one["label"] for one in same} == {same[0]["label"]} and len({one["request_id"] for one in same}) == 20
     assert [one["probability"] for one in same] == pytest.approx([same[0]["probability"]] * 20, rel=1e-3)
     assert texts == [running.ask(f"q{n}", "talk", max_tokens=4).choices[0].message.content for n in range(20)]
@@ -143,27 +148,16 @@ def test_a_full_queue_is_429(local_store, workspace, talker):
     assert health["responses"]["429"] == answers.count("shed")
 
 
-def test_promotion_takes_effect_at_once_and_back(running, local_store, workspace, tiny, classifier):
-    second = make_model(workspace, tiny, TaskSpec("classify", ("a", "b")), seed=1)
-    assert running.ask("x").tunesmith["model"] == classifier.id
-    promote(local_store, "tickets", second.id, force=True)
-    assert running.ask("x").tunesmith["model"] == second.id
-    assert running.ask("x", "tickets@previous").tunesmith["model"] == classifier.id
-    rollback(local_store, "tickets")
-    assert running.ask("x").tunesmith["model"] == classifier.id
-    assert running.ask("x", second.id).tunesmith["model"] == second.id
-
-
-def test_only_two_models_stay_in_memory(running, workspace, tiny):
-    made = [make_model(workspace, tiny, TaskSpec("classify", ("a", "b")), seed=seed) for seed in range(2, 6)]
+def test_only_so_many_models_stay_in_memory(running, workspace, tiny):
+    made = [make_model(workspace, tiny, TaskSpec("classify", ("a", "b")), seed=seed) for seed in range(2, 7)]
     for model in [*made, *made]:
         assert running.ask("x", model.id).system_fingerprint == model.id
-    assert running.health()["engine"]["loaded"] == [made[-2].id, made[-1].id]
+    assert running.health()["engine"]["loaded"] == [model.id for model in made[-MODELS_IN_MEMORY:]]
 
 
 def test_a_client_that_hangs_up_stops_the_work(running, local_store):
-    stream = running.ask("hello", "talk", stream=True, max_tokens=490, temperature=2, seed=1)
-    next(iter(stream))
+    stream = running.stream("hello", "talk", max_tokens=490, temperature=2, seed=1)
+    next(stream)
     stream.close()
     wait_until(lambda: running.health()["engine"]["pending"] == 0)
     assert running.health()["engine"]["cancelled"] == 1
@@ -171,20 +165,24 @@ def test_a_client_that_hangs_up_stops_the_work(running, local_store):
 
 def test_models_are_listed(running, local_store, workspace, tiny, classifier, talker):
     promote(local_store, "tickets", classifier.id, alias="candidate")
+    wait_until(lambda: running.ask("x", "tickets@candidate"))
     with running.client() as client:
         ids = [model.id for model in client.models.list()]
         assert ids[:3] == ["talk", "tickets", "tickets@candidate"] and {classifier.id, talker.id} == set(ids[3:])
         assert client.models.retrieve("tickets@candidate").root == classifier.id
-        with pytest.raises(openai.NotFoundError, match="model_not_found"):
+        with pytest.raises(openai.NotFoundError) as caught:
             client.models.retrieve("nobody")
+    assert caught.value.code == "model_not_found" and "tickets@candidate" in str(caught.value)
 
 
 def test_a_damaged_model_is_503_and_the_server_lives(running, local_store, workspace, tiny):
     broken = make_model(workspace, tiny, TaskSpec("chat"), name="broken")
     (broken.path / "model" / "model.safetensors").write_bytes(b"x" * 100)
-    with pytest.raises(openai.InternalServerError, match="model_unavailable") as caught:
-        running.ask("x", broken.id)
-    assert caught.value.status_code == 503
+    for _ in range(2):  # catches: the thread that loads dies with the first one
+        with pytest.raises(openai.InternalServerError) as caught:
+            running.ask("x", broken.id)
+        assert caught.value.status_code == 503 and caught.value.code == "model_unavailable"
+    assert broken.id in running.health()["engine"]["broken"]
     assert running.ask("x").choices
 
 
@@ -195,38 +193,9 @@ def test_context_is_filled_but_not_overrun(running, local_store):
         with pytest.raises(openai.BadRequestError) as caught:
             running.ask("y" * 600, model)
         assert caught.value.code == "context_length_exceeded" and caught.value.param == "messages"
-    with pytest.raises(openai.BadRequestError, match="context_length_exceeded"):
-        running.ask("y" * 600, "talk", stream=True)
-
-
-def test_exchanges_are_captured_redacted(running, local_store, classifier):
-    answer = running.ask("I am jane.doe@example.com, where is my money")
-    running.app.state.gateway.capture.flush(5)
-    with local_store.reading() as connection:
-        [row] = connection.execute(sa.select(tables.requests)).mappings()
-    assert "jane.doe" not in str(row["messages"]) and "where is my money" in str(row["messages"])
-    assert row["id"] == answer.tunesmith["request_id"] and row["model_id"] == classifier.id
-    assert (row["name"], row["alias"], row["status"], row["finish_reason"]) == ("tickets", "production", 200, "stop")
-    assert row["label"] == row["answer"] == answer.tunesmith["label"] and row["latency_ms"] > 0
-    assert row["prompt_tokens"] == answer.usage.prompt_tokens
-
-
-def test_capture_can_be_switched_off(local_store, workspace, classifier):
-    promote(local_store, "tickets", classifier.id, force=True)
-    with serving(local_store, workspace, settings=Serve(capture=False)) as running:
-        running.ask("x")
-    with local_store.reading() as connection:
-        assert connection.execute(sa.select(tables.requests)).first() is None
-
-
-def test_a_dead_sink_costs_captures_and_no_answers(running, local_store):
-    with local_store.writing() as connection:
-        connection.execute(sa.text("ALTER TABLE requests RENAME TO gone"))
-    assert running.ask("x").choices
-    wait_until(lambda: running.health()["capture"]["failed"] == 1)
-    with contextlib.suppress(openai.APIStatusError):
-        running.ask("y")
-    assert running.health()["status"] == "ok"
+    with pytest.raises(openai.BadRequestError) as caught:
+        next(running.stream("y" * 600, "talk"))
+    assert caught.value.code == "context_length_exceeded"
 
 
 def test_health_and_readiness(running, local_store, workspace):
@@ -239,9 +208,9 @@ def test_health_and_readiness(running, local_store, workspace):
     with running.http() as http:
         assert http.get("/readyz").status_code == 503
         assert http.get("/readyz").json()["reason"] == "draining"
-    with pytest.raises(openai.InternalServerError, match="draining") as caught:
+    with pytest.raises(openai.InternalServerError) as caught:
         running.ask("x")
-    assert caught.value.status_code == 503
+    assert caught.value.status_code == 503 and caught.value.code == "draining"
 
 
 def test_not_ready_without_a_model(local_store, workspace):

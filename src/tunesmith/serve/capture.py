@@ -122,15 +122,23 @@ class Capture:
         return batch
 
     def _write(self, exchanges: list[Exchange]) -> None:
+        """Write them together; if the store refuses one, write each alone, so that only that one is lost."""
         try:
-            rows = [_redacted(one) for one in exchanges]
-            with self._store.writing() as connection:
-                connection.execute(sa.insert(tables.requests), rows)
+            self._insert(exchanges)
         except Exception as error:  # a dead sink is counted; it must not stop the answers
+            if len(exchanges) > 1 and not isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError):
+                for one in exchanges:
+                    self._write([one])
+                return
             self._count("failed", len(exchanges))
             say(f"{len(exchanges)} requests were not captured: {type(error).__name__}: {str(error).splitlines()[0]}")
         else:
             self._count("written", len(exchanges))
+
+    def _insert(self, exchanges: list[Exchange]) -> None:
+        rows = [_redacted(one) for one in exchanges]
+        with self._store.writing() as connection:
+            connection.execute(sa.insert(tables.requests), rows)
 
     def _count(self, what: str, count: int = 1) -> None:
         with self._lock:
@@ -138,10 +146,10 @@ class Capture:
 
 
 def redacted_text(text: str | None) -> str | None:
-    """Return text without personal data; None stays None."""
+    """Return text without personal data, and without the NUL that PostgreSQL cannot keep; None stays None."""
     from tunesmith.text.redact import redact
 
-    return None if text is None else redact(text)[0]
+    return None if text is None else redact(text)[0].replace("\0", "\ufffd")
 
 
 def _redacted(exchange: Exchange) -> dict[str, Any]:

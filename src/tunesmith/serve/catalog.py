@@ -91,8 +91,7 @@ class Catalog:
         Raises:
             ApiError: 404 if there is none; 503 if an alias points at a model that is not on this machine.
         """
-        name, _, alias = ref.partition("@")
-        alias = alias or PRODUCTION
+        name, alias = _split(ref)
         model_id = self._serving.get((name, alias))
         if model_id is not None:
             if (served := self._find(name, alias, model_id)) is None:
@@ -101,12 +100,11 @@ class Catalog:
         artifact = self.workspace.find(ref)
         if artifact is None or artifact.stage != "model":
             raise model_not_found(ref, [one.ref for one in self.released()])
-        return _served(str(artifact.manifest["name"]), None, artifact)
+        return served_of(artifact)
 
     def knows(self, ref: str) -> bool:
         """Tell whether a name is served now."""
-        name, _, alias = ref.partition("@")
-        return (name, alias or PRODUCTION) in self._serving
+        return _split(ref) in self._serving
 
     def released(self) -> list[Served]:
         """Return what aliases stand for, production under its bare name first, then ``name@alias``."""
@@ -116,17 +114,27 @@ class Catalog:
     def all(self) -> list[Served]:
         """Return everything that can be asked for: the released, then every Model by its id."""
         models = self.workspace.list("model")
-        return self.released() + [_served(str(one.manifest["name"]), None, one) for one in models]
+        return self.released() + [served_of(one) for one in models]
 
     def _find(self, name: str, alias: str, model_id: str) -> Served | None:
         try:
             artifact = self.workspace.find(model_id)
-            return _served(name, alias, artifact) if artifact else None
+            return _named(name, alias, artifact) if artifact else None
         except ArtifactError:
             return None  # its manifest is damaged
 
 
-def _served(name: str, alias: str | None, artifact: Artifact) -> Served:
+def _split(ref: str) -> Alias:
+    name, at, alias = ref.partition("@")
+    return name, alias if at else PRODUCTION
+
+
+def _named(name: str, alias: str | None, artifact: Artifact) -> Served:
     ref = artifact.id if alias is None else name if alias == PRODUCTION else f"{name}@{alias}"
     created = datetime.fromisoformat(artifact.manifest["created"])
     return Served(ref, name, alias, artifact.id, artifact.path / "model", int(created.timestamp()))
+
+
+def served_of(model: Artifact) -> Served:
+    """Return a Model under its own id."""
+    return _named(str(model.manifest["name"]), None, model)

@@ -133,16 +133,14 @@ class FeedbackRequest(_Body):
 
     request_id: str | None = None
     id: str | None = None
-    rating: Literal["up", "down", 1, -1] | None = None
+    rating: Literal["up", "down"] | Annotated[int, Field(ge=-1, le=1)] | None = None
     correction: Annotated[str, Field(min_length=1)] | None = None
     comment: Annotated[str, Field(min_length=1)] | None = None
 
     @property
     def score(self) -> int | None:
-        """1 for up, -1 for down, None for no rating."""
-        if self.rating is None:
-            return None
-        return 1 if self.rating in ("up", 1) else -1
+        """1 for up, 0 for neither, -1 for down, None for no rating."""
+        return {"up": 1, "down": -1}.get(self.rating) if isinstance(self.rating, str) else self.rating
 
 
 def read_chat(body: bytes) -> ChatRequest:
@@ -176,7 +174,7 @@ def read_feedback(body: bytes) -> FeedbackRequest:
     if (request.request_id is None) == (request.id is None):
         raise bad_request("Give 'request_id' or the chat completion's 'id'.", "request_id")
     if request.rating is None and request.correction is None and request.comment is None:
-        raise bad_request("Give a 'rating' (up or down), a 'correction', or a 'comment'.", "rating")
+        raise bad_request("Give a 'rating' (up or down, 1 or -1), a 'correction', or a 'comment'.", "rating")
     return request
 
 
@@ -200,8 +198,8 @@ def _checked(model: type[Model], fields: dict[str, Any]) -> Model:
 
 
 def _explained(error: ValidationError) -> ApiError:
-    """Turn Pydantic's first problem into a 400 that names the parameter as OpenAI does."""
-    first = error.errors()[0]
+    """Turn Pydantic's most precise problem into a 400 that names the parameter as OpenAI does."""
+    first = max(error.errors(), key=lambda problem: len(problem["loc"]))
     param = _param(first["loc"])
     if first["type"] == "extra_forbidden":
         return bad_request(f"Unrecognized request argument supplied: {param}", param, "unknown_parameter")
