@@ -26,11 +26,12 @@ TARGET_NAMES = {
         "intent_name", "label_text", "label_name", "y", "answer", "output",
     ),
     "extract": (
-        "slots", "entities", "json", "target", "output", "extraction", "fields", "result", "answer", "expected", "label",
-        "completion", "response",
+        "slots", "entities", "json", "target", "output", "extraction", "fields", "result", "answer", "expected",
+        "label", "completion", "response",
     ),
     "chat": (
-        "answer", "response", "reply", "output", "completion", "assistant", "target", "bot", "agent", "label", "solution",
+        "answer", "response", "reply", "output", "completion", "assistant", "target", "bot", "agent", "label",
+        "solution",
     ),
 }  # fmt: skip
 CONTEXT_NAMES = ("context", "requested", "requested_slots", "schema", "passage", "history", "system_context")

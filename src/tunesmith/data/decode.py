@@ -103,9 +103,9 @@ def decoded(data: bytes, label: str) -> str:
     Raises:
         DataError: if it is no text in any encoding.
     """
-    for mark, encoding in _BOMS:
+    for mark, marked in _BOMS:
         if data.startswith(mark):
-            return _decode_as(data, encoding, label)
+            return _decode_as(data, marked, label)
     refuse_binary(data, label)
     if encoding := _utf16_without_mark(data):
         say(f"  {label}: not UTF-8; read as {encoding}, by the zero in every second byte")

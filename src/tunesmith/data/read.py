@@ -63,8 +63,9 @@ def _from_file(source: Source) -> Table:
     }
     if ending not in readers:
         refuse_binary(data, source.label)
+        what = f"files ending in {ending!r}" if ending else "a file without ending"
         raise DataError(
-            f"{source.label}: {'files ending in ' + repr(ending) if ending else 'a file without ending'} cannot be read",
+            f"{source.label}: {what} cannot be read",
             expected="a name ending in " + ", ".join(sorted(KINDS)) + ", plain or with .gz, .bz2, .xz, .zst",
             hint="rename it so that its ending says what it holds",
         )

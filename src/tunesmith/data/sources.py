@@ -138,7 +138,7 @@ def is_known(path: Path) -> bool:
 
 
 def _label(path: Path, recipe_dir: Path) -> str:
-    """Return the path from the recipe's folder; of a file outside it the bare name, so that no id depends on a place."""
+    """Return the path from the recipe's folder; outside it the bare name, so that no id depends on a place."""
     absolute, base = path.resolve(), recipe_dir.resolve()
     return absolute.relative_to(base).as_posix() if absolute.is_relative_to(base) else absolute.name
 
