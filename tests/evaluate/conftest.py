@@ -20,7 +20,8 @@ from tunesmith.train import stage as training
 CLASSIFY = [
     pair for n in range(14) for pair in ((f"my card {n} is lost", "card"), (f"money back for {n} please", "refund"))
 ]
-EXTRACT = [(f"table for {n % 3}", json.dumps({"people": n % 3})) for n in range(24)]
+MEALS = ("lunch", "supper")
+EXTRACT = [(f"{MEALS[n % 2]} for {n}", json.dumps({"at": MEALS[n % 2]})) for n in range(24)]
 CHAT = [(f"hello {n}", "hi there") for n in range(24)]
 PAIRS = {"classify": CLASSIFY, "extract": EXTRACT, "chat": CHAT}
 
@@ -37,10 +38,13 @@ class Arena:
 
     def recipe(self, **evaluate: Any) -> Recipe:
         """Return the recipe with other settings of ``evaluate``."""
-        train = {"method": "full", "epochs": 8, "batch_tokens": 24, "precision": "float32", "threads": 1}
+        labels = self.task == "classify"
+        train = {"method": "full", "precision": "float32", "threads": 1, "epochs": 8 if labels else 20}
+        train |= {"batch_tokens": 24 if labels else 36, "schedule": {"peak": 0.02 if labels else 0.01}}
+        train["regularise"] = {"dropout": 0, "early_stopping": None}
         return Recipe(
             name="made", task=self.task, base=str(self.base), data={"train": "x"},
-            train={**train, "schedule": {"peak": 0.02}}, evaluate={"max_new_tokens": 16, **evaluate},
+            train=train, evaluate={"max_new_tokens": 16, **evaluate},
         )  # fmt: skip
 
     def evaluate(self, production: Artifact | None = None, **settings: Any) -> Artifact:

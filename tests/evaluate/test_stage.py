@@ -1,0 +1,278 @@
+"""The evaluate stage on a tiny real model: right numbers, the same bytes again, and what it refuses."""
+
+import json
+import math
+
+import polars as pl
+import pytest
+import torch
+from sklearn.metrics import accuracy_score, f1_score
+
+from made import make_dataset
+from tunesmith.core.artifacts import Workspace
+from tunesmith.core.errors import ArtifactError, DataError, RecipeError
+from tunesmith.evaluate import answers, baselines, stage
+from tunesmith.models.load import load_model
+from tunesmith.recipe import Recipe
+from tunesmith.train import stage as training
+
+FILES = ("examples.parquet", "scorecard.html")
+
+
+def examples(card):
+    return pl.read_parquet(card.path / "examples.parquet")
+
+
+def numbers(value):
+    """Yield every number in a JSON-able value."""
+    if isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from numbers(item)
+    elif isinstance(value, int | float):
+        yield value
+
+
+def sequence_logp(loaded, prompt, answer):
+    """The log-probability of an answer and its end token, by the plainest of means."""
+    tokenizer = loaded.tokenizer
+    before = tokenizer.encode(f"<|user|>{prompt}<|end|><|assistant|>", add_special_tokens=False)
+    ids = before + tokenizer.encode(f"{answer}<|end|>", add_special_tokens=False)
+    with torch.inference_mode():
+        logp = torch.log_softmax(loaded.model(input_ids=torch.tensor([ids])).logits[0].double(), -1)
+    return sum(float(logp[place - 1, ids[place]]) for place in range(len(before), len(ids)))
+
+
+def test_classification_from_end_to_end(arena):
+    card = arena("classify").evaluate()
+    result, rows = card.result, examples(card)
+    assert result["scorecard"] == card.id and card.stage == "scorecard"
+    assert list(result["metrics"]) == ["accuracy", "macro_f1", "perplexity", "ece"]
+    assert list(result["baselines"]) == list(result["deltas"]) == ["base", "prompt", "linear", "majority"]
+    expected, answered = rows["expected"].to_list(), rows["answer"].to_list()
+    assert result["metrics"]["accuracy"]["value"] == accuracy_score(expected, answered)
+    assert result["metrics"]["macro_f1"]["value"] == pytest.approx(f1_score(expected, answered, average="macro"))
+    assert result["metrics"]["perplexity"]["value"] == pytest.approx(math.exp(rows["nll"].mean()))
+    assert rows["correct"].to_list() == [a == b for a, b in zip(expected, answered, strict=True)]
+    for who in result["baselines"]:
+        theirs = accuracy_score(expected, rows[f"answer_{who}"].to_list())
+        assert result["baselines"][who]["accuracy"]["value"] == theirs
+        ours = result["metrics"]["accuracy"]["value"]
+        assert result["deltas"][who]["accuracy"]["value"] == pytest.approx(ours - theirs)
+    assert result["verdict"] in ("pass", "fail", "undecided") and result["reasons"] and result["summary"]
+
+
+def test_probabilities_are_those_of_the_model(arena):
+    """A label without its end token, or a prompt rendered otherwise than in training, gives other probabilities."""
+    ring = arena("classify")
+    rows = examples(ring.evaluate(baselines=[], gate={"against": []}))
+    loaded = load_model(ring.model.path / "model")
+    for row in rows.head(3).to_dicts():
+        logp = {label: sequence_logp(loaded, row["input"], label) for label in ("card", "refund")}
+        total = math.log(sum(map(math.exp, logp.values())))
+        assert row["answer"] == max(logp, key=logp.__getitem__)
+        assert row["probability"] == pytest.approx(math.exp(logp[row["answer"]] - total), abs=2e-3)
+        assert row["nll"] == pytest.approx(total - logp[row["expected"]], rel=0.01, abs=2e-3)
+
+
+def test_perplexity_of_text_is_that_of_the_model(arena):
+    ring = arena("chat")
+    card = ring.evaluate(baselines=[], gate={"against": []})
+    loaded = load_model(ring.model.path / "model")
+    rows = examples(card)
+    logps = [sequence_logp(loaded, row["input"], row["expected"]) for row in rows.to_dicts()]
+    assert rows["nll"].to_list() == pytest.approx([-logp for logp in logps], rel=1e-4)
+    tokens = len(rows) * (len("hi there") + 1)  # the tiny tokenizer's tokens are bytes
+    assert card.result["metrics"]["perplexity"]["value"] == pytest.approx(math.exp(-sum(logps) / tokens), rel=1e-4)
+
+
+@pytest.mark.parametrize(("task", "metric"), [("extract", "slot_f1"), ("chat", "token_f1")])
+def test_generated_answers_are_measured(arena, task, metric):
+    card = arena(task).evaluate()
+    result, rows = card.result, examples(card)
+    assert metric in result["metrics"] and list(result["baselines"]) == ["base", "prompt"]
+    right = [row["expected"] == row["answer"] for row in rows.to_dicts()]
+    assert result["metrics"]["exact_match"]["value"] == sum(right) / len(right)
+    assert sum(right) > len(right) / 2, "the tiny model learns this by heart, so generation does work"
+    assert result["deltas"]["base"]["perplexity"]["high"] < 0
+    assert all(0 <= p <= 1 for p in rows["probability"])
+    assert result["verdict"] == "pass"
+
+
+def test_result_is_plain_json_without_nan(arena):
+    for task in ("classify", "chat"):
+        result = arena(task).evaluate().result
+        json.dumps(result, allow_nan=False)
+        assert all(math.isfinite(one) for one in numbers(result))
+        for one in result["metrics"].values():
+            assert one["low"] <= one["value"] <= one["high"] and one["n"] == (12 if task == "classify" else 8)
+
+
+def test_same_scorecard_is_not_made_twice(arena, monkeypatch):
+    ring = arena("classify")
+    first = ring.evaluate()
+    monkeypatch.setattr(stage, "_Evaluation", lambda *_: pytest.fail("evaluated again"))
+    assert ring.evaluate() == first
+
+
+def test_elsewhere_it_is_the_same_id_and_the_same_bytes(arena):
+    """Time, place or an unseeded sample in the output would show."""
+    first, second = (arena("classify").evaluate(baseline_rows=10) for _ in range(2))
+    assert first.path != second.path and first.id == second.id
+    for name in FILES:
+        assert (first.path / name).read_bytes() == (second.path / name).read_bytes()
+
+
+def test_killed_and_started_again_it_ends_in_the_same_bytes(arena, monkeypatch):
+    """And does not ask again what had been answered: for a large model that is hours."""
+    whole, ring = arena("classify").evaluate(), arena("classify")
+    asked = []
+    real = answers.Contender.answer
+
+    def counted(self, rows):
+        asked.append(self.name)
+        return real(self, rows)
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(answers.Contender, "answer", counted)
+    with monkeypatch.context() as patched:
+        patched.setattr(baselines, "linear", killed)
+        with pytest.raises(KeyboardInterrupt):
+            ring.evaluate()
+    assert ring.workspace.find(whole.id) is None
+    again = ring.evaluate()
+    assert asked == ["tuned", "base", "prompt"]
+    assert again.id == whole.id
+    for name in FILES:
+        assert (again.path / name).read_bytes() == (whole.path / name).read_bytes()
+    assert list(ring.workspace.leftovers()) == []
+
+
+def test_slow_baselines_are_measured_on_a_sample_of_the_same_rows(arena):
+    card = arena("classify").evaluate(baseline_rows=10)
+    result, rows = card.result, examples(card)
+    assert result["baselines"]["base"]["accuracy"]["n"] == result["deltas"]["base"]["accuracy"]["n"] == 10
+    assert result["baselines"]["linear"]["accuracy"]["n"] == 12
+    some = rows.filter(pl.col("answer_base").is_not_null())
+    assert len(some) == 10
+    ours, theirs = some["correct"].mean(), (some["answer_base"] == some["expected"]).mean()
+    assert result["deltas"]["base"]["accuracy"]["value"] == pytest.approx(ours - theirs)
+
+
+def test_against_itself_in_production_nothing_differs(arena):
+    """Rows out of order, or another way of loading, would give a difference."""
+    ring = arena("classify")
+    settings = {"baselines": [], "gate": {"against": ["production"], "margin": 0.3}}
+    card = ring.evaluate(production=ring.model, **settings)
+    delta = card.result["deltas"]["production"]
+    assert all(delta[name]["value"] == 0 for name in ("accuracy", "macro_f1", "perplexity", "ece"))
+    assert card.parents == (ring.dataset.id, ring.model.id, ring.model.id)
+    assert card.id != ring.evaluate(**settings).id
+
+
+def test_production_may_know_other_labels(arena):
+    """The label that production never learnt is wrong for it, not a crash."""
+    ring = arena("classify")
+    pairs = [(f"what is fee {n}", "fee") for n in range(4)] + [(f"my card {n} is lost", "card") for n in range(4)]
+    dataset = make_dataset(ring.workspace, pairs[::2], pairs[:2], pairs)
+    production, ring.dataset = ring.model, dataset
+    ring.model = training.train(ring.recipe(), dataset, ring.workspace)
+    card = ring.evaluate(production=production, baselines=[], gate={"against": ["production"]})
+    given = examples(card).filter(pl.col("expected") == "fee")["answer_production"]
+    assert set(given) <= {"card", "refund"}
+    assert card.result["baselines"]["production"]["accuracy"]["value"] <= 0.5
+
+
+def test_a_label_that_no_test_row_has(arena):
+    """Its recall is 0 of 0."""
+    ring = arena("classify")
+    pairs = [(f"my card {n} is lost", "card") for n in range(6)] + [("money back", "refund"), ("my fee", "fee")]
+    ring.dataset = make_dataset(ring.workspace, pairs, pairs, pairs[:6])
+    ring.model = training.train(ring.recipe(), ring.dataset, ring.workspace)
+    card = ring.evaluate(baselines=["linear"], gate={"against": []})
+    assert card.result["metrics"]["accuracy"]["n"] == 6
+    assert "scorecard" in (card.path / "scorecard.html").read_text().lower()
+
+
+def test_rows_longer_than_the_model_reads_count_as_wrong(arena):
+    """Left out, the score would be of the easy rows; cut, of other rows."""
+    ring = arena("classify")
+    train = ring.dataset.path / "test.parquet"
+    frame = pl.read_parquet(train)
+    long = json.dumps([{"role": "user", "content": "card " * 200}, {"role": "assistant", "content": "card"}])
+    replaced = pl.when(pl.int_range(pl.len()) == 3).then(pl.lit(long)).otherwise("messages").alias("messages")
+    frame.with_columns(replaced).write_parquet(train)
+    card = ring.evaluate(baselines=["prompt"], gate={"against": ["prompt"]})
+    row = examples(card).row(3, named=True)
+    assert (row["answer"], row["correct"], row["probability"], row["nll"]) == ("", False, 0.0, None)
+    assert "1 of 12 rows do not fit into the context of tuned" in card.result["summary"]
+    assert card.result["metrics"]["accuracy"]["n"] == 12
+
+
+def test_cut_answers_are_counted(arena):
+    card = arena("chat").evaluate(max_new_tokens=2, baselines=[], gate={"against": []})
+    assert card.result["notes"] == ["8 of 8 answers of tuned were cut at 2 tokens."]
+    assert set(examples(card)["answer"]) == {"hi"}
+
+
+def test_gate_needs_what_it_compares_with(arena):
+    card = arena("classify").evaluate(baselines=["linear"], gate={"against": ["majority"]})
+    assert list(card.result["baselines"]) == ["linear", "majority"] and len(card.result["reasons"]) == 1
+
+
+def test_without_test_rows_nothing_is_measured(arena):
+    ring = arena("classify")
+    path = ring.dataset.path / "test.parquet"
+    pl.read_parquet(path).head(0).write_parquet(path)
+    with pytest.raises(DataError, match="no test rows"):
+        ring.evaluate()
+    assert ring.workspace.list("scorecard") == []
+
+
+def test_a_model_that_reads_prompts_otherwise_is_refused(arena):
+    """A changed tokenizer gives other tokens than in training, and numbers of another model."""
+    ring = arena("classify")
+    file = ring.model.path / "model" / "prompts.json"
+    samples = json.loads(file.read_text())
+    samples[0]["ids"][0] += 1
+    file.write_text(json.dumps(samples))
+    with pytest.raises(ArtifactError, match="other token ids"):
+        ring.evaluate(baselines=[], gate={"against": []})
+
+
+def test_base_may_be_an_earlier_model(arena):
+    ring = arena("classify")
+    earlier = ring.model
+    settings = {"baselines": ["base"], "gate": {"against": []}}
+    recipe = ring.recipe(**settings).model_copy(update={"base": earlier.id})
+    card = stage.evaluate(recipe, ring.dataset, earlier, ring.workspace)
+    assert card.result["deltas"]["base"]["perplexity"]["value"] == 0
+
+
+@pytest.mark.parametrize(
+    ("task", "settings", "words"),
+    [
+        ("preference", {}, "cannot be evaluated"),
+        ("chat", {"baselines": ["base", "linear"]}, "evaluate.baselines: linear needs labels"),
+        ("extract", {"gate": {"against": ["majority"]}}, "evaluate.gate.against: majority needs labels"),
+        ("chat", {"metrics": ["accuracy"]}, "no metric 'accuracy'"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_anything_is_spent(tmp_path, task, settings, words):
+    recipe = Recipe(name="x", task=task, data={"train": "x"}, evaluate=settings)
+    with pytest.raises(RecipeError, match=words):
+        stage.check(recipe)
+    nothing = Workspace(tmp_path).root
+    with pytest.raises(RecipeError, match=words):
+        stage.evaluate(recipe, nothing, nothing, Workspace(tmp_path))
+
+
+def test_default_baselines_are_those_of_the_task():
+    def chosen(task, **settings):
+        return stage.chosen_baselines(Recipe(name="x", task=task, data={"train": "x"}, evaluate=settings))
+
+    assert chosen("classify") == ["base", "prompt", "linear", "majority"]
+    assert chosen("chat") == ["base", "prompt"]
+    assert chosen("chat", baselines=[], gate={"against": ["production"]}) == []
+    assert chosen("classify", baselines=["linear"]) == ["linear", "base"], "the gate compares with the base"
