@@ -151,8 +151,7 @@ def update(project: Project) -> Result:
 
     store = project.store
     model = model_named(project.workspace, store, project.recipe.name)
-    dataset = project.workspace.get(model.parents[0])
-    planned = plan_update(project.recipe, dataset, store, project.workspace)
+    planned = plan_update(project.recipe, model, store, project.workspace)
     say(f"update: {planned.summary}", style="bold")
     inner = Project(load_recipe(planned.recipe), planned.recipe.parent, project.workspace)
     return {**run(inner), "harvested": planned.counts, "recipe": str(planned.recipe)}

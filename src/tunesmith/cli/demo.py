@@ -12,7 +12,7 @@ import click
 
 from tunesmith.cli.common import json_option, print_json, table
 from tunesmith.core.errors import SetupError
-from tunesmith.core.progress import say, steps
+from tunesmith.core.progress import console, say, steps
 
 if TYPE_CHECKING:
     from tunesmith.cli.live import Client
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 ASSETS = Path(__file__).parents[1] / "assets" / "demo"
 FILES = ("tickets.csv", "recipe.yaml", "live.jsonl", "live_test.jsonl")
 QUESTIONS = ("my parcel was due on monday, where is it??", "I was charged twice! I want my money back.")
+MARK = "# The demo"
+"""How the demo's recipe begins; a folder whose recipe does is ours to start anew."""
+
 NEW_INTENT = "gift_card"
 
 
@@ -47,7 +50,7 @@ def _unpack(folder: Path) -> None:
     """Put the demo's files into a folder; a folder of an earlier demo starts anew, any other is left alone."""
     recipe = folder / "recipe.yaml"
     if folder.exists():
-        if not recipe.exists() or recipe.read_bytes() != (ASSETS / "recipe.yaml").read_bytes():
+        if not recipe.exists() or not recipe.read_text(encoding="utf-8", errors="replace").startswith(MARK):
             raise SetupError(f"{folder} exists and is not the demo's", hint="tunesmith demo --dir another-folder")
         shutil.rmtree(folder / ".tunesmith", ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
@@ -87,7 +90,7 @@ def _second_turn(project: Project) -> dict[str, Any]:
         _title(6, "live traffic", f"customers ask for something new ({NEW_INTENT}); agents correct the answers")
         play = _play(client)
         say(f"  {play['asked']} messages, {play['corrected']} corrected by an agent")
-        render(flow.monitor(project))
+        console().print(render(flow.monitor(project)))
         _title(7, "update", "corrections become examples, old ones are replayed, the gate compares with production")
         updated = flow.update(project)
         _show_update(updated)

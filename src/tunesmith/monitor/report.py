@@ -6,6 +6,7 @@ Owns the figures and their table. Does not own the traffic (`serve`) nor thresho
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from tunesmith.core.estimates import wilson
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
     from rich.console import RenderableType
 
@@ -31,8 +33,19 @@ FALSE_ALARM_FRAC = 0.01
 SHIFT_NEEDS = 50
 """Answers needed before a shift is judged."""
 
+CLIENT_LEFT = 499
+"""Status of a request whose client hung up before the answer; no error of ours."""
+
 PERMUTATIONS = 2000
 SHOWN_LABELS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """What was said about one answer in all."""
+
+    rating: int | None = None
+    correction: str | None = None
 
 
 def report(store: Store, name: str, *, window_hours: float, reference: Mapping[str, int] | None = None) -> Report:
@@ -46,13 +59,15 @@ def report(store: Store, name: str, *, window_hours: float, reference: Mapping[s
     """
     since = now_utc() - timedelta(hours=window_hours)
     rows = _requests(store, name, since)
-    opinions = _opinions(store, [row["id"] for row in rows])
+    opinions = _opinions(store, name, since)
     answered = [row for row in rows if row["status"] == 200]
+    stayed = [row for row in rows if row["status"] != CLIENT_LEFT]
     return {
         "name": name,
         "window_hours": window_hours,
         "requests": len(rows),
-        "errors": _share(len(rows) - len(answered), len(rows)),
+        "errors": _share(len(stayed) - len(answered), len(stayed)),
+        "statuses": {str(status): count for status, count in sorted(Counter(row["status"] for row in rows).items())},
         "latency_ms": _latency([row["latency_ms"] for row in answered]),
         "tokens": {
             "prompt": sum(row["prompt_tokens"] for row in rows),
@@ -64,20 +79,31 @@ def report(store: Store, name: str, *, window_hours: float, reference: Mapping[s
     }
 
 
-def _requests(store: Store, name: str, since: Any) -> list[Mapping[str, Any]]:
+def _requests(store: Store, name: str, since: datetime) -> list[sa.RowMapping]:
+    """Return what came in, without its text: a window may hold millions."""
     table = tables.requests
-    wanted = sa.select(table).where(table.c.name == name, table.c.at >= since).order_by(table.c.at, table.c.id)
+    columns = [column for column in table.c if column.name not in ("messages", "answer")]
+    wanted = sa.select(*columns).where(table.c.name == name, table.c.at >= since).order_by(table.c.at, table.c.id)
     with store.reading() as connection:
         return list(connection.execute(wanted).mappings())
 
 
-def _opinions(store: Store, ids: Sequence[str]) -> dict[str, Mapping[str, Any]]:
-    """Return the newest feedback of each request that has any."""
-    known = set(ids)
-    table = tables.feedback
+def _opinions(store: Store, name: str, since: datetime) -> list[Opinion]:
+    """Return what was said about each answer, one opinion for each; of two ratings or corrections the newer counts."""
+    requests, feedback = tables.requests, tables.feedback
+    wanted = (
+        sa.select(feedback.c.request_id, feedback.c.rating, feedback.c.correction)
+        .join(requests, requests.c.id == feedback.c.request_id)
+        .where(requests.c.name == name, requests.c.at >= since, requests.c.status == 200)
+        .order_by(feedback.c.at, feedback.c.id)
+    )
+    opinions: dict[str, Opinion] = {}
     with store.reading() as connection:
-        rows = connection.execute(sa.select(table).order_by(table.c.at, table.c.id)).mappings()
-        return {row["request_id"]: row for row in rows if row["request_id"] in known}
+        for row in connection.execute(wanted):
+            before = opinions.get(row.request_id, Opinion())
+            rating = before.rating if row.rating is None else row.rating
+            opinions[row.request_id] = Opinion(rating, row.correction or before.correction)
+    return list(opinions.values())
 
 
 def _share(count: int, n: int) -> dict[str, Any] | None:
@@ -90,26 +116,26 @@ def _latency(values: Sequence[float]) -> dict[str, float] | None:
     return {f"p{q}": round(float(np.percentile(values, q)), 1) for q in (50, 95, 99)}
 
 
-def _feedback(opinions: Mapping[str, Mapping[str, Any]], answered: int) -> Report:
-    corrected = sum(1 for row in opinions.values() if row["correction"] is not None)
-    down = sum(1 for row in opinions.values() if row["rating"] == -1)
+def _feedback(opinions: Sequence[Opinion], answered: int) -> Report:
+    corrected = sum(opinion.correction is not None for opinion in opinions)
+    down = sum(opinion.rating == -1 for opinion in opinions)
     return {
-        "given": _share(min(len(opinions), answered), answered),
+        "given": _share(len(opinions), answered),
         "corrected": _share(corrected, len(opinions)),
         "rated_down": _share(down, len(opinions)),
     }
 
 
 def _labels(
-    answered: Sequence[Mapping[str, Any]],
-    opinions: Mapping[str, Mapping[str, Any]],
+    answered: Sequence[sa.RowMapping],
+    opinions: Sequence[Opinion],
     reference: Mapping[str, int] | None,
 ) -> Report | None:
     """Return how the answers' labels differ from the reference's, and corrections to labels the model does not know."""
     if reference is None:
         return None
     seen = Counter(row["label"] for row in answered if row["label"] is not None)
-    corrections = Counter(row["correction"] for row in opinions.values() if row["correction"] is not None)
+    corrections = Counter(opinion.correction for opinion in opinions if opinion.correction is not None)
     unknown = {label: count for label, count in corrections.most_common() if label not in reference}
     return {**_shift(seen, reference), "unknown": dict(list(unknown.items())[:SHOWN_LABELS])}
 
@@ -163,12 +189,15 @@ def render(report: Report) -> RenderableType:
 
 def _lines(report: Report) -> list[tuple[str, str]]:
     latency, feedback, labels = report["latency_ms"], report["feedback"], report["labels"]
+    tokens = report["tokens"]
     lines = [
         ("requests", f"{report['requests']:,} in {report['window_hours']:g} hours · errors {_told(report['errors'])}"),
+        ("answered by", " · ".join(f"{model} ({count:,})" for model, count in report["models"].items()) or "–"),
+        ("tokens", f"{tokens['prompt']:,} read · {tokens['completion']:,} written"),
         ("latency", f"p50 {latency['p50']} · p95 {latency['p95']} · p99 {latency['p99']} ms" if latency else "–"),
         (
             "feedback",
-            f"on {_told(feedback['given'])} of the answers · {_told(feedback['corrected'])} of it corrections",
+            f"on {_told(feedback['given'])} of the answers · of it corrections {_told(feedback['corrected'])}",
         ),
     ]
     if labels is None:
@@ -176,7 +205,7 @@ def _lines(report: Report) -> list[tuple[str, str]]:
     shift = labels["verdict"]
     if "moved" in labels:
         moved = ", ".join(f"{label} {change:+.0%}" for label, change in labels["moved"].items())
-        shift += f" (p = {labels['p']:g}): {moved}"
+        shift += f" (p = {labels['p']:g}; false alarms {labels['false_alarm_frac']:.0%}): {moved}"
     lines.append(("labels", shift))
     if labels["unknown"]:
         unknown = ", ".join(f"{label} ({count})" for label, count in labels["unknown"].items())

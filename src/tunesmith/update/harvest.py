@@ -15,14 +15,13 @@ import sqlalchemy as sa
 from tunesmith.core import store as tables
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from tunesmith.core.store import Store
     from tunesmith.text.examples import Message
 
-NEW_LABEL_NEEDS = 4
-"""Questions with the same unknown label before it is taken for a new one and not for a slip of the pen: enough to
-learn from, to validate and to test on."""
+NEW_LABEL_NEEDS = 2
+"""Questions with the same unknown label before it is taken for a new one and not for a slip of the pen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +41,12 @@ class Harvested:
 
 @dataclass
 class Harvest:
-    """What came in, what of it cannot be used (reason to count), and the labels nobody knew."""
+    """What came in, what of it cannot be used (reason to count), and labels nobody knew: taken in, or too rare."""
 
     rows: list[Harvested] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
     new_labels: list[str] = field(default_factory=list)
+    rare_labels: dict[str, int] = field(default_factory=dict)
 
 
 def question_key(prompt: Sequence[Message]) -> str:
@@ -64,17 +64,17 @@ def harvest(store: Store, name: str, task: str, labels: Sequence[str]) -> Harves
         task: the recipe's task; it decides what a valid answer is.
         labels: the labels the model knows; empty unless it classifies.
     """
-    newest: dict[str, Harvested] = {}
     result = Harvest()
+    newest: dict[str, Harvested] = {}
+    spelling = {label.casefold(): label for label in labels}
     for row in _feedback(store, name):
-        item = _item(row)
+        item = _item(row, spelling)
         if item is None:
-            continue
-        reason = _fault(item, task)
-        if reason is not None:
+            _take_back(newest, row)
+        elif (reason := _fault(item, task)) is not None:
             result.left_out[reason] += 1
-        else:
-            newest[item.key] = item
+        elif item.corrected or not (item.key in newest and newest[item.key].corrected):
+            newest[item.key] = item  # a thumb never overrules a written answer
     result.rows = sorted(newest.values(), key=lambda item: item.request_id)
     if task == "classify":
         _judge_new_labels(result, set(labels))
@@ -93,13 +93,22 @@ def _feedback(store: Store, name: str) -> list[Any]:
         return list(connection.execute(wanted).mappings())
 
 
-def _item(row: Any) -> Harvested | None:
-    """Return what a feedback teaches; None for a mere complaint, which says no right answer."""
+def _item(row: Any, spelling: Mapping[str, str]) -> Harvested | None:
+    """Return what a feedback teaches; None if it says no right answer. A known label may be written in any case."""
     if row["correction"] is not None:
-        return Harvested(row["id"], row["messages"], row["correction"].strip(), True)
+        answer = row["correction"].strip()
+        answer = spelling.get(answer.casefold(), answer)
+        return Harvested(row["id"], row["messages"], answer, answer != row["answer"])
     if row["rating"] is not None and row["rating"] > 0 and row["answer"]:
         return Harvested(row["id"], row["messages"], row["answer"], False)
     return None
+
+
+def _take_back(newest: dict[str, Harvested], row: Any) -> None:
+    """Forget a confirmation that a later complaint contradicts."""
+    key = question_key(row["messages"])
+    if row["rating"] is not None and row["rating"] < 0 and key in newest and not newest[key].corrected:
+        del newest[key]
 
 
 def _fault(item: Harvested, task: str) -> str | None:
@@ -119,7 +128,7 @@ def _judge_new_labels(result: Harvest, known: set[str]) -> None:
     """Take an unknown label for a new one if enough questions have it; leave the others out."""
     counts = Counter(item.answer for item in result.rows if item.answer not in known)
     result.new_labels = sorted(label for label, count in counts.items() if count >= NEW_LABEL_NEEDS)
-    usable = known.union(result.new_labels)
-    result.left_out["unknown label"] += sum(item.answer not in usable for item in result.rows)
-    result.left_out = +result.left_out
-    result.rows = [item for item in result.rows if item.answer in usable]
+    result.rare_labels = {label: count for label, count in sorted(counts.items()) if count < NEW_LABEL_NEEDS}
+    if result.rare_labels:
+        result.left_out["unknown label"] = sum(result.rare_labels.values())
+    result.rows = [item for item in result.rows if item.answer not in result.rare_labels]

@@ -1,7 +1,8 @@
 """The recipe of an update: harvested feedback mixed with replayed examples, in files of their own.
 
 Nothing held out before is ever learnt: the old validation and test rows stay what they were, and a share of the new
-rows joins them. Owns the mix. Does not own training or the gate: the recipe is run like any other.
+rows joins them. A fully tuned model goes on from where it is, which keeps what it knows; adapters start from their
+base again. Owns the mix. Does not own training or the gate: the recipe is run like any other.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import yaml
 
 from tunesmith.core.errors import DataError
 from tunesmith.core.ids import digest, digest_bytes
+from tunesmith.core.progress import say
 from tunesmith.text.examples import Example, read_examples
 from tunesmith.update.harvest import Harvest, Harvested, harvest, question_key
 
@@ -41,27 +43,29 @@ class PlannedUpdate:
     counts: Record
 
 
-def plan_update(recipe: Recipe, dataset: Artifact, store: Store, workspace: Workspace) -> PlannedUpdate:
+def plan_update(recipe: Recipe, model: Artifact, store: Store, workspace: Workspace) -> PlannedUpdate:
     """Write the files and the recipe of the next version under ``updates/`` of the workspace.
 
     Args:
         recipe: the recipe in force; its settings are kept.
-        dataset: what the model in production was made from.
+        model: the one in production; the Dataset it was made from is replayed.
         store: where the feedback is.
         workspace: where to write. The same feedback gives the same folder.
 
     Raises:
         DataError: if no feedback teaches anything new.
     """
+    dataset = workspace.get(model.parents[0])
     labels = _labels(dataset)
     found = harvest(store, recipe.name, recipe.task, labels)
     old = {split: read_examples(dataset.path / f"{split}.parquet") for split in ("train", "valid", "test")}
-    found.rows = [item for item in found.rows if not _is_known(item, old)]
+    _leave_out_known(found, old)
     if not any(item.corrected for item in found.rows):
         raise _nothing_new(recipe.name, found)
     parts = _parts(found.rows, recipe.update.holdout, recipe.seed)
     mixed = _mixed(old, parts, recipe)
-    folder = _write(recipe, mixed, sorted({*labels, *found.new_labels}), workspace)
+    settings = _recipe(recipe, model, mixed, sorted({*labels, *found.new_labels}))
+    folder = _write(settings, mixed, workspace.root / "updates")
     counts = _counts(found, parts, mixed)
     return PlannedUpdate(folder / "recipe.yaml", _summary(found, counts), counts)
 
@@ -71,13 +75,23 @@ def _labels(dataset: Artifact) -> list[str]:
     return list(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else []
 
 
-def _is_known(item: Harvested, old: dict[str, list[Example]]) -> bool:
-    """Tell whether the old Dataset already has the question with that answer, or holds it out."""
-    return any(
-        question_key(example.messages[:-1]) == item.key and (split != "train" or example.target_text == item.answer)
-        for split, examples in old.items()
-        for example in examples
-    )
+def _leave_out_known(found: Harvest, old: dict[str, list[Example]]) -> None:
+    """Leave out questions the old Dataset holds out, and those it already answers the same way."""
+    held_out = {_key(example) for split in ("valid", "test") for example in old[split]}
+    learnt = {(_key(example), example.target_text) for example in old["train"]}
+    rows = []
+    for item in found.rows:
+        if item.key in held_out:
+            found.left_out["question held out already"] += 1
+        elif (item.key, item.answer) in learnt:
+            found.left_out["learnt already"] += 1
+        else:
+            rows.append(item)
+    found.rows = rows
+
+
+def _key(example: Example) -> str:
+    return question_key(example.messages[:-1])
 
 
 def _nothing_new(name: str, found: Harvest) -> DataError:
@@ -97,7 +111,7 @@ def _parts(rows: Sequence[Harvested], holdout: float, seed: int) -> dict[str, li
         strata[item.answer if repeated else ""].append(item)
     parts: dict[str, list[Harvested]] = {"train": [], "valid": [], "test": []}
     for own in strata.values():
-        tested = round(len(own) * holdout)
+        tested = min(round(len(own) * holdout), len(own) - 1)  # something of it must be learnt
         validated = round((len(own) - tested) * VALID_FRAC)
         parts["test"] += own[:tested]
         parts["valid"] += own[tested : tested + validated]
@@ -108,10 +122,12 @@ def _parts(rows: Sequence[Harvested], holdout: float, seed: int) -> dict[str, li
 def _mixed(old: dict[str, list[Example]], parts: dict[str, list[Harvested]], recipe: Recipe) -> dict[str, list[Record]]:
     """Return the records of each split: the old ones (a share of train), then the new ones."""
     overruled = {item.key for own in parts.values() for item in own}
-    train = [example for example in old["train"] if question_key(example.messages[:-1]) not in overruled]
+    train = [example for example in old["train"] if _key(example) not in overruled]
     ranked = sorted(train, key=lambda example: digest_bytes(f"{recipe.seed}\0{example.row_id}".encode()))
     replayed = {example.row_id for example in ranked[: round(recipe.update.replay * len(train))]}
     kept = {**old, "train": [example for example in train if example.row_id in replayed]}
+    if any(example.weight != 1 for example in kept["train"]):
+        say("  weights of single examples are not replayed: every example counts as 1 in the update")
     return {split: [*map(_old_record, kept[split]), *map(_new_record, parts[split])] for split in parts}
 
 
@@ -125,22 +141,28 @@ def _new_record(item: Harvested) -> Record:
     return {"messages": [*item.prompt, answer], "request_id": item.request_id}
 
 
-def _write(recipe: Recipe, mixed: dict[str, list[Record]], labels: list[str], workspace: Workspace) -> Path:
-    folder = workspace.root / "updates" / f"{recipe.name}-{digest([recipe.given(), mixed])}"
+def _write(settings: Record, mixed: dict[str, list[Record]], updates: Path) -> Path:
+    folder = updates / f"{settings['name']}-{digest([settings, mixed])}"
     folder.mkdir(parents=True, exist_ok=True)
     for split, records in mixed.items():
         lines = (json.dumps(record, ensure_ascii=False) for record in records)
         (folder / f"{split}.jsonl").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    text = yaml.safe_dump(_recipe(recipe, mixed, labels), sort_keys=False, allow_unicode=True)
+    text = yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
     (folder / "recipe.yaml").write_text(f"# Written by tunesmith update.\n{text}", encoding="utf-8")
     return folder
 
 
-def _recipe(recipe: Recipe, mixed: dict[str, list[Record]], labels: list[str]) -> Record:
+def _recipe(recipe: Recipe, model: Artifact, mixed: dict[str, list[Record]], labels: list[str]) -> Record:
+    """Return the update's recipe: as given, with the new files, and measured against production instead of a base."""
     given = recipe.given()
+    evaluate = given.setdefault("evaluate", {})
+    evaluate["baselines"] = [name for name in recipe.evaluate.baselines if name not in ("base", "prompt")]
+    evaluate["gate"] = {**evaluate.get("gate", {}), "against": ["production"]}
+    if recipe.train.method == "full":
+        given["base"] = model.id
     kept = {key: value for key, value in given["data"].items() if key in ("clean", "dedup", "privacy")}
     data = {split: [f"{split}.jsonl"] for split, records in mixed.items() if records}
-    given["data"] = {**data, "format": "openai", **kept}
+    given["data"] = {**data, "format": "openai", "split": {"valid": 0.0, "test": 0.0}, **kept}
     if recipe.task == "classify":
         given["data"]["labels"] = {"names": labels}
     return given
@@ -152,6 +174,7 @@ def _counts(found: Harvest, parts: dict[str, list[Harvested]], mixed: dict[str, 
         "corrections": corrections,
         "confirmations": len(found.rows) - corrections,
         "new_labels": found.new_labels,
+        "rare_labels": found.rare_labels,
         "left_out": dict(found.left_out),
         "harvested": {split: len(own) for split, own in parts.items()},
         "rows": {split: len(records) for split, records in mixed.items()},
@@ -162,6 +185,8 @@ def _summary(found: Harvest, counts: Record) -> str:
     told = f"{counts['corrections']} corrections and {counts['confirmations']} confirmations"
     if found.new_labels:
         told += f", new: {', '.join(found.new_labels)}"
+    if found.rare_labels:
+        told += f", left out as too rare: {', '.join(found.rare_labels)}"
     harvested, rows = counts["harvested"], counts["rows"]
     told += f" · {harvested['train']} of them to learn from, {harvested['test']} held out for the test"
     return told + f" · {rows['train'] - harvested['train']:,} earlier examples replayed"
