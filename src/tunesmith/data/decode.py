@@ -9,7 +9,9 @@ import bz2
 import codecs
 import gzip
 import lzma
+import re
 import zlib
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from tunesmith.core.errors import DataError, MissingExtraError
@@ -44,6 +46,20 @@ _MAGIC = (
     (b"\x80\x05\x95", "a Python pickle", "pickles are not read because they can run code; save it as JSONL or Parquet"),
     (b"\x80\x04\x95", "a Python pickle", "pickles are not read because they can run code; save it as JSONL or Parquet"),
 )
+_IN_USE = (
+    "cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "koi8_r", "iso8859_2", "mac_roman", "cp850",
+    "cp932", "euc_jp", "gb18030", "big5", "cp949",
+)  # fmt: skip
+"""Encodings that text files of today are in, the commonest first. A rare one often fits better, but by accident."""
+_ALPHABETS = tuple(map(set, (
+    "àâæçéèêëîïôœùûüÿ", "äöüß", "áéíñóúüªº", "ãáâàçéêíóôõúü", "àèéìíîòóùú", "åäöæøéü", "ëéïöüèê", "áæðéíóöúýþ",
+    "àçèéíïòóúü", "ąćęłńóśźż", "áäčďéěíĺľňóôřŕšťúůýž", "áéíóöőúüű", "ăâîşţșț", "čćđšž", "âçğıîöşüûi\u0307",
+)))  # fmt: skip
+"""Letters beyond a to z of French, German, Spanish, Portuguese, Italian, the Nordic languages, Dutch, Icelandic,
+Catalan, Polish, Czech and Slovak, Hungarian, Romanian, Croatian and Slovene, Turkish."""
+_C1 = re.compile("[\x80-\x9f]")
+_SIGN_IN_WORD = re.compile(r"(?<=[^\W\d_])(?:[^\w\s\x00-\x7f’‘´·\u2010-\u2015…]|[¹²³¼½¾])(?=[^\W\d_])")
+_MIXED_WORD = re.compile(r"[a-z][\u0370-\u1fff\u3040-\uffdc]|[\u0370-\u1fff\u3040-\uffdc][a-z]")
 
 
 def unpacked(source: Source) -> tuple[bytes, str]:
@@ -174,18 +190,35 @@ def _utf16_without_mark(data: bytes) -> str | None:
 
 
 def _guess(data: bytes) -> str | None:
-    """Return the encoding that explains the whole file: Windows-1252 when it reads as clean text, else detected."""
+    """Return the encoding in use that explains the whole file with the least oddness, or None.
+
+    Among equals it is the commonest, then the one whose letters are likeliest.
+    """
     control = sum(data.count(bytes([code])) for code in (*range(9), *range(14, 27), *range(28, 32)))
     if control > 0.001 * len(data) + 2:
         return None
     import charset_normalizer
 
-    best = charset_normalizer.from_bytes(data[:SAMPLE_BYTES]).best()
-    for encoding in [best.encoding if best else "cp1252", "cp1252", "latin-1"]:
-        try:
-            text = data.decode(encoding)
-        except (UnicodeDecodeError, LookupError):
-            continue
-        if text.isprintable() or not any(0x80 <= ord(letter) < 0xA0 for letter in text):
-            return encoding
-    return None
+    matches = charset_normalizer.from_bytes(data[:SAMPLE_BYTES], cp_isolation=list(_IN_USE))
+    likely = sorted((one for match in matches for one in match.could_be_from_charset), key=_IN_USE[0].__ne__)
+    fitting = [found for encoding in [*likely, "cp1252", "latin-1"] if (found := _fits(data, encoding))]
+    return min(fitting, key=lambda found: _oddness(found[1]))[0] if fitting else None
+
+
+def _fits(data: bytes, encoding: str) -> tuple[str, str] | None:
+    """Return the encoding and the beginning of the text it gives, or None if some bytes mean nothing in it."""
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError:
+        return None
+    return None if _C1.search(text) else (encoding, text[:SAMPLE_BYTES])
+
+
+def _oddness(text: str) -> int:
+    """Count what a right reading has none of: signs inside words (``Za¿ó³æ``), words in two scripts, and letters
+    beyond the alphabet of the one language that explains most of them.
+    """
+    lower = text.lower()
+    beyond = {one: n for one, n in Counter(lower).items() if "\x80" <= one < "\u0300" and one.isalpha()}
+    foreign = min(sum(n for letter, n in beyond.items() if letter not in known) for known in _ALPHABETS)
+    return foreign + len(_SIGN_IN_WORD.findall(text)) + len(_MIXED_WORD.findall(lower))
