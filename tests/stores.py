@@ -1,4 +1,8 @@
-"""Real databases for tests: a SQLite file each, and one PostgreSQL server of our own per test run."""
+"""Real databases for tests: a SQLite file each, and databases in a real PostgreSQL.
+
+The PostgreSQL is the one at ``$TUNESMITH_TEST_POSTGRES`` if set, else a server of our own, started once per test run
+from the programs on this machine. Without either, tests skip; in CI they fail.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +19,23 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy.engine import make_url
 
 from tunesmith.core.store import Store
 
+VARIABLE = "TUNESMITH_TEST_POSTGRES"
+
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of a new, empty database, once of each kind."""
-    return f"sqlite:///{tmp_path / 'home' / 'store.db'}" if request.param == "sqlite" else new_postgres_database()
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'home' / 'store.db'}"
+        return
+    server, name = _postgres(), f"tunesmith_{uuid.uuid4().hex[:12]}"
+    _execute(server, f"CREATE DATABASE {name}")
+    yield make_url(server).set(database=name).render_as_string(hide_password=False)
+    _execute(server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture
@@ -32,23 +45,18 @@ def store(store_url: str) -> Iterator[Store]:
     opened.close()
 
 
-def new_postgres_database() -> str:
-    """Make an empty database in this run's PostgreSQL and return its URL."""
+def _execute(server: str, command: str) -> None:
     import psycopg
 
-    port = _postgres_port()
-    name = f"t{uuid.uuid4().hex[:12]}"
-    with contextlib.closing(
-        psycopg.connect(host="127.0.0.1", port=port, user="tester", dbname="postgres")
-    ) as connection:
-        connection.autocommit = True
-        connection.execute(f"CREATE DATABASE {name}")
-    return f"postgresql://tester@127.0.0.1:{port}/{name}"
+    with contextlib.closing(psycopg.connect(server, autocommit=True)) as connection:
+        connection.execute(command)
 
 
 @functools.cache
-def _postgres_port() -> int:
-    """Start PostgreSQL in a folder of its own; it stops with the test run."""
+def _postgres() -> str:
+    """Return the URL of a PostgreSQL server; one of our own lives in a folder of its own and stops with the test run."""
+    if given := os.environ.get(VARIABLE):
+        return given
     programs = _programs()
     folder = Path(tempfile.mkdtemp(prefix="tunesmith-pg-"))
     user = "postgres" if os.geteuid() == 0 else None
@@ -66,7 +74,7 @@ def _postgres_port() -> int:
         shutil.rmtree(folder, ignore_errors=True)
 
     atexit.register(stop)
-    return port
+    return f"postgresql://tester@127.0.0.1:{port}/postgres"
 
 
 def _programs() -> Path:
@@ -77,7 +85,7 @@ def _programs() -> Path:
         return found[-1].parent
     if os.environ.get("CI") == "true":
         pytest.fail("CI must have PostgreSQL's server programs")
-    pytest.skip("PostgreSQL's server programs are not on this machine (apt-get install postgresql)")
+    pytest.skip(f"no PostgreSQL: set {VARIABLE} to a server's URL, or apt-get install postgresql")
 
 
 def free_port() -> int:
