@@ -95,8 +95,12 @@ class Capture:
 
     def close(self) -> None:
         """Write what is queued and stop; gives up, saying so, when the store does not take it in time."""
-        if not self.flush(CLOSE_S):
-            say(f"{self._queue.unfinished_tasks} captured requests could not be written in {CLOSE_S:.0f} s")
+        in_time = self.flush(CLOSE_S)
+        counts = self.status()
+        lost = counts["shed"] + counts["failed"] + (0 if in_time else counts["waiting"])
+        if lost:
+            say(f"{lost} requests were answered but not captured: the store was slow, gone, or refused them")
+        if not in_time:
             return  # the thread is a daemon: it ends with the process
         self._queue.put(None)
         self._thread.join()
