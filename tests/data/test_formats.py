@@ -246,6 +246,8 @@ FAULTS = {
     "tools of text": ("openai", {"messages": [USER, ANSWER], "tools": "track"}, "wrong_format"),
     "tools of names": ("openai", {"messages": [USER, ANSWER], "tools": ["track"]}, "wrong_format"),
     "functions of text": ("openai", {"messages": [USER, ANSWER], "functions": "track"}, "wrong_format"),
+    "calls of text": ("openai", {"messages": [USER, {**ANSWER, "tool_calls": "track"}]}, "wrong_format"),
+    "a call without a name": ("openai", {"messages": [USER, {**ANSWER, "tool_calls": [{"function": {}}]}]}, "wrong_format"),
     "input of text": ("openai_preference", {**SAME["openai_preference"], "input": "hi"}, "wrong_format"),
     "one answer": ("openai_preference", {**SAME["openai_preference"], "preferred_output": None}, "wrong_format"),
     "a turn of text": ("sharegpt", {"conversations": ["hi"]}, "wrong_format"),

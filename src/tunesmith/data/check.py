@@ -64,9 +64,9 @@ def _check_rejected(row: Row) -> None:
     if not row.rejected:
         raise RowFault("no_rejected", expected="a rejected answer beside the preferred one")
     rejected = row.rejected[-1]
-    if rejected["role"] != "assistant" or not text_of(rejected).strip():
+    if rejected["role"] != "assistant" or not (text_of(rejected).strip() or rejected.get("tool_calls")):
         raise RowFault("empty_answer", which="rejected")
-    if text_of(rejected) == text_of(row.answer):
+    if text_of(rejected) == text_of(row.answer) and rejected.get("tool_calls") == row.answer.get("tool_calls"):
         raise RowFault("same_answers", expected="two different answers")
 
 

@@ -3,7 +3,7 @@
 Owns the four repairs and redaction of personal data in rows; every change is a `Repair`. Does not own patterns of
 personal data (`text.redact`) nor whether the row is usable afterwards (`check`).
 
-Answers of chats keep their inner whitespace (code is indented), and HTML is left alone in text that shows code.
+Chats keep their inner whitespace (code is indented), and HTML is left alone in text that shows code.
 Labels of a classification are never changed.
 """
 
@@ -70,12 +70,13 @@ def fix_whitespace(text: str) -> str:
 
 
 def fix_outer_whitespace(text: str) -> str:
-    """As `fix_whitespace`, but the beginning and inside of lines stay: they may be code."""
-    return _BLANK_LINES.sub("\n\n", _LINE_ENDS.sub("", text)).strip()
+    """As `fix_whitespace`, but the beginning and inside of lines stay if there are several: they may be code."""
+    text = _BLANK_LINES.sub("\n\n", _LINE_ENDS.sub("", text)).rstrip().lstrip("\n")
+    return text if "\n" in text else text.strip()
 
 
 class Cleaner:
-    """Cleans rows one by one and keeps every repair. `flags` counts what was only flagged, by rule."""
+    """Cleans rows one by one and keeps every repair in `repairs`."""
 
     def __init__(self, recipe: Recipe) -> None:
         clean = recipe.data.clean
@@ -96,28 +97,26 @@ class Cleaner:
             RowFault: if a kind of noise is found whose action is ``remove``; the row is as it was.
         """
         repairs: list[Repair] = []
-        changed = [(message, text) for message, text in self._cleaned(row, repairs) if text != message["content"]]
-        for message, text in changed:
+        texts = [(message, self._field(row, name, message, repairs)) for name, message in _fields(row, self.task)]
+        calls = [(call, self._arguments(row, name, call, repairs)) for name, call in _calls(row)]
+        for message, text in texts:
             message["content"] = text
+        for call, arguments in calls:
+            call["arguments"] = arguments
         self.repairs += repairs
-
-    def _cleaned(self, row: Row, repairs: list[Repair]) -> list[tuple[Message, str]]:
-        return [(message, self._field(row, name, message, repairs)) for name, message in _fields(row, self.task)]
 
     def _field(self, row: Row, name: str, message: Message, repairs: list[Repair]) -> str:
         text: str = message["content"]
         if self.task == "extract" and message is row.answer:
-            return self._json_leaves(row, name, text, repairs)
+            # the texts inside are cleaned as the input is, so that they still occur in it
+            return _in_json(text, lambda leaf: self._text(row, name, leaf, repairs))
         return self._text(row, name, text, repairs)
 
-    def _json_leaves(self, row: Row, name: str, text: str, repairs: list[Repair]) -> str:
-        """Clean the texts inside a JSON answer as the input is cleaned, so that it still occurs in it."""
-        try:
-            value = orjson.loads(text)
-        except orjson.JSONDecodeError:
-            return text  # `check` says so
-        cleaned = _map_strings(value, lambda leaf: self._text(row, name, leaf, repairs))
-        return text if cleaned == value else to_json(cleaned)
+    def _arguments(self, row: Row, name: str, call: dict[str, Any], repairs: list[Repair]) -> Any:
+        """Return the arguments of a tool call without personal data; nothing else is changed in them."""
+        arguments = call["arguments"]
+        change = _in_json if isinstance(arguments, str) else _map_strings
+        return change(arguments, lambda leaf: self._without_pii(row, name, leaf, repairs))
 
     def _text(self, row: Row, name: str, text: str, repairs: list[Repair]) -> str:
         for rule, action, fix in self.fixes:
@@ -162,6 +161,25 @@ def _fields(row: Row, task: str) -> Iterator[tuple[str, Message]]:
     for number, message in enumerate(row.rejected or []):
         if isinstance(message.get("content"), str):
             yield f"rejected[{number}]", message
+
+
+def _calls(row: Row) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the functions of all tool calls, with the name they have in ``repairs.parquet``."""
+    for where, messages in (("messages", row.messages), ("rejected", row.rejected or [])):
+        for number, message in enumerate(messages):
+            for place, call in enumerate(message.get("tool_calls", [])):
+                if "arguments" in call["function"]:
+                    yield f"{where}[{number}].tool_calls[{place}]", call["function"]
+
+
+def _in_json(text: str, change: Callable[[str], str]) -> str:
+    """Return JSON with every text inside it changed; what is no JSON stays (`check` says so)."""
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text
+    changed = _map_strings(value, change)
+    return text if changed == value else to_json(changed)
 
 
 def _map_strings(value: Any, change: Callable[[str], str]) -> Any:

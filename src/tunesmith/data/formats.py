@@ -289,12 +289,27 @@ def _message(item: Record) -> Message:
     message: Message = {"role": _role(item.get("role")), "content": item.get("content")}
     if not isinstance(message["content"], str | None):
         message["content"] = _text_parts(message["content"])
-    for key in ("name", "tool_calls", "tool_call_id", "weight"):
+    calls = item.get("tool_calls")
+    if not calls and item.get("function_call"):
+        calls = [{"id": "call_0", "type": "function", "function": item["function_call"]}]
+    if calls:
+        message["tool_calls"] = _tool_calls(calls)
+    for key in ("name", "tool_call_id", "weight"):
         if item.get(key) is not None:
             message[key] = item[key]
-    if item.get("function_call") and "tool_calls" not in message:
-        message["tool_calls"] = [{"id": "call_0", "type": "function", "function": item["function_call"]}]
     return message
+
+
+def _tool_calls(calls: Any) -> list[Record]:
+    """Return tool calls as they are, each a function with a name.
+
+    Raises:
+        RowFault: if they are anything else.
+    """
+    functions = [call.get("function") for call in calls] if isinstance(calls, list) and _all_dicts(calls) else [None]
+    if not all(isinstance(one, dict) and isinstance(one.get("name"), str) for one in functions):
+        raise RowFault("wrong_format", key="tool_calls", expected="a list of {function: {name, arguments}}")
+    return list(calls)
 
 
 def _text_parts(content: Any) -> str:
