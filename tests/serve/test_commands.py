@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from serving import LABELS, wait_until
+from tunesmith.cli.chat import command as chat
 from tunesmith.cli.main import root
 from tunesmith.core.errors import ArtifactError, DataError, RecipeError, SetupError
 from tunesmith.release.aliases import promote
@@ -90,16 +91,12 @@ def test_a_message_too_long_is_the_users_error(home):
     assert isinstance(done.exception, DataError) and "512 tokens" in str(done.exception)
 
 
-def test_chat_on_a_terminal_keeps_the_conversation(home, tmp_path):
+def test_chat_on_a_terminal_keeps_the_conversation(home, monkeypatch, capsys):
     ours, theirs = pty.openpty()
-    command = [*TUNESMITH, "chat", "talk", "--json", "--max-tokens", "5", "--home", str(home)]
-    process = subprocess.Popen(
-        command, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=tmp_path
-    )
-    os.close(theirs)
     os.write(ours, b"one\ntwo\n/new\ntwo\n\x04")
-    out, _ = process.communicate(timeout=60)
+    with os.fdopen(theirs) as terminal:
+        monkeypatch.setattr(sys, "stdin", terminal)
+        chat.callback("talk", None, 5, 0.0, home, True)
     os.close(ours)
-    one, two, anew = (json.loads(line) for line in out.splitlines() if line.startswith("{"))
-    assert process.returncode == 0
+    one, two, anew = map(json.loads, capsys.readouterr().out.splitlines())
     assert one["prompt_tokens"] == anew["prompt_tokens"] < two["prompt_tokens"]

@@ -74,7 +74,8 @@ def test_a_model_that_does_not_load_is_not_followed(running, local_store, worksp
     with running.http() as http:
         assert http.get("/readyz").status_code == 200
     rollback(local_store, "tickets")
-    wait_until(lambda: "tickets@production" not in running.health()["not_followed"])
+    running.app.state.gateway.follower.refresh()
+    assert "tickets@production" not in running.health()["not_followed"]
 
 
 def test_a_model_whose_prompts_render_otherwise_is_not_served(running, local_store, workspace, tiny):
