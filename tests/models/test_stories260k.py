@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from made import make_dataset
@@ -28,8 +28,8 @@ from tunesmith.text.chat import ensure_template, render
 from tunesmith.train import stage
 
 TOOLS = Path(__file__).parents[2] / "tools"
-ROUNDING_NATS = 1e-6
-"""The golden likelihoods are float64; norms, rotations and the loss are float32 in transformers."""
+ROUNDING_NATS = 2e-6
+"""The golden likelihoods are float64; norms, rotations and the loss are float32 in transformers (spacing at 9: 1e-6)."""
 
 
 @functools.cache
@@ -113,6 +113,7 @@ def best_pair_first(text: str, pieces: list[tuple[str, float]]) -> list[int]:
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"]) | st.sampled_from("the and tim's. ")))
 def test_any_text_has_the_ids_llama2c_gives_it(files, text):
     """Lets through: a special meaning of ▁, lost or doubled spaces, another order among merges of one piece."""
+    assume(not any(special in text for special in converter().SPECIAL))  # Hugging Face gives these their own ids
     pieces, tokenizer = tokenizer_of(files)
     ids = tokenizer.encode(text)
     assert ids == best_pair_first(text, pieces)
