@@ -10,6 +10,8 @@ import pytest
 
 from tunesmith.core.artifacts import Workspace
 
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as the command line sets it, before torch is loaded
+
 ROOT = Path(__file__).parent.parent
 SHARED_DATA = ROOT.parent / "shared" / "data"
 

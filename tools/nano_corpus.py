@@ -16,8 +16,14 @@ HELD_OUT_SEED = 999_983
 """Seed of the held-out conversations; training uses others."""
 
 SOURCES = {
-    "tinystories_lc": ("corpus_tinystories_lc", "CDLA-Sharing-1.0, from TinyStories by R. Eldan and Y. Li (lower-cased)"),
-    "african_storybook": ("corpus_african_storybook", "CC-BY, African Storybook; each story's author is named in the data"),
+    "tinystories_lc": (
+        "corpus_tinystories_lc",
+        "CDLA-Sharing-1.0, from TinyStories by R. Eldan and Y. Li (lower-cased)",
+    ),
+    "african_storybook": (
+        "corpus_african_storybook",
+        "CC-BY, African Storybook; each story's author is named in the data",
+    ),
     "childrens_books": ("corpus_childrens_books", "public domain in the USA; 28 books"),
 }
 

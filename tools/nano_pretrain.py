@@ -26,12 +26,13 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import nano_corpus
 import numpy as np
 import torch
 import transformers
-from nano_tokenizer import CONTEXT_TOKENS, SPECIAL, VOCAB_TOKENS
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
+
+import nano_corpus
+from nano_tokenizer import CONTEXT_TOKENS, SPECIAL, VOCAB_TOKENS
 
 ROW_TOKENS = 256
 BATCH_ROWS = 8
@@ -113,9 +114,7 @@ def loss_of(model: LlamaForCausalLM, batch: torch.Tensor, reduction: str = "mean
     """Return the next-token loss of rows of ids in nats, in float32 after bf16 products."""
     with torch.autocast("cpu", torch.bfloat16):
         logits = model(input_ids=batch[:, :-1], use_cache=False).logits
-    return torch.nn.functional.cross_entropy(
-        logits.float().flatten(0, 1), batch[:, 1:].flatten(), reduction=reduction
-    )
+    return torch.nn.functional.cross_entropy(logits.float().flatten(0, 1), batch[:, 1:].flatten(), reduction=reduction)
 
 
 def optimizer_of(model: LlamaForCausalLM) -> torch.optim.AdamW:
@@ -184,7 +183,9 @@ def bits_per_byte(model: LlamaForCausalLM, documents: list[list[int]], num_bytes
     return total / math.log(2) / num_bytes
 
 
-def measure(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerBase, sources: list[nano_corpus.Source]) -> dict[str, dict[str, float]]:
+def measure(
+    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerBase, sources: list[nano_corpus.Source]
+) -> dict[str, dict[str, float]]:
     """Return held-out bits per byte of every source, from the weights as shipped."""
     model.eval()
     report = {}
@@ -212,7 +213,7 @@ pipeline_tag: text-generation
 ---
 # nano
 
-A Llama of {report['parameters']:,} weights, pretrained from nothing by `tools/nano_pretrain.py` so that Tunesmith's whole ring turns
+A Llama of {report["parameters"]:,} weights, pretrained from nothing by `tools/nano_pretrain.py` so that Tunesmith's whole ring turns
 offline, on a CPU, in minutes. It is a base to tune on narrow tasks (sort messages, pull fields out of them), not an
 assistant: untuned it knows no facts and answers nonsense.
 
@@ -226,8 +227,8 @@ The books are of their time: views and words occur in them that we do not share.
 
 ## Training
 
-{report['tokens']:,} tokens in {report['steps']:,} steps of {report['batch_tokens']:,}, {report['seconds'] / 60:.0f} minutes on one CPU thread
-({report['machine']}), {report['date']}.
+{report["tokens"]:,} tokens in {report["steps"]:,} steps of {report["batch_tokens"]:,}, {report["seconds"] / 60:.0f} minutes on one CPU thread
+({report["machine"]}), {report["date"]}.
 
 ## Held out
 

@@ -20,7 +20,30 @@ import nano_words as words
 Message = dict[str, str]
 _CHOICE = re.compile(r"\[([^\[\]]*)\]")
 _SLOT = re.compile(r"\{(\w+)\}")
-_ASKING = frozenset("how what when where why which who can could is are am do does did will would may must should".split())
+_ASKING = frozenset(
+    [
+        "how",
+        "what",
+        "when",
+        "where",
+        "why",
+        "which",
+        "who",
+        "can",
+        "could",
+        "is",
+        "are",
+        "am",
+        "do",
+        "does",
+        "did",
+        "will",
+        "would",
+        "may",
+        "must",
+        "should",
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -184,7 +207,9 @@ def chat(random_: random.Random) -> list[Message]:
 def extraction(random_: random.Random) -> list[Message]:
     """A text in which spans are known; assistant: the spans as compact JSON with sorted keys."""
     frame = expand(random_, random_.choice(words.SPAN_FRAMES)).replace("<", "{").replace(">", "}")
-    spans = {name: expand(random_, random_.choice(words.SLOTS[words.SPAN_SLOTS[name]])) for name in _SLOT.findall(frame)}
+    spans = {
+        name: expand(random_, random_.choice(words.SLOTS[words.SPAN_SLOTS[name]])) for name in _SLOT.findall(frame)
+    }
     text = _SLOT.sub(lambda match: spans[match[1]], frame)
     lower = random_.random() < 0.25
     text = text.lower() if lower else text[0].upper() + text[1:]

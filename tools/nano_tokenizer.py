@@ -8,9 +8,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import nano_corpus
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
+
+import nano_corpus
 
 VOCAB_TOKENS = 4096
 CONTEXT_TOKENS = 1024

@@ -1,6 +1,6 @@
 """Write ``docs/recipe.md`` from the recipe's own declarations: every setting, its default, its reason.
 
-    python tools/recipe_reference.py
+python tools/recipe_reference.py
 """
 
 from __future__ import annotations

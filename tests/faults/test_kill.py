@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
-from bad_data import csv_text
 
+from bad_data import csv_text
 from tunesmith.core.artifacts import Workspace
 
 ROUNDS, KILLS = 4, 5

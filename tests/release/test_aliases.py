@@ -1,5 +1,6 @@
 """Promotion and rollback: gated, whole, remembered."""
 
+import itertools
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -124,4 +125,4 @@ def test_readers_never_see_half_a_promotion(store):
         looks = [pool.submit(look, number) for number in range(20)]
         assert all(one.result() for one in looks) and [one.result() for one in moves]
     chain = history(store, "tickets")
-    assert all(after.previous_id == before.model_id for before, after in zip(chain, chain[1:], strict=False))
+    assert all(after.previous_id == before.model_id for before, after in itertools.pairwise(chain))

@@ -4,7 +4,6 @@ import threading
 
 from serving import make_model, wait_until
 from tunesmith.release.aliases import promote, rollback
-from tunesmith.serve.follow import FOLLOW_S
 from tunesmith.text.task import TaskSpec
 
 
@@ -16,13 +15,13 @@ def test_promotion_and_rollback_are_followed(running, local_store, workspace, ti
     second = make_model(workspace, tiny, TaskSpec("classify", ("a", "b")), seed=1)
     assert answered_by(running) == classifier.id
     promote(local_store, "tickets", second.id, force=True)
-    wait_until(lambda: answered_by(running) == second.id, 3 * FOLLOW_S)
+    wait_until(lambda: answered_by(running) == second.id)
     assert answered_by(running, "tickets@previous") == classifier.id
     assert (
         answered_by(running, "tickets@production") == second.id and answered_by(running, classifier.id) == classifier.id
     )
     rollback(local_store, "tickets")
-    wait_until(lambda: answered_by(running) == classifier.id, 3 * FOLLOW_S)
+    wait_until(lambda: answered_by(running) == classifier.id)
 
 
 def test_a_name_released_a_moment_ago_is_known(running, local_store, classifier):

@@ -31,7 +31,11 @@ _LEAST_FREE_BYTES = 2 * 2**30
 @json_option
 def command(home: Path | None, as_json: bool) -> None:
     """Check this machine and installation; paste the output into a bug report."""
-    facts = {"tunesmith": __version__, "python": platform.python_version(), "platform": platform.platform()}
+    facts: dict[str, Any] = {
+        "tunesmith": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+    }
     facts |= _machine(workspace_here(home).root)
     packages = {extra: {name: _version(name) for name in names} for extra, names in _EXTRAS.items()}
     missing = [extra for extra, names in packages.items() if not all(names.values())]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import os
 import sys
 
 import click
@@ -79,6 +80,7 @@ def root() -> None:
 
 def main() -> None:
     """Run the command line; exits with 0, 1 (our bug), 2 (the user's input), 3 (gate), 4 (remote) or 130."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # spinning costs tenfold when busy: docs/log.md
     try:
         root(standalone_mode=False)
     except TunesmithError as error:

@@ -31,8 +31,8 @@ def write_report(
 ) -> None:
     """Write the page of a Dataset."""
     rows, splits = result["rows"], result["splits"]
-    body = cards([("rows read", f"{rows['read']:,}"), ("kept", f"{rows['kept']:,}"), ("removed", f"{rows['removed']:,}"),
-                  *((name, f"{count:,}") for name, count in splits.items())])  # fmt: skip
+    facts = {"rows read": rows["read"], "kept": rows["kept"], "removed": rows["removed"], **splits}
+    body = cards((name, f"{count:,}") for name, count in facts.items())
     body += _verdicts(result["verdicts"])
     body += "".join(f"<p>{escape(note)}</p>" for note in result["notes"])
     body += _removed(work.removed) + _repairs(repairs) + _labels(parts) + _lengths(parts) + _examples(parts["train"])
@@ -45,7 +45,8 @@ def write_report(
 
 def _verdicts(verdicts: dict[str, dict[str, str]]) -> str:
     lines = "".join(
-        f'<tr><td>{escape(topic)}</td><td class="{_WORD_CLASS.get(one["verdict"], "soft")}">{escape(one["verdict"])}</td>'
+        f"<tr><td>{escape(topic)}</td>"
+        f'<td class="{_WORD_CLASS.get(one["verdict"], "soft")}">{escape(one["verdict"])}</td>'
         f"<td>{escape(one['why'])}</td></tr>"
         for topic, one in verdicts.items()
     )

@@ -56,7 +56,7 @@ def set_dropout(model: PreTrainedModel, probability: float) -> Callable[[], None
 def _decoder_layers(model: PreTrainedModel) -> list[nn.Module]:
     """Return the decoder's layers: the longest module list of the model."""
     lists = [module for module in model.modules() if isinstance(module, nn.ModuleList)]
-    return list(max(lists, key=lambda one: len(one))) if lists else []
+    return max((list(one) for one in lists), key=len, default=[])
 
 
 def _blocks(layers: list[nn.Module]) -> list[nn.Module]:

@@ -7,7 +7,7 @@ forward passes that fill in the scores (`score`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -90,12 +90,12 @@ class Opening:
         self.scores[0] = 0.0
         self._edge = {0}
 
-    def fill(self, nodes: Sequence[int], logp: Callable[[int, int], float]) -> None:
-        """Score the children of opened nodes, parents first; ``logp(i, token)`` is given the i-th of ``nodes``."""
+    def fill(self, nodes: Sequence[int], logp_NV: NDArray[np.float32]) -> None:
+        """Score the children of opened nodes, parents first; row i of ``logp_NV`` follows the i-th of ``nodes``."""
         for place, node in enumerate(nodes):
             self._edge.discard(node)
             for child in self.tree.children[node]:
-                self.scores[child] = self.scores[node] + logp(place, self.tree.tokens[child])
+                self.scores[child] = self.scores[node] + float(logp_NV[place, self.tree.tokens[child]])
                 self._edge.add(child)
 
     def next_nodes(self) -> list[int]:

@@ -65,7 +65,8 @@ def target_logits(
     predicts_BT[:, :-1] = targets_BT[:, 1:]
     with logits_only_at(model, predicts_BT):
         output = model(input_ids=ids_BT, use_cache=False, **inputs)
-    return output.logits.float()
+    logits_NV: torch.Tensor = output.logits.float()
+    return logits_NV
 
 
 def pad_right(rows: Sequence[Sequence[Any]], value: Any, dtype: torch.dtype) -> torch.Tensor:
@@ -104,7 +105,7 @@ def nll(
             logits_NV = target_logits(loaded.model, ids_BT, targets_BT)
         losses_N = torch.nn.functional.cross_entropy(logits_NV, ids_BT[targets_BT], reduction="none").cpu()
         counts = targets_BT.sum(1).tolist()
-        for index, part in zip(batch, losses_N.split(counts), strict=True):
+        for index, part in zip(batch, torch.split(losses_N, counts), strict=True):
             results[index] = Nll(float(part.double().sum()), len(part))
     return results
 
@@ -183,7 +184,7 @@ class _Walk:
         self.prompt_tokens = [len(prompt) for prompt in prompts]
         self.seen_BNS = [{0: np.arange(self.slots) < length} for length in self.prompt_tokens]
         for b, opening in enumerate(self.openings):
-            opening.fill([0], lambda _, token, b=b: float(logp_NV[b, token]))
+            opening.fill([0], logp_NV[b : b + 1])
 
     def open_more(self) -> bool:
         """Open the next nodes of every row in one pass; False when no row has any left."""
@@ -202,7 +203,7 @@ class _Walk:
         logp_NV = self._forward(ids_BT, positions_BT, wanted_BT, seen_BTS)
         start = 0
         for opening, nodes in zip(self.openings, opened, strict=True):
-            opening.fill(nodes, lambda place, token, start=start: float(logp_NV[start + place, token]))
+            opening.fill(nodes, logp_NV[start : start + len(nodes)])
             start += len(nodes)
         return True
 
@@ -229,7 +230,7 @@ class _Walk:
 
     def _forward(
         self, ids_BT: torch.Tensor, positions_BT: torch.Tensor, wanted_BT: torch.Tensor, seen_BTS: torch.Tensor | None
-    ) -> torch.Tensor:
+    ) -> NDArray[np.float32]:
         """Read tokens into the cache; return log-probabilities after the wanted ones: (N, V), in row order."""
         model, device = self.model, self.model.device
         inputs: dict[str, Any] = {}
@@ -245,4 +246,5 @@ class _Walk:
                 input_ids=ids_BT.to(device), position_ids=positions_BT.to(device), cache=self.cache, use_cache=True,
                 **inputs,
             )  # fmt: skip
-        return torch.log_softmax(output.logits.float(), -1).cpu()
+        logp_NV: NDArray[np.float32] = torch.log_softmax(output.logits.float(), -1).cpu().numpy()
+        return logp_NV

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 EMAIL = re.compile(r"(?<![\w.+%-])[\w.+%-]{1,64}+@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}(?![\w@])")
 CARD = re.compile(r"(?<![\w-])(?<!\d[ .,])\d(?:[ -]?\d){12,18}(?![\w-])")
 IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]){11,30}", re.IGNORECASE)
-IPV4 = re.compile(r"(?<![\w.-])(?<!version )(?<!Version )(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?![\w-]|\.\d)")
+IPV4 = re.compile(
+    r"(?<![\w.-])(?<!version )(?<!Version )(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}"
+    r"(?:25[0-5]|2[0-4]\d|1?\d?\d)(?![\w-]|\.\d)"
+)
 PHONE = re.compile(
     r"(?<![\w#/.-])(?:"
     r"(?:\+|00(?=[1-9]))\d{1,3}(?:[ ./-]?\(\d{1,5}\))?(?:[ ./-]?\d){5,12}"  # international
@@ -27,8 +30,9 @@ PHONE = re.compile(
     r")(?![\w-]|[.,]\d)"
 )
 NAMED_PHONE = re.compile(
-    r"(?P<before>\b(?:phone|telephone|tel|mobile|cell|whatsapp|fax|call me (?:on|at)|reach me (?:on|at))\b\.?(?: number)?"
-    r"(?: is)?[:\s]{1,3})(?P<number>\d(?:[ .()/-]{0,2}\d){6,13})(?![\w-])",
+    r"(?P<before>\b(?:phone|telephone|tel|mobile|cell|whatsapp|fax"
+    r"|call me (?:on|at)|reach me (?:on|at))"
+    r"\b\.?(?: number)?(?: is)?[:\s]{1,3})(?P<number>\d(?:[ .()/-]{0,2}\d){6,13})(?![\w-])",
     re.IGNORECASE,
 )
 _MAYBE = re.compile(r"[@]|\d.*\d.*\d.*\d", re.DOTALL)

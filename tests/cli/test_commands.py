@@ -1,0 +1,109 @@
+"""What the commands print: one JSON object with the promised keys, help at once, people's text on stderr."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import time
+
+import pytest
+
+from bad_data import ROWS, csv_text
+from tunesmith.cli.main import VERBS, main
+
+
+def run(monkeypatch, capsys, *args: str, code: int = 0) -> str:
+    """Run a command in this process; return its stdout."""
+    monkeypatch.setattr("sys.argv", ["tunesmith", *args])
+    try:
+        main()
+        left = 0
+    except SystemExit as exit_:
+        left = int(exit_.code or 0)
+    captured = capsys.readouterr()
+    assert left == code, captured.err
+    return captured.out
+
+
+@pytest.fixture
+def project(tiny, tmp_path, monkeypatch):
+    rows = [(f"{text} again {turn}", label) for turn in range(4) for text, label in ROWS]
+    (tmp_path / "a.csv").write_text(csv_text(rows))
+    (tmp_path / "recipe.yaml").write_text(
+        f"name: t\ntask: classify\nbase: {tiny}\ndata: {{train: a.csv}}\n"
+        "train: {method: full, max_steps: 4, batch_tokens: 64, threads: 1}\nevaluate: {baselines: [majority], gate: {against: []}}\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_run_prints_one_object_with_the_promised_keys(project, monkeypatch, capsys):
+    """Bug: a key scripts rely on is renamed, or a second line of text joins the JSON."""
+    result = json.loads(run(monkeypatch, capsys, "run", "--json"))
+    assert set(result) == {"prepare", "train", "evaluate", "release"}
+    assert {"dataset", "path", "rows", "removed_by", "splits", "verdicts", "seconds"} <= set(result["prepare"])
+    assert {"read", "kept", "removed"} == set(result["prepare"]["rows"])
+    assert {
+        "model", "path", "provider", "steps", "epochs", "stopped_by", "best", "tokens", "target_tokens_per_s", "seconds",
+    } <= set(result["train"])  # fmt: skip
+    card = result["evaluate"]
+    assert {"scorecard", "path", "metrics", "baselines", "deltas", "verdict", "reasons"} <= set(card)
+    assert {"value", "low", "high", "n"} <= set(card["metrics"]["accuracy"])
+    assert {"value", "low", "high", "p"} <= set(card["deltas"]["majority"]["accuracy"])
+    assert result["release"] == "t@production"
+    again = json.loads(run(monkeypatch, capsys, "run", "--json"))
+    assert again == result, "the second run made something again"
+
+
+def test_looking_commands_on_a_finished_run(project, monkeypatch, capsys):
+    """Bug: show, why, diff, models, plan or clean break on the artifacts that run makes."""
+    result = json.loads(run(monkeypatch, capsys, "run", "--json"))
+    model = result["train"]["model"]
+    assert model in run(monkeypatch, capsys, "show", model, "--json")
+    why = run(monkeypatch, capsys, "why", result["evaluate"]["scorecard"], "--json")
+    assert model in why and result["prepare"]["dataset"] in why
+    assert json.loads(run(monkeypatch, capsys, "diff", model, result["prepare"]["dataset"], "--json"))
+    assert model in run(monkeypatch, capsys, "models", "--json")
+    assert json.loads(run(monkeypatch, capsys, "plan", "--json"))["dataset"] == result["prepare"]["dataset"]
+    assert json.loads(run(monkeypatch, capsys, "doctor", "--json"))["tunesmith"]
+    json.loads(run(monkeypatch, capsys, "clean", "--json"))
+    assert run(monkeypatch, capsys, "chat", "t", "--message", "where is my parcel").strip() in {"delivery", "refund"}
+    monitored = json.loads(run(monkeypatch, capsys, "monitor", "--json"))
+    assert monitored["requests"] == 0
+
+
+def test_a_gate_that_fails_exits_3_and_force_overrides(project, monkeypatch, capsys):
+    """Bug: a pipeline goes on after a failed gate."""
+    text = (
+        (project / "recipe.yaml")
+        .read_text()
+        .replace("gate: {against: []}", "gate: {against: [], minimum: {accuracy: 1.0}}")
+    )
+    (project / "recipe.yaml").write_text(text)
+    result = json.loads(run(monkeypatch, capsys, "run", "--json", code=3))
+    assert result["release"] is None and result["evaluate"]["verdict"] in ("fail", "undecided")
+    run(monkeypatch, capsys, "release", code=3)
+    assert "t@production" in run(monkeypatch, capsys, "release", "--force", "--json")
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_help(verb, monkeypatch, capsys):
+    assert "Usage:" in run(monkeypatch, capsys, verb, "--help")
+
+
+def test_help_answers_at_once_and_loads_nothing_heavy():
+    """Bug: an import at the top of a command makes every command slow."""
+    code = (
+        "import sys; import tunesmith.cli.main as m; sys.argv = ['tunesmith', '--help']\n"
+        "try: m.main()\nexcept SystemExit: pass\n"
+        "print([x for x in ('torch', 'transformers', 'polars', 'sqlalchemy', 'sklearn', 'pydantic') if x in sys.modules])"
+    )
+    seconds = []
+    for _ in range(5):
+        started = time.perf_counter()
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        seconds.append(time.perf_counter() - started)
+        assert done.stdout.rstrip().endswith("[]"), done.stdout[-200:]
+    assert statistics.median(seconds) <= 0.6, seconds  # 0.3 s on a machine that does nothing else: benchmarks
