@@ -42,7 +42,9 @@ _STYLE = (
     "background:var(--card);padding:12px 16px;margin:16px 0}.verdict b{text-transform:capitalize}"
     ".verdict ul{margin:6px 0 0;padding-left:20px}.verdict.pass{border-left-color:var(--good)}"
     ".verdict.fail{border-left-color:var(--bad)}.verdict.undecided{border-left-color:var(--second)}"
-    ".text td:first-child{width:45%}.ours td{font-weight:600}td.n{white-space:nowrap}</style>"
+    ".text td:first-child{width:45%}td.n{white-space:nowrap}"
+    ".labels td:last-child{white-space:normal;overflow-wrap:anywhere;min-width:150px}"
+    ".terms{margin-top:10px;font-size:13px}</style>"
 )
 
 
@@ -104,7 +106,7 @@ def _numbers(card: Card) -> str:
         f"{'' if metric.higher_is_better else ' (less is better)'}</div>"
         for metric in card.metrics
     )
-    return f'<h2>Numbers, with 95 % intervals</h2>{_wide(table(header, rows))}<div class="soft">{terms}</div>'
+    return f'<h2>Numbers, with 95 % intervals</h2>{_wide(table(header, rows))}<div class="soft terms">{terms}</div>'
 
 
 def _differences(card: Card) -> str:
@@ -145,7 +147,7 @@ def _labels(card: Card) -> str:
     rows.sort(key=lambda row: (row[0], row[1], row[2][0]))
     header = ["label", "rows", "recall", "precision", "F1", "most often taken for"]
     shown = table(header, [row[2] for row in rows[:LABELS_SHOWN]])
-    return f"<h2>Labels, worst first{_of(len(rows), LABELS_SHOWN)}</h2>{_wide(shown)}"
+    return f"<h2>Labels, worst first{_of(len(rows), LABELS_SHOWN)}</h2><div class='labels wide'>{shown}</div>"
 
 
 def _confusion(card: Card) -> str:
