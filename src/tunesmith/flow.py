@@ -99,9 +99,7 @@ def run(recipe: Project | Recipe | Path | str, *, home: Path | None = None, forc
         ``{"prepare", "train", "evaluate", "release"}``; ``release`` is None if the gate did not pass.
     """
     project = _project(recipe, home)
-    from tunesmith.train import stage
-
-    stage.check(project.recipe)  # before anything is spent
+    _check(project.recipe)
     say("prepare", style="bold")
     dataset = prepare(project)
     say("train", style="bold")
@@ -159,27 +157,45 @@ def update(project: Project) -> Result:
 
 def plan(project: Project) -> Result:
     """Return what training the recipe would do and cost: rows, tokens, steps, time, memory, learning-rate curve."""
-    from tunesmith.train import stage
     from tunesmith.train.plan import estimate
 
-    stage.check(project.recipe)
+    _check(project.recipe)
     dataset = prepare(project)
     return {"dataset": dataset.id, **estimate(project.recipe, dataset, project.workspace)}
 
 
 def monitor(project: Project) -> Result:
     """Return how the model in production does: volume, latency, feedback, label shift against its test set."""
-    from collections import Counter
-
     from tunesmith.monitor.report import report
-    from tunesmith.text.examples import read_examples
 
     name = project.recipe.name
     model = model_named(project.workspace, project.store, name)
-    test = read_examples(project.workspace.get(model.parents[0]).path / "test.parquet")
-    reference = Counter(example.label for example in test if example.label is not None)
     hours = project.recipe.monitor.window_hours
-    return report(project.store, name, window_hours=hours, reference=dict(reference) or None)
+    return report(project.store, name, window_hours=hours, reference=_label_counts(project, model))
+
+
+def _label_counts(project: Project, model: Artifact) -> dict[str, int] | None:
+    """Return how often each label the model knows occurs in its test set; None unless it classifies."""
+    import json
+    from collections import Counter
+
+    from tunesmith.text.examples import read_examples
+
+    dataset = project.workspace.get(model.parents[0])
+    names = dataset.path / "labels.json"
+    if not names.exists():
+        return None
+    counts = Counter(example.label for example in read_examples(dataset.path / "test.parquet"))
+    return {label: counts[label] for label in json.loads(names.read_text(encoding="utf-8"))}
+
+
+def _check(recipe: Recipe) -> None:
+    """Raise what the recipe asks for in vain, before anything is spent."""
+    from tunesmith.evaluate.stage import check as check_evaluation
+    from tunesmith.train.stage import check as check_training
+
+    check_training(recipe)
+    check_evaluation(recipe)
 
 
 def _project(recipe: Project | Recipe | Path | str, home: Path | None) -> Project:

@@ -18,7 +18,7 @@ from tunesmith.core.progress import say
 _EXTRAS = {
     "train": ("torch", "transformers", "peft", "safetensors"),
     "evaluate": ("scikit-learn", "scipy"),
-    "serve": ("fastapi", "uvicorn"),
+    "serve": ("starlette", "uvicorn"),
     "postgres": ("psycopg",),
     "datasets": ("datasets",),
     "zstd": ("zstandard",),

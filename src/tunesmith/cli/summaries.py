@@ -37,13 +37,15 @@ def show_scorecard(result: dict[str, Any]) -> None:
     """Show the metrics beside the baselines, and the verdict."""
     baselines = result["baselines"]
     names = list(result["metrics"])
-    lines = [["tuned", *(_estimate(result["metrics"].get(name)) for name in names)]]
-    lines += [[who, *(_estimate(own.get(name)) for name in names)] for who, own in baselines.items()]
+    rivals = {"tuned": result["metrics"], **baselines}
+    lines = [[_who(who, own), *(_estimate(own.get(name)) for name in names)] for who, own in rivals.items()]
     table("", ["", *names], lines, numeric_from=1)
     verdict = result["verdict"]
     say(f"  verdict: {verdict}", style=_VERDICT_STYLES.get(verdict, ""))
     for reason in result["reasons"]:
         say(f"    {reason}")
+    for note in result.get("notes", []):
+        say(f"  note: {note}")
     if result.get("summary"):
         say(f"  {result['summary']}")
     where(Path(result["path"]) / "scorecard.html")
@@ -61,7 +63,16 @@ def show_run(result: dict[str, Any]) -> None:
         say("  not released: the gate did not pass (tunesmith release --force overrides it)")
 
 
+def _who(name: str, metrics: dict[str, Any]) -> str:
+    rows = max((estimate["n"] for estimate in metrics.values()), default=0)
+    return f"{name}\n{rows:,} rows"
+
+
 def _estimate(value: dict[str, Any] | None) -> str:
     if value is None:
         return "–"
-    return f"{value['value']:.3f} [{value['low']:.3f}, {value['high']:.3f}] n={value['n']}"
+    return f"{_number(value['value'])}\n[{_number(value['low'])}, {_number(value['high'])}]"
+
+
+def _number(value: float) -> str:
+    return f"{value:.3f}" if value < 1000 else f"{value:.2g}"
