@@ -63,5 +63,7 @@ def table(
 
 
 def where(path: Path | str) -> None:
-    """Say where the pages of an artifact are."""
-    say(f"  → {path}", style="dim")
+    """Say where the pages of an artifact are, from the current folder if they lie below it."""
+    file = Path(path)
+    shown = file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file
+    say(f"  → {shown}", style="dim")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tunesmith.cli.common import json_option, print_json, table
+from tunesmith.cli.common import json_option, print_json, table, where
 from tunesmith.core.errors import SetupError
 from tunesmith.core.progress import console, say, steps
 
@@ -180,7 +180,7 @@ def _show_update(updated: dict[str, Any]) -> None:
     card = updated["evaluate"]
     for reason in card["reasons"]:
         say(f"  {reason}")
-    say(f"  → {card['path']}/scorecard.html", style="dim")
+    where(Path(card["path"]) / "scorecard.html")
     say(f"  released as {updated['release']}" if updated["release"] else "  not released: production stays as it is")
 
 

@@ -136,7 +136,7 @@ def _make(recipe: Recipe, dataset: Artifact, base: str, draft: Draft) -> None:
     merged_base(recipe, loaded)
     sets = tokenise(recipe, dataset, task, loaded)
     run = prepare_run(recipe, loaded, sets.train, sets.valid, draft.scratch)
-    _announce(run, base)
+    _announce(run, recipe.base)
     with exact_arithmetic(), steps("training", run.total_steps) as bar:
         progress = fit(run, bar)
     folder = draft.path / "model"
