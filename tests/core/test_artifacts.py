@@ -40,8 +40,7 @@ def test_error_inside_a_draft_leaves_nothing(workspace):
         (draft.path / "half.txt").write_text("half")
         raise ZeroDivisionError
     assert workspace.find(PLAN.id) is None
-    assert list(workspace.work_dir.iterdir()) == []
-    assert list(workspace.artifacts_dir.iterdir()) == []
+    assert not workspace.root.exists()
 
 
 def test_scratch_survives_an_error_and_goes_when_done(workspace):
@@ -51,7 +50,7 @@ def test_scratch_survives_an_error_and_goes_when_done(workspace):
     with workspace.draft(PLAN) as draft:
         assert (draft.scratch / "checkpoint").read_text() == "40"
         (draft.path / "file.txt").write_text("done")
-    assert list(workspace.work_dir.iterdir()) == []
+    assert not workspace.work_dir.exists()
 
 
 def test_verify_names_the_changed_file(workspace):
@@ -92,21 +91,36 @@ def test_full_disk_is_the_users_error(workspace):
     assert workspace.find(PLAN.id) is None
 
 
-def test_two_processes_making_the_same_artifact_agree(workspace):
+def test_disk_errors_of_rust_libraries_are_the_users_error_too(workspace):
+    """Bug: safetensors and polars tell a full disk in words, and the run ends in a traceback."""
+    with pytest.raises(SetupError, match="No space left on device"), workspace.draft(PLAN):
+        raise RuntimeError("I/O error: No space left on device (os error 28)")
+    with pytest.raises(RuntimeError, match="another"), workspace.draft(PLAN):
+        raise RuntimeError("another error")
+
+
+def test_of_processes_making_the_same_artifact_one_makes_it_and_the_others_wait(workspace, tmp_path):
+    """Bug: the one that waited goes on in a scratch folder the first has deleted, or does the work again."""
     script = textwrap.dedent(f"""
-        import time
+        import time, os
         from pathlib import Path
         from tunesmith.core.artifacts import Plan, Workspace
-        workspace = Workspace(Path({str(workspace.root)!r}))
-        with workspace.draft(Plan("tickets", "dataset", {{}})) as draft:
+        def build(draft):
+            (draft.scratch / "step").write_text("1")
+            time.sleep(0.5)
+            (draft.scratch / "step").read_text()
             (draft.path / "file.txt").write_text("same")
-            time.sleep(0.3)
+            (Path({str(tmp_path)!r}) / f"built-{{os.getpid()}}").touch()
+        workspace = Workspace(Path({str(workspace.root)!r}))
+        assert workspace.make(Plan("tickets", "dataset", {{}}), build).result == {{}}
     """)
-    processes = [subprocess.Popen([sys.executable, "-c", script]) for _ in range(3)]
-    assert [process.wait() for process in processes] == [0, 0, 0]
-    assert len(workspace.list()) == 1
+    processes = [subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE) for _ in range(3)]
+    told = [process.communicate()[1].decode() for process in processes]
+    assert [process.returncode for process in processes] == [0, 0, 0], told
+    assert len(list(tmp_path.glob("built-*"))) == 1
+    assert sum("another process is making tickets-" in one for one in told) == 2
     workspace.list()[0].verify()
-    assert list(workspace.work_dir.iterdir()) == []
+    assert not workspace.work_dir.exists()
 
 
 def test_get_by_beginning_and_with_a_misspelt_id(workspace):

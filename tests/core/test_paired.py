@@ -54,3 +54,9 @@ def test_any_statistic_is_resampled_the_same_way_for_both():
     assert (same.value, same.low, same.high, same.p) == (0, 0, 0, 1)
     better = paired_statistic(lambda index: float(len(index)), 4)
     assert better.value == 4 and better.p == 1 / 2000
+
+
+def test_arrays_give_the_p_value_of_lists():
+    """Bug: with numpy's booleans the powers of two overflow, and every p-value is 1."""
+    ours, theirs = [True] * 90 + [False] * 10, [True] * 50 + [False] * 50
+    assert mcnemar(np.array(ours), np.array(theirs)) == mcnemar(ours, theirs) < 1e-6

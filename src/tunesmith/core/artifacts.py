@@ -25,18 +25,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.clock import monotonic_s, now_utc
-from tunesmith.core.errors import ArtifactError, SetupError, did_you_mean
+from tunesmith.core.errors import ArtifactError, SetupError, TunesmithError, did_you_mean
 from tunesmith.core.ids import digest, digest_file
+from tunesmith.core.progress import say
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 FORMAT = 1
 """Version of the manifest's layout; readers refuse a newer one."""
 
 MANIFEST = "manifest.json"
 STAGES = ("dataset", "model", "scorecard")
-_DISK_REFUSALS = (errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.ENOTDIR)
+_DISK_REFUSALS = (errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.ENOENT)
 _ID = re.compile(r"^[a-z0-9][a-z0-9._-]*-[0-9a-f]{12}$")
 _RECORDED_PACKAGES = (
     "tunesmith",
@@ -225,40 +226,73 @@ class Workspace:
         chosen = [one for one in complete if one and (stage is None or one.stage == stage)]
         return sorted(chosen, key=lambda one: (one.manifest["created"], one.id))
 
-    @contextlib.contextmanager
-    def draft(self, plan: Plan) -> Iterator[Draft]:
-        """Make an artifact: yields a `Draft`; on leaving the block it becomes visible, on an error it never does.
+    def make(self, plan: Plan, build: Callable[[Draft], None]) -> Artifact:
+        """Return the artifact of a plan, made by ``build`` if it is not there.
 
-        A process that finds the same id being made by another waits for it. If the other finished first, what
-        was made here is thrown away: the content is the same by construction.
+        A process that finds the same id being made by another says so and waits; it makes nothing if the other did.
 
         Raises:
             SetupError: if the disk refuses (full, read-only).
         """
-        building, scratch = self.work_dir / f"{plan.id}.building", self.work_dir / plan.id
-        started_s = monotonic_s()
+        if (done := self.find(plan.id)) is None:
+            with self._making(plan):
+                if (done := self.find(plan.id)) is None:
+                    self._build(plan, build)
+        return done or self.get(plan.id)
+
+    @contextlib.contextmanager
+    def draft(self, plan: Plan) -> Iterator[Draft]:
+        """As `make`, for a block: yields a `Draft` that becomes visible on leaving the block, on an error never."""
+        with self._making(plan), self._drafting(plan) as draft:
+            yield draft
+
+    def _build(self, plan: Plan, build: Callable[[Draft], None]) -> None:
+        with self._drafting(plan) as draft:
+            build(draft)
+
+    @contextlib.contextmanager
+    def _making(self, plan: Plan) -> Iterator[None]:
+        """Hold the lock of a plan's id; leaves no empty folder behind, and turns what the disk refuses into one error.
+
+        Raises:
+            SetupError: if the disk refuses.
+        """
         try:
-            scratch.mkdir(parents=True, exist_ok=True)
-            self.artifacts_dir.mkdir(parents=True, exist_ok=True)
             with _locked(self.work_dir / f"{plan.id}.lock"):
-                shutil.rmtree(building, ignore_errors=True)
-                building.mkdir()
-                draft = Draft(plan, building, scratch)
-                try:
-                    yield draft
-                    self._publish(draft, monotonic_s() - started_s)
-                    shutil.rmtree(scratch, ignore_errors=True)
-                finally:
-                    shutil.rmtree(building, ignore_errors=True)
-                    with contextlib.suppress(OSError):
-                        scratch.rmdir()  # only if nothing worth keeping is in it
-        except OSError as error:
-            if error.errno not in _DISK_REFUSALS:
+                yield
+        except TunesmithError:
+            raise
+        except Exception as error:
+            number = _errno(error)
+            if number not in _DISK_REFUSALS:
                 raise
             raise SetupError(
-                f"cannot write the {plan.stage} {plan.id}: {error.strerror} ({self.root})",
-                hint="free some space with tunesmith clean, or choose another folder with --home",
+                f"cannot write the {plan.stage} {plan.id}: {os.strerror(number)} ({self.root})",
+                hint="free some space (tunesmith clean helps) and run the same command again: it goes on from here"
+                if number in (errno.ENOSPC, errno.EDQUOT)
+                else "choose a folder you may write to with --home",
             ) from error
+        finally:
+            for folder in (self.work_dir, self.artifacts_dir, self.root):
+                with contextlib.suppress(OSError):
+                    folder.rmdir()  # only if nothing is in it
+
+    @contextlib.contextmanager
+    def _drafting(self, plan: Plan) -> Iterator[Draft]:
+        building, scratch = self.work_dir / f"{plan.id}.building", self.work_dir / plan.id
+        started_s = monotonic_s()
+        shutil.rmtree(building, ignore_errors=True)
+        building.mkdir()
+        scratch.mkdir(exist_ok=True)
+        draft = Draft(plan, building, scratch)
+        try:
+            yield draft
+            self._publish(draft, monotonic_s() - started_s)
+            shutil.rmtree(scratch, ignore_errors=True)
+        finally:
+            shutil.rmtree(building, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                scratch.rmdir()  # only if nothing worth keeping is in it
 
     def _publish(self, draft: Draft, seconds: float) -> None:
         files = sorted(path for path in draft.path.rglob("*") if path.is_file())
@@ -270,6 +304,7 @@ class Workspace:
         _fsync(manifest)
         _fsync(draft.path)
         if self.find(draft.id) is None:
+            self.artifacts_dir.mkdir(parents=True, exist_ok=True)
             draft.path.rename(self.artifacts_dir / draft.id)
             _fsync(self.artifacts_dir)
 
@@ -323,10 +358,27 @@ def _fsync(path: Path) -> None:
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock on a file that is removed on release; the kernel lets go of it when we are killed."""
+    """Hold an exclusive lock on a file that is removed on release; the kernel lets go of it when we are killed.
+
+    The folder is made, and made again if another process that leaves takes the empty folder away.
+    """
+    told = False
     while True:
-        with path.open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            file = path.open("w")
+        except FileNotFoundError:
+            if not path.parent.is_dir():
+                continue
+            raise
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if not told:
+                    say(f"  another process is making {path.stem}: waiting for it")
+                    told = True
+                fcntl.flock(file, fcntl.LOCK_EX)
             if not path.exists() or path.stat().st_ino != os.fstat(file.fileno()).st_ino:
                 continue  # the former holder removed the file we waited on
             try:
@@ -334,6 +386,17 @@ def _locked(path: Path) -> Iterator[None]:
             finally:
                 path.unlink(missing_ok=True)
             return
+
+
+_OS_ERROR = re.compile(r"\(os error (\d+)\)")
+
+
+def _errno(error: BaseException) -> int:
+    """Return the system's error number behind an exception; libraries written in Rust put it into their message."""
+    if isinstance(error, OSError):
+        return error.errno or 0
+    found = _OS_ERROR.search(str(error))
+    return int(found[1]) if found else 0
 
 
 def _is_held(work_dir: Path, path: Path) -> bool:

@@ -194,8 +194,8 @@ def mcnemar(ours: Sequence[bool], theirs: Sequence[bool]) -> float:
 
     Source: McNemar 1947; the exact binomial form over the discordant pairs.
     """
-    won = sum(a and not b for a, b in zip(ours, theirs, strict=True))
-    lost = sum(b and not a for a, b in zip(ours, theirs, strict=True))
+    won = sum(bool(a) and not b for a, b in zip(ours, theirs, strict=True))
+    lost = sum(bool(b) and not a for a, b in zip(ours, theirs, strict=True))
     n = won + lost
     if n == 0:
         return 1.0

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tunesmith.core.clock import monotonic_s
 
@@ -65,6 +65,7 @@ class _LiveBar:
 class _PlainBar:
     label: str
     total: int | None
+    unit: str = "steps"
     done: int = 0
     last_s: float = field(default_factory=monotonic_s)
     facts: dict[str, float | str] = field(default_factory=dict)
@@ -78,20 +79,23 @@ class _PlainBar:
 
     def write(self) -> None:
         of_total = f"/{self.total}" if self.total else ""
-        say(f"  {self.label}: {self.done}{of_total}  {_facts_text(self.facts)}".rstrip())
+        done = f"{self.done}{of_total}"
+        if self.unit == "bytes" and self.total:
+            done = f"{self.done / self.total:.0%}"
+        say(f"  {self.label}: {done}  {_facts_text(self.facts)}".rstrip())
 
 
 @contextlib.contextmanager
-def steps(label: str, total: int | None = None) -> Iterator[Bar]:
+def steps(label: str, total: int | None = None, unit: Literal["steps", "bytes"] = "steps") -> Iterator[Bar]:
     """Show progress of a piece of work: yields a `Bar`; cleans up after itself whatever happens."""
     target = console()
     if not target.is_terminal:
-        yield _PlainBar(label, total)
+        yield _PlainBar(label, total, unit)
         return
     columns = (
         TextColumn("  {task.description}"),
         BarColumn(bar_width=28),
-        MofNCompleteColumn(),
+        DownloadColumn() if unit == "bytes" else MofNCompleteColumn(),
         TimeRemainingColumn(compact=True),
         TextColumn("[dim]{task.fields[facts]}"),
     )
