@@ -1,5 +1,6 @@
 """Paired differences: intervals that stay honest where a bootstrap would claim certainty."""
 
+import numpy as np
 import pytest
 
 from tunesmith.core.estimates import mcnemar, paired_proportions, paired_statistic

@@ -13,14 +13,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.errors import ArtifactError, MissingExtraError, SetupError
-from tunesmith.core.ids import digest_folder
+from tunesmith.core.ids import digest, digest_file, digest_folder
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from tunesmith.core.artifacts import Workspace
+
 ASSETS = Path(__file__).parent.parent / "assets"
 ADAPTER_CONFIG = "adapter_config.json"
+
+_PLAIN_TOKENIZERS = ("PreTrainedTokenizerFast", "TokenizersBackend")
+_EXPECTED = "nano, a folder with config.json and safetensors, or a name on the Hugging Face hub"
+_HINT = "check the spelling of base, or the network if it is a hub name"
 
 _LOADING = threading.Lock()
 """transformers 5 patches torch while it loads: two loads at once in a process leave weights without values."""
@@ -59,6 +65,73 @@ def identity(ref: str) -> str:
     """Return what identifies the weights of a reference: the content's digest if local, else the name itself."""
     folder = locate(ref)
     return digest_folder(folder) if folder else ref
+
+
+def reference(base: str, workspace: Workspace) -> str:
+    """Return the reference of a recipe's base: an earlier Model's folder if ``base`` is its id, or the name itself."""
+    earlier = workspace.find(base)
+    return str(earlier.path / "model") if earlier else base
+
+
+def load_tokenizer(ref: str) -> PreTrainedTokenizerBase:
+    """Load a model's tokenizer without its weights.
+
+    Raises:
+        MissingExtraError: without the ``train`` extra.
+        SetupError: if there is none.
+    """
+    try:
+        import transformers
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("train", "transformers") from error
+    folder = locate(ref)
+    try:
+        kind = _read_json(folder / "tokenizer_config.json").get("tokenizer_class") if folder else None
+        # looking a class up imports torch, which costs seconds; a tokenizer that is a plain one says so
+        loader = getattr(transformers, kind if kind in _PLAIN_TOKENIZERS else "AutoTokenizer")
+        tokenizer: PreTrainedTokenizerBase = loader.from_pretrained(str(folder or ref))
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise SetupError(
+            f"cannot load a tokenizer from {ref!r}: {_reason(error)}", expected=_EXPECTED, hint=_HINT
+        ) from error
+    return tokenizer
+
+
+def context_tokens(ref: str) -> int | None:
+    """Return the longest sequence a model was made for, from its configuration alone; None if it does not say.
+
+    Raises:
+        SetupError: if there is no configuration.
+    """
+    folder = locate(ref)
+    source = _base_of(folder) if folder and (folder / ADAPTER_CONFIG).exists() else str(folder or ref)
+    try:
+        if Path(source).is_dir():
+            config = _read_json(Path(source) / "config.json")
+            config = config.get("text_config", config)
+        else:
+            from transformers import AutoConfig
+
+            config = AutoConfig.from_pretrained(source).get_text_config().to_dict()
+    except (OSError, ValueError, KeyError) as error:
+        raise SetupError(f"cannot read {source!r}: {_reason(error)}", expected=_EXPECTED, hint=_HINT) from error
+    longest = config.get("max_position_embeddings")
+    return None if longest is None else int(longest)
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return content
+
+
+def tokenizer_identity(ref: str) -> str:
+    """Return what identifies a reference's tokenizer: the digest of its files if local, else the name itself."""
+    folder = locate(ref)
+    if folder is None:
+        return ref
+    files = [path for path in sorted(folder.iterdir()) if path.suffix in (".json", ".jinja", ".model", ".txt")]
+    named = {path.name: digest_file(path) for path in files if "token" in path.name or path.suffix == ".jinja"}
+    return digest(named, hex_digits=32)
 
 
 def load_model(ref: str | Path, *, dtype: torch.dtype | None = None, device: str = "cpu") -> LoadedModel:
@@ -108,11 +181,12 @@ def _from_pretrained(source: str, tokenizer_source: str, dtype: torch.dtype) -> 
         tokenizer = AutoTokenizer.from_pretrained(tokenizer_source)
         model = AutoModelForCausalLM.from_pretrained(source, dtype=dtype, use_safetensors=True)
     except (OSError, ValueError, KeyError, ImportError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         kind = ArtifactError if Path(source).is_dir() else SetupError
         raise kind(
-            f"cannot load a causal language model from {source!r}: {reason}",
-            expected="nano, a folder with config.json and safetensors, or a name on the Hugging Face hub",
-            hint="check the spelling of base, or the network if it is a hub name",
+            f"cannot load a causal language model from {source!r}: {_reason(error)}", expected=_EXPECTED, hint=_HINT
         ) from error
     return model, tokenizer
+
+
+def _reason(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

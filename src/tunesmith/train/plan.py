@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.clock import monotonic_s
-from tunesmith.models.load import load_model
+from tunesmith.models.load import load_model, reference
 
 if TYPE_CHECKING:
     from tunesmith.core.artifacts import Artifact, Workspace
@@ -32,7 +32,7 @@ def estimate(recipe: Recipe, dataset: Artifact, workspace: Workspace) -> dict[st
     from tunesmith.train import stage
     from tunesmith.train.schedule import multiplier
 
-    loaded = load_model(stage.base_of(recipe, workspace))
+    loaded = load_model(reference(recipe.base, workspace))
     stage.merged_base(recipe, loaded)
     sets = stage.tokenise(recipe, dataset, stage.task_of(recipe, dataset), loaded)
     with tempfile.TemporaryDirectory() as folder:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tunesmith.core.artifacts import Plan
 from tunesmith.core.errors import DataError, MissingExtraError, RecipeError
 from tunesmith.core.progress import say, steps
-from tunesmith.models.load import identity, load_model
+from tunesmith.models.load import identity, load_model, reference
 from tunesmith.text.examples import read_examples
 from tunesmith.text.task import TaskSpec
 
@@ -79,12 +79,6 @@ def plan_model(recipe: Recipe, dataset: Artifact, base: str) -> Plan:
     )
 
 
-def base_of(recipe: Recipe, workspace: Workspace) -> str:
-    """Return the reference of the weights to start from: an earlier Model's folder, or the name itself."""
-    earlier = workspace.find(recipe.base)
-    return str(earlier.path / "model") if earlier else recipe.base
-
-
 def train(recipe: Recipe, dataset: Artifact, workspace: Workspace) -> Artifact:
     """Make the Model of a recipe and a Dataset, or return it if it is already there.
 
@@ -95,13 +89,9 @@ def train(recipe: Recipe, dataset: Artifact, workspace: Workspace) -> Artifact:
         DataError: if too many examples are too long, or the loss stops being a number.
     """
     check(recipe)
-    base = base_of(recipe, workspace)
+    base = reference(recipe.base, workspace)
     plan = plan_model(recipe, dataset, base)
-    if (done := workspace.find(plan.id)) is not None:
-        return done
-    with workspace.draft(plan) as draft:
-        _make(recipe, dataset, base, draft)
-    return workspace.get(plan.id)
+    return workspace.make(plan, lambda draft: _make(recipe, dataset, base, draft))
 
 
 def task_of(recipe: Recipe, dataset: Artifact) -> TaskSpec:
