@@ -116,8 +116,8 @@ BAD_DATA: dict[str, tuple[Callable[[Path], None], str, list[str]]] = {
     "answers that are no JSON": (
         written("a.csv", csv_text(header="text,slots")), recipe("a.csv", task="extract"), ["a.csv", "not_json"],
     ),
-    "chats that end with the user": (
-        written("a.jsonl", jsonl([chat("user", "assistant", "user")] * 3)), recipe("a.jsonl", task="chat"), ["roles"],
+    "chats without an answer": (
+        written("a.jsonl", jsonl([chat("user", "system", "user")] * 3)), recipe("a.jsonl", task="chat"), ["roles"],
     ),
     "chats of unknown roles": (
         written("a.jsonl", jsonl([chat("martian", "assistant")] * 3)), recipe("a.jsonl", task="chat"), ["martian"],

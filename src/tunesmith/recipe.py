@@ -21,6 +21,7 @@ from tunesmith.core.yaml_lines import YamlDocument, parse_yaml
 Baseline = Literal["base", "prompt", "linear", "majority"]
 Task = Literal["classify", "extract", "chat", "preference"]
 Action = Literal["repair", "remove", "flag", "off"]
+Judged = Literal["remove", "flag", "off"]
 
 
 @dataclass(frozen=True)
@@ -61,32 +62,85 @@ class Columns(Section):
 
 
 class Labels(Section):
-    """The closed set of answers of a classification."""
+    """The closed set of answers of a classification, and what to do with labels that are probably wrong."""
 
     names: list[str] | None = Field(None, description="the allowed labels; None: those that occur in the data")
-    fix: Annotated[Literal["flag", "remove", "relabel"] | None, CURATION] = Field(
-        None, description="what to do with probably wrong labels"
+    fix: Literal["off", "flag", "remove"] | Annotated[Literal["relabel"], CURATION] = Field(
+        "flag", description="what to do with probably wrong labels of train, found by out-of-fold confident learning"
     )
 
 
 class Clean(Section):
-    """Noise: what to do with each kind."""
+    """Noise: what to do with each kind. ``repair`` mends what can be mended; ``flag`` keeps the row and notes it.
 
-    encoding: Action = Field("repair", description="mojibake such as 'CafÃ©'")
-    html: Action = Field("repair", description="tags and entities left over from a web form")
-    control: Action = Field("repair", description="control and zero-width characters")
+    A rule removes by default only where a hit leaves no doubt that the row teaches something wrong; what may be
+    right in some data is flagged.
+    """
+
+    encoding: Action = Field("repair", description="mojibake such as 'CafÃ©'; letters lost for good are flagged")
+    html: Action = Field("repair", description="tags, entities and BBCode left over from a web form")
+    control: Action = Field("repair", description="control and zero-width characters; '\\n' written out")
     whitespace: Action = Field("repair", description="runs of spaces and blank lines, spaces at the ends")
+    furniture: Action = Field("repair", description="lines of the web page around a text: cookie notice, share buttons")
+    turns: Action = Field(
+        "repair", description="two turns of one role in a row: merged; turns after the last answer: cut"
+    )
+    no_input: Action = Field(
+        "repair", description="'<noinput>' where an input would be: cut, the question stands alone"
+    )
+    merged: Action = Field(
+        "repair", description="a second instruction run into the row: cut off the answer; in a question: flagged"
+    )
+    code_fence: Action = Field("repair", description="a block of code left open: closed, if the code is whole")
+    almost_json: Action = Field(
+        "repair", description="extract: JSON in a code block or with a comma too many; no JSON at all is always removed"
+    )
+    no_answer: Judged = Field("remove", description="'<no output>', 'N/A', 'TODO' as the answer: teaches not to answer")
+    ai_disclaimer: Judged = Field("remove", description="'as an AI language model': another model's words")
+    refusal: Judged = Field("flag", description="'I'm sorry, but I cannot': right or wrong depends on the question")
+    repetition: Judged = Field("remove", description="a word, phrase or line over and over: teaches loops")
+    gibberish: Judged = Field("flag", description="letters at random, symbol soup; may be a code or a rare language")
+    language: Judged = Field("flag", description="an answer in another language than its question; translations stay")
+    truncated: Judged = Field("flag", description="an answer that stops in a sentence, list, bracket or code block")
+    placeholder: Judged = Field("flag", description="'{name}', '[Insert date]', lorem ipsum; templates may have them")
+    missing_attachment: Judged = Field("remove", description="'<image>', 'the attached file': the answer is invented")
+    image_request: Judged = Field("flag", description="asks for a picture; a description may be the wanted answer")
+    unread_link: Judged = Field("remove", description="asks what a linked page says: the answer is invented")
+    url_answer: Judged = Field("flag", description="nothing but a link, or one to example.com, as the answer")
+    echo: Judged = Field("remove", description="the question again as its answer")
+    injection: Judged = Field("flag", description="'ignore previous instructions' in a question; some data want them")
+    mismatch: Judged = Field("flag", description="question and answer have no word in common: maybe another's answer")
+    arithmetic: Judged = Field("flag", description="'3 + 4 = 8' in an answer")
+    tool_calls: Judged = Field("remove", description="a call of a tool that is not given, or against its JSON Schema")
+    answer_schema: dict[str, Any] | None = Field(
+        None, description="extract: JSON Schema that answers must keep; rows that do not are removed by rule schema"
+    )
+    languages: list[str] | None = Field(
+        None, description="ISO 639-1 codes of the languages answers may be in; None: that of the question"
+    )
 
 
 class Dedup(Section):
-    """Duplicates: the same prompt with the same answer. The same prompt with another answer is a conflict."""
+    """Duplicates: like prompts with like answers. The same prompt with another answer is a conflict."""
 
-    exact: bool = Field(True, description="remove rows equal up to case and whitespace, keeping the first")
-    conflicts: Literal["flag", "remove"] = Field(
-        "flag", description="same prompt, different answers: only report, or drop all"
+    exact: bool = Field(True, description="remove rows equal up to case, punctuation and whitespace, keeping the first")
+    near: Annotated[float, Field(ge=0.5, le=1.0)] | None = Field(
+        0.7, description="Jaccard similarity of 5-word shingles, verified, from which prompt and answer are the same"
     )
-    near: Annotated[Frac | None, CURATION] = Field(None, description="verified Jaccard similarity from which to merge")
-    semantic: Annotated[Frac | None, CURATION] = Field(None, description="embedding similarity from which to merge")
+    semantic: Annotated[Frac | None, CURATION] = Field(
+        None, description="cosine of embeddings from which prompts are the same; None: off"
+    )
+    conflicts: Literal["flag", "remove", "majority", "newest", "pairs"] = Field(
+        "flag",
+        description="same prompt, different answers: report, drop all, keep the most frequent or the last answer; "
+        "pairs: keep the most frequent and write the others to preference_pairs.jsonl",
+    )
+    max_template_rows: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="most rows kept of one template (same words, other slots); None: all"
+    )
+    max_cluster_frac: Frac = Field(
+        0.01, description="a cluster of near duplicates over this share of the rows stops and asks"
+    )
 
 
 class Privacy(Section):
@@ -151,7 +205,12 @@ class Data(Section):
     balance: Annotated[Balance | None, CURATION] = None
     size: Annotated[Size | None, CURATION] = None
     split: Split = Split()
-    decontaminate: Annotated[StrList, CURATION] = Field(default_factory=list)
+    processes: Annotated[int, Field(ge=1, le=256)] | None = Field(
+        None, description="processes that read and judge rows; None: one a core. Changes no byte of the result"
+    )
+    decontaminate: Annotated[StrList, CURATION] = Field(
+        default_factory=list, description="evaluation files whose items must not occur in the training rows"
+    )
 
 
 class Prompt(Section):

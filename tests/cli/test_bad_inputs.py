@@ -64,7 +64,7 @@ BAD_TRAINING = {
         "train: {method: lora, lora: {targets: [nothing_proj]}}\n",
         ["nothing_proj", "all-linear"],
     ),
-    "every row too long": ("train: {max_tokens: 8}\n", ["longer than 8 tokens", "train.max_tokens"]),
+    "every row too long": ("train: {max_tokens: 8}\n", ["too_long", "at most 8 tokens", "train.max_tokens"]),
     "preference": ("task: preference\n", ["preference"]),
 }
 

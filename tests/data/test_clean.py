@@ -10,7 +10,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tunesmith.data.clean import Cleaner, fix_control, fix_encoding, fix_html, fix_outer_whitespace, fix_whitespace
+from tunesmith.data.clean import Cleaner
+from tunesmith.data.fixes import (
+    fix_control,
+    fix_encoding,
+    fix_fence,
+    fix_furniture,
+    fix_html,
+    fix_json,
+    fix_merged,
+    fix_no_input,
+    fix_outer_whitespace,
+    fix_whitespace,
+)
 from tunesmith.data.rows import Row, RowFault
 from tunesmith.recipe import Recipe
 
@@ -108,9 +120,61 @@ def test_repairs_are_done_at_once(text, fix):
 @given(TEXT, st.sampled_from(["chat", "classify"]))
 def test_only_whitespace_and_control_characters_are_lost_from_plain_text(text, task):
     """Bug: a repair eats letters."""
+    text = text.replace("\\", "")  # escapes written out are resolved
     after = cleaned(text, task=task, clean={"html": "off", "encoding": "off"}, privacy={"pii": "off"})[0]
     gone = [letter for letter in text if letter.isprintable() and not letter.isspace()]
     assert [letter for letter in after if letter.isprintable() and not letter.isspace()] == gone
+
+
+@settings(max_examples=300, deadline=None)
+@given(TEXT, st.sampled_from([fix_html, fix_furniture, fix_no_input, fix_fence, fix_json]))
+def test_other_repairs_are_done_at_once_too(text, fix):
+    """Bug: preparing a prepared set changes it."""
+    assert fix(fix(text)) == fix(text)
+
+
+def test_an_answer_ends_before_the_next_instruction():
+    """Bug: the model learns to go on with an instruction of its own; or the answer before it is lost."""
+    text = "A noun names a thing.\n##\n7. Instruction: Name a verb.\n7. Input:\n7. Output:\nRun"
+    assert fix_merged(text, "What is a noun?") == "A noun names a thing."
+    assert fix_merged(text, "Write example instructions with output.") == text
+
+
+def test_a_placeholder_for_no_input_goes_and_the_question_stays():
+    """Bug: the question ends in '<noinput>', or is cut itself."""
+    assert fix_no_input("Name a lake.\n\n<noinput>") == "Name a lake."
+    assert fix_no_input("Name a lake.\n\n### Input:\nN/A") == "Name a lake."
+    assert fix_no_input("none") == "none"
+
+
+def test_whole_code_is_closed_and_cut_code_is_not():
+    """Bug: a block without end swallows the next message; or a cut answer is made to look whole."""
+    assert fix_fence("Use:\n```sh\nls") == "Use:\n```sh\nls\n```"
+    assert fix_fence("Use:\n```py\nprint(") == "Use:\n```py\nprint("
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('```json\n{"a": 1}\n```', '{"a": 1}'),
+        ('Here it is: {"a": 1}', '{"a": 1}'),
+        ('{"a": [1, 2,],}', '{"a": [1, 2]}'),
+        ("{'a': None, 'b': True}", '{"a": null, "b": true}'),
+        ('{"a": 1', '{"a": 1'),
+        ("[1]", "[1]"),
+        ("no", "no"),
+        ('{"a": 1} {"b": 2}', '{"a": 1} {"b": 2}'),
+    ],
+)
+def test_almost_json_is_json_and_the_rest_stays(before, after):
+    """Bug: rows are lost to a code fence; or half an answer is made of a whole."""
+    assert fix_json(before) == after
+    assert cleaned("x", before, task="extract")[1] == after
+
+
+def test_a_picture_that_is_not_there_is_still_seen():
+    """Bug: the tag of a picture is dropped as HTML, and nothing tells that the question is about it."""
+    assert cleaned('What is this? <img src="a.png">')[0] == "What is this? [image]"
 
 
 # --- actions and records --------------------------------------------------------------------------------------------

@@ -8,32 +8,41 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunesmith.data.dedup import deduplicate
-from tunesmith.data.rows import Row
+from tunesmith.data.dedup import Conflict, conflicts_of, deduplicate
+from tunesmith.data.fates import Fates
+from tunesmith.data.restore import Restored
+from tunesmith.data.rows import Row, frame_of
 from tunesmith.recipe import Dedup
 
 
 def row(number: int, question: str, answer: str, part: str = "train", **extra: Any) -> Row:
     messages = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
-    return Row(messages, row_id=f"r{number}", source="a.csv", line=number + 2, part=part, original=question, **extra)
+    return Row(messages, row_id=f"r{number}", source="a.csv", line=number + 2, part=part, **extra)
 
 
-def rules(rows: list[Row], **settings: Any) -> dict[str, str]:
-    return {one.row_id: one.rule for one in deduplicate(rows, Dedup(**settings)).removed}
+def judged(rows: list[Row], restored: Restored = Restored(), **settings: Any) -> tuple[Fates, list[Conflict]]:  # noqa: B008
+    fates = Fates(frame_of(rows), restored)
+    deduplicate(fates, Dedup(**settings))
+    return fates, conflicts_of(fates, Dedup(**settings))
+
+
+def rules(rows: list[Row], restored: Restored = Restored(), **settings: Any) -> dict[str, str]:  # noqa: B008
+    fates, _ = judged(rows, restored, **settings)
+    return {rows[at].row_id: rule for at, (rule, _) in fates.removed.items()}
 
 
 def test_the_first_of_equal_rows_stays_and_the_twin_is_named():
     """Bug: the evidence of a removed duplicate does not say of what."""
-    found = deduplicate([row(0, "Hi there", "greet"), row(1, " hi  THERE ", "greet")], Dedup())
-    assert [one.row_id for one in found.rows] == ["r0"]
-    assert found.removed[0].evidence == {"twin": "r0", "at": "a.csv:2"}
+    fates, _ = judged([row(0, "Hi there", "greet"), row(1, " hi  THERE ", "greet")])
+    assert fates.living().tolist() == [0]
+    assert fates.removed == {1: ("duplicate", {"twin": "r0", "at": "a.csv:2"})}
 
 
 def test_another_answer_is_a_conflict_not_a_duplicate():
     """Bug: rows with the same question and different answers are silently merged."""
     rows = [row(0, "hi", "greet"), row(1, "hi", "leave"), row(2, "hi", "greet")]
     assert rules(rows) == {"r2": "duplicate"}
-    assert deduplicate(rows, Dedup()).conflicts == 1
+    assert len(judged(rows)[1]) == 1
     assert rules(rows, conflicts="remove") == {"r0": "conflict", "r1": "conflict", "r2": "duplicate"}
 
 
@@ -59,9 +68,16 @@ def test_what_is_held_out_is_never_learnt(held_out, other):
 def test_a_restored_duplicate_stays_but_a_restored_leak_does_not():
     """Bug: restore lets the test leak into training."""
     rows = [row(0, "hi", "a"), row(1, "hi", "a"), row(2, "bye", "b"), row(3, "bye", "b", part="test")]
-    found = deduplicate(rows, Dedup(), frozenset({"r1", "r2"}))
-    assert [one.row_id for one in found.rows] == ["r0", "r1", "r3"]
-    assert [one.rule for one in found.removed] == ["leak"]
+    assert rules(rows, Restored(frozenset({"r1", "r2"}))) == {"r2": "leak"}
+    assert rules(rows, Restored(rules=frozenset({"duplicate", "leak"}))) == {"r2": "leak"}
+
+
+@pytest.mark.parametrize(("how", "gone"), [("majority", {"r1"}), ("newest", {"r0", "r1", "r2"}), ("pairs", {"r1"})])
+def test_conflicts_are_resolved_as_asked(how, gone):
+    """Bug: the answer that stays is not the most frequent, or not the last given."""
+    rows = [row(0, "hi", "a"), row(1, "hi", "b"), row(2, "hi", "a"), row(3, "bye", "c")]
+    rows += [row(4, "hi", "d")] if how == "newest" else []
+    assert {one for one, rule in rules(rows, conflicts=how, exact=False).items() if rule == "conflict"} == gone
 
 
 PARTS = st.sampled_from(["train", "valid", "test"])
@@ -72,7 +88,6 @@ ROWS = st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("xy"), PARTS),
 def test_every_row_is_kept_or_removed_once(cells, exact, conflicts):
     """Bug: a row is lost, or is both kept and removed."""
     rows = [row(number, *cell) for number, cell in enumerate(cells)]
-    found = deduplicate(rows, Dedup(exact=exact, conflicts=conflicts))
-    assert sorted([one.row_id for one in found.rows] + [one.row_id for one in found.removed]) == sorted(
-        one.row_id for one in rows
-    )
+    fates, _ = judged(rows, exact=exact, conflicts=conflicts)
+    assert sorted([*fates.living().tolist(), *fates.removed]) == list(range(len(rows)))
+    assert not [at for at in fates.removed if rows[at].part == "test"]

@@ -13,20 +13,23 @@ from tunesmith.core.progress import say
 
 @click.command("restore")
 @click.argument("artifact_id", metavar="ID")
-@click.argument("row_id", metavar="ROW")
+@click.argument("row_id", metavar="ROW", required=False)
+@click.option("--rule", help="bring back every row this rule removed")
 @home_option
 @json_option
-def command(artifact_id: str, row_id: str, home: Path | None, as_json: bool) -> None:
-    """Undo a removal: the next prepare keeps the row. Writes restore.yaml beside the recipe, in this folder."""
-    from tunesmith.data.restore import restore_row
+def command(artifact_id: str, row_id: str | None, rule: str | None, home: Path | None, as_json: bool) -> None:
+    """Undo a removal: the next prepare keeps the row, or the rows of a rule. Writes restore.yaml in this folder."""
+    from tunesmith.data.restore import restore_row, restore_rule
 
     dataset = workspace_here(home).get(artifact_id)
     if dataset.stage != "dataset":
         raise ArtifactError(
             f"{dataset.id} is a {dataset.stage}, not a dataset", hint="tunesmith why ID names its dataset"
         )
-    file = restore_row(dataset, row_id, Path.cwd())
+    if (row_id is None) == (rule is None):
+        raise click.UsageError("name one ROW, or --rule RULE")
+    file = restore_row(dataset, row_id, Path.cwd()) if row_id else restore_rule(dataset, rule or "", Path.cwd())
     if as_json:
-        print_json({"restore": str(file), "row_id": row_id})
+        print_json({"restore": str(file), "row_id": row_id, "rule": rule})
     else:
-        say(f"{row_id} will be kept: noted in {file} · next: tunesmith prepare RECIPE")
+        say(f"{row_id or rule} will be kept: noted in {file} · next: tunesmith prepare RECIPE")

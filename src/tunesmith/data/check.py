@@ -41,16 +41,19 @@ def check_row(row: Row, recipe: Recipe) -> None:
 
 
 def _check_roles(row: Row) -> None:
-    roles = [message["role"] for message in row.messages]
+    messages = row.messages
+    roles = [message["role"] for message in messages]
+    if roles == ["user", "assistant"] and "weight" not in messages[0] and "weight" not in messages[1]:
+        return  # most rows
     if not roles or roles[-1] != "assistant":
         raise RowFault("roles", found=roles, expected="a last message of role assistant")
     if "user" not in roles:
         raise RowFault("roles", found=roles, expected="at least one message of role user")
     if "system" in roles[1:]:
         raise RowFault("roles", found=roles, expected="a system message only at the start")
-    if all(message.get("weight", 1) == 0 for message in row.messages if message["role"] == "assistant"):
+    if all(message.get("weight", 1) == 0 for message in messages if message["role"] == "assistant"):
         raise RowFault("no_weight", expected="at least one assistant message with weight 1")
-    for message in row.messages:
+    for message in messages:
         if message.get("weight", 0) not in (0, 1):
             raise RowFault("bad_weight", found=message["weight"], expected="0 or 1")
 

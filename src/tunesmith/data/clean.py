@@ -1,78 +1,84 @@
-"""Noise out of the text of a row: broken encoding, HTML left by web forms, control characters, stray whitespace.
+"""Noise out of a row: its texts mended, its turns in order, every change on record.
 
-Owns the four repairs and redaction of personal data in rows; every change is a `Repair`. Does not own patterns of
-personal data (`text.redact`) nor whether the row is usable afterwards (`check`).
+Owns which repair is given which text, and redaction of personal data in rows; every change is a `Repair`. Does not
+own the repairs (`fixes`, `turns`), patterns of personal data (`text.redact`), what is only judged (`noise`), nor
+whether the row is usable afterwards (`check`).
 
-Chats keep their inner whitespace (code is indented), and HTML is left alone in text that shows code.
+Chats keep their inner whitespace (code is indented), and HTML is left alone where a row is about code or web pages.
 Labels of a classification are never changed.
 """
 
 from __future__ import annotations
 
-import html
 import re
 from typing import TYPE_CHECKING, Any
 
-import ftfy
 import orjson
 
+from tunesmith.data.fixes import (
+    fix_control,
+    fix_encoding,
+    fix_fence,
+    fix_furniture,
+    fix_html,
+    fix_json,
+    fix_merged,
+    fix_no_input,
+    fix_outer_whitespace,
+    fix_whitespace,
+    speaks_of_markup,
+    writes_pages,
+)
 from tunesmith.data.rows import Repair, Row, RowFault, shortened, to_json
+from tunesmith.data.turns import fix_turns, in_order
 from tunesmith.text.redact import redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tunesmith.recipe import Recipe
+    from tunesmith.recipe import Clean, Recipe
     from tunesmith.text.examples import Message
 
-Fix = "Callable[[str], str]"
-_TAG_NAMES = (
-    "p|br|div|span|b|i|u|em|strong|small|font|ul|ol|li|hr|h[1-6]|blockquote|table|tbody|thead|tr|td|th|img|center"
-)
-_TAG = re.compile(rf"</?(?:{_TAG_NAMES}|a(?=[\s>]|/))(?:\s[^<>]{{0,500}})?/?>", re.IGNORECASE)
-_BREAK = re.compile(r"<br\s*/?>|</(?:p|div|li|tr|h[1-6]|blockquote)>", re.IGNORECASE)
-_ENTITY = re.compile(r"&(?:[a-zA-Z]{2,8}|#\d{1,6}|#x[0-9a-fA-F]{1,5});")
-_CODE = re.compile(r"`|<!DOCTYPE|<html|<script|<body|</?code|<\?xml", re.IGNORECASE)
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u200b\u2060\ufeff\u202a-\u202e\u2066-\u2069]")
-_RUNS = re.compile(r"[^\S\n]+")
-_BLANK_LINES = re.compile(r"\n\s*\n\s*\n+")
-_LINE_ENDS = re.compile(r"[ \t]+(?=\n)")
-_ODD_SPACE = re.compile(r"^\s|\s$|\s\s|[^\S \n]")
+    Fix = Callable[[str, str], str]
+    """Takes a text and the question it answers (itself, if it is the question)."""
 
 
-def fix_encoding(text: str) -> str:
-    """Undo text in one encoding that was read as another (``CafÃ©`` to ``Café``)."""
-    return text if text.isascii() else ftfy.fix_encoding(text)
+def _html(text: str, asked: str) -> str:
+    if text is asked and "<img" in text:
+        text = _PICTURE.sub("[image]", text)  # a picture the row does not hold: `noise` sees it
+    fixed = fix_html(text)
+    return text if fixed != text and speaks_of_markup(asked) else fixed
 
 
-def fix_html(text: str) -> str:
-    """Drop the tags and resolve the entities a web form leaves; text that shows code stays as it is."""
-    if ("<" not in text and "&" not in text) or _CODE.search(text):
-        return text
-    if _TAG.search(text):
-        text = _TAG.sub(" ", _BREAK.sub("\n", text)).strip()
-    return _ENTITY.sub(lambda found: html.unescape(found[0]).replace("\xa0", " "), text)
+_PICTURE = re.compile(r"<img\b[^<>]{0,2000}>", re.IGNORECASE)
 
 
-def fix_control(text: str) -> str:
-    """Drop control, zero-width and direction characters, and make line ends ``\\n``."""
-    if "\r" in text:
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return _CONTROL.sub("", text)
+def _furniture(text: str, asked: str) -> str:
+    fixed = fix_furniture(text)
+    return text if fixed != text and writes_pages(asked) else fixed
 
 
-def fix_whitespace(text: str) -> str:
-    """Make runs of spaces one space, blank lines at most one, and nothing at the ends."""
-    if not _ODD_SPACE.search(text):
-        return text
-    lines = (_RUNS.sub(" ", line).strip() for line in text.split("\n"))
-    return _BLANK_LINES.sub("\n\n", "\n".join(lines)).strip()
+def _alone(fix: Callable[[str], str]) -> Fix:
+    return lambda text, asked: fix(text)
 
 
-def fix_outer_whitespace(text: str) -> str:
-    """As `fix_whitespace`, but the beginning and inside of lines stay if there are several: they may be code."""
-    text = _BLANK_LINES.sub("\n\n", _LINE_ENDS.sub("", text)).rstrip().lstrip("\n")
-    return text if "\n" in text else text.strip()
+_JSON = _alone(fix_json)
+
+
+def _fixes(clean: Clean, task: str) -> dict[str, list[tuple[str, str, Fix]]]:
+    """Return the repairs of each role's texts, in their order: rule, action, repair."""
+    free = task in ("chat", "preference")
+    every = [
+        ("encoding", clean.encoding, _alone(fix_encoding)),
+        ("html", clean.html, _html),
+        ("control", clean.control, _alone(fix_control)),
+    ]
+    space = [("whitespace", clean.whitespace, _alone(fix_outer_whitespace if free else fix_whitespace))]
+    page = [("furniture", clean.furniture, _furniture)] if free else []
+    asked = [("no_input", clean.no_input, _alone(fix_no_input))] if free else []
+    told = [("merged", clean.merged, fix_merged), ("code_fence", clean.code_fence, _alone(fix_fence))] if free else []
+    roles = {"user": every + page + asked + space, "assistant": every + page + told + space, "": every + space}
+    return {role: [one for one in fixes if one[1] != "off"] for role, fixes in roles.items()}
 
 
 class Cleaner:
@@ -80,14 +86,9 @@ class Cleaner:
 
     def __init__(self, recipe: Recipe) -> None:
         clean = recipe.data.clean
-        free = recipe.task in ("chat", "preference")
         self.task, self.pii = recipe.task, recipe.data.privacy.pii
-        self.fixes: list[tuple[str, str, Callable[[str], str]]] = [
-            ("encoding", clean.encoding, fix_encoding),
-            ("html", clean.html, fix_html),
-            ("control", clean.control, fix_control),
-            ("whitespace", clean.whitespace, fix_outer_whitespace if free else fix_whitespace),
-        ]
+        self.turns, self.almost_json = clean.turns, clean.almost_json
+        self.fixes = _fixes(clean, recipe.task)
         self.repairs: list[Repair] = []
 
     def clean(self, row: Row) -> None:
@@ -97,42 +98,77 @@ class Cleaner:
             RowFault: if a kind of noise is found whose action is ``remove``; the row is as it was.
         """
         repairs: list[Repair] = []
-        texts = [(message, self._field(row, name, message, repairs)) for name, message in _fields(row, self.task)]
-        calls = [(call, self._arguments(row, name, call, repairs)) for name, call in _calls(row)]
+        messages = self._ordered(row, repairs)
+        rest = row.rejected or []
+        asked = ""
+        texts: list[tuple[Message, str]] = []
+        for where, number, message in _fields(messages, rest, self.task):
+            text = message["content"]
+            if message["role"] == "user":
+                asked = text
+            fixed = self._field(row, messages, (where, number), asked, message, repairs)
+            if fixed is not text:
+                texts.append((message, fixed))
+        calls = [(call, self._arguments(row, name, call, repairs)) for name, call in _calls(messages, rest)]
+        row.messages = messages
         for message, text in texts:
             message["content"] = text
         for call, arguments in calls:
             call["arguments"] = arguments
         self.repairs += repairs
 
-    def _field(self, row: Row, name: str, message: Message, repairs: list[Repair]) -> str:
-        text: str = message["content"]
-        if self.task == "extract" and message is row.answer:
-            # the texts inside are cleaned as the input is, so that they still occur in it
-            return _in_json(text, lambda leaf: self._text(row, name, leaf, repairs))
-        return self._text(row, name, text, repairs)
+    def _ordered(self, row: Row, repairs: list[Repair]) -> list[Message]:
+        """Return a row's messages with turns in order."""
+        if self.turns == "off" or in_order(row.messages):
+            return row.messages
+        ordered = fix_turns(row.messages)
+        if len(ordered) == len(row.messages):
+            return row.messages
+        before = shortened(self.safe(to_json(row.messages)))
+        if self.turns == "remove":
+            raise RowFault("turns", found=[message["role"] for message in row.messages])
+        after = ", ".join(message["role"] for message in ordered) if self.turns == "repair" else None
+        repairs.append(Repair(row.row_id, "messages", "turns", before, after))
+        return ordered if self.turns == "repair" else row.messages
 
-    def _arguments(self, row: Row, name: str, call: dict[str, Any], repairs: list[Repair]) -> Any:
+    def _field(
+        self, row: Row, messages: list[Message], name: Place, asked: str, message: Message, repairs: list[Repair]
+    ) -> str:
+        text: str = message["content"]
+        fixes = self.fixes.get(message["role"], self.fixes[""])
+        if self.task == "extract" and message is messages[-1]:
+            # the texts inside are cleaned as the input is, so that they still occur in it
+            if self.almost_json != "off":
+                text = self._apply(row, name, text, asked, [("almost_json", self.almost_json, _JSON)], repairs)
+            return _in_json(text, lambda leaf: self._text(row, name, leaf, asked, self.fixes[""], repairs))
+        return self._text(row, name, text, asked, fixes, repairs)
+
+    def _arguments(self, row: Row, name: Place, call: dict[str, Any], repairs: list[Repair]) -> Any:
         """Return the arguments of a tool call without personal data; nothing else is changed in them."""
         arguments = call["arguments"]
         change = _in_json if isinstance(arguments, str) else _map_strings
         return change(arguments, lambda leaf: self._without_pii(row, name, leaf, repairs))
 
-    def _text(self, row: Row, name: str, text: str, repairs: list[Repair]) -> str:
-        for rule, action, fix in self.fixes:
-            if action == "off":
-                continue
-            fixed = fix(text)
+    def _text(
+        self, row: Row, name: Place, text: str, asked: str, fixes: list[tuple[str, str, Fix]], repairs: list[Repair]
+    ) -> str:
+        return self._without_pii(row, name, self._apply(row, name, text, asked, fixes, repairs), repairs)
+
+    def _apply(
+        self, row: Row, name: Place, text: str, asked: str, fixes: list[tuple[str, str, Fix]], repairs: list[Repair]
+    ) -> str:
+        for rule, action, fix in fixes:
+            fixed = fix(text, asked)
             if fixed == text:
                 continue
             if action == "remove":
-                raise RowFault(rule, field=name, before=shortened(self.safe(text), 300))
+                raise RowFault(rule, field=_named(name), before=shortened(self.safe(text), 300))
             repaired = fixed if action == "repair" else None
-            repairs.append(Repair(row.row_id, name, rule, self.safe(text), self.safe_or_none(repaired)))
+            repairs.append(Repair(row.row_id, _named(name), rule, self.safe(text), self.safe_or_none(repaired)))
             text = fixed if action == "repair" else text
-        return self._without_pii(row, name, text, repairs)
+        return text
 
-    def _without_pii(self, row: Row, name: str, text: str, repairs: list[Repair]) -> str:
+    def _without_pii(self, row: Row, name: Place, text: str, repairs: list[Repair]) -> str:
         if self.pii == "off":
             return text
         redacted, counts = redact(text)
@@ -140,7 +176,7 @@ class Cleaner:
             return text
         found = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
         after = redacted if self.pii == "redact" else None
-        repairs.append(Repair(row.row_id, name, "pii", f"(not kept: {found})", after))
+        repairs.append(Repair(row.row_id, _named(name), "pii", f"(not kept: {found})", after))
         return redacted if self.pii == "redact" else text
 
     def safe(self, text: str) -> str:
@@ -152,24 +188,33 @@ class Cleaner:
         return None if text is None else self.safe(text)
 
 
-def _fields(row: Row, task: str) -> Iterator[tuple[str, Message]]:
-    """Yield the messages whose text is cleaned, with the name they have in ``repairs.parquet``."""
-    last = len(row.messages) - 1
-    for number, message in enumerate(row.messages):
+Place = tuple[str, int] | tuple[str, int, int]
+"""Where a text is: ``messages`` or ``rejected``, which message, which of its tool calls."""
+
+
+def _named(place: Place) -> str:
+    """Return the name of a place in ``repairs.parquet``: ``messages[1].tool_calls[0]``."""
+    return f"{place[0]}[{place[1]}]" + (f".tool_calls[{place[2]}]" if len(place) == 3 else "")
+
+
+def _fields(messages: list[Message], rejected: list[Message], task: str) -> Iterator[tuple[str, int, Message]]:
+    """Yield the messages whose text is cleaned, and where they are."""
+    last = len(messages) - 1
+    for number, message in enumerate(messages):
         if isinstance(message.get("content"), str) and not (task == "classify" and number == last):
-            yield f"messages[{number}]", message
-    for number, message in enumerate(row.rejected or []):
+            yield "messages", number, message
+    for number, message in enumerate(rejected):
         if isinstance(message.get("content"), str):
-            yield f"rejected[{number}]", message
+            yield "rejected", number, message
 
 
-def _calls(row: Row) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the functions of all tool calls, with the name they have in ``repairs.parquet``."""
-    for where, messages in (("messages", row.messages), ("rejected", row.rejected or [])):
-        for number, message in enumerate(messages):
+def _calls(messages: list[Message], rejected: list[Message]) -> Iterator[tuple[Place, dict[str, Any]]]:
+    """Yield the functions of all tool calls, and where they are."""
+    for where, part in (("messages", messages), ("rejected", rejected)):
+        for number, message in enumerate(part):
             for place, call in enumerate(message.get("tool_calls", [])):
                 if "arguments" in call["function"]:
-                    yield f"{where}[{number}].tool_calls[{place}]", call["function"]
+                    yield (where, number, place), call["function"]
 
 
 def _in_json(text: str, change: Callable[[str], str]) -> str:

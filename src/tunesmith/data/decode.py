@@ -1,24 +1,29 @@
 """Bytes of a file to text: unpack, refuse what is no text, find the encoding and say it when it is not UTF-8.
 
-Owns compression and encodings. Does not own records (`read`).
+Owns compression and encodings. Does not own records (`read`). UTF-8 is streamed, so that a large file never lies in
+memory; any other encoding is found by looking at the whole file.
 """
 
 from __future__ import annotations
 
 import bz2
 import codecs
+import contextlib
 import gzip
+import io
 import lzma
 import re
 import zlib
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from tunesmith.core.errors import DataError, MissingExtraError
 from tunesmith.core.progress import say
 from tunesmith.data.sources import PACKED, unreadable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tunesmith.data.sources import Source
 
 SAMPLE_BYTES = 1 << 18
@@ -29,6 +34,7 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_OTHER_MARKS = tuple(mark for mark, encoding in _BOMS if encoding != "utf-8-sig")
 _MAGIC = (
     (b"\x1f\x8b", "gzip-packed data", "rename it so that it ends in .gz"),
     (b"BZh", "bzip2-packed data", "rename it so that it ends in .bz2"),
@@ -62,55 +68,160 @@ _SIGN_IN_WORD = re.compile(r"(?<=[^\W\d_])(?:[^\w\s\x00-\x7f’‘´·\u2010-\u2
 _MIXED_WORD = re.compile(r"[a-z][\u0370-\u1fff\u3040-\uffdc]|[\u0370-\u1fff\u3040-\uffdc][a-z]")
 
 
-def unpacked(source: Source) -> tuple[bytes, str]:
-    """Return a file's bytes, unpacked, and the ending of its name without that of the packing.
+def ending_of(source: Source) -> str:
+    """Return the ending of a file's name without that of its packing, in lower case; empty if it has none."""
+    kinds, _ = _endings(source)
+    return kinds[-1] if kinds else ""
+
+
+def unpacked(source: Source) -> bytes:
+    """Return a whole file's bytes, unpacked.
 
     Raises:
         DataError: if it is empty, cannot be read, or its packing is damaged.
         MissingExtraError: for ``.zst`` without the zstandard library.
     """
-    try:
-        data = source.path.read_bytes()
-    except OSError as error:
-        raise unreadable(source, error) from error
-    suffixes = [suffix.lower() for suffix in source.path.suffixes]
-    while suffixes and suffixes[-1] in PACKED:
-        data = _unpack(data, suffixes.pop(), source.label)
+    with opened(source) as stream:
+        data = stream.read()
     if not data.strip(b" \t\r\n"):
-        raise DataError(f"{source.label}: the file is empty", expected="a file with examples")
-    return data, suffixes[-1] if suffixes else ""
+        _refuse_empty(source)
+    return data
 
 
-def _unpack(data: bytes, packing: str, label: str) -> bytes:
-    try:
-        if packing == ".gz":
-            return gzip.decompress(data)
-        if packing == ".bz2":
-            return bz2.decompress(data)
-        if packing == ".xz":
-            return lzma.decompress(data)
-        return _unzstd(data)
-    except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
-        raise DataError(
-            f"{label}: damaged or not really {packing}: {error}",
-            expected=f"a complete {packing} file",
-            hint="download or pack it again",
-        ) from error
+@contextlib.contextmanager
+def opened(source: Source) -> Iterator[BinaryIO]:
+    """Yield a file's unpacked bytes as a stream; whatever goes wrong while reading is the user's error.
+
+    Raises:
+        DataError: if it cannot be read or its packing is damaged.
+        MissingExtraError: for ``.zst`` without the zstandard library.
+    """
+    _, packings = _endings(source)
+    with contextlib.ExitStack() as stack:
+        try:
+            stream: BinaryIO = stack.enter_context(source.path.open("rb"))
+        except OSError as error:
+            raise unreadable(source, error) from error
+        try:
+            for packing in packings:
+                stream = stack.enter_context(_unpacking(stream, packing))
+            yield stream
+        except (OSError, EOFError, zlib.error, lzma.LZMAError, _ZstdError) as error:
+            if not packings:
+                raise unreadable(source, error) if isinstance(error, OSError) else error from error
+            raise DataError(
+                f"{source.label}: damaged or not really {packings[0]}: {error}",
+                expected=f"a complete {packings[0]} file",
+                hint="download or pack it again",
+            ) from error
 
 
-def _unzstd(data: bytes) -> bytes:
-    try:
-        import zstandard
-    except ImportError as error:
-        raise MissingExtraError("zstd", "zstandard") from error
-    try:
-        reader = zstandard.ZstdDecompressor().stream_reader(data, read_across_frames=True)
-        unpacked_data: bytes = reader.read()
-    except zstandard.ZstdError as error:
-        raise ValueError(str(error)) from error
-    if data and not unpacked_data:
-        raise ValueError("it ends too early")
-    return unpacked_data
+def _endings(source: Source) -> tuple[list[str], list[str]]:
+    """Return a name's endings, and those of packings at its end, outermost first."""
+    kinds, packings = [suffix.lower() for suffix in source.path.suffixes], []
+    while kinds and kinds[-1] in PACKED:
+        packings.append(kinds.pop())
+    return kinds, packings
+
+
+class _ZstdError(Exception):
+    """A damaged zstd frame, whatever the library calls it."""
+
+
+def _unpacking(stream: BinaryIO, packing: str) -> Any:
+    if packing == ".gz":
+        return gzip.open(stream)
+    if packing == ".bz2":
+        return bz2.open(stream)
+    if packing == ".xz":
+        return lzma.open(stream)
+    return io.BufferedReader(_Zstd(stream), 1 << 20)
+
+
+class _Zstd(io.RawIOBase):
+    """Unpacks zstd frames one after another; a frame that ends too early is an error, not an end."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        try:
+            import zstandard
+        except ImportError as error:
+            raise MissingExtraError("zstd", "zstandard") from error
+        self._library, self._packed = zstandard, stream
+        self._frame: Any = None
+        self._rest = self._ready = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._ready and self._more():
+            pass
+        size = min(len(buffer), len(self._ready))
+        buffer[:size], self._ready = self._ready[:size], self._ready[size:]
+        return size
+
+    def _more(self) -> bool:
+        """Unpack another piece; tell whether there was one."""
+        packed = self._rest or self._packed.read(1 << 17)
+        self._rest = b""
+        if not packed:
+            if self._frame is not None:
+                raise _ZstdError("it ends too early")
+            return False
+        self._frame = self._frame or self._library.ZstdDecompressor().decompressobj()
+        try:
+            self._ready = self._frame.decompress(packed)
+        except self._library.ZstdError as error:
+            raise _ZstdError(str(error)) from error
+        if self._frame.eof:
+            self._rest, self._frame = self._frame.unused_data, None
+        return True
+
+
+def _refuse_empty(source: Source) -> None:
+    raise DataError(f"{source.label}: the file is empty", expected="a file with examples")
+
+
+@contextlib.contextmanager
+def text_lines(source: Source, newline: str) -> Iterator[Iterator[str]]:
+    """Yield a file's physical lines with their ends, streamed if it is UTF-8.
+
+    Args:
+        source: the file.
+        newline: what ends a line: ``"\\n"`` alone, or ``""`` for ``\\n``, ``\\r`` and ``\\r\\n``.
+
+    Raises:
+        DataError: if it is empty, damaged, or no text in any encoding.
+    """
+    if not _is_utf8(source):
+        yield iter(io.StringIO(decoded(unpacked(source), source.label), newline=newline))
+        return
+    with opened(source) as stream:
+        yield io.TextIOWrapper(stream, encoding="utf-8-sig", newline=newline)
+
+
+def _is_utf8(source: Source) -> bool:
+    """Tell whether a whole file is UTF-8 text, with or without its mark; reads it once, in pieces."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    blank = True
+    with opened(source) as stream:
+        first = block = stream.read(SAMPLE_BYTES)
+        refuse_binary(first, source.label)
+        if first.startswith(_OTHER_MARKS) or _utf16_without_mark(first):
+            return False
+        try:
+            while block:
+                decoder.decode(block)
+                if b"\0" in block:
+                    return False
+                blank = blank and not block.strip(b" \t\r\n")
+                block = stream.read(SAMPLE_BYTES)
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            return False
+    if blank:
+        _refuse_empty(source)
+    return True
 
 
 def decoded(data: bytes, label: str) -> str:

@@ -1,81 +1,121 @@
-"""Rules about several rows: exact duplicates, conflicting answers, and rows of train that the test already holds.
+"""Equal prompts: exact duplicates, conflicting answers, and rows of train that a held-out file already holds.
 
-Owns which of several equal rows stays. Does not own when texts are the same (`rows.prompt_key`, `rows.answer_key`).
-Held-out rows given by the user are never touched: a row that is in two parts stays in test, or else in valid.
+Owns which of several rows with the same prompt stays. Does not own when prompts and answers are the same
+(`rows.prompt_key`, `rows.answer_key`), nor prompts that are merely alike (`alike`). Rows of held-out files are never
+removed: a row that is in two parts stays in test, or else in valid.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tunesmith.data.rows import Removed, Row, answer_key, prompt_key, shortened
+import numpy as np
+import polars as pl
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tunesmith.data.fates import Fates
+    from tunesmith.data.gather import Gathered
     from tunesmith.recipe import Dedup
 
-_HELD_OUT_FIRST = {"test": 0, "valid": 1, "train": 2}
+HELD_OUT_FIRST = {"test": 0, "valid": 1, "train": 2}
 
 
 @dataclass
-class Deduplicated:
-    """What is left, what was removed with its evidence, and how many prompts have more than one answer."""
+class Conflict:
+    """Rows of train that share a prompt and disagree: their indices by answer, the most frequent answer first."""
 
-    rows: list[Row] = field(default_factory=list)
-    removed: list[Removed] = field(default_factory=list)
-    conflicts: int = 0
+    answers: list[list[int]] = field(default_factory=list)
+
+    def winner(self, rule: str) -> list[int]:
+        """Return the rows of the answer that stays: the most frequent (``majority``) or the last given (``newest``)."""
+        return self.answers[0] if rule in ("majority", "pairs") else max(self.answers, key=max)
 
 
-def deduplicate(rows: Sequence[Row], settings: Dedup, restored: frozenset[str] = frozenset()) -> Deduplicated:
-    """Drop duplicates, leaks and, if asked, conflicts. The order of rows stays; ids in ``restored`` are kept.
+def deduplicate(fates: Fates, settings: Dedup) -> None:
+    """Remove rows whose prompt and answer occurred before, and rows of train that are held out.
 
-    Rules: ``leak`` (the prompt is in a held-out file), ``duplicate`` (prompt and answer occurred before),
-    ``conflict`` (the prompt has different answers and ``settings.conflicts`` is ``remove``).
+    Rules: ``leak`` (the prompt is in a held-out file), ``duplicate`` (prompt and answer occurred before).
     """
-    by_prompt: dict[str, list[Row]] = defaultdict(list)
+    for rows, parts, answers in _same_prompts(fates):
+        own = _without_leaks(fates, rows, parts)
+        if own and settings.exact:
+            for same in _by_answer(own, answers):
+                for row in same[1:]:
+                    fates.remove(row, "duplicate", fates.twin(same[0]))
+
+
+def conflicts_of(fates: Fates, settings: Dedup) -> list[Conflict]:
+    """Return the prompts of train whose living rows answer differently, and do with them what the recipe says.
+
+    Rule: ``conflict``; with ``flag`` nothing is removed.
+    """
+    found = []
+    for rows, parts, answers in _same_prompts(fates):
+        ranked = _by_answer([row for row in rows if parts[row] == "train"], answers)
+        if len(ranked) > 1:
+            found.append(Conflict(sorted(ranked, key=lambda same: (-len(same), same[0]))))
+    _resolve(fates, found, settings.conflicts)
+    return found
+
+
+def _by_answer(rows: list[int], answers: dict[int, int]) -> list[list[int]]:
+    by_answer: dict[int, list[int]] = {}
     for row in rows:
-        by_prompt[prompt_key(row)].append(row)
-    result = Deduplicated()
-    gone: dict[str, Removed] = {}
-    for same in by_prompt.values():
-        if len(same) > 1:
-            result.conflicts += _judge(same, settings, gone)
-    result.rows = [row for row in rows if row.row_id not in gone or _may_stay(gone[row.row_id], restored)]
-    kept = {row.row_id for row in result.rows}
-    result.removed = [removed for row_id, removed in gone.items() if row_id not in kept]
-    return result
+        by_answer.setdefault(answers[row], []).append(row)
+    return list(by_answer.values())
 
 
-def _may_stay(removed: Removed, restored: frozenset[str]) -> bool:
-    return removed.row_id in restored and removed.rule != "leak"
+def _same_prompts(fates: Fates) -> Sequence[tuple[list[int], dict[int, str], dict[int, int]]]:
+    """Return, for each prompt that occurs more than once: its rows in order, their parts, their answers."""
+    frame = fates.frame.select("prompt_key", "answer_key", "part").with_row_index("row")
+    several = frame.filter(pl.col("prompt_key").is_duplicated() & pl.Series(fates.alive))
+    grouped = several.group_by("prompt_key", maintain_order=True).agg(pl.all())
+    return [
+        (rows, dict(zip(rows, parts, strict=True)), dict(zip(rows, answers, strict=True)))
+        for rows, answers, parts in grouped.select("row", "answer_key", "part").iter_rows()
+    ]
 
 
-def _judge(same: list[Row], settings: Dedup, gone: dict[str, Removed]) -> int:
-    """Judge rows of one prompt; returns 1 if they disagree."""
-    owner = min(same, key=lambda row: _HELD_OUT_FIRST[row.part])
-    own = [row for row in same if row.part == owner.part]
-    for row in same:
-        if row.part != owner.part:
-            gone[row.row_id] = _gone(row, "leak", owner, held_out=owner.part)
-    if owner.part != "train":
-        return 0
-    first: dict[str, Row] = {}
-    for row in own:
-        twin = first.setdefault(answer_key(row), row)
-        if twin is not row and settings.exact:
-            gone[row.row_id] = _gone(row, "duplicate", twin)
-    if len(first) > 1 and settings.conflicts == "remove":
-        answers = [shortened(str(row.answer.get("content")), 100) for row in first.values()]
-        for row in first.values():
-            gone[row.row_id] = Removed(
-                row.row_id, row.source, row.line, "conflict", {"answers": answers[:10]}, row.original
-            )
-    return int(len(first) > 1)
+def _without_leaks(fates: Fates, rows: list[int], parts: dict[int, str]) -> list[int]:
+    """Remove rows that a part held out before theirs has too; return the rest if they are of train."""
+    owner = min(rows, key=lambda row: HELD_OUT_FIRST[parts[row]])
+    for row in rows:
+        if parts[row] != parts[owner]:
+            fates.remove(row, "leak", {**fates.twin(owner), "held_out": parts[owner]})
+    return rows if parts[owner] == "train" else []
 
 
-def _gone(row: Row, rule: str, twin: Row, **evidence: str) -> Removed:
-    told = {"twin": twin.row_id, "at": f"{twin.source}:{twin.line}", **evidence}
-    return Removed(row.row_id, row.source, row.line, rule, told, row.original)
+def _resolve(fates: Fates, conflicts: Sequence[Conflict], how: str) -> None:
+    """Remove the answers that ``how`` rejects: ``remove`` all, ``majority``, ``newest`` or ``pairs`` all but one."""
+    for conflict in conflicts:
+        rows = [row for same in conflict.answers for row in same if fates.alive[row]]
+        if how == "flag":
+            for row in rows:
+                fates.flag(row, "conflict", {"answers": len(conflict.answers)})
+            continue
+        stay = set() if how == "remove" else set(conflict.winner(how))
+        for row in rows:
+            if row not in stay:
+                others = next(other for same in conflict.answers if row not in same for other in same)
+                fates.remove(row, "conflict", {**fates.twin(others), "answers": len(conflict.answers)})
+
+
+def preference_pairs(gathered: Gathered, conflicts: Sequence[Conflict]) -> list[str]:
+    """Return a line of JSON in OpenAI's preference form for each answer that lost against the most frequent one."""
+    pairs = [(conflict.answers[0][0], same[0]) for conflict in conflicts for same in conflict.answers[1:]]
+    rows = np.array(sorted({row for pair in pairs for row in pair}), np.int64)
+    texts = dict(zip(rows.tolist(), gathered.texts(rows)["messages"].to_list(), strict=True))
+    lines = []
+    for won, lost in pairs:
+        *prompt, preferred = json.loads(texts[won])
+        pair = {
+            "input": {"messages": prompt},
+            "preferred_output": [preferred],
+            "non_preferred_output": [json.loads(texts[lost])[-1]],
+        }
+        lines.append(json.dumps(pair, ensure_ascii=False))
+    return lines

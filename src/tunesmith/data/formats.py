@@ -10,6 +10,7 @@ releases have them, Amazon Bedrock user guide (Claude ``system``/``messages``; `
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.errors import DataError
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from tunesmith.recipe import Recipe
 
 Record = dict[str, Any]
-Convert = "Callable[[Record], Row]"
 ROLES = {
     "human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "model": "assistant",
     "bot": "assistant", "chatgpt": "assistant", "bing": "assistant", "bard": "assistant", "system": "system",
@@ -143,7 +143,26 @@ _SHAPES = {
 }
 
 
-def converter(table: Table, recipe: Recipe) -> tuple[Callable[[Record], Row], str]:
+@dataclass(frozen=True)
+class Meaning:
+    """What the records of one file mean: a message format, or columns; turns a record into an example."""
+
+    format: str
+    task: str
+    mapping: Mapping | None = None
+
+    def __call__(self, record: Record) -> Row:
+        """Convert one record.
+
+        Raises:
+            RowFault: if it does not fit.
+        """
+        if self.mapping is not None:
+            return _from_columns(record, self.mapping, self.task)
+        return FORMATS[self.format](record)
+
+
+def converter(table: Table, recipe: Recipe) -> tuple[Meaning, str]:
     """Return what turns a file's records into examples, and a sentence that says how the file was recognised.
 
     Raises:
@@ -154,10 +173,10 @@ def converter(table: Table, recipe: Recipe) -> tuple[Callable[[Record], Row], st
         return _by_columns(table, recipe)
     if wanted != "auto":
         _refuse_other_format(table, wanted)
-        return FORMATS[wanted], f"{wanted} format, from the recipe"
+        return Meaning(wanted, recipe.task), f"{wanted} format, from the recipe"
     found = recognised(table)
     if found is not None:
-        return FORMATS[found], f"recognised as {found} format by its keys"
+        return Meaning(found, recipe.task), f"recognised as {found} format by its keys"
     return _by_columns(table, recipe)
 
 
@@ -182,7 +201,7 @@ def _refuse_other_format(table: Table, wanted: str) -> None:
     )
 
 
-def _by_columns(table: Table, recipe: Recipe) -> tuple[Callable[[Record], Row], str]:
+def _by_columns(table: Table, recipe: Recipe) -> tuple[Meaning, str]:
     task, given = recipe.task, recipe.data.columns
     if task == "preference":
         raise DataError(
@@ -195,7 +214,7 @@ def _by_columns(table: Table, recipe: Recipe) -> tuple[Callable[[Record], Row], 
     else:
         mapping = column_names.recognise(table.columns, task) or _refuse_columns(table, task)
     shown = f"input {' + '.join(mapping.input)}, target {mapping.target}"
-    return lambda record: _from_columns(record, mapping, task), f"plain columns, {shown} ({mapping.how})"
+    return Meaning("columns", task, mapping), f"plain columns, {shown} ({mapping.how})"
 
 
 def _refuse_columns(table: Table, task: str) -> Mapping:

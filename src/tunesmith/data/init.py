@@ -9,16 +9,20 @@ from __future__ import annotations
 import json
 import os
 import re
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from tunesmith.core.errors import DataError, RecipeError
 from tunesmith.core.progress import say
 from tunesmith.data.columns import Mapping, recognise
+from tunesmith.data.decide import decide
 from tunesmith.data.formats import recognised
-from tunesmith.data.prepare import gather
-from tunesmith.data.read import Table, read
-from tunesmith.data.sources import Source, expand, is_known
+from tunesmith.data.gather import gather
+from tunesmith.data.prepare import sources_of
+from tunesmith.data.read import Table, begin
+from tunesmith.data.restore import Restored
+from tunesmith.data.sources import expand, is_known
 from tunesmith.recipe import parse_recipe
 
 FILE = "recipe.yaml"
@@ -67,7 +71,7 @@ def write_recipe(folder: Path, task: str, data: Path) -> Path:
 
 def _look(task: str, data: Path, base: Path) -> Look:
     files = {"train": [_relative(data, base)], **_siblings(data, base)}
-    table = read(expand([str(data)], base, "--data")[0])
+    table, _ = begin(expand([str(data)], base, "--data")[0])
     if recognised(table) is not None:
         return Look(files, None, None)
     mapping = None if task == "preference" else recognise(table.columns, task)
@@ -116,13 +120,14 @@ def _name_for(data: Path) -> str:
 
 
 def _check(text: str, base: Path) -> int:
-    """Read all rows as prepare would; returns how many are usable for training."""
+    """Read and judge all rows as prepare would; returns how many are usable for training."""
     recipe = parse_recipe(text, FILE)
-    lists = {"train": recipe.data.train, "valid": recipe.data.valid, "test": recipe.data.test}
-    sources: dict[str, list[Source]] = {part: expand(own, base, f"data.{part}") for part, own in lists.items()}
-    work = gather(recipe, sources)
-    train = sum(row.part == "train" for row in work.rows)
-    say(f"  {train:,} usable examples to train on, {len(work.removed):,} rows removed (prepare says why)")
+    with tempfile.TemporaryDirectory() as folder:
+        gathered = gather(recipe, sources_of(recipe, base), Restored(), Path(folder))
+        decided = decide(recipe, gathered, Restored(), base)
+    train = len(decided.parts["train"])
+    removed = gathered.read - sum(map(len, decided.parts.values()))
+    say(f"  {train:,} usable examples to train on, {removed:,} rows removed (prepare says why)")
     return train
 
 

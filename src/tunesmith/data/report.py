@@ -5,21 +5,23 @@ Owns the page's content. Does not own its frame (`core.page`).
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+import json
+from collections import Counter
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import polars as pl
+
 from tunesmith.core.page import cards, page, table
-from tunesmith.data.restore import RESTORABLE
-from tunesmith.data.rows import shortened, to_json
+from tunesmith.data.rows import shortened
 from tunesmith.text.examples import text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
-    from tunesmith.data.prepare import Work
-    from tunesmith.data.rows import Removed, Repair, Row
+    from tunesmith.data.decide import Decided
+    from tunesmith.data.gather import Gathered
 
 SHOWN_PER_RULE = 5
 SHOWN_LABELS = 100
@@ -27,7 +29,12 @@ _WORD_CLASS = {"good": "good", "poor": "bad"}
 
 
 def write_report(
-    file: Path, work: Work, parts: dict[str, list[Row]], repairs: Sequence[Repair], result: dict[str, Any]
+    file: Path,
+    gathered: Gathered,
+    decided: Decided,
+    removed: pl.DataFrame,
+    repairs: pl.DataFrame,
+    result: dict[str, Any],
 ) -> None:
     """Write the page of a Dataset."""
     rows, splits = result["rows"], result["splits"]
@@ -35,7 +42,9 @@ def write_report(
     body = cards((name, f"{count:,}") for name, count in facts.items())
     body += _verdicts(result["verdicts"])
     body += "".join(f"<p>{escape(note)}</p>" for note in result["notes"])
-    body += _removed(work.removed) + _repairs(repairs) + _labels(parts) + _lengths(parts) + _examples(parts["train"])
+    parts = {name: gathered.frame[own] for name, own in decided.parts.items()}
+    body += _removed(removed) + _repairs(repairs) + _labels(parts) + _lengths(parts)
+    body += _examples(gathered, decided.parts["train"])
     headline = (
         f"{rows['kept']:,} of {rows['read']:,} rows are in; {rows['removed']:,} are out, each with its reason in "
         "removed.parquet."
@@ -53,45 +62,38 @@ def _verdicts(verdicts: dict[str, dict[str, str]]) -> str:
     return f"<h2>Verdicts</h2><table><tr><th></th><th></th><th>why</th></tr>{lines}</table>"
 
 
-def _removed(removed: Sequence[Removed]) -> str:
-    if not removed:
+def _removed(removed: pl.DataFrame) -> str:
+    if not removed.height:
         return "<h2>Removed</h2><p>Nothing.</p>"
-    by_rule: dict[str, list[Removed]] = defaultdict(list)
-    for one in removed:
-        by_rule[one.rule].append(one)
-    ranked = sorted(by_rule.items(), key=lambda item: (-len(item[1]), item[0]))
-    counts = table(["rule", "rows"], [(rule, f"{len(ones):,}") for rule, ones in ranked])
+    ranked = removed["rule"].value_counts().sort(["count", "rule"], descending=[True, False]).rows()
+    counts = table(["rule", "rows"], [(rule, f"{count:,}") for rule, count in ranked])
     shown = [
-        (rule, one.row_id, f"{one.source}:{one.line}", shortened(to_json(one.evidence), 200), shortened(one.text, 200))
-        for rule, ones in ranked
-        for one in ones[:SHOWN_PER_RULE]
-    ]
+        (rule, one["row_id"], f"{one['source']}:{one['line']}", shortened(one["evidence"], 200),
+         shortened(one["text"], 200))
+        for rule, _ in ranked
+        for one in removed.filter(pl.col("rule") == rule).head(SHOWN_PER_RULE).to_dicts()
+    ]  # fmt: skip
     examples = table(["rule", "row", "where", "evidence", "text"], shown, numeric_from=9)
-    undo = f"<p>Undo one with <code>tunesmith restore ID ROW</code> (rules {escape(', '.join(RESTORABLE))}).</p>"
+    undo = (
+        "<p>Undo with <code>tunesmith restore ID ROW</code> or <code>tunesmith restore ID --rule RULE</code>; "
+        "rows that are no example, or leak from the test, cannot come back.</p>"
+    )
     return f"<h2>Removed</h2>{counts}{examples}{undo}"
 
 
-def _repairs(repairs: Sequence[Repair]) -> str:
-    if not repairs:
+def _repairs(repairs: pl.DataFrame) -> str:
+    if not repairs.height:
         return "<h2>Repaired</h2><p>Nothing.</p>"
-    by_rule: dict[str, list[Repair]] = defaultdict(list)
-    for one in repairs:
-        by_rule[one.rule].append(one)
-    shown = [
-        (
-            rule,
-            f"{len(ones):,}",
-            ones[0].row_id,
-            shortened(ones[0].before, 160),
-            shortened(ones[0].after or "(flagged)", 160),
-        )
-        for rule, ones in sorted(by_rule.items())
-    ]
+    shown = []
+    for (rule,), own in sorted(repairs.group_by("rule", maintain_order=True)):
+        first = own.row(0, named=True)
+        after = first["after"] if first["after"] is not None else "(flagged)"
+        shown.append((rule, f"{own.height:,}", first["row_id"], shortened(first["before"], 160), shortened(after, 160)))
     return "<h2>Repaired</h2>" + table(["rule", "fields", "for example", "before", "after"], shown, numeric_from=9)
 
 
-def _labels(parts: dict[str, list[Row]]) -> str:
-    counts = {name: Counter(row.label for row in rows if row.label is not None) for name, rows in parts.items()}
+def _labels(parts: dict[str, pl.DataFrame]) -> str:
+    counts = {name: Counter(rows["label"].drop_nulls().to_list()) for name, rows in parts.items()}
     if not counts["train"]:
         return ""
     ranked = counts["train"].most_common()
@@ -107,19 +109,22 @@ def _labels(parts: dict[str, list[Row]]) -> str:
     return f"<h2>Labels</h2><table>{head}{bars}</table>{more}"
 
 
-def _lengths(parts: dict[str, list[Row]]) -> str:
+def _lengths(parts: dict[str, pl.DataFrame]) -> str:
     lines = []
     for name, rows in parts.items():
-        sizes = sorted(sum(len(text_of(message)) for message in row.messages) for row in rows)
-        if sizes:
-            lines.append((name, *(f"{sizes[int(q * (len(sizes) - 1))]:,}" for q in (0, 0.5, 0.95, 1))))
+        if rows.height:
+            quantiles = (rows["chars"].quantile(q, "nearest") or 0 for q in (0, 0.5, 0.95, 1))
+            lines.append((name, *(f"{value:,.0f}" for value in quantiles)))
     header = ["characters per row", "shortest", "median", "95 %", "longest"]
     return "<h2>Lengths</h2>" + table(header, lines)
 
 
-def _examples(train: Sequence[Row]) -> str:
-    shown = [
-        (f"{row.source}:{row.line}", shortened(row.input_text, 300), shortened(text_of(row.answer), 300))
-        for row in train[:8]
-    ]
+def _examples(gathered: Gathered, train: list[int]) -> str:
+    first = train[:8]
+    frame = gathered.texts(np.array(first, np.int64), ["source", "line", "messages"])
+    shown = []
+    for source, line, messages in frame.rows():
+        *before, answer = json.loads(messages)
+        asked = next((text_of(message) for message in reversed(before) if message["role"] == "user"), "")
+        shown.append((f"{source}:{line}", shortened(asked, 300), shortened(text_of(answer), 300)))
     return "<h2>As they are learnt</h2>" + table(["where", "question", "answer"], shown, numeric_from=9)

@@ -6,8 +6,10 @@ Does not own any rule.
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -32,7 +34,18 @@ EXAMPLE_COLUMNS: dict[str, pl.DataType] = {
     "label": pl.String(),
     "group": pl.String(),
     "weight": pl.Float64(),
+    "tokens": pl.Int32(),
+    "target_tokens": pl.Int32(),
 }
+KEY_COLUMNS: dict[str, pl.DataType] = {
+    "part": pl.String(),
+    "prompt_key": pl.UInt64(),
+    "answer_key": pl.UInt64(),
+    "chars": pl.Int32(),
+    "repaired": pl.Boolean(),
+}
+"""Beside an example's own columns, what rows are compared by while a Dataset is made."""
+
 REMOVED_COLUMNS: dict[str, pl.DataType] = {
     "row_id": pl.String(),
     "source": pl.String(),
@@ -47,6 +60,7 @@ REPAIR_COLUMNS: dict[str, pl.DataType] = {
     "rule": pl.String(),
     "before": pl.String(),
     "after": pl.String(),
+    "evidence": pl.String(),
 }
 
 
@@ -81,8 +95,8 @@ class RowFault(Exception):
 class Row:
     """A record as an example: a conversation that ends with the answer to learn.
 
-    ``part`` is the recipe's list it came from (``train``, ``valid``, ``test``). ``original`` is the record as JSON,
-    before anything was repaired.
+    ``part`` is the recipe's list it came from (``train``, ``valid``, ``test``). ``tokens`` and ``target_tokens`` count
+    the conversation as the base's chat template renders it; None if that was not done.
     """
 
     messages: list[Message]
@@ -95,7 +109,8 @@ class Row:
     source: str = ""
     line: int = 0
     part: str = "train"
-    original: str = ""
+    tokens: int | None = None
+    target_tokens: int | None = None
 
     @property
     def prompt(self) -> list[Message]:
@@ -122,19 +137,20 @@ class Removed:
     source: str
     line: int
     rule: str
-    evidence: dict[str, Any] = field(default_factory=dict)
+    evidence: dict[str, Any] = dataclasses.field(default_factory=dict)
     text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """A change to one field of one row; ``after`` None means it was only flagged."""
+    """A change to one field of one row; ``after`` None means it was only flagged, ``evidence`` says why."""
 
     row_id: str
     field: str
     rule: str
     before: str
     after: str | None
+    evidence: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def row_id_of(source: str, line: int, content: str) -> str:
@@ -147,21 +163,31 @@ def same_text(text: str) -> str:
     return " ".join(text.casefold().split())
 
 
-def prompt_key(row: Row) -> str:
-    """Return what two rows share when they ask the same thing."""
+def prompt_text(row: Row) -> str:
+    """Return all that is asked: the messages before the answer, one after the other."""
+    return "\n".join(text_of(message) for message in row.prompt)
+
+
+def prompt_key(row: Row) -> int:
+    """Return 64 bits that two rows share when they ask the same thing, up to case and whitespace."""
     parts = [f"{message['role']}:{same_text(text_of(message))}" for message in row.prompt]
     if row.tools:
         parts.append(to_json(row.tools))
-    return "\n".join(parts)
+    return hash64("\n".join(parts))
 
 
-def answer_key(row: Row) -> str:
-    """Return what two rows share when they answer the same thing."""
+def answer_key(row: Row) -> int:
+    """Return 64 bits that two rows share when they answer the same thing."""
     extra = {key: value for key, value in row.answer.items() if key not in ("role", "content", "weight")}
     parts = [same_text(text_of(row.answer)), to_json(extra) if extra else ""]
     if row.rejected:
         parts.append(same_text(text_of(row.rejected[-1])))
-    return "\n".join(parts)
+    return hash64("\n".join(parts))
+
+
+def hash64(text: str) -> int:
+    """Return 64 bits of a text's hash, the same on every machine."""
+    return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
 
 
 def to_json(value: Any) -> str:
@@ -174,8 +200,8 @@ def shortened(text: str, limit: int = KEPT_TEXT_CHARS) -> str:
     return text if len(text) <= limit else f"{text[:limit]}… [{len(text) - limit} more characters]"
 
 
-def frame_of(rows: Sequence[Row]) -> pl.DataFrame:
-    """Return rows as columns: those of a split's file, and ``part``, ``prompt_key``, ``answer_key``, ``text``."""
+def frame_of(rows: Sequence[Row], repaired: frozenset[str] | set[str] = frozenset()) -> pl.DataFrame:
+    """Return rows as columns: `EXAMPLE_COLUMNS` and `KEY_COLUMNS`; ``repaired`` holds ids of rows that were changed."""
     columns: dict[str, list[Any]] = {
         "row_id": [row.row_id for row in rows],
         "source": [row.source for row in rows],
@@ -186,13 +212,15 @@ def frame_of(rows: Sequence[Row]) -> pl.DataFrame:
         "label": [row.label for row in rows],
         "group": [row.group for row in rows],
         "weight": [row.weight for row in rows],
+        "tokens": [row.tokens for row in rows],
+        "target_tokens": [row.target_tokens for row in rows],
         "part": [row.part for row in rows],
         "prompt_key": [prompt_key(row) for row in rows],
         "answer_key": [answer_key(row) for row in rows],
-        "text": [row.original for row in rows],
+        "chars": [sum(len(text_of(message)) for message in row.messages) for row in rows],
+        "repaired": [row.row_id in repaired for row in rows],
     }
-    extra = {name: pl.String() for name in ("part", "prompt_key", "answer_key", "text")}
-    return pl.DataFrame(columns, schema={**EXAMPLE_COLUMNS, **extra})
+    return pl.DataFrame(columns, schema={**EXAMPLE_COLUMNS, **KEY_COLUMNS})
 
 
 def removed_frame(removed: Iterable[Removed]) -> pl.DataFrame:
@@ -203,5 +231,7 @@ def removed_frame(removed: Iterable[Removed]) -> pl.DataFrame:
 
 def repair_frame(repairs: Iterable[Repair]) -> pl.DataFrame:
     """Return repairs as the columns of ``repairs.parquet``."""
-    rows = [(one.row_id, one.field, one.rule, shortened(one.before), one.after) for one in repairs]
+    rows = [
+        (one.row_id, one.field, one.rule, shortened(one.before), one.after, to_json(one.evidence)) for one in repairs
+    ]
     return pl.DataFrame(rows, schema=REPAIR_COLUMNS, orient="row")

@@ -43,6 +43,11 @@ class Source:
         except OSError as error:
             raise unreadable(self, error) from error
 
+    @property
+    def bytes(self) -> int:
+        """Size on disk; 0 for a dataset of the hub."""
+        return 0 if self.hub else self.path.stat().st_size
+
 
 def unreadable(source: Source, error: OSError) -> DataError:
     """Return the error for a file the system does not let us read."""

@@ -1,63 +1,90 @@
 """Which rows are learnt from and which are held out, so that nothing held out has been seen.
 
-Owns the assignment: rows with the same prompt or the same group stay on one side, labels keep their shares, and
-every label keeps an example to learn from. A pure function of the rows and the seed.
+Owns the assignment: rows with the same prompt, alike prompts or the same group stay on one side, labels keep their
+shares, and every label keeps an example to learn from. A pure function of the rows and the seed.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.errors import DataError
 from tunesmith.core.ids import digest_bytes
-from tunesmith.data.rows import SPLITS, Row, prompt_key
+from tunesmith.data.rows import SPLITS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
+
+    import numpy as np
+    import polars as pl
+    from numpy.typing import NDArray
 
     from tunesmith.recipe import Split
 
 _FEWEST_TO_HOLD_OUT = 10
 
 
-def split(rows: Sequence[Row], settings: Split, seed: int) -> dict[str, list[Row]]:
-    """Return the rows of ``train``, ``valid`` and ``test``, each in the order given.
+def split(
+    frame: pl.DataFrame,
+    living: NDArray[np.int64],
+    settings: Split,
+    seed: int,
+    alike: Iterable[Sequence[int]] = (),
+) -> dict[str, list[int]]:
+    """Return the indices of the rows of ``train``, ``valid`` and ``test``, ascending.
 
     Rows of files that the recipe names for valid or test stay there; a share is held out of train only for a part
     that has no file of its own.
 
+    Args:
+        frame: columns ``row_id``, ``part``, ``label``, ``group``, ``prompt_key``.
+        living: indices of the rows to assign, ascending.
+        settings: the shares.
+        seed: decides which rows are held out.
+        alike: sets of rows that must stay together besides.
+
     Raises:
         DataError: if nothing can be held out: too few rows, or one group holds them all.
     """
-    parts: dict[str, list[Row]] = {name: [row for row in rows if row.part == name] for name in SPLITS}
+    own = frame["part"].to_list()
+    parts: dict[str, list[int]] = {name: [] for name in SPLITS}
+    for row in living.tolist():
+        parts[own[row]].append(row)
     shares = {name: frac for name, frac in (("test", settings.test), ("valid", settings.valid)) if not parts[name]}
     shares = {name: frac for name, frac in shares.items() if frac > 0}
-    chosen = _held_out(parts["train"], shares, seed)
+    chosen = _held_out(frame, parts["train"], shares, seed, alike)
     for name in shares:
-        parts[name] = [row for row in parts["train"] if chosen.get(row.row_id) == name]
-    parts["train"] = [row for row in parts["train"] if row.row_id not in chosen]
-    _refuse_empty(parts, shares, rows)
+        parts[name] = [row for row in parts["train"] if chosen.get(row) == name]
+    parts["train"] = [row for row in parts["train"] if row not in chosen]
+    _refuse_empty(parts, shares, frame, len(living))
     return parts
 
 
-def _held_out(rows: list[Row], shares: dict[str, float], seed: int) -> dict[str, str]:
-    """Return row id to the part it is held out for."""
-    totals = Counter(_stratum(row) for row in rows)
+def _held_out(
+    frame: pl.DataFrame, rows: list[int], shares: dict[str, float], seed: int, alike: Iterable[Sequence[int]]
+) -> dict[int, str]:
+    """Return row to the part it is held out for."""
+    labels = [label or "" for label in frame["label"].to_list()]
+    totals = Counter(labels[row] for row in rows)
     wanted = {name: {label: _share(count, frac) for label, count in totals.items()} for name, frac in shares.items()}
+    missing = sum(sum(of_label.values()) for of_label in wanted.values())
     out: Counter[str] = Counter()
-    chosen: dict[str, str] = {}
-    for bundle in _bundles(rows, seed):
-        counts = Counter(_stratum(row) for row in bundle)
+    chosen: dict[int, str] = {}
+    for bundle in _bundles(frame, rows, seed, alike):
+        if missing <= 0:
+            break
+        counts = Counter(labels[row] for row in bundle)
         if any(out[label] + count >= totals[label] for label, count in counts.items()):
             continue  # nothing of the label would be left to learn from
         name = next((name for name in shares if _fits(counts, wanted[name])), None)
         if name is None:
             continue
         for label, count in counts.items():
+            missing -= min(count, max(wanted[name][label], 0))
             wanted[name][label] -= count
         out.update(counts)
-        chosen.update({row.row_id: name for row in bundle})
+        chosen.update(dict.fromkeys(bundle, name))
     return chosen
 
 
@@ -72,51 +99,63 @@ def _fits(counts: Counter[str], wanted: dict[str, int]) -> bool:
     return any(wanted[label] > 0 for label in counts) and 2 * beyond <= sum(counts.values()) - 1
 
 
-def _stratum(row: Row) -> str:
-    return row.label or ""
-
-
-def _bundles(rows: list[Row], seed: int) -> list[list[Row]]:
+def _bundles(frame: pl.DataFrame, rows: list[int], seed: int, alike: Iterable[Sequence[int]]) -> list[list[int]]:
     """Return rows that must stay together, in an order hashed from the seed and the first row of each."""
-    bundles = _together(rows)
-    return sorted(bundles, key=lambda bundle: digest_bytes(f"{seed}\0{bundle[0].row_id}".encode()))
+    ids = frame["row_id"].to_list()
+    bundles = together(_ties(frame, rows, alike), rows)
+    return sorted(bundles, key=lambda bundle: digest_bytes(f"{seed}\0{ids[bundle[0]]}".encode()))
 
 
-def _together(rows: list[Row]) -> list[list[Row]]:
-    """Join rows that share a prompt or a group, directly or through others (union-find)."""
-    parent = list(range(len(rows)))
+def _ties(frame: pl.DataFrame, rows: list[int], alike: Iterable[Sequence[int]]) -> Iterable[Sequence[int]]:
+    inside = set(rows)
+    for column in ("prompt_key", "group"):
+        by_value: dict[Any, list[int]] = defaultdict(list)
+        values = frame[column].to_list()
+        for row in rows:
+            if values[row] is not None:
+                by_value[values[row]].append(row)
+        yield from (same for same in by_value.values() if len(same) > 1)
+    for same in alike:
+        own = [row for row in same if row in inside]
+        if len(own) > 1:
+            yield own
 
-    def root(index: int) -> int:
-        while parent[index] != index:
-            parent[index] = parent[parent[index]]
-            index = parent[index]
-        return index
 
-    first: dict[tuple[str, str], int] = {}
-    for index, row in enumerate(rows):
-        keys = [("prompt", prompt_key(row))] + ([("group", row.group)] if row.group else [])
-        for key in keys:
-            parent[root(index)] = root(first.setdefault(key, index))
-    joined: dict[int, list[Row]] = defaultdict(list)
-    for index, row in enumerate(rows):
-        joined[root(index)].append(row)
+def together(ties: Iterable[Sequence[int]], rows: Sequence[int]) -> list[list[int]]:
+    """Join rows that are tied, directly or through others (union-find); a row without ties is alone."""
+    parent: dict[int, int] = {}
+
+    def root(row: int) -> int:
+        while (above := parent.get(row, row)) != row:
+            parent[row] = parent.get(above, above)
+            row = above
+        return row
+
+    for tied in ties:
+        first = root(tied[0])
+        for row in tied[1:]:
+            parent[root(row)] = first
+    joined: dict[int, list[int]] = defaultdict(list)
+    for row in rows:
+        joined[root(row)].append(row)
     return list(joined.values())
 
 
-def _refuse_empty(parts: dict[str, list[Row]], shares: dict[str, float], rows: Sequence[Row]) -> None:
+def _refuse_empty(parts: dict[str, list[int]], shares: dict[str, float], frame: pl.DataFrame, living: int) -> None:
     empty = next((name for name in ("train", *shares) if not parts[name]), None)
     if empty is None:
         return
-    groups = Counter(row.group for row in rows if row.group)
-    if groups and groups.most_common(1)[0][1] > len(rows) / 2:
+    used = frame["group"][[row for own in parts.values() for row in own]]
+    groups = Counter(group for group in used.to_list() if group)
+    if groups and groups.most_common(1)[0][1] > living / 2:
         group, count = groups.most_common(1)[0]
         raise DataError(
-            f"nothing can be held out for {empty}: the group {group!r} holds {count:,} of {len(rows):,} rows",
+            f"nothing can be held out for {empty}: the group {group!r} holds {count:,} of {living:,} rows",
             expected="groups much smaller than the data",
             hint="check data.columns.group, or give data.valid and data.test files of their own",
         )
     raise DataError(
-        f"{len(rows):,} usable rows are too few to hold any out for {empty}",
+        f"{living:,} usable rows are too few to hold any out for {empty}",
         expected=f"at least {_FEWEST_TO_HOLD_OUT} usable rows",
         hint="add examples, or give data.valid and data.test files of their own",
     )

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 from tunesmith.core.estimates import wilson
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    import polars as pl
 
-    from tunesmith.data.rows import Removed, Row
+    from tunesmith.data.decide import Decided
+    from tunesmith.data.gather import Gathered
     from tunesmith.recipe import Recipe
 
 Verdict = dict[str, str]
@@ -28,31 +29,30 @@ FEW_PER_LABEL = 20
 FEW_ROWS = 200
 
 
-def verdicts(
-    recipe: Recipe, parts: dict[str, list[Row]], read: int, removed: Sequence[Removed], conflicts: int
-) -> dict[str, Verdict]:
+def verdicts(recipe: Recipe, gathered: Gathered, decided: Decided, removed: pl.DataFrame) -> dict[str, Verdict]:
     """Return the verdict and its reason for each of the four questions."""
+    train = gathered.frame[decided.parts["train"]]
     return {
-        "relevance": {"verdict": "not checked", "why": "data.relevance comes in a later version"},
-        "cleanliness": _cleanliness(read, removed, conflicts),
-        "balance": _balance(recipe, parts["train"]),
-        "size": _size(recipe, parts),
+        "relevance": {"verdict": "not checked", "why": "data.relevance names no target"},
+        "cleanliness": _cleanliness(gathered.read, removed.height, decided.conflicts),
+        "balance": _balance(recipe, train),
+        "size": _size(recipe, train, len(decided.parts["test"])),
     }
 
 
-def _cleanliness(read: int, removed: Sequence[Removed], conflicts: int) -> Verdict:
-    frac = len(removed) / max(read, 1)
+def _cleanliness(read: int, removed: int, conflicts: int) -> Verdict:
+    frac = removed / max(read, 1)
     word = "poor" if frac > POOR_REMOVED_FRAC else "look" if frac > LOOK_REMOVED_FRAC or conflicts else "good"
     why = f"{frac:.1%} of the rows were removed"
     if conflicts:
-        why += f", {conflicts:,} prompt(s) have different answers (data.dedup.conflicts: remove drops them)"
+        why += f", {conflicts:,} prompt(s) have different answers (data.dedup.conflicts says what to do)"
     return {"verdict": word, "why": why}
 
 
-def _balance(recipe: Recipe, train: Sequence[Row]) -> Verdict:
+def _balance(recipe: Recipe, train: pl.DataFrame) -> Verdict:
     if recipe.task != "classify":
         return {"verdict": "not checked", "why": "only labels are counted in this version"}
-    counts = Counter(row.label or "" for row in train)
+    counts = Counter(train["label"].to_list())
     (most, high), (least, low) = counts.most_common(1)[0], counts.most_common()[-1]
     total = sum(counts.values())
     effective = math.exp(-sum(count / total * math.log(count / total) for count in counts.values()))
@@ -61,17 +61,15 @@ def _balance(recipe: Recipe, train: Sequence[Row]) -> Verdict:
     return {"verdict": word, "why": why}
 
 
-def _size(recipe: Recipe, parts: dict[str, list[Row]]) -> Verdict:
-    train, test = len(parts["train"]), len(parts["test"])
+def _size(recipe: Recipe, train: pl.DataFrame, test: int) -> Verdict:
+    rows = train.height
     if recipe.task == "classify":
-        labels = len({row.label for row in parts["train"]})
-        per_label = train / max(labels, 1)
-        enough, told = (
-            per_label >= FEW_PER_LABEL,
-            f"{train:,} rows to learn {labels} labels from ({per_label:.0f} each)",
-        )
+        labels = train["label"].n_unique()
+        per_label = rows / max(labels, 1)
+        enough = per_label >= FEW_PER_LABEL
+        told = f"{rows:,} rows to learn {labels} labels from ({per_label:.0f} each)"
     else:
-        enough, told = train >= FEW_ROWS, f"{train:,} rows to learn from"
+        enough, told = rows >= FEW_ROWS, f"{rows:,} rows to learn from"
     if not test:
         return {"verdict": "poor", "why": f"{told}, none to test on"}
     half = wilson(round(0.8 * test), test)

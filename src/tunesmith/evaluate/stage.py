@@ -112,11 +112,7 @@ def evaluate(
     """
     check(recipe)
     plan = plan_scorecard(recipe, dataset, model, production)
-    if (done := workspace.find(plan.id)) is not None:
-        return done
-    with workspace.draft(plan) as draft:
-        _Evaluation(recipe, dataset, model, production, workspace, draft).make()
-    return workspace.get(plan.id)
+    return workspace.make(plan, lambda draft: _Evaluation(recipe, dataset, model, production, workspace, draft).make())
 
 
 @dataclass

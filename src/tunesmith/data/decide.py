@@ -1,0 +1,87 @@
+"""Rules about several rows, in their order: duplicates, leaks, relevance, labels, the split, balance and size.
+
+Owns the order, and why it is so: what is the same goes before anything is counted; what is held out is fixed before
+train is evened out, so that validation and test never lose a row to balance. Does not own any rule.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tunesmith.data.alike import asked, remove_alike
+from tunesmith.data.dedup import conflicts_of, deduplicate, preference_pairs
+from tunesmith.data.fates import Fates
+from tunesmith.data.label_errors import FEWEST_ROWS, doubtful, out_of_fold
+from tunesmith.data.labels import check_labels
+from tunesmith.data.split import split
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import polars as pl
+
+    from tunesmith.data.gather import Gathered
+    from tunesmith.data.restore import Restored
+    from tunesmith.recipe import Recipe
+
+
+@dataclass
+class Decided:
+    """What became of every row, which split it is in, and what people should know."""
+
+    fates: Fates
+    parts: dict[str, list[int]] = field(default_factory=dict)
+    weights: dict[int, float] = field(default_factory=dict)
+    conflicts: int = 0
+    pairs: list[str] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def living(self, gathered: Gathered) -> pl.DataFrame:
+        """Return the small columns of the rows that are in a split."""
+        return gathered.frame[self.fates.living()]
+
+
+def decide(recipe: Recipe, gathered: Gathered, restored: Restored, recipe_dir: Path) -> Decided:
+    """Decide what becomes of every row.
+
+    Raises:
+        DataError: if too little is left, or a rule stops and asks.
+    """
+    fates = Fates(gathered.frame, restored)
+    decided = Decided(fates)
+    deduplicate(fates, recipe.data.dedup)
+    alike = remove_alike(fates, gathered, recipe.data.dedup)
+    conflicts = conflicts_of(fates, recipe.data.dedup)
+    decided.conflicts = len(conflicts) + len(alike.conflicts)
+    if recipe.data.dedup.conflicts == "pairs":
+        decided.pairs = preference_pairs(gathered, conflicts)
+    if recipe.task == "classify":
+        decided.notes += check_labels(decided.living(gathered), recipe)
+        decided.facts["doubtful_labels"] = judge_labels(fates, gathered, recipe.data.labels.fix)
+    decided.parts = split(gathered.frame, fates.living(), recipe.data.split, recipe.seed, alike.clusters)
+    return decided
+
+
+def judge_labels(fates: Fates, gathered: Gathered, fix: str) -> int:
+    """Flag or remove rows of train whose label is probably wrong (rule ``label_error``); return how many there are."""
+    rows = fates.living("train")
+    if fix == "off" or len(rows) < FEWEST_ROWS:
+        return 0
+    texts = [asked(messages) for messages in gathered.texts(rows)["messages"].to_list()]
+    labels = gathered.frame["label"][rows].to_list()
+    chances, names = out_of_fold(texts, labels)
+    doubts = doubtful(chances, names, labels)
+    for doubt in doubts:
+        evidence = {
+            "label": doubt.given,
+            "likely": doubt.likely,
+            "p_label": round(doubt.p_given, 3),
+            "p_likely": round(doubt.p_likely, 3),
+        }
+        if fix == "remove":
+            fates.remove(int(rows[doubt.row]), "label_error", evidence)
+        else:
+            fates.flag(int(rows[doubt.row]), "label_error", evidence)
+    return len(doubts)

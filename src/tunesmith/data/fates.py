@@ -1,0 +1,64 @@
+"""What becomes of every row: kept, or removed by a rule with its evidence; what was only flagged.
+
+Owns the one place where a row is taken out after reading, so that nothing is lost twice or silently, and what the user
+restored stays. Does not own the rules (`dedup`, `near`, `relevance`, ...).
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tunesmith.data.rows import Removed, Repair
+
+if TYPE_CHECKING:
+    import polars as pl
+    from numpy.typing import NDArray
+
+    from tunesmith.data.restore import Restored
+
+Evidence = dict[str, Any]
+
+
+class Fates:
+    """The fate of each row of a frame (columns ``row_id``, ``source``, ``line``, ``part``), by its index."""
+
+    def __init__(self, frame: pl.DataFrame, restored: Restored) -> None:
+        self.frame, self._restored = frame, restored
+        self.alive: NDArray[np.bool_] = np.ones(frame.height, np.bool_)
+        self.removed: dict[int, tuple[str, Evidence]] = {}
+        self.flagged: list[Repair] = []
+
+    @cached_property
+    def _columns(self) -> dict[str, list[Any]]:
+        return {name: self.frame[name].to_list() for name in ("row_id", "source", "line")}
+
+    def remove(self, row: int, rule: str, evidence: Evidence) -> bool:
+        """Take a row out, unless it is out already or the user restored it; tell whether it went."""
+        if not self.alive[row] or self._restored.keeps(self._columns["row_id"][row], rule):
+            return False
+        self.alive[row] = False
+        self.removed[row] = (rule, evidence)
+        return True
+
+    def flag(self, row: int, rule: str, evidence: Evidence) -> None:
+        """Note something about a row that stays."""
+        self.flagged.append(Repair(self._columns["row_id"][row], "row", rule, "", None, evidence))
+
+    def twin(self, row: int) -> Evidence:
+        """Return the evidence that names another row: its id, and where it stands."""
+        columns = self._columns
+        return {"twin": columns["row_id"][row], "at": f"{columns['source'][row]}:{columns['line'][row]}"}
+
+    def as_removed(self, row: int, text: str) -> Removed:
+        """Return a removed row as a line of ``removed.parquet``."""
+        rule, evidence = self.removed[row]
+        columns = self._columns
+        return Removed(columns["row_id"][row], columns["source"][row], columns["line"][row], rule, evidence, text)
+
+    def living(self, part: str | None = None) -> NDArray[np.int64]:
+        """Return the indices of rows still in, of one of the recipe's lists or of all."""
+        inside = self.alive if part is None else self.alive & (self.frame["part"] == part).to_numpy()
+        return np.flatnonzero(inside)

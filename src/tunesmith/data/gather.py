@@ -1,0 +1,236 @@
+"""All files of a recipe, row by row, into pieces on disk: the part of prepare that grows with the data.
+
+Owns which file is read as what, what is refused as a whole, and the frame that holds what later steps need of every
+row. Does not own what is done to a row (`rowwise`) nor the processes (`workers`).
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from tunesmith.core.errors import DataError
+from tunesmith.core.progress import say, steps
+from tunesmith.data.columns import need_column
+from tunesmith.data.formats import converter
+from tunesmith.data.read import begin
+from tunesmith.data.rows import Removed
+from tunesmith.data.rowwise import Done, Job, RowWorker, Scratch
+from tunesmith.data.shingles import take_ranges
+from tunesmith.data.workers import in_processes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from tunesmith.core.progress import Bar
+    from tunesmith.data.restore import Restored
+    from tunesmith.data.rowwise import Measure
+    from tunesmith.data.shingles import I64, U64
+    from tunesmith.data.sources import Source
+    from tunesmith.recipe import Recipe
+
+SMALL_COLUMNS = (
+    "row_id", "source", "line", "label", "group", "weight", "tokens", "target_tokens", "part", "prompt_key",
+    "answer_key", "chars", "repaired", "prompt_exact", "prompt_words",
+)  # fmt: skip
+"""What is held in memory of every row, about 150 bytes; texts stay on disk."""
+
+
+@dataclass
+class Gathered:
+    """Every row that is an example so far, in the order read, and where its text and signatures lie."""
+
+    folder: Path
+    done: list[Done]
+
+    @property
+    def read(self) -> int:
+        """Records read."""
+        return sum(done.read for done in self.done)
+
+    @cached_property
+    def starts(self) -> I64:
+        """Index of the first row of each piece, and the number of rows at the end."""
+        return np.cumsum([0, *(done.kept for done in self.done)])
+
+    @cached_property
+    def frame(self) -> pl.DataFrame:
+        """The small columns of all rows, one row each."""
+        return self._all("rows").select(SMALL_COLUMNS).collect()
+
+    @cached_property
+    def bands(self) -> Any:
+        """MinHash band keys of all prompts."""
+        return np.concatenate([np.load(self._file(done, "bands")) for done in self.done])
+
+    def removed(self) -> pl.DataFrame:
+        """Return the rows removed while reading, with rule and evidence."""
+        return self._all("removed").collect()
+
+    def repairs(self) -> pl.LazyFrame:
+        """Return what was changed or flagged."""
+        return self._all("repairs")
+
+    def rows(self) -> pl.LazyFrame:
+        """Return all columns of all rows."""
+        return self._all("rows")
+
+    def shingles(self, rows: I64) -> tuple[U64, I64]:
+        """Return the shingle hashes of the prompts of some rows (ascending), flat, and their offsets."""
+        flat, sizes = [np.zeros(0, np.uint64)], [np.zeros(1, np.int64)]
+        for done, inside in self._by_piece(rows):
+            stored = np.load(self._file(done, "shingles"), mmap_mode="r")
+            part, offsets = take_ranges(stored, np.load(self._file(done, "offsets")), inside)
+            flat.append(part)
+            sizes.append(np.diff(offsets))
+        return np.concatenate(flat), np.cumsum(np.concatenate(sizes))
+
+    def texts(self, rows: I64, columns: Sequence[str] = ("messages",)) -> pl.DataFrame:
+        """Return text columns of some rows (ascending), in that order."""
+        frames = []
+        for done, inside in self._by_piece(rows):
+            frame = pl.read_parquet(self._file(done, "rows"), columns=list(columns))
+            frames.append(frame[inside])
+        return pl.concat(frames) if frames else pl.DataFrame(schema=dict.fromkeys(columns, pl.String))
+
+    def _by_piece(self, rows: I64) -> Iterator[tuple[Done, I64]]:
+        cuts = np.searchsorted(rows, self.starts)
+        for number, done in enumerate(self.done):
+            inside = rows[cuts[number] : cuts[number + 1]]
+            if len(inside):
+                yield done, inside - self.starts[number]
+
+    def _file(self, done: Done, kind: str) -> Path:
+        return Scratch(self.folder, done.number)(kind, "parquet" if kind in _FRAMES else "npy")
+
+    def _all(self, kind: str) -> pl.LazyFrame:
+        return pl.scan_parquet([self._file(done, kind) for done in self.done])
+
+
+_FRAMES = ("rows", "removed", "repairs")
+
+
+@dataclass
+class _File:
+    """What has come of one file."""
+
+    source: Source
+    read: int = 0
+    kept: int = 0
+    first_fault: Any = None
+    numbers: list[int] = field(default_factory=list)
+
+
+def gather(
+    recipe: Recipe,
+    sources: dict[str, list[Source]],
+    restored: Restored,
+    folder: Path,
+    measure: Measure | None = None,
+) -> Gathered:
+    """Read, repair and judge every row of every file; leaves their pieces in ``folder``.
+
+    Raises:
+        DataError: if a file cannot be what the recipe says, or none of its rows can be used.
+        RecipeError: if a path of the recipe is no path.
+    """
+    files: list[_File] = []
+    done: dict[int, Done] = {}
+    size = sum(source.bytes for own in sources.values() for source in own)
+    with steps("reading", size or None, unit="bytes") as bar:
+        jobs = _unfinished(_jobs(recipe, sources, files, bar), folder, done)
+        first = list(itertools.islice(jobs, 2))
+        processes = (recipe.data.processes or os.cpu_count() or 1) if len(first) > 1 else 1
+        worker = _Keeping(RowWorker(recipe, restored, folder, measure))
+        in_processes(worker, itertools.chain(first, jobs), processes, lambda one: done.__setitem__(one.number, one))
+    for file in files:
+        _settle(file, [done[number] for number in file.numbers])
+    gathered = Gathered(folder, [done[number] for number in sorted(done)])
+    if not (gathered.frame["part"] == "train").any():
+        raise DataError(f"{', '.join(recipe.data.train)}: no usable row is left", expected="at least ten usable rows")
+    return gathered
+
+
+def _jobs(recipe: Recipe, sources: dict[str, list[Source]], files: list[_File], bar: Bar) -> Iterator[Job]:
+    number = 0
+    for part, own in sources.items():
+        for source in own:
+            beginning, following = begin(source)
+            meaning, how = converter(beginning, recipe)
+            if (column := recipe.data.split.group_by) is not None:
+                need_column(column, beginning.columns, beginning.label, "data.split.group_by")
+            say(f"  {source.label}: {how}")
+            file = _File(source)
+            files.append(file)
+            for piece in following:
+                file.numbers.append(number)
+                yield Job(number, source.label, part, meaning, piece)
+                number += 1
+            bar.advance(source.bytes)
+
+
+@dataclass(frozen=True)
+class _Keeping:
+    """Does a job and notes, last of all, that it is done."""
+
+    worker: RowWorker
+
+    def __call__(self, job: Job) -> Done:
+        done = self.worker(job)
+        note = Scratch(self.worker.folder, job.number)("done", "json")
+        unfinished = note.with_suffix(".part")
+        unfinished.write_text(json.dumps(asdict(done), default=str), encoding="utf-8")
+        unfinished.rename(note)
+        return done
+
+
+def _unfinished(jobs: Iterator[Job], folder: Path, done: dict[int, Done]) -> Iterator[Job]:
+    """Yield the jobs that an earlier run, killed halfway, has not done; put the results of the others into ``done``."""
+    for job in jobs:
+        note = Scratch(folder, job.number)("done", "json")
+        if note.exists():
+            noted = json.loads(note.read_text(encoding="utf-8"))
+            first = noted.pop("first_fault")
+            done[job.number] = Done(**noted, first_fault=Removed(**first) if first else None)
+        else:
+            yield job
+
+
+def _settle(file: _File, done: list[Done]) -> None:
+    file.read, file.kept = sum(one.read for one in done), sum(one.kept for one in done)
+    say(f"  {file.source.label}: {file.read:,} rows, {file.kept:,} usable")
+    if file.kept:
+        return
+    first = next(one.first_fault for one in done if one.first_fault is not None)
+    evidence = ", ".join(f"{key}: {value}" for key, value in first.evidence.items())
+    expected, hint = _way_out(first)
+    raise DataError(
+        f"{file.source.label}: none of {file.read:,} rows is usable; the first, line {first.line}: {first.rule}"
+        + (f" ({evidence})" if evidence else ""),
+        expected=expected,
+        hint=hint,
+    )
+
+
+def _way_out(first: Removed) -> tuple[str, str]:
+    """Return what was expected of a file whose first row broke a rule, and what to try."""
+    if first.rule == "too_long":
+        longest = first.evidence["max_tokens"]
+        return (
+            f"rows of at most {longest} tokens, prompt and answer",
+            "raise train.max_tokens, or choose a base with a longer context",
+        )
+    if first.rule == "unknown_label":
+        return "labels that data.labels.names lists", "correct the list, or leave it out"
+    return (
+        "rows with a question and its right answer, for the recipe's task",
+        "check task, data.format and data.columns in the recipe",
+    )

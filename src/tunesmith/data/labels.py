@@ -1,0 +1,82 @@
+"""The set of labels of a classification: what must hold of it, and what people should know.
+
+Owns these checks. Does not own single labels (`check`) nor labels that are probably wrong (`label_errors`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from tunesmith.core.errors import DataError, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import polars as pl
+
+    from tunesmith.recipe import Recipe
+
+
+def check_labels(rows: pl.DataFrame, recipe: Recipe) -> list[str]:
+    """Return sentences about the labels (columns ``label``, ``source``, ``line``) that people should know.
+
+    Raises:
+        DataError: if there is only one label, nearly every row has one of its own, or one occurs once without being
+            named in the recipe.
+    """
+    counts = Counter(rows["label"].to_list())
+    where = ", ".join(recipe.data.train)
+    if len(counts) < 2:
+        raise DataError(
+            f"{where}: every usable row has the same label, {next(iter(counts), '')!r}",
+            expected="at least two labels to tell apart",
+            hint="check data.columns.target in the recipe",
+        )
+    if len(counts) > 20 and len(counts) > 0.9 * rows.height:
+        raise DataError(
+            f"{where}: {len(counts):,} different labels in {rows.height:,} rows: this column is no label",
+            expected="labels that repeat",
+            hint="check data.columns.target, or use task: chat for free answers",
+        )
+    if recipe.data.labels.names is None:
+        _refuse_single(rows, counts)
+    return _notes(counts, recipe.data.labels.names)
+
+
+def _refuse_single(rows: pl.DataFrame, counts: Counter[str]) -> None:
+    """Refuse labels that occur once, unless the recipe names them: most are typing errors."""
+    once = [label for label in rows["label"].to_list() if counts[label] == 1]
+    if not once:
+        return
+    label = once[0]
+    row = rows.filter(rows["label"] == label).row(0, named=True)
+    others = [other for other in counts if counts[other] > 1]
+    more = f" ({len(once)} labels occur once: {_listed(once)})" if len(once) > 1 else ""
+    raise DataError(
+        f"{row['source']}:{row['line']}: the label {label!r} occurs only once{more}",
+        expected="at least two examples of a label: one to learn from, one to test on",
+        hint=f"{did_you_mean(label, others)[:300]}; correct or remove it, or list all labels in data.labels.names",
+    )
+
+
+def _notes(counts: Counter[str], names: Sequence[str] | None) -> list[str]:
+    notes = []
+    once = sorted(label for label, count in counts.items() if count < 2)
+    if once:
+        notes.append(
+            f"{len(once)} label(s) occur once and cannot be both learnt and tested: kept in train: {_listed(once)}"
+        )
+    folded = Counter(label.casefold() for label in counts)
+    twins = sorted(label for label in counts if folded[label.casefold()] > 1)
+    if twins:
+        notes.append(f"labels that differ only in case are taken as different: {_listed(twins)}")
+    unused = sorted(set(names or ()) - set(counts))
+    if unused:
+        notes.append(f"{len(unused)} of data.labels.names have no example: {_listed(unused)}")
+    return notes
+
+
+def _listed(items: Sequence[Any], limit: int = 8) -> str:
+    more = f" and {len(items) - limit} more" if len(items) > limit else ""
+    return ", ".join(map(str, items[:limit])) + more

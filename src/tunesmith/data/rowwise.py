@@ -1,0 +1,218 @@
+"""What is done to each row by itself: convert, repair, judge, measure, sign; a piece of a file at a time.
+
+Owns the order of these steps and the files a piece leaves in the scratch folder. Does not own any step, nor anything
+that looks at two rows (`decide`). Runs in worker processes: what a piece leaves depends on the piece and the recipe
+alone, so the number of processes changes nothing, and a piece that was finished before a kill is not done again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from tunesmith.core.errors import DataError
+from tunesmith.data.check import check_row
+from tunesmith.data.clean import Cleaner
+from tunesmith.data.noise import Noise
+from tunesmith.data.rows import (
+    BadRow,
+    RawRow,
+    Removed,
+    Repair,
+    Row,
+    RowFault,
+    frame_of,
+    prompt_text,
+    removed_frame,
+    repair_frame,
+    row_id_of,
+    shortened,
+    to_json,
+)
+from tunesmith.data.shingles import sign
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tunesmith.data.formats import Meaning
+    from tunesmith.data.read import Piece
+    from tunesmith.data.restore import Restored
+    from tunesmith.recipe import Recipe
+    from tunesmith.text.lengths import LengthOf
+
+
+@dataclass(frozen=True)
+class Job:
+    """A piece of a file to work on; ``number`` orders the pieces of all files."""
+
+    number: int
+    label: str
+    part: str
+    meaning: Meaning
+    piece: Piece
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What lengths are measured with: the base whose tokenizer and template render, and the longest it can read."""
+
+    base: str
+    max_tokens: int | None
+
+
+@dataclass(frozen=True)
+class Done:
+    """What became of a piece: rows read and kept, and the first removed row, for an error if none is kept."""
+
+    number: int
+    read: int
+    kept: int
+    first_fault: Removed | None
+
+
+@dataclass
+class _Yield:
+    """Rows of a piece so far."""
+
+    rows: list[Row] = field(default_factory=list)
+    removed: list[Removed] = field(default_factory=list)
+    flags: list[Repair] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class RowWorker:
+    """Works on pieces. It is sent to each process as the recipe it is made of, and builds its rules there."""
+
+    recipe: Recipe
+    restored: Restored
+    folder: Path
+    measure: Measure | None
+
+    @cached_property
+    def cleaner(self) -> Cleaner:
+        """What repairs rows."""
+        return Cleaner(self.recipe)
+
+    @cached_property
+    def noise(self) -> Noise:
+        """What judges rows."""
+        return Noise(self.recipe)
+
+    @cached_property
+    def length_of(self) -> LengthOf:
+        """What counts a row's tokens."""
+        assert self.measure is not None
+        return _length_of(self.recipe, self.measure)
+
+    def __call__(self, job: Job) -> Done:
+        """Do a piece and leave its files (`Scratch` names them): rows, removed, repairs, and signatures of prompts."""
+        records = job.piece.records()
+        self.cleaner.repairs.clear()
+        out = _Yield()
+        for bad in records.bad:
+            out.removed.append(self._unread(job, bad))
+        for raw in records.rows:
+            self._row(job, raw, out)
+        self._write(job.number, out)
+        first = out.removed[len(records.bad)] if len(out.removed) > len(records.bad) else None
+        return Done(job.number, len(records.rows) + len(records.bad), len(out.rows), first)
+
+    def _unread(self, job: Job, bad: BadRow) -> Removed:
+        row_id = row_id_of(job.label, bad.line, bad.text)
+        return Removed(row_id, job.label, bad.line, bad.rule, bad.evidence, shortened(self.cleaner.safe(bad.text)))
+
+    def _row(self, job: Job, raw: RawRow, out: _Yield) -> None:
+        original = to_json(raw.fields)
+        row_id = row_id_of(job.label, raw.line, original)
+        try:
+            row = job.meaning(raw.fields)
+            row.row_id, row.source, row.line, row.part = row_id, job.label, raw.line, job.part
+            row.group = row.group or _group_of(self.recipe, raw.fields)
+            self._judge(row, out)
+        except RowFault as fault:
+            text = shortened(self.cleaner.safe(original))
+            out.removed.append(Removed(row_id, job.label, raw.line, fault.rule, fault.evidence, text))
+        else:
+            out.rows.append(row)
+
+    def _judge(self, row: Row, out: _Yield) -> None:
+        """Repair, check and measure a row; a restored row stays although a rule would remove it.
+
+        Raises:
+            RowFault: with the rule that removes it.
+        """
+        try:
+            self.cleaner.clean(row)
+        except RowFault as fault:
+            if not self.restored.keeps(row.row_id, fault.rule):
+                raise
+        check_row(row, self.recipe)
+        for finding in self.noise.judge(row):
+            if finding.action == "remove" and not self.restored.keeps(row.row_id, finding.rule):
+                raise RowFault(finding.rule, field=finding.field, **finding.evidence)
+            out.flags.append(Repair(row.row_id, finding.field, finding.rule, "", None, finding.evidence))
+        self._measure(row)
+
+    def _measure(self, row: Row) -> None:
+        """Count the row's tokens.
+
+        Raises:
+            RowFault: ``too_long`` if its answer would be cut, ``not_rendered`` if the base's template refuses it.
+        """
+        if self.measure is None:
+            return
+        try:
+            row.tokens, row.target_tokens = self.length_of(row.messages, row.tools)
+        except DataError as error:
+            raise RowFault("not_rendered", error=error.message) from error
+        longest = self.measure.max_tokens
+        if longest is not None and row.tokens > longest and not self.restored.keeps(row.row_id, "too_long"):
+            raise RowFault("too_long", tokens=row.tokens, target_tokens=row.target_tokens, max_tokens=longest)
+
+    def _write(self, number: int, out: _Yield) -> None:
+        repairs = [*self.cleaner.repairs, *out.flags]
+        changed = {repair.row_id for repair in repairs if repair.after is not None}
+        kept = {row.row_id for row in out.rows}
+        signed = sign([prompt_text(row) for row in out.rows])
+        file = Scratch(self.folder, number)
+        removed_frame(out.removed).write_parquet(file("removed", "parquet"))
+        repair_frame([one for one in repairs if one.row_id in kept]).write_parquet(file("repairs", "parquet"))
+        for name in ("bands", "shingles", "offsets"):
+            np.save(file(name, "npy"), getattr(signed, name))
+        exact = pl.Series("prompt_exact", signed.exact)
+        frame_of(out.rows, changed).with_columns(exact, pl.Series("prompt_words", signed.words)).write_parquet(
+            file("rows", "parquet")
+        )
+
+
+@dataclass(frozen=True)
+class Scratch:
+    """Names the files of one piece."""
+
+    folder: Path
+    number: int
+
+    def __call__(self, kind: str, ending: str) -> Path:
+        """Return the path of a kind of file."""
+        return self.folder / f"{kind}-{self.number:06}.{ending}"
+
+
+def _length_of(recipe: Recipe, measure: Measure) -> LengthOf:
+    from tunesmith.models.load import load_tokenizer
+    from tunesmith.text.chat import ensure_template
+    from tunesmith.text.lengths import LengthOf
+    from tunesmith.text.task import TaskSpec
+
+    tokenizer = load_tokenizer(measure.base)
+    ensure_template(tokenizer)
+    return LengthOf(tokenizer, TaskSpec(recipe.task, (), recipe.prompt.system, recipe.prompt.template))
+
+
+def _group_of(recipe: Recipe, fields: dict[str, Any]) -> str | None:
+    name = recipe.data.split.group_by
+    value = None if name is None else fields.get(name)
+    return None if value in (None, "") else str(value)
