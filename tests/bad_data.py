@@ -57,6 +57,11 @@ ONE_GROUP = csv_text([(f"{text},{'one'}", label) for text, label in ROWS], "text
 
 BAD_DATA: dict[str, tuple[Callable[[Path], None], str, list[str]]] = {
     # name: (make the files, the recipe, what the one message must contain)
+    "a name too long": (lambda folder: None, recipe("x" * 300 + ".csv"), ["data.train", "too long"]),
+    "no such user": (lambda folder: None, recipe("~nosuchuserhere/x.csv"), ["data.train", "nosuchuserhere"]),
+    "the test is the training file": (
+        written("a.csv", csv_text()), recipe("a.csv", data="  test: [a.csv]\n"), ["every row was removed", "leak", "data.test"],
+    ),
     "no such file": (lambda folder: None, recipe("tickets.csv"), ["tickets.csv", "data.train"]),
     "no such file, near one": (written("tickets.csv", csv_text()), recipe("tickts.csv"), ["'tickets.csv'"]),
     "empty path": (lambda folder: None, recipe(" "), ["data.train", "no path"]),

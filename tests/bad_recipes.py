@@ -36,6 +36,17 @@ BAD_RECIPES = {
     "near dedup too low": (GOOD + "  dedup: {near: 0.2}\n", ["data.dedup.near", "0.2"]),
     "later: tokens": (GOOD + "train: {tokens: {add: {a: b}}}\n", ["train.tokens", "does not have yet"]),
     "later: judge": (GOOD + "evaluate: {judge: {model: x}}\n", ["evaluate.judge", "does not have yet"]),
+    "merged unknown key": (
+        "x: &x {epochz: 3}\nname: a\ntask: classify\ndata: {train: x.csv}\ntrain:\n  <<: *x\n",
+        ["recipe.yaml", "'x'"],
+    ),
+    "merged at the top": (
+        "name: a\ntask: classify\ndata: {train: x.csv}\n<<: {epochs: 3}\n",
+        ["recipe.yaml", "epochs"],
+    ),
+    "no input columns": (GOOD + "  columns: {input: [], target: intent}\n", ["data.columns.input"]),
+    "a surrogate": (GOOD + 'prompt: {system: "\\ud800"}\n', ["recipe.yaml:5", "prompt.system", "U+D800"]),
+    "a NUL": (GOOD + 'prompt: {system: "a\\0b"}\n', ["recipe.yaml:5", "prompt.system", "U+0000"]),
     "null task": ("name: a\ntask:\ndata: {train: x}\n", ["recipe.yaml:2", "task"]),
     "seed too large": (GOOD + "seed: 99999999999\n", ["recipe.yaml:5", "seed"]),
     "yaml object": ("name: !!python/object:os.system {}\ntask: classify\n", ["recipe.yaml:1", "YAML"]),

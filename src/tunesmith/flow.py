@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.artifacts import Workspace
-from tunesmith.core.errors import ArtifactError, GateError
+from tunesmith.core.errors import ArtifactError, GateError, RecipeError
 from tunesmith.core.progress import say
 from tunesmith.recipe import Recipe, load_recipe
 
@@ -196,6 +196,11 @@ def _check(recipe: Recipe) -> None:
 
     check_training(recipe)
     check_evaluation(recipe)
+    if recipe.data.split.test == 0 and not recipe.data.test:
+        raise RecipeError(
+            "data.split.test is 0 and there is no data.test: nothing to evaluate on",
+            hint="hold some rows out for the test, or run tunesmith train alone",
+        )
 
 
 def _project(recipe: Project | Recipe | Path | str, home: Path | None) -> Project:

@@ -55,7 +55,9 @@ class Section(BaseModel):
 class Columns(Section):
     """Which columns hold what, for files of plain columns."""
 
-    input: StrList = Field(description="column(s) with what the user says; several become 'first\\nname: value' lines")
+    input: StrList = Field(
+        min_length=1, description="column(s) with what the user says; several become 'first\\nname: value' lines"
+    )
     target: str = Field(description="column with the right answer; an object or list becomes JSON")
     group: str | None = Field(None, description="column whose equal values must stay on one side of the split")
     weight: str | None = Field(None, description="column with the weight of the example in the loss")
@@ -462,7 +464,7 @@ def _explained(error: ValidationError, document: YamlDocument, where: str) -> Re
     """Turn Pydantic's first error into one that names line, key, value, expectation and the nearest key."""
     problems = sorted(error.errors(), key=lambda one: _line(one, document))
     first = problems[0]
-    keys = _user_keys(first, document)
+    keys = _user_keys(first, document) or tuple(first["loc"])[:1]  # what << merges in has no line of its own
     dotted = ".".join(map(str, keys)) or "recipe"
     line = document.line_of(keys)
     place = f"{where}:{line}" if line else where
@@ -529,5 +531,5 @@ def _describe(keys: tuple[str | int, ...]) -> str:
 
 
 def json_schema() -> dict[str, Any]:
-    """Return the JSON Schema of a recipe, for editors."""
-    return Recipe.model_json_schema()
+    """Return the JSON Schema of a recipe, for editors; ``tunesmith init --schema`` prints it."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Recipe.model_json_schema()}

@@ -39,6 +39,19 @@ def test_rollback_swaps_and_swaps_again(store, card):
     assert rollback(store, "tickets") == SECOND == resolve(store, "tickets")
 
 
+def test_a_model_that_left_production_does_not_come_back_by_itself(store, card):
+    """Bug: running the old recipe again, or a nightly update, puts back what was replaced or rolled back."""
+    for model_id in (FIRST, SECOND):
+        promote(store, "tickets", model_id, scorecard=card(model_id, "pass"))
+    with pytest.raises(GateError, match=f"was in production and was replaced by {SECOND}"):
+        promote(store, "tickets", FIRST, scorecard=card(FIRST, "pass"))
+    rollback(store, "tickets")
+    with pytest.raises(GateError, match="was rolled back"):
+        promote(store, "tickets", SECOND, scorecard=card(SECOND, "pass"))
+    promote(store, "tickets", SECOND, scorecard=card(SECOND, "pass"), force=True)
+    assert resolve(store, "tickets") == SECOND
+
+
 @pytest.mark.parametrize("verdict", ["fail", "undecided"])
 def test_the_gate_holds_production(store, card, verdict):
     promote(store, "tickets", FIRST, scorecard=card(FIRST, "pass"))

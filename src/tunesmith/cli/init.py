@@ -12,11 +12,19 @@ from tunesmith.core.progress import say
 
 @click.command("init")
 @click.argument("folder", metavar="[DIR]", type=click.Path(path_type=Path), default=Path())
-@click.option("--task", type=click.Choice(["classify", "extract", "chat", "preference"]), required=True)
-@click.option("--data", type=click.Path(path_type=Path), required=True, help="your file of examples")
+@click.option("--task", type=click.Choice(["classify", "extract", "chat", "preference"]))
+@click.option("--data", type=click.Path(path_type=Path), help="your file of examples")
+@click.option("--schema", is_flag=True, help="print the JSON Schema of recipes, for editors, and do nothing else")
 @json_option
-def command(folder: Path, task: str, data: Path, as_json: bool) -> None:
+def command(folder: Path, task: str | None, data: Path | None, schema: bool, as_json: bool) -> None:
     """Look at your file and write DIR/recipe.yaml, commented, that works as it is."""
+    if schema:
+        from tunesmith.recipe import json_schema
+
+        print_json(json_schema())
+        return
+    if task is None or data is None:
+        raise click.UsageError(f"Missing option '{'--task' if task is None else '--data'}'.")
     from tunesmith.data.init import write_recipe
 
     recipe = write_recipe(folder, task, data)

@@ -10,6 +10,7 @@ import contextlib
 import importlib
 import os
 import sys
+import warnings
 
 import click
 
@@ -81,6 +82,7 @@ def root() -> None:
 def main() -> None:
     """Run the command line; exits with 0, 1 (our bug), 2 (the user's input), 3 (gate), 4 (remote) or 130."""
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # spinning costs tenfold when busy: docs/log.md
+    warnings.simplefilter("ignore", FutureWarning)  # libraries to their callers, nothing a user can act on
     try:
         root(standalone_mode=False)
     except TunesmithError as error:

@@ -18,7 +18,7 @@ from tunesmith.core.progress import say
 @home_option
 @json_option
 def command(artifact_id: str, row_id: str | None, rule: str | None, home: Path | None, as_json: bool) -> None:
-    """Undo a removal: the next prepare keeps the row, or the rows of a rule. Writes restore.yaml in this folder."""
+    """Undo a removal: the next prepare keeps the row, or the rows of a rule. Writes restore.yaml beside the recipe."""
     from tunesmith.data.restore import restore_row, restore_rule
 
     dataset = workspace_here(home).get(artifact_id)
@@ -28,8 +28,21 @@ def command(artifact_id: str, row_id: str | None, rule: str | None, home: Path |
         )
     if (row_id is None) == (rule is None):
         raise click.UsageError("name one ROW, or --rule RULE")
-    file = restore_row(dataset, row_id, Path.cwd()) if row_id else restore_rule(dataset, rule or "", Path.cwd())
+    folder = _recipe_folder(dataset.path.parents[1])
+    file = restore_row(dataset, row_id, folder) if row_id else restore_rule(dataset, rule or "", folder)
     if as_json:
         print_json({"restore": str(file), "row_id": row_id, "rule": rule})
     else:
         say(f"{row_id or rule} will be kept: noted in {file} · next: tunesmith prepare RECIPE")
+
+
+def _recipe_folder(workspace: Path) -> Path:
+    """Return the folder of the recipe: a workspace of the usual name lies beside it; for any other it is this one."""
+    if workspace.name == ".tunesmith":
+        return workspace.parent
+    if not list(Path.cwd().glob("*.y*ml")):
+        raise ArtifactError(
+            f"no recipe in {Path.cwd()}: restore.yaml must lie beside the recipe that prepared the dataset",
+            hint="change into the recipe's folder and run the same command there",
+        )
+    return Path.cwd()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -57,10 +59,18 @@ def show_run(result: dict[str, Any]) -> None:
     show_model(result["train"])
     show_scorecard(result["evaluate"])
     if result["release"]:
-        name = result["release"].split("@")[0]
-        say(f"  released as {result['release']} · talk to it: tunesmith chat {name} · serve it: tunesmith serve")
+        name, home = result["release"].split("@")[0], home_words(Path(result["prepare"]["path"]).parents[1])
+        say(f"  released as {result['release']}")
+        say(f"  talk to it: tunesmith chat {name}{home} · serve it: tunesmith serve{home}")
     else:
         say("  not released: the gate did not pass (tunesmith release --force overrides it)")
+
+
+def home_words(workspace: Path) -> str:
+    """Return what a command needs besides its name to find a workspace from this folder: nothing, or ``--home``."""
+    if "TUNESMITH_HOME" in os.environ or workspace == Path.cwd() / ".tunesmith":
+        return ""
+    return f" --home {shlex.quote(os.path.relpath(workspace))}"
 
 
 def _who(name: str, metrics: dict[str, Any]) -> str:

@@ -18,13 +18,15 @@ from tunesmith.core.progress import say
 def command(recipe: Path, home: Path | None, as_json: bool) -> None:
     """Make the next version from what users corrected; it is promoted only if its gate passes (exit 3 if not)."""
     from tunesmith import flow
-    from tunesmith.cli.summaries import show_run
+    from tunesmith.cli.summaries import home_words, show_run
 
     result = flow.update(flow.Project.of(recipe, home))
     if as_json:
         print_json(result)
     else:
         show_run(result)
-        say(f"  undo: tunesmith rollback {result['release'].split('@')[0]}" if result["release"] else "")
+        if result["release"]:
+            where = home_words(Path(result["prepare"]["path"]).parents[1])
+            say(f"  undo: tunesmith rollback {result['release'].split('@')[0]}{where}")
     if result["release"] is None:
         raise SystemExit(GateError.exit_code)

@@ -6,12 +6,15 @@ readers otherwise let pass in silence. Does not own what the keys mean (`recipe`
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
 
 from tunesmith.core.errors import RecipeError
+
+_NO_TEXT = re.compile("[\x00\ud800-\udfff]")
 
 Path_ = tuple[str | int, ...]
 
@@ -59,6 +62,13 @@ def parse_yaml(text: str, where: str) -> YamlDocument:
 
 def _walk(node: yaml.Node, path: Path_, document: YamlDocument, where: str) -> None:
     document.lines.setdefault(path, node.start_mark.line + 1)
+    if isinstance(node, yaml.ScalarNode) and (odd := _NO_TEXT.search(node.value)):
+        dotted = ".".join(map(str, path)) or "the recipe"
+        raise RecipeError(
+            f"{where}:{node.start_mark.line + 1}: {dotted} holds the character U+{ord(odd[0]):04X}, which is no text",
+            expected="letters, digits, signs",
+            hint="remove the escape",
+        )
     if isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
             _walk(item, (*path, index), document, where)

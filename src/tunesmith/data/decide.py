@@ -6,9 +6,11 @@ train is evened out, so that validation and test never lose a row to balance. Do
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from tunesmith.core.errors import DataError
 from tunesmith.data.alike import asked, remove_alike
 from tunesmith.data.dedup import conflicts_of, deduplicate, preference_pairs
 from tunesmith.data.fates import Fates
@@ -53,6 +55,7 @@ def decide(recipe: Recipe, gathered: Gathered, restored: Restored, recipe_dir: P
     decided = Decided(fates)
     deduplicate(fates, recipe.data.dedup)
     alike = remove_alike(fates, gathered, recipe.data.dedup)
+    _refuse_nothing_left(recipe, fates)
     conflicts = conflicts_of(fates, recipe.data.dedup)
     decided.conflicts = len(conflicts) + len(alike.conflicts)
     if recipe.data.dedup.conflicts == "pairs":
@@ -62,6 +65,20 @@ def decide(recipe: Recipe, gathered: Gathered, restored: Restored, recipe_dir: P
         decided.facts["doubtful_labels"] = judge_labels(fates, gathered, recipe.data.labels.fix)
     decided.parts = split(gathered.frame, fates.living(), recipe.data.split, recipe.seed, alike.clusters)
     return decided
+
+
+def _refuse_nothing_left(recipe: Recipe, fates: Fates) -> None:
+    """Raise what took every row of train, where a later error would blame something else."""
+    if len(fates.living("train")):
+        return
+    rules = Counter(rule for rule, _ in fates.removed.values())
+    told = ", ".join(f"{count:,} by {rule}" for rule, count in rules.most_common())
+    leaks = rules["leak"] + rules["near_leak"] == sum(rules.values())
+    raise DataError(
+        f"{', '.join(recipe.data.train)}: every row was removed ({told})",
+        expected="rows to train on that are not in data.valid or data.test" if leaks else "rows to train on",
+        hint="give data.test a file of its own" if leaks else "change the rule in the recipe",
+    )
 
 
 def judge_labels(fates: Fates, gathered: Gathered, fix: str) -> int:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tunesmith.data.restore import is_restorable
 from tunesmith.data.rows import Removed, Repair
 
 if TYPE_CHECKING:
@@ -30,14 +31,21 @@ class Fates:
         self.alive: NDArray[np.bool_] = np.ones(frame.height, np.bool_)
         self.removed: dict[int, tuple[str, Evidence]] = {}
         self.flagged: list[Repair] = []
+        self._saved: set[int] = set()
 
     @cached_property
     def _columns(self) -> dict[str, list[Any]]:
         return {name: self.frame[name].to_list() for name in ("row_id", "source", "line")}
 
     def remove(self, row: int, rule: str, evidence: Evidence) -> bool:
-        """Take a row out, unless it is out already or the user restored it; tell whether it went."""
-        if not self.alive[row] or self._restored.keeps(self._columns["row_id"][row], rule):
+        """Take a row out, unless it is out already or the user restored it; tell whether it went.
+
+        What was saved from one rule is not taken by the next, which sees the same fault in another way.
+        """
+        if not self.alive[row] or (row in self._saved and is_restorable(rule)):
+            return False
+        if self._restored.keeps(self._columns["row_id"][row], rule):
+            self._saved.add(row)
             return False
         self.alive[row] = False
         self.removed[row] = (rule, evidence)

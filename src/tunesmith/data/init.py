@@ -13,7 +13,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from tunesmith.core.errors import DataError, RecipeError
+from tunesmith.core.errors import DataError, RecipeError, SetupError
 from tunesmith.core.progress import say
 from tunesmith.data.columns import Mapping, recognise
 from tunesmith.data.decide import decide
@@ -50,6 +50,7 @@ def write_recipe(folder: Path, task: str, data: Path) -> Path:
     Raises:
         RecipeError: if there is a recipe already.
         DataError: if the file cannot be read or understood; nothing is written then.
+        SetupError: if the folder cannot be written to.
     """
     target = folder / FILE
     if target.exists():
@@ -64,8 +65,13 @@ def write_recipe(folder: Path, task: str, data: Path) -> Path:
     rows = _check(text, base)
     if task == "classify" and rows > MANY_ROWS:
         text = _text(task, _name_for(data), look, epochs=EPOCHS_OF_MANY)
-    folder.mkdir(parents=True, exist_ok=True)
-    target.write_text(text, encoding="utf-8")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        target.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise SetupError(
+            f"cannot write {target}: {error.strerror}", hint="give a folder you may write to: tunesmith init DIR ..."
+        ) from error
     return target
 
 

@@ -80,7 +80,15 @@ def _behind(entry: str, recipe_dir: Path, key: str) -> list[Source]:
         name = entry.removeprefix(HUB)
         folder = recipe_dir / name.partition("@")[0]
         return [Source(entry, Path(entry), hub=str(recipe_dir / name) if folder.is_dir() else name)]
-    path = Path(os.path.normpath(recipe_dir / Path(entry).expanduser()))
+    try:
+        path = Path(os.path.normpath(recipe_dir / Path(entry).expanduser()))
+        path.lstat()
+    except FileNotFoundError:
+        pass
+    except (OSError, RuntimeError) as error:  # too long a name, no such user, no right to look
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        shown = entry if len(entry) <= 80 else f"{entry[:80]}…"
+        raise DataError(f"{key}: {shown!r}: {reason}", expected="an existing file, folder or glob") from error
     if path.is_dir():
         return _in_folder(path, entry, recipe_dir, key)
     if path.exists() or not glob.has_magic(entry):

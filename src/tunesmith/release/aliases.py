@@ -70,13 +70,15 @@ def promote(
     Args:
         store: where the aliases are.
         name: the recipe's name.
-        model_id: id of the Model.
+        model_id: id of the Model. One that was in production before and was replaced or rolled back does not come back
+            by itself: a gate may not see what its successor learnt, and whoever rolled it back had a reason.
         alias: which alias to move.
         scorecard: the Model's scorecard; its verdict decides.
         force: move production whatever the verdict; the history says so.
 
     Raises:
-        GateError: if production would get a model whose verdict is missing, fail or undecided, without ``force``.
+        GateError: if production would get a model whose verdict is missing, fail or undecided, or one that was in
+            production before, without ``force``.
         ArtifactError: if the name or the alias is not a valid one, or the scorecard is another model's.
     """
     _check_words(name, alias)
@@ -85,6 +87,8 @@ def promote(
         before = _pointing_at(connection, name, alias)
         if before == model_id:
             return
+        if alias == PRODUCTION and not force:
+            _refuse_former(connection, name, model_id)
         if alias == PRODUCTION and before is not None:
             _point(connection, name, PREVIOUS, before)
         _point(connection, name, alias, model_id)
@@ -176,6 +180,21 @@ def _pass_gate(model_id: str, alias: str, scorecard: Artifact | None, *, force: 
         f"{model_id} is not promoted: the gate's verdict is {verdict}" + (f" ({reasons})" if reasons else ""),
         expected="a scorecard whose verdict is pass",
         hint="tunesmith evaluate RECIPE makes a scorecard; --force promotes all the same",
+    )
+
+
+def _refuse_former(connection: Connection, name: str, model_id: str) -> None:
+    table = tables.release_history
+    query = sa.select(table).where(table.c.name == name, table.c.alias == PRODUCTION, table.c.previous_id == model_id)
+    left = connection.execute(query.order_by(table.c.id.desc())).mappings().first()
+    if left is None:
+        return
+    how = "was rolled back" if left["action"] == "rollback" else "was replaced"
+    raise GateError(
+        f"{model_id} is not promoted: it was in production and {how} by {left['model_id']}"
+        f" on {left['at']:%Y-%m-%d %H:%M} UTC",
+        expected="a model that has not been in production before",
+        hint=f"tunesmith rollback {name} goes back one; --force promotes it all the same",
     )
 
 
