@@ -210,7 +210,7 @@ class Data(Section):
     processes: Annotated[int, Field(ge=1, le=256)] | None = Field(
         None, description="processes that read and judge rows; None: one a core. Changes no byte of the result"
     )
-    decontaminate: Annotated[StrList, CURATION] = Field(
+    decontaminate: StrList = Field(
         default_factory=list, description="evaluation files whose items must not occur in the training rows"
     )
 

@@ -180,3 +180,62 @@ def test_init_quotes_what_yaml_would_misread(tmp_path, name):
     (tmp_path / name).write_text(csv_text())
     recipe = load_recipe(write_recipe(tmp_path / "x", "classify", tmp_path / name))
     assert recipe.data.train == [f"../{name}"]
+
+
+def test_evaluation_items_are_taken_out_of_train_and_shown(tmp_path):
+    """Bug: a benchmark's question is learnt, and nobody can see which."""
+    question = (
+        "A farmer has seventeen sheep and sells all but nine of them at the market; how many sheep remain with him?"
+    )
+    rows = [*ROWS, (f"please solve: {question.upper()}", "delivery")]
+    (tmp_path / "a.csv").write_text("text,intent\n" + "".join(f'"{text}",{label}\n' for text, label in rows))
+    (tmp_path / "evals.jsonl").write_text(json.dumps({"question": question, "answer": "9"}) + "\n")
+    dataset = made(tmp_path, decontaminate=["evals.jsonl"])
+    [row] = pl.read_parquet(dataset.path / "removed.parquet").to_dicts()
+    evidence = json.loads(row["evidence"])
+    assert row["rule"] == "contaminated" and evidence["item"] == "evals.jsonl:1"
+    assert evidence["span"].upper().startswith("A FARMER HAS") and dataset.result["facts"]["evaluation_items"] == 1
+    (tmp_path / "evals.jsonl").write_text(json.dumps({"question": "another question altogether", "answer": "9"}) + "\n")
+    assert made(tmp_path, decontaminate=["evals.jsonl"]).id != dataset.id
+
+
+def test_near_duplicates_go_and_alike_questions_with_other_facts_stay(tmp_path):
+    """Bug: rows that differ in a number or an answer are merged, or a copy with one other word is learnt twice."""
+    say = (
+        "hello there could you please be so kind as to tell me when exactly the parcel with the {} lamp which i ordered "
+        "last week from your lovely web shop will finally arrive at my house because i am going away for some days soon"
+    )
+    extra = [(say.format("green"), "delivery"), (say.format("brown"), "delivery"), (say.format("red"), "refund")]
+    extra += [(f"i paid {price} for the lamp and would like to have all of my money back now please", "refund")
+              for price in (10, 20)]  # fmt: skip
+    (tmp_path / "a.csv").write_text(csv_text([*ROWS, *extra]))
+    dataset = made(tmp_path)
+    removed = pl.read_parquet(dataset.path / "removed.parquet").to_dicts()
+    assert [(row["rule"], "brown" in row["text"]) for row in removed] == [("near_duplicate", True)]
+    flagged = pl.read_parquet(dataset.path / "repairs.parquet").filter(pl.col("rule") == "near_conflict")
+    assert flagged.height == 1
+
+
+def test_one_cluster_of_everything_stops_and_asks(tmp_path):
+    """Bug: a rule that is wrong for the data removes most of them without a word."""
+    say = (
+        "dear team my order number is unknown to me at the moment because i lost the paper but the {} thing which i bought "
+        "from you some weeks ago is late and i really want to know why it is so late and when it is going to be here"
+    )
+    names = [f"{a}{b}" for a in "abcdefghijkl" for b in "abcdefghijkl"]
+    (tmp_path / "a.csv").write_text(csv_text([*ROWS, *((say.format(name), "delivery") for name in names)]))
+    with pytest.raises(DataError, match=r"nearly the same as a\.csv"):
+        made(tmp_path)
+    assert made(tmp_path, dedup={"max_cluster_frac": 1.0}).result["removed_by"]["near_duplicate"] > 100
+
+
+@pytest.mark.parametrize("processes", [1, 2, 3])
+def test_the_number_of_processes_changes_no_byte(tmp_path, monkeypatch, processes):
+    """Bug: rows come in the order in which processes finish."""
+    monkeypatch.setattr("tunesmith.data.read.PIECE_ROWS", 7)
+    (tmp_path / "a.csv").write_text(csv_text([*ROWS, *ROWS[:5]]))
+    dataset = made(tmp_path, processes=processes)
+    files = dataset.manifest["files"]
+    shutil.rmtree(tmp_path / "home")
+    assert files == made(tmp_path, processes=1).manifest["files"]
+    assert sum(dataset.result["splits"].values()) == len(ROWS)

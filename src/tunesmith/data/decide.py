@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.errors import DataError
 from tunesmith.data.alike import asked, remove_alike
+from tunesmith.data.decontaminate import decontaminate, evaluation_files
 from tunesmith.data.dedup import conflicts_of, deduplicate, preference_pairs
 from tunesmith.data.fates import Fates
 from tunesmith.data.label_errors import FEWEST_ROWS, doubtful, out_of_fold
@@ -55,6 +56,9 @@ def decide(recipe: Recipe, gathered: Gathered, restored: Restored, recipe_dir: P
     decided = Decided(fates)
     deduplicate(fates, recipe.data.dedup)
     alike = remove_alike(fates, gathered, recipe.data.dedup)
+    if recipe.data.decontaminate:
+        files = evaluation_files(recipe.data.decontaminate, recipe_dir)
+        decided.facts["evaluation_items"] = decontaminate(fates, gathered, files)
     _refuse_nothing_left(recipe, fates)
     conflicts = conflicts_of(fates, recipe.data.dedup)
     decided.conflicts = len(conflicts) + len(alike.conflicts)

@@ -16,6 +16,7 @@ from tunesmith.core.artifacts import Artifact, Draft, Plan, Workspace
 from tunesmith.core.clock import monotonic_s
 from tunesmith.core.errors import TunesmithError
 from tunesmith.data.decide import Decided, decide
+from tunesmith.data.decontaminate import evaluation_files
 from tunesmith.data.gather import Gathered, gather
 from tunesmith.data.restore import Restored, restored
 from tunesmith.data.rows import EXAMPLE_COLUMNS, SPLITS, removed_frame, repair_frame, shortened
@@ -48,7 +49,8 @@ def prepare(recipe: Recipe, workspace: Workspace, *, recipe_dir: Path) -> Artifa
     sources = sources_of(recipe, recipe_dir)
     kept = restored(recipe_dir)
     measure = measure_of(recipe, workspace)
-    plan = _plan(recipe, sources, kept, measure)
+    evaluation = evaluation_files(recipe.data.decontaminate, recipe_dir)
+    plan = _plan(recipe, sources, evaluation, kept, measure)
     started_s = monotonic_s()
 
     def build(draft: Draft) -> None:
@@ -85,11 +87,18 @@ def measure_of(recipe: Recipe, workspace: Workspace) -> Measure | None:
     return Measure(base, recipe.train.max_tokens or context_tokens(base))
 
 
-def _plan(recipe: Recipe, sources: dict[str, list[Source]], kept: Restored, measure: Measure | None) -> Plan:
+def _plan(
+    recipe: Recipe,
+    sources: dict[str, list[Source]],
+    evaluation: list[Source],
+    kept: Restored,
+    measure: Measure | None,
+) -> Plan:
     from tunesmith.models.load import tokenizer_identity
 
     settings = recipe.data.model_dump(mode="json", exclude={"train", "valid", "test", "processes"})
     inputs = {f"{part}:{source.label}": source.digest for part, own in sources.items() for source in own}
+    inputs |= {f"decontaminate:{source.label}": source.digest for source in evaluation}
     lengths: dict[str, Any] = {}
     if measure is not None:
         inputs["tokenizer"] = tokenizer_identity(measure.base)
