@@ -12,6 +12,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import orjson
 import polars as pl
 
 from tunesmith.core.ids import digest_bytes
@@ -195,6 +196,14 @@ def to_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(", ", ": "), default=str)
 
 
+def compact_json(value: Any) -> str:
+    """Return JSON without spaces, several times faster than `to_json`: for what programs read."""
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:  # numbers beyond 64 bits, lone surrogates
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+
+
 def shortened(text: str, limit: int = KEPT_TEXT_CHARS) -> str:
     """Return text of at most ``limit`` characters, with the number left out said at its end."""
     return text if len(text) <= limit else f"{text[:limit]}… [{len(text) - limit} more characters]"
@@ -206,9 +215,9 @@ def frame_of(rows: Sequence[Row], repaired: frozenset[str] | set[str] = frozense
         "row_id": [row.row_id for row in rows],
         "source": [row.source for row in rows],
         "line": [row.line for row in rows],
-        "messages": [to_json(row.messages) for row in rows],
-        "tools": [to_json(row.tools) if row.tools else None for row in rows],
-        "rejected": [to_json(row.rejected) if row.rejected else None for row in rows],
+        "messages": [compact_json(row.messages) for row in rows],
+        "tools": [compact_json(row.tools) if row.tools else None for row in rows],
+        "rejected": [compact_json(row.rejected) if row.rejected else None for row in rows],
         "label": [row.label for row in rows],
         "group": [row.group for row in rows],
         "weight": [row.weight for row in rows],

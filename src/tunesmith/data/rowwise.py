@@ -25,13 +25,13 @@ from tunesmith.data.rows import (
     Repair,
     Row,
     RowFault,
+    compact_json,
     frame_of,
     prompt_text,
     removed_frame,
     repair_frame,
     row_id_of,
     shortened,
-    to_json,
 )
 from tunesmith.data.shingles import sign
 
@@ -126,7 +126,7 @@ class RowWorker:
         return Removed(row_id, job.label, bad.line, bad.rule, bad.evidence, shortened(self.cleaner.safe(bad.text)))
 
     def _row(self, job: Job, raw: RawRow, out: _Yield) -> None:
-        original = to_json(raw.fields)
+        original = compact_json(raw.fields)
         row_id = row_id_of(job.label, raw.line, original)
         try:
             row = job.meaning(raw.fields)
