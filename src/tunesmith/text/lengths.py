@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from tunesmith.text.chat import render
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sized
+
     from transformers import PreTrainedTokenizerBase
 
     from tunesmith.text.examples import Message
@@ -35,27 +37,27 @@ class _Words(dict[str, int]):
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, before: str) -> None:
         super().__init__()
-        self._tokenizer, self._before = tokenizer, before
+        self._encode, self._before = _encoder(tokenizer), before
 
     def __missing__(self, word: str) -> int:
         if len(self) >= CACHED_WORDS:
             self.clear()
-        count = self[word] = _encoded(self._tokenizer, self._before + word)
+        count = self[word] = len(self._encode(self._before + word, add_special_tokens=False))
         return count
 
 
-def _encoded(tokenizer: PreTrainedTokenizerBase, text: str) -> int:
+def _encoder(tokenizer: PreTrainedTokenizerBase) -> Callable[..., Sized]:
+    """Return the quickest function that encodes a text: the library's own below, where there is one."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
-    if backend is not None:
-        return len(backend.encode(text, add_special_tokens=False))
-    return len(tokenizer.encode(text, add_special_tokens=False))
+    encode: Callable[..., Sized] = (backend or tokenizer).encode
+    return encode
 
 
 class TokenCounter:
     """Counts tokens of texts; exact, and fast where the tokenizer never joins words over a space."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
-        self._tokenizer = tokenizer
+        self._encode = _encoder(tokenizer)
         self._first, self._later = _Words(tokenizer, ""), _Words(tokenizer, " ")
         self._by_word = True
         self._seen = 0
@@ -63,12 +65,12 @@ class TokenCounter:
     def count(self, text: str) -> int:
         """Return the number of tokens of a text that stands alone."""
         if not self._by_word:
-            return _encoded(self._tokenizer, text)
+            return len(self._encode(text, add_special_tokens=False))
         first, *later = text.split(" ") if "  " not in text else _BOUNDARY.split(text)
         count = self._first[first] + sum(map(self._later.__getitem__, later))
         self._seen += 1
         if self._seen <= CHECKED_FIRST or self._seen % CHECKED_EVERY == 0:
-            true = _encoded(self._tokenizer, text)
+            true = len(self._encode(text, add_special_tokens=False))
             self._by_word = count == true
             return true
         return count
