@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tunesmith.core.errors import DataError
+from tunesmith.core.spans import mixed
 from tunesmith.data.dedup import HELD_OUT_FIRST
 from tunesmith.data.near import SHORT_WORDS, Facts, jaccards, near_clusters, near_duplicates
-from tunesmith.data.shingles import Signatures, mixed, sign
+from tunesmith.data.shingles import Signatures, sign
 from tunesmith.text.examples import text_of
 
 if TYPE_CHECKING:
@@ -25,9 +26,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from tunesmith.core.spans import I64, U64
     from tunesmith.data.fates import Fates
     from tunesmith.data.gather import Gathered
-    from tunesmith.data.shingles import I64, U64
     from tunesmith.recipe import Dedup
 
 ALARM_ROWS = 100

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.data.shingles import I64, U64, mixed, normal_words, take_ranges, word_hashes
+from tunesmith.core.spans import I64, U64, mixed
+from tunesmith.data.shingles import normal_words, take_ranges, word_hashes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

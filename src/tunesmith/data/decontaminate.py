@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from tunesmith.core.spans import I64
     from tunesmith.data.fates import Fates
     from tunesmith.data.gather import Gathered
     from tunesmith.data.read import Table
-    from tunesmith.data.shingles import I64
     from tunesmith.data.sources import Source
 
 SHOWN_CHARS = 300

@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tunesmith.core.progress import Bar
+    from tunesmith.core.spans import I64, U64
     from tunesmith.data.restore import Restored
     from tunesmith.data.rowwise import Measure
-    from tunesmith.data.shingles import I64, U64
     from tunesmith.data.sources import Source
     from tunesmith.recipe import Recipe
 

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.data.shingles import I64, U32, U64, Signatures, mixed, take_ranges
+from tunesmith.core.spans import I64, U64, mixed
+from tunesmith.data.shingles import U32, Signatures, take_ranges
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

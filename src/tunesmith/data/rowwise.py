@@ -117,6 +117,7 @@ class RowWorker:
             out.removed.append(self._unread(job, bad))
         for raw in records.rows:
             self._row(job, raw, out)
+        self._measure(out)
         self._write(job.number, out)
         first = out.removed[len(records.bad)] if len(out.removed) > len(records.bad) else None
         return Done(job.number, len(records.rows) + len(records.bad), len(out.rows), first)
@@ -140,7 +141,7 @@ class RowWorker:
             out.rows.append(row)
 
     def _judge(self, row: Row, out: _Yield) -> None:
-        """Repair, check and measure a row; a restored row stays although a rule would remove it.
+        """Repair and check a row; a restored row stays although a rule would remove it.
 
         Raises:
             RowFault: with the rule that removes it.
@@ -155,23 +156,28 @@ class RowWorker:
             if finding.action == "remove" and not self.restored.keeps(row.row_id, finding.rule):
                 raise RowFault(finding.rule, field=finding.field, **finding.evidence)
             out.flags.append(Repair(row.row_id, finding.field, finding.rule, "", None, finding.evidence))
-        self._measure(row)
 
-    def _measure(self, row: Row) -> None:
-        """Count the row's tokens.
-
-        Raises:
-            RowFault: ``too_long`` if its answer would be cut, ``not_rendered`` if the base's template refuses it.
-        """
-        if self.measure is None:
+    def _measure(self, out: _Yield) -> None:
+        """Count tokens; remove rows that the base's template refuses, or whose answer would be cut."""
+        if self.measure is None or not out.rows:
             return
-        try:
-            row.tokens, row.target_tokens = self.length_of(row.messages, row.tools)
-        except DataError as error:
-            raise RowFault("not_rendered", error=error.message) from error
+        lengths = self.length_of([(row.messages, row.tools) for row in out.rows])
+        rows, out.rows = out.rows, []
         longest = self.measure.max_tokens
-        if longest is not None and row.tokens > longest and not self.restored.keeps(row.row_id, "too_long"):
-            raise RowFault("too_long", tokens=row.tokens, target_tokens=row.target_tokens, max_tokens=longest)
+        for row, found in zip(rows, lengths, strict=True):
+            if isinstance(found, DataError):
+                out.removed.append(self._removed(row, "not_rendered", {"error": found.message}))
+                continue
+            row.tokens, row.target_tokens = found
+            if longest is None or row.tokens <= longest or self.restored.keeps(row.row_id, "too_long"):
+                out.rows.append(row)
+                continue
+            evidence = {"tokens": row.tokens, "target_tokens": row.target_tokens, "max_tokens": longest}
+            out.removed.append(self._removed(row, "too_long", evidence))
+
+    def _removed(self, row: Row, rule: str, evidence: dict[str, Any]) -> Removed:
+        text = shortened(self.cleaner.safe(compact_json(row.messages)))
+        return Removed(row.row_id, row.source, row.line, rule, evidence, text)
 
     def _write(self, number: int, out: _Yield) -> None:
         repairs = [*self.cleaner.repairs, *out.flags]

@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.core.spans import I64, MULTIPLY, PAD, U64, hash_spans, mixed
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-U64 = NDArray[np.uint64]
 U32 = NDArray[np.uint32]
-I64 = NDArray[np.int64]
 
 SHINGLE_WORDS = 5
 BANDS = 24
@@ -34,11 +34,7 @@ SCHEME = 1
 """Version of everything hashed here; kept beside stored signatures, raised when any of them changes."""
 
 _BLOCK_BYTES = 1 << 19  # a block's arrays stay in the processor's cache
-_PAD = b"\n" * 9
-_MULTIPLY = np.uint64(0x9E3779B97F4A7C15)
-_MIX_1, _MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 _IS_WORD = bytes(byte >= 0x80 or chr(byte).isalnum() or chr(byte) == "_" for byte in range(256))
-_LOW_BYTES = np.array([(1 << 8 * n) - 1 for n in range(8)] + [2**64 - 1], dtype=np.uint64)
 _ALONE = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
 _NOT_WORD = re.compile(r"[^\w\u0300-\u036f\u0591-\u05c7\u064b-\u0652\u0900-\u0963\u0966-\u0dff]")  # marks stay in words
 
@@ -129,16 +125,6 @@ def take_ranges(flat: NDArray[Any], offsets: I64, rows: I64) -> tuple[NDArray[An
     return np.asarray(flat[where]), ends
 
 
-def mixed(values: U64) -> U64:
-    """Return 64-bit values with every bit dependent on every bit. Source: Stafford's variant 13 (SplitMix64)."""
-    values = values ^ (values >> np.uint64(30))
-    values *= _MIX_1
-    values ^= values >> np.uint64(27)
-    values *= _MIX_2
-    values ^= values >> np.uint64(31)
-    return values
-
-
 def normal_words(text: str) -> str:
     """Return text whose words are the runs of word characters: what `word_hashes` sees of it.
 
@@ -157,32 +143,14 @@ def word_hashes(texts: Sequence[str]) -> tuple[U64, I64]:
     if not together.isascii():
         texts = [normal_words(text) for text in texts]
         together = "\n".join(texts)
-    joined = b"".join([b"\n", together.encode().lower(), _PAD])
+    joined = b"".join([b"\n", together.encode().lower(), PAD])
     sizes = map(len, texts if together.isascii() else [text.encode() for text in texts])
     ends = np.cumsum(np.fromiter(sizes, np.int64, len(texts)) + 1)
     inside = np.frombuffer(joined.translate(_IS_WORD), np.bool_)
     edges = np.flatnonzero(inside[1:] != inside[:-1])
     starts, stops = edges[0::2] + 1, edges[1::2] + 1
     offsets = np.concatenate([np.zeros(1, np.int64), np.searchsorted(starts, ends)])
-    return _hash_spans(joined, starts, stops - starts), offsets
-
-
-def _hash_spans(buffer: bytes, starts: I64, lengths: I64) -> U64:
-    """Hash the bytes of each span, eight at a time; the loop runs over the pieces of the longest span.
-
-    Words of up to eight bytes never collide: both steps can be undone. What is built of the hashes is mixed again.
-    """
-    eight = np.ndarray((len(buffer) - 7,), "<u8", buffer, strides=(1,))
-    hashes = eight[starts] & _LOW_BYTES[np.minimum(lengths, 8)]
-    hashes *= _MULTIPLY
-    hashes ^= hashes >> np.uint64(32)
-    longer, done = np.flatnonzero(lengths > 8), 8
-    while len(longer):
-        piece = eight[starts[longer] + done] & _LOW_BYTES[np.minimum(lengths[longer] - done, 8)]
-        hashes[longer] = mixed((hashes[longer] ^ np.uint64(done)) * _MULTIPLY + piece)
-        done += 8
-        longer = longer[lengths[longer] > done]
-    return hashes
+    return hash_spans(joined, starts, stops - starts), offsets
 
 
 def _blocks(texts: Sequence[str]) -> Iterator[Sequence[str]]:
@@ -236,7 +204,7 @@ def _in_order(hashes: U64, offsets: I64) -> U64:
     """Return one hash per row of its words in their order; rows of no word get 0 words' hash."""
     lengths = np.diff(offsets)
     place = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)
-    powers = np.full(int(lengths.max(initial=0)) + 1, _MULTIPLY, np.uint64)
+    powers = np.full(int(lengths.max(initial=0)) + 1, MULTIPLY, np.uint64)
     powers[0] = 1
     filled = np.flatnonzero(lengths)
     sums = lengths.astype(np.uint64)
@@ -252,7 +220,7 @@ def _shingles(hashes: U64, offsets: I64, size: int) -> tuple[U64, I64]:
     ends = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
     runs = hashes.copy()
     for step in range(1, size):
-        runs *= _MULTIPLY
+        runs *= MULTIPLY
         runs[: max(len(runs) - step, 0)] += hashes[step:]
     where = np.repeat(offsets[:-1] - ends[:-1], counts) + np.arange(ends[-1])
     shingles = runs[where]
@@ -288,7 +256,7 @@ def band_keys(shingles: U64, offsets: I64) -> U32:
         np.maximum.reduceat(products, starts, out=minima[row, 2 * pair + 1])
     joined = np.zeros((BANDS, len(filled)), np.uint64)
     for row in minima:
-        joined = (joined ^ row) * _MULTIPLY
+        joined = (joined ^ row) * MULTIPLY
         joined ^= joined >> np.uint64(29)
     keys[filled] = (joined >> np.uint64(32)).T
     return keys

@@ -1,79 +1,104 @@
-"""How many tokens an example takes, and how many of them are learnt, without making the tokens.
+"""How many tokens examples take, and how many of them are learnt, without making the tokens.
 
 Owns the shortcut: what a chat template puts around messages is rendered once for each order of roles, and texts are
-counted word by word from a cache. The shortcut is compared with the true rendering (`chat.render`) on the first rows
-of each kind and now and then after; where the two ever differ, the true rendering is used from then on.
+counted as the sum of their words, each word encoded once. The shortcut is compared with the true rendering
+(`chat.render`) on the first conversations of each order and now and then after; where the two ever differ, the true
+rendering is used from then on.
 """
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from tunesmith.core.errors import DataError
+from tunesmith.core.spans import PAD, hash_spans
 from tunesmith.text.chat import render
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sized
+    from collections.abc import Callable, Sequence, Sized
 
     from transformers import PreTrainedTokenizerBase
 
+    from tunesmith.core.spans import I64, U64
     from tunesmith.text.examples import Message
     from tunesmith.text.task import TaskSpec
-
-_BOUNDARY = re.compile(r"(?<=[^ ]) ")
-"""Where words part: at a space after another letter; further spaces belong to the word that follows."""
 
 PROBE = "x"
 CHECKED_FIRST = 32
 CHECKED_EVERY = 1024
-CACHED_WORDS = 1_000_000
+REMEMBERED_WORDS = 2_000_000
 
 Lengths = tuple[int, int]
 """Tokens of the whole conversation, and those of them that are learnt."""
 
-
-class _Words(dict[str, int]):
-    """Tokens of each word seen, counted when first met; forgets all when it holds `CACHED_WORDS`."""
-
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, before: str) -> None:
-        super().__init__()
-        self._encode, self._before = _encoder(tokenizer), before
-
-    def __missing__(self, word: str) -> int:
-        if len(self) >= CACHED_WORDS:
-            self.clear()
-        count = self[word] = len(self._encode(self._before + word, add_special_tokens=False))
-        return count
-
-
-def _encoder(tokenizer: PreTrainedTokenizerBase) -> Callable[..., Sized]:
-    """Return the quickest function that encodes a text: the library's own below, where there is one."""
-    backend = getattr(tokenizer, "backend_tokenizer", None)
-    encode: Callable[..., Sized] = (backend or tokenizer).encode
-    return encode
+Conversation = tuple[list[dict[str, Any]], Any]
+"""Messages, and the tools given with them."""
 
 
 class TokenCounter:
-    """Counts tokens of texts; exact, and fast where the tokenizer never joins words over a space."""
+    """Counts the tokens of texts that stand alone; words are encoded once, where the tokenizer never joins two."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
-        self._encode = _encoder(tokenizer)
-        self._first, self._later = _Words(tokenizer, ""), _Words(tokenizer, " ")
+        backend = getattr(tokenizer, "backend_tokenizer", None)
+        self._encode: Callable[..., Sized] = (backend or tokenizer).encode
+        self._known: U64 = np.zeros(0, np.uint64)
+        self._tokens: I64 = np.zeros(0, np.int64)
         self._by_word = True
-        self._seen = 0
 
-    def count(self, text: str) -> int:
-        """Return the number of tokens of a text that stands alone."""
-        if not self._by_word:
-            return len(self._encode(text, add_special_tokens=False))
-        first, *later = text.split(" ") if "  " not in text else _BOUNDARY.split(text)
-        count = self._first[first] + sum(map(self._later.__getitem__, later))
-        self._seen += 1
-        if self._seen <= CHECKED_FIRST or self._seen % CHECKED_EVERY == 0:
-            true = len(self._encode(text, add_special_tokens=False))
-            self._by_word = count == true
-            return true
-        return count
+    def counts(self, texts: Sequence[str]) -> I64:
+        """Return how many tokens each text has. No texts give no counts."""
+        if self._by_word and len(texts):
+            counts = self._sums(texts)
+            some = [*range(min(CHECKED_FIRST, len(texts))), *range(CHECKED_FIRST, len(texts), CHECKED_EVERY)]
+            self._by_word = all(counts[at] == self._true(texts[at]) for at in some)
+            if self._by_word:
+                return counts
+        return np.fromiter(map(self._true, texts), np.int64, len(texts))
+
+    def _true(self, text: str) -> int:
+        return len(self._encode(text, add_special_tokens=False))
+
+    def _sums(self, texts: Sequence[str]) -> I64:
+        """Return for each text the sum over its words; a word begins at a space that follows another character."""
+        encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
+        joined = b"".join([*encoded, PAD])
+        ends = np.cumsum(np.fromiter(map(len, encoded), np.int64, len(encoded)))
+        spaces = np.frombuffer(joined, np.uint8, int(ends[-1])) == ord(" ")
+        begins = np.zeros(int(ends[-1]) + 1, np.bool_)
+        begins[1:-1] = spaces[1:] & ~spaces[:-1]
+        begins[0] = True
+        begins[ends] = True
+        edges = np.flatnonzero(begins)
+        starts, sizes = edges[:-1], np.diff(edges)
+        tokens = self._of_words(joined, starts, sizes)
+        sums = np.concatenate([np.zeros(1, np.int64), np.cumsum(tokens)])
+        at_end = np.searchsorted(starts, ends)
+        return np.diff(sums[at_end], prepend=0)
+
+    def _of_words(self, joined: bytes, starts: I64, sizes: I64) -> I64:
+        hashes = hash_spans(joined, starts, sizes)
+        if not len(hashes):
+            return np.zeros(0, np.int64)
+        distinct, first, where = np.unique(hashes, return_index=True, return_inverse=True)
+        place = np.searchsorted(self._known, distinct)
+        new = np.ones(len(distinct), np.bool_)
+        inside = place < len(self._known)
+        new[inside] = self._known[place[inside]] != distinct[inside]
+        if new.any():
+            self._learn(joined, distinct[new], starts[first[new]], sizes[first[new]])
+            place = np.searchsorted(self._known, distinct)
+        return self._tokens[place][where]
+
+    def _learn(self, joined: bytes, hashes: U64, starts: I64, sizes: I64) -> None:
+        words = (joined[start : start + size] for start, size in zip(starts.tolist(), sizes.tolist(), strict=True))
+        tokens = np.fromiter((self._true(word.decode("utf-8", "replace")) for word in words), np.int64, len(hashes))
+        if len(self._known) > REMEMBERED_WORDS:
+            self._known, self._tokens = self._known[:0], self._tokens[:0]
+        where = np.searchsorted(self._known, hashes)
+        self._known = np.insert(self._known, where, hashes)
+        self._tokens = np.insert(self._tokens, where, tokens)
 
 
 class LengthOf:
@@ -84,57 +109,77 @@ class LengthOf:
         self._counter = TokenCounter(tokenizer)
         self._frames: dict[tuple[Any, ...], _Frame | None] = {}
 
-    def __call__(self, messages: list[Message], tools: Any = None) -> Lengths:
-        """Return the tokens of a conversation and those learnt.
+    def __call__(self, conversations: Sequence[Conversation]) -> list[Lengths | DataError]:
+        """Return for each conversation its tokens and those learnt, or why it cannot be rendered."""
+        prompted = [(self._task.prompt(messages), tools) for messages, tools in conversations]
+        frames = [self._frame_of(messages, tools) for messages, tools in prompted]
+        texts = [
+            message["content"]
+            for (messages, _), frame in zip(prompted, frames, strict=True)
+            if frame is not None
+            for message in messages
+        ]
+        counts = self._counter.counts(texts).tolist()
+        found: list[Lengths | DataError] = []
+        at = 0
+        for (messages, tools), frame in zip(prompted, frames, strict=True):
+            if frame is None:
+                found.append(self._true(messages, tools))
+                continue
+            own = counts[at : at + len(messages)]
+            at += len(messages)
+            found.append(self._checked(frame, messages, frame.lengths(own)))
+        return found
 
-        Raises:
-            DataError: if there is nothing to learn, or the template cannot render it.
-        """
-        prompted = self._task.prompt(messages)
-        if tools or not all(_is_plain(message) for message in prompted):
-            return self._true(prompted, tools)
-        kind = tuple((message["role"], message.get("weight", 1)) for message in prompted)
-        if kind not in self._frames:
-            self._frames[kind] = self._frame(prompted)
-        frame = self._frames[kind]
-        if frame is None:
-            return self._true(prompted, tools)
-        lengths = self._quick(frame, prompted)
+    def _checked(self, frame: _Frame, messages: list[Message], quick: Lengths) -> Lengths | DataError:
         frame.seen += 1
+        if not frame.is_true:
+            return self._true(messages, None)
         if frame.seen > CHECKED_FIRST and frame.seen % CHECKED_EVERY:
-            return lengths
-        true = self._true(prompted, tools)
-        if true != lengths:
-            self._frames[kind] = None
+            return quick
+        true = self._true(messages, None)
+        frame.is_true = true == quick
         return true
 
-    def _true(self, messages: list[Message], tools: Any) -> Lengths:
-        rendered = render(self._tokenizer, messages, tools)
+    def _true(self, messages: list[Message], tools: Any) -> Lengths | DataError:
+        try:
+            rendered = render(self._tokenizer, messages, tools)
+        except DataError as error:
+            return error
         return len(rendered.ids), rendered.num_targets
 
-    def _frame(self, messages: list[Message]) -> _Frame:
-        total, targets = self._true([{**message, "content": PROBE} for message in messages], None)
-        probe = self._counter.count(PROBE)
-        learnt = [message["role"] == "assistant" and message.get("weight", 1) != 0 for message in messages]
-        return _Frame(total - probe * len(messages), targets - probe * sum(learnt), learnt)
+    def _frame_of(self, messages: list[Message], tools: Any) -> _Frame | None:
+        if tools or not all(map(_is_plain, messages)):
+            return None
+        kind = tuple([(message["role"], message.get("weight", 1)) for message in messages])
+        if kind not in self._frames:
+            self._frames[kind] = self._frame(messages)
+        frame = self._frames[kind]
+        return frame if frame is not None and frame.is_true else None
 
-    def _quick(self, frame: _Frame, messages: list[Message]) -> Lengths:
-        total, targets = frame.total, frame.targets
-        for message, is_learnt in zip(messages, frame.learnt, strict=True):
-            count = self._counter.count(message["content"])
-            total += count
-            targets += count if is_learnt else 0
-        return total, targets
+    def _frame(self, messages: list[Message]) -> _Frame | None:
+        """Return what the template adds to messages in this order of roles; None if it cannot render them."""
+        lengths = self._true([{**message, "content": PROBE} for message in messages], None)
+        if isinstance(lengths, DataError):
+            return None
+        probe = int(self._counter.counts([PROBE])[0])
+        learnt = [message["role"] == "assistant" and message.get("weight", 1) != 0 for message in messages]
+        return _Frame(lengths[0] - probe * len(messages), lengths[1] - probe * sum(learnt), learnt)
 
 
 class _Frame:
     """What the template adds to the texts of one order of roles."""
 
-    __slots__ = ("learnt", "seen", "targets", "total")
+    __slots__ = ("is_true", "learnt", "seen", "targets", "total")
 
     def __init__(self, total: int, targets: int, learnt: list[bool]) -> None:
         self.total, self.targets, self.learnt = total, targets, learnt
-        self.seen = 0
+        self.seen, self.is_true = 0, True
+
+    def lengths(self, counts: list[int]) -> Lengths:
+        """Return the lengths of a conversation whose texts have these many tokens."""
+        learnt = sum(count for count, is_learnt in zip(counts, self.learnt, strict=True) if is_learnt)
+        return self.total + sum(counts), self.targets + learnt
 
 
 def _is_plain(message: Message) -> bool:
