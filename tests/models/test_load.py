@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tunesmith.core.errors import ArtifactError, SetupError
+from tunesmith.core.errors import ArtifactError, RemoteError
 from tunesmith.models.load import identity, load_model
 
 
@@ -40,5 +40,5 @@ def test_pickled_weights_are_refused(tiny, tmp_path):
 
 def test_hub_name_without_network_says_what_to_check(monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)  # read from the environment at import
-    with pytest.raises(SetupError, match="a name on the Hugging Face hub"):
+    with pytest.raises(RemoteError, match="a name on the Hugging Face hub"):
         load_model("no-such-owner/no-such-model")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tunesmith.core.errors import ArtifactError, MissingExtraError, SetupError
+from tunesmith.core.errors import ArtifactError, MissingExtraError, RemoteError, SetupError, TunesmithError
 from tunesmith.core.ids import digest, digest_file, digest_folder
 
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ def load_tokenizer(ref: str) -> PreTrainedTokenizerBase:
     Raises:
         MissingExtraError: without the ``train`` extra.
         SetupError: if there is none.
+        RemoteError: if the hub is out of reach.
     """
     try:
         import transformers
@@ -91,7 +92,7 @@ def load_tokenizer(ref: str) -> PreTrainedTokenizerBase:
         loader = getattr(transformers, kind if kind in _PLAIN_TOKENIZERS else "AutoTokenizer")
         tokenizer: PreTrainedTokenizerBase = loader.from_pretrained(str(folder or ref))
     except (OSError, ValueError, KeyError, ImportError) as error:
-        raise SetupError(
+        raise _kind_of(error, ref)(
             f"cannot load a tokenizer from {ref!r}: {_reason(error)}", expected=_EXPECTED, hint=_HINT
         ) from error
     return tokenizer
@@ -114,7 +115,9 @@ def context_tokens(ref: str) -> int | None:
 
             config = AutoConfig.from_pretrained(source).get_text_config().to_dict()
     except (OSError, ValueError, KeyError) as error:
-        raise SetupError(f"cannot read {source!r}: {_reason(error)}", expected=_EXPECTED, hint=_HINT) from error
+        raise _kind_of(error, source)(
+            f"cannot read {source!r}: {_reason(error)}", expected=_EXPECTED, hint=_HINT
+        ) from error
     longest = config.get("max_position_embeddings")
     return None if longest is None else int(longest)
 
@@ -181,11 +184,19 @@ def _from_pretrained(source: str, tokenizer_source: str, dtype: torch.dtype) -> 
         tokenizer = AutoTokenizer.from_pretrained(tokenizer_source)
         model = AutoModelForCausalLM.from_pretrained(source, dtype=dtype, use_safetensors=True)
     except (OSError, ValueError, KeyError, ImportError) as error:
-        kind = ArtifactError if Path(source).is_dir() else SetupError
+        kind = ArtifactError if Path(source).is_dir() else _kind_of(error, source)
         raise kind(
             f"cannot load a causal language model from {source!r}: {_reason(error)}", expected=_EXPECTED, hint=_HINT
         ) from error
     return model, tokenizer
+
+
+def _kind_of(error: Exception, ref: str) -> type[TunesmithError]:
+    """Return what kind of fault it is that nothing could be loaded: the hub that is out of reach, or the name."""
+    told = str(error).lower()
+    if ref.startswith((".", "/", "~")):
+        return SetupError  # meant as a folder
+    return RemoteError if "connect" in told or "offline" in told or "timed out" in told else SetupError
 
 
 def _reason(error: Exception) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.page import cards, page
@@ -29,8 +30,14 @@ def write_page(path: Path, model_id: str, metrics: Sequence[dict[str, Any]], res
         ("seconds", f"{result['seconds']:,.0f}"),
     ]
     body = cards(facts)
-    body += "<h2>Loss per target token, nats: training (thin) and validation (dots)</h2>"
-    body += chart([("var(--accent)", _smoothed(losses), False), ("var(--second)", valid, True)])
+    body += "<h2>Loss per target token, in nats, on a logarithmic scale</h2>"
+    body += (
+        '<p><b style="color:var(--accent)">—</b> training <b style="color:var(--second)">•</b> validation'
+        + (" <b>┆</b> the weights that were kept" if best else "")
+        + "</p>"
+    )
+    lines = [("var(--accent)", _smoothed(losses), False), ("var(--second)", valid, True)]
+    body += chart(lines, logarithmic=True, marked=best["step"] if best else None)
     body += "<h2>Learning rate</h2>" + chart([("var(--accent)", rates, False)], height=140)
     body += "<h2>Gradient norm before clipping</h2>" + chart([("var(--soft)", norms, False)], height=140)
     path.write_text(page("Training", model_id, _headline(result), body), encoding="utf-8")
@@ -49,20 +56,38 @@ def _smoothed(points: Sequence[tuple[int, float]], most: int = 400) -> list[tupl
     return [(sum(x for x, _ in one) / len(one), sum(y for _, y in one) / len(one)) for one in stretches]
 
 
-def chart(series: Sequence[tuple[str, Sequence[tuple[float, float]], bool]], *, height: int = _HEIGHT) -> str:
-    """Return an inline SVG of lines over steps; each series is (colour, points, with dots)."""
+def chart(
+    series: Sequence[tuple[str, Sequence[tuple[float, float]], bool]],
+    *,
+    height: int = _HEIGHT,
+    logarithmic: bool = False,
+    marked: float | None = None,
+) -> str:
+    """Return an inline SVG of lines over steps; each series is (colour, points, with dots).
+
+    ``logarithmic`` needs values above 0 and leaves others out; ``marked`` draws an upright line at a step.
+    """
+    if logarithmic:
+        series = [(colour, [(x, math.log10(y)) for x, y in line if y > 0], dots) for colour, line, dots in series]
     points = [point for _, line, _ in series for point in line]
     if not points:
         return "<p class='soft'>nothing was measured</p>"
     left, right = min(x for x, _ in points), max(x for x, _ in points)
-    low, high = min(0.0, *(y for _, y in points)), max(y for _, y in points)
+    low, high = min(y for _, y in points), max(y for _, y in points)
+    low = low if logarithmic else min(0.0, low)
 
     def place(x: float, y: float) -> tuple[float, float]:
         across = (x - left) / (right - left) if right > left else 0.5
         up = (y - low) / (high - low) if high > low else 0.5
         return _LEFT + across * (_WIDTH - _LEFT - 8), (height - _BOTTOM) - up * (height - _BOTTOM - 10)
 
-    parts = [_axes(low, high, left, right, height)]
+    parts = [_axes(low, high, left, right, height, logarithmic)]
+    if marked is not None:
+        at = place(marked, low)[0]
+        parts.append(
+            f'<line x1="{at:.1f}" x2="{at:.1f}" y1="10" y2="{height - _BOTTOM}" stroke="var(--soft)" '
+            'stroke-dasharray="4 3"/>'
+        )
     for colour, line, dots in series:
         placed = [place(x, y) for x, y in line]
         text = " ".join(f"{x:.1f},{y:.1f}" for x, y in placed)
@@ -72,12 +97,12 @@ def chart(series: Sequence[tuple[str, Sequence[tuple[float, float]], bool]], *, 
     return f'<svg viewBox="0 0 {_WIDTH} {height}" role="img">{"".join(parts)}</svg>'
 
 
-def _axes(low: float, high: float, left: float, right: float, height: int) -> str:
+def _axes(low: float, high: float, left: float, right: float, height: int, logarithmic: bool) -> str:
     floor = height - _BOTTOM
     marks = [(low, floor), ((low + high) / 2, (floor + 10) / 2), (high, 10)]
     grid = "".join(
         f'<line x1="{_LEFT}" x2="{_WIDTH - 8}" y1="{y}" y2="{y}" stroke="var(--line)"/>'
-        f'<text x="{_LEFT - 6}" y="{y + 4}" text-anchor="end">{value:.3g}</text>'
+        f'<text x="{_LEFT - 6}" y="{y + 4}" text-anchor="end">{10**value if logarithmic else value:.3g}</text>'
         for value, y in marks
     )
     return (

@@ -60,8 +60,9 @@ def check(recipe: Recipe) -> None:
     del peft, torch
 
 
-def plan_model(recipe: Recipe, dataset: Artifact, base: str) -> Plan:
-    """Return the plan of the Model; ``base`` is the resolved reference of the weights to start from."""
+def plan_model(recipe: Recipe, dataset: Artifact, workspace: Workspace) -> Plan:
+    """Return the plan of the Model. Its parents are the Dataset and, if it starts from an earlier Model, that one."""
+    earlier = workspace.find(recipe.base)
     config = {
         "train": recipe.train.model_dump(mode="json", exclude={"threads"}),
         "prompt": recipe.prompt.model_dump(mode="json"),
@@ -72,8 +73,8 @@ def plan_model(recipe: Recipe, dataset: Artifact, base: str) -> Plan:
         stage="model",
         config=config,
         given=recipe.given(),
-        parents=(dataset.id,),
-        inputs={"base": identity(base)},
+        parents=(dataset.id, earlier.id) if earlier else (dataset.id,),
+        inputs={"base": identity(reference(recipe.base, workspace))},
         code=CODE,
         seed=recipe.seed,
     )
@@ -90,7 +91,7 @@ def train(recipe: Recipe, dataset: Artifact, workspace: Workspace) -> Artifact:
     """
     check(recipe)
     base = reference(recipe.base, workspace)
-    plan = plan_model(recipe, dataset, base)
+    plan = plan_model(recipe, dataset, workspace)
     return workspace.make(plan, lambda draft: _make(recipe, dataset, base, draft))
 
 
