@@ -31,12 +31,12 @@ from tunesmith.data.fixes import (
 )
 from tunesmith.data.rows import Repair, Row, RowFault, shortened, to_json
 from tunesmith.data.turns import fix_turns, in_order
-from tunesmith.text.redact import redact
+from tunesmith.text.redact import PII, SECRETS, Placeholders, redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tunesmith.recipe import Clean, Recipe
+    from tunesmith.recipe import Clean, Privacy, Recipe
     from tunesmith.text.examples import Message
 
     Fix = Callable[[str, str], str]
@@ -86,18 +86,24 @@ class Cleaner:
 
     def __init__(self, recipe: Recipe) -> None:
         clean = recipe.data.clean
-        self.task, self.pii = recipe.task, recipe.data.privacy.pii
+        self.task, self.privacy = recipe.task, recipe.data.privacy
+        self.redacted = _redacted_kinds(recipe.data.privacy)
+        self.flagged = _flagged_kinds(recipe.data.privacy)
         self.turns, self.almost_json = clean.turns, clean.almost_json
         self.fixes = _fixes(clean, recipe.task)
         self.repairs: list[Repair] = []
+        self._placeholders = Placeholders()
+        self._secrets: list[tuple[str, int]] = []
 
     def clean(self, row: Row) -> None:
         """Repair a row in place.
 
         Raises:
-            RowFault: if a kind of noise is found whose action is ``remove``; the row is as it was.
+            RowFault: if a kind of noise is found whose action is ``remove``; the row is as it was. A secret whose
+                action is ``remove`` is redacted in the row all the same, so that a restored row has none.
         """
         repairs: list[Repair] = []
+        self._placeholders, self._secrets = Placeholders(_all_texts(row)), []
         messages = self._ordered(row, repairs)
         rest = row.rejected or []
         asked = ""
@@ -116,6 +122,8 @@ class Cleaner:
         for call, arguments in calls:
             call["arguments"] = arguments
         self.repairs += repairs
+        if self._secrets and self.privacy.secrets == "remove":
+            raise RowFault("secret", **_secret_evidence(self._secrets))
 
     def _ordered(self, row: Row, repairs: list[Repair]) -> list[Message]:
         """Return a row's messages with turns in order."""
@@ -169,23 +177,50 @@ class Cleaner:
         return text
 
     def _without_pii(self, row: Row, name: Place, text: str, repairs: list[Repair]) -> str:
-        if self.pii == "off":
+        """Return text without what the recipe says to redact; the record says how many of which kind, never what."""
+        if self.flagged:
+            _, counts = redact(text, self.flagged)
+            self._record(row, name, counts, None, repairs)
+        if not self.redacted:
             return text
-        redacted, counts = redact(text)
-        if not counts:
-            return text
-        found = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
-        after = redacted if self.pii == "redact" else None
-        repairs.append(Repair(row.row_id, _named(name), "pii", f"(not kept: {found})", after))
-        return redacted if self.pii == "redact" else text
+        redacted, counts = redact(text, self.redacted, self._placeholders)
+        if "SECRET" in counts:
+            self._secrets.append((_named(name), counts["SECRET"]))
+        self._record(row, name, counts, redacted, repairs)
+        return redacted
+
+    def _record(self, row: Row, name: Place, counts: dict[str, int], after: str | None, repairs: list[Repair]) -> None:
+        for rule, kinds in (("pii", PII), ("secret", SECRETS)):
+            found = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()) if kind in kinds)
+            if found:
+                repairs.append(Repair(row.row_id, _named(name), rule, f"(not kept: {found})", after))
 
     def safe(self, text: str) -> str:
-        """Return text without personal data, if the recipe asks for that; what is kept for the record uses it."""
-        return redact(text)[0] if self.pii == "redact" else text
+        """Return text without what the recipe says to redact or remove; what is kept for the record uses it."""
+        return redact(text, self.redacted)[0] if self.redacted else text
 
     def safe_or_none(self, text: str | None) -> str | None:
         """As `safe`; None stays None."""
         return None if text is None else self.safe(text)
+
+
+def _redacted_kinds(privacy: Privacy) -> frozenset[str]:
+    """Return the kinds that are redacted; a secret that removes its row is, too, in what is kept of the row."""
+    pii = PII if privacy.pii == "redact" else frozenset()
+    return pii | (SECRETS if privacy.secrets in ("redact", "remove") else frozenset())
+
+
+def _flagged_kinds(privacy: Privacy) -> frozenset[str]:
+    return (PII if privacy.pii == "flag" else frozenset()) | (SECRETS if privacy.secrets == "flag" else frozenset())
+
+
+def _all_texts(row: Row) -> Iterator[str]:
+    """Yield a row's conversation as one text, when it is asked for: few rows have personal data."""
+    yield to_json([row.messages, row.rejected])
+
+
+def _secret_evidence(found: list[tuple[str, int]]) -> dict[str, Any]:
+    return {"fields": [place for place, _ in found], "secrets": sum(count for _, count in found)}
 
 
 Place = tuple[str, int] | tuple[str, int, int]

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from tunesmith.core.store import Store
     from tunesmith.text.examples import Message
+    from tunesmith.text.redact import Placeholders
 
 QUEUE = 1000
 BATCH = 100
@@ -149,17 +150,26 @@ class Capture:
             self._counts[what] += count
 
 
-def redacted_text(text: str | None) -> str | None:
-    """Return text without personal data, and without the NUL that PostgreSQL cannot keep; None stays None."""
+def redacted_text(text: str | None, placeholders: Placeholders | None = None) -> str | None:
+    """Return text without personal data, and without the NUL that PostgreSQL cannot keep; None stays None.
+
+    ``placeholders`` keep the names of what other texts of the conversation hold too.
+    """
     from tunesmith.text.redact import redact
 
-    return None if text is None else redact(text)[0].replace("\0", "\ufffd")
+    return None if text is None else redact(text, placeholders=placeholders)[0].replace("\0", "\ufffd")
 
 
 def _redacted(exchange: Exchange) -> dict[str, Any]:
+    from tunesmith.text.redact import Placeholders
+
     row = asdict(exchange)
-    row["messages"] = [{key: redacted_text(text) for key, text in message.items()} for message in exchange.messages]
-    row["answer"] = redacted_text(exchange.answer)
+    texts = [text for message in exchange.messages for text in message.values() if text is not None]
+    names = Placeholders([*texts, exchange.answer or ""])
+    row["messages"] = [
+        {key: redacted_text(text, names) for key, text in message.items()} for message in exchange.messages
+    ]
+    row["answer"] = redacted_text(exchange.answer, names)
     return row
 
 
