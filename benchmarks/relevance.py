@@ -1,0 +1,154 @@
+"""Rows of one domain among those of others: how well the score tells them apart, and what the threshold costs.
+
+Writes benchmarks/results/relevance.json. For each domain as the target and 10 to 200 examples of it: the AUC of the
+domain's rows (not among the examples) against all other rows of the pool, in five draws, with and without the base's
+embeddings; the share of the domain's rows that stay and of the others that go at keep 0.95. BANKING77 is what the bar
+is about; the rest shows that nothing is tuned to it. Last, how often rows go although all are of the domain.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import time
+from pathlib import Path
+
+os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
+
+import numpy as np
+
+from tunesmith.data.relevance import DOUBT, fit
+from tunesmith.data.relevance import _Judged as Judged
+from tunesmith.data.relevance import _lowest as lowest
+from tunesmith.models.embed import WordVectors
+
+ROOT = Path(__file__).parent.parent
+DATA = ROOT.parent / "shared" / "data"
+DRAWS, KEEP = 5, 0.95
+EXAMPLES = (10, 25, 50, 200)
+CASES = {  # name: (target, other sets, rows of the target in the pool, rows of each other)
+    "banking": ("banking", ("dolly", "e2e", "stories"), 2000, 2000),
+    "gsm8k": ("gsm8k", ("dolly", "e2e", "stories", "banking"), 2000, 2000),
+    "restaurant": ("restaurant", ("dolly", "e2e", "stories", "banking"), 2000, 2000),
+    "news": ("news", ("dolly", "e2e", "stories", "banking"), 2000, 2000),
+    "dolly": ("dolly", ("gsm8k", "e2e", "stories", "banking"), 2000, 2000),
+    "banking beside restaurant": ("banking", ("dolly", "e2e", "restaurant"), 2000, 2000),
+    "banking, 94 % of the pool": ("banking", ("dolly", "e2e", "stories"), 9000, 200),
+}
+
+
+def sets():
+    def lines(file, key):
+        return [json.loads(line)[key] for line in (DATA / file).open(encoding="utf-8") if key in json.loads(line)]
+
+    def cells(file, key):
+        with (DATA / file).open(encoding="utf-8", newline="") as stream:
+            return [row[key] for row in csv.DictReader(stream)]
+
+    return {
+        "banking": cells("banking77/train.csv", "text"),
+        "dolly": lines("dolly6400/rows.jsonl", "instruction"),
+        "e2e": cells("e2e_nlg/devset.csv", "ref"),
+        "stories": lines("corpus_tinystories_lc/stories.jsonl", "text"),
+        "gsm8k": lines("gsm8k/train.jsonl", "question"),
+        "restaurant": lines("restaurant8k_slots/train_1.jsonl", "text"),
+        "news": lines("onestop_english/sentence_pairs.jsonl", "adv"),
+    }
+
+
+def auc(above, below):
+    ordered = np.sort(below)
+    places = (np.searchsorted(ordered, above) + np.searchsorted(ordered, above, "right")) / 2
+    return float(places.mean() / len(ordered))
+
+
+def drawn(texts, case, examples, draw):
+    target, others, own, each = case
+    random = np.random.default_rng(draw)
+    order = random.permutation(len(texts[target]))
+    shown = [texts[target][at] for at in order[:examples]]
+    pool = [texts[target][at] for at in order[examples : examples + own]]
+    own = len(pool)
+    for other in others:
+        pool += [texts[other][at] for at in random.permutation(len(texts[other]))[:each]]
+    return shown, pool, np.arange(len(pool)) < own
+
+
+def measured(shown, pool, is_own, vectors):
+    scorer = fit(shown, pool, vectors)
+    scores = scorer(pool)
+    threshold = np.sort(scorer.held_out)[int((1 - KEEP) * len(shown) + 1e-9)]
+    kept = scores >= threshold
+    return auc(scores[is_own], scores[~is_own]), float(kept[is_own].mean()), float((~kept[~is_own]).mean())
+
+
+def summary(found):
+    scores, kept, gone = (list(column) for column in zip(*found, strict=True))
+    return {
+        "auc_by_draw": [round(one, 4) for one in scores],
+        "auc_lowest": round(min(scores), 4),
+        "domain_rows_kept": round(float(np.mean(kept)), 4),
+        "other_rows_removed": round(float(np.mean(gone)), 4),
+    }
+
+
+def false_alarms(texts):
+    """How often rows would be removed from a pool that is wholly of the target's domain, and how many lie below."""
+    found = {}
+    for examples in (50, 200):
+        below, alarms = [], 0
+        for name in ("banking", "dolly", "gsm8k", "restaurant"):
+            for draw in range(10):
+                shown, pool, _ = drawn(texts, (name, (), 3000, 0), examples, draw)
+                scorer = fit(shown, pool)
+                judged = Judged(np.arange(len(pool)), scorer(pool), np.sort(scorer.held_out), KEEP)
+                below.append(float((judged.scores < lowest(judged.held_out, KEEP)).mean()))
+                alarms += judged.chance < DOUBT
+        found[str(examples)] = {
+            "pools": len(below),
+            "alarms": int(alarms),
+            "rows_below": round(float(np.mean(below)), 4),
+        }
+    return found
+
+
+def cost(texts, vectors):
+    """CPU microseconds a row of 80 words, of which the score alone is one part and learning the other."""
+    pool = [" ".join(texts["stories"][at % 4000].split()[:80]) for at in range(20_000)]
+    shown = texts["banking"][:50]
+    started = time.process_time()
+    scorer = fit(shown, pool, vectors)
+    learnt = time.process_time()
+    for start in range(0, len(pool), 10_000):
+        scorer(pool[start : start + 10_000])
+    scored = time.process_time()
+    return {
+        "fit_s": round(learnt - started, 2),
+        "score_us_a_row": round((scored - learnt) / len(pool) * 1e6, 1),
+    }
+
+
+def main() -> None:
+    texts, vectors = sets(), WordVectors("nano")
+    started = time.process_time()
+    result = {"draws": DRAWS, "keep": KEEP, "cases": {}}
+    for name, case in CASES.items():
+        own = result["cases"][name] = {"rows": {case[0]: case[2], **dict.fromkeys(case[1], case[3])}}
+        for examples in EXAMPLES:
+            found = [drawn(texts, case, examples, draw) for draw in range(DRAWS)]
+            own[str(examples)] = {
+                "words": summary([measured(*one, None) for one in found]),
+                "words_and_embeddings": summary([measured(*one, vectors) for one in found]),
+            }
+            print(name, examples, json.dumps(own[str(examples)]), flush=True)
+    result["false_alarms"] = false_alarms(texts)
+    print(result["false_alarms"])
+    result["cost"] = cost(texts, vectors)
+    result["cpu_s"] = round(time.process_time() - started, 1)
+    print(result["cost"], result["cpu_s"])
+    (ROOT / "benchmarks" / "results" / "relevance.json").write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
