@@ -1,0 +1,90 @@
+"""Evening out train: weights in the loss, or a cap on rows, by label, source, length or a group.
+
+Owns the groups, their weights and the cap. Validation and test are never touched, and no row is written twice: an
+example of a rare group counts for more, it does not occur more often. Does not own the verdict on balance (`verdicts`).
+
+Source: Lample and Conneau, "Cross-lingual Language Model Pretraining", 2019, section 3.1 (shares raised to a power).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tunesmith.core.errors import RecipeError, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import polars as pl
+
+    from tunesmith.data.fates import Fates
+    from tunesmith.recipe import Balance
+
+MOST_WEIGHT = 10.0
+"""No example counts for more than this many: a handful of rows would else drown the others."""
+
+GROUPS = ("target", "source", "length", "group")
+
+
+def balance(fates: Fates, train: list[int], settings: Balance) -> tuple[list[int], dict[int, float], dict[str, Any]]:
+    """Return the rows of train that stay, the weight of each whose weight is not 1, and the facts of each group.
+
+    Rule: ``balance_cap`` (beyond ``settings.cap`` rows of a group; which go is a matter of their ids, not their order).
+
+    Raises:
+        RecipeError: if there is no such group.
+    """
+    groups = dict(zip(train, _groups(fates.frame[train], settings.by), strict=True))
+    stay = train if settings.cap is None else _capped(fates, train, groups, settings.cap)
+    counts = Counter(groups[row] for row in stay)
+    weights = group_weights(counts, settings.temperature)
+    own = {row: round(weights[groups[row]], 6) for row in stay}
+    facts = {
+        "by": settings.by,
+        "groups": {name: {"rows": count, "weight": round(weights[name], 3)} for name, count in counts.most_common(50)},
+    }
+    return stay, {row: weight for row, weight in own.items() if weight != 1.0}, facts
+
+
+def group_weights(counts: Counter[str], temperature: float) -> dict[str, float]:
+    """Return each group's weight: its share becomes that of its count to the power of ``temperature``.
+
+    1 leaves the shares as they are, 0 makes all groups alike; the mean weight of a row is 1 unless a weight is cut off
+    at `MOST_WEIGHT`. No groups give no weights.
+    """
+    total = sum(counts.values())
+    powers = {name: count**temperature for name, count in counts.items()}
+    all_powers = sum(powers.values())
+    return {name: min(MOST_WEIGHT, powers[name] / all_powers * total / counts[name]) for name in counts}
+
+
+def _groups(frame: pl.DataFrame, by: str) -> Sequence[str]:
+    if by == "target" and frame["label"].null_count() < frame.height:
+        return [label or "" for label in frame["label"].to_list()]
+    if by == "source":
+        return list(frame["source"].to_list())
+    if by == "length":
+        bits = np.log2(np.maximum(frame["chars"].to_numpy(), 1)).astype(int)
+        return [f"{2**bit}-{2 ** (bit + 1) - 1} characters" for bit in bits.tolist()]
+    if by == "group" and frame["group"].null_count() < frame.height:
+        return [group or "" for group in frame["group"].to_list()]
+    missing = {"target": "the task has no labels", "group": "data.columns.group is not set"}.get(by)
+    raise RecipeError(
+        f"data.balance.by: {by!r}" + (f": {missing}" if missing else " is nothing to balance by"),
+        expected="one of " + ", ".join(GROUPS),
+        hint="" if missing else did_you_mean(by, GROUPS),
+    )
+
+
+def _capped(fates: Fates, train: list[int], groups: dict[int, str], cap: int) -> list[int]:
+    ids = fates.frame["row_id"].to_list()
+    seen: Counter[str] = Counter()
+    gone = set()
+    for row in sorted(train, key=lambda row: ids[row]):  # ids are hashes
+        seen[groups[row]] += 1
+        if seen[groups[row]] > cap and fates.remove(row, "balance_cap", {"group": groups[row], "cap": cap}):
+            gone.add(row)
+    return [row for row in train if row not in gone]

@@ -1,0 +1,85 @@
+"""How much is enough for a Dataset: which probe its task gets, what it learns, and the answer as facts.
+
+Owns the choice of the probe and the result of ``tunesmith curve``. Does not own the fit (`learning_curve`). Nothing is
+written. The probe is judged on the validation rows, so that the test is not used to choose anything.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tunesmith.core.errors import DataError
+from tunesmith.data import learning_curve
+from tunesmith.text.examples import read_examples
+
+if TYPE_CHECKING:
+    from tunesmith.core.artifacts import Artifact
+    from tunesmith.data.learning_curve import Curve, Probe
+    from tunesmith.recipe import Recipe
+    from tunesmith.text.examples import Example
+
+FEWEST_ROWS, FEWEST_HELD = 64, 30
+
+
+def curve_of(recipe: Recipe, dataset: Artifact) -> dict[str, Any]:
+    """Return the learning curve of a Dataset's train split: scores of nested subsets, the fit, and the answer.
+
+    Raises:
+        DataError: if there are too few rows to draw subsets from or to judge them on.
+        MissingExtraError: without scikit-learn, for a classification.
+    """
+    train = read_examples(dataset.path / "train.parquet")
+    held = read_examples(dataset.path / "valid.parquet")
+    if len(train) < FEWEST_ROWS or len(held) < FEWEST_HELD:
+        raise DataError(
+            f"{dataset.id}: {len(train):,} rows to train and {len(held):,} to validate on are too few for a curve",
+            expected=f"at least {FEWEST_ROWS} and {FEWEST_HELD}",
+            hint="add examples, or raise data.split.valid",
+        )
+    classify = recipe.task == "classify"
+    curve = learning_curve.measure(_probe(train, held, classify), len(train), seed=recipe.seed)
+    tell = learning_curve.sentence if classify else learning_curve.sentence_in_bits
+    return {
+        "dataset": dataset.id,
+        "probe": "a linear model on words" if classify else "a bigram model of the answers",
+        "score": "accuracy" if classify else "bits a word",
+        "sentence": tell(curve, len(train)),
+        **_facts(curve, len(train), classify),
+        "unseen_frac_of_last_tenth": round(learning_curve.unseen_frac([_text(one) for one in train]), 4),
+    }
+
+
+def _probe(train: list[Example], held: list[Example], classify: bool) -> Probe:
+    if classify:
+        return learning_curve.linear_probe(
+            [one.input_text for one in train],
+            [one.label or "" for one in train],
+            [one.input_text for one in held],
+            [one.label or "" for one in held],
+        )
+    return learning_curve.ngram_probe([one.target_text for one in train], [one.target_text for one in held])
+
+
+def _text(example: Example) -> str:
+    return f"{example.input_text}\n{example.target_text}"
+
+
+def _facts(curve: Curve, rows: int, classify: bool) -> dict[str, Any]:
+    law = curve.law()
+
+    def score(loss: float) -> float:
+        return round(1 - loss if classify else loss, 4)
+
+    def at(count: int) -> dict[str, Any]:
+        loss = curve.at(count)
+        low, high = sorted((score(loss.low), score(loss.high)))
+        return {"rows": count, "score": score(loss.value), "low": low, "high": high}
+
+    sizes = zip(curve.sizes, curve.means.tolist(), strict=True)
+    return {
+        "sizes": [{"rows": size, "score": score(loss), "fitted": score(law.at(size))} for size, loss in sizes],
+        "law": {"a": law.a, "b": law.b, "c": law.c},
+        "all": at(rows),
+        "double": at(2 * rows),
+        "rows_enough": learning_curve.rows_enough(law, rows) if classify else None,
+    }
