@@ -164,6 +164,20 @@ def plan(project: Project) -> Result:
     return {"dataset": dataset.id, **estimate(project.recipe, dataset, project.workspace)}
 
 
+def audit(project: Project) -> Result:
+    """Return how well the recipe's rules find defects planted in a copy of its own data."""
+    from tunesmith.data.audit import audit as stage
+
+    return stage(project.recipe, prepare(project))
+
+
+def curve(project: Project) -> Result:
+    """Return how much data is enough: the learning curve of the recipe's Dataset by a cheap probe."""
+    from tunesmith.data.size import curve_of
+
+    return curve_of(project.recipe, prepare(project))
+
+
 def monitor(project: Project) -> Result:
     """Return how the model in production does: volume, latency, feedback, label shift against its test set."""
     from tunesmith.monitor.report import report

@@ -129,8 +129,11 @@ class Dedup(Section):
     near: Annotated[float, Field(ge=0.5, le=1.0)] | None = Field(
         0.7, description="Jaccard similarity of 5-word shingles, verified, from which prompt and answer are the same"
     )
-    semantic: Annotated[Frac | None, CURATION] = Field(
-        None, description="cosine of embeddings from which prompts are the same; None: off"
+    semantic: Annotated[float, Field(ge=0.5, le=1.0)] | None = Field(
+        None, description="cosine of embeddings from which prompts are the same; None: off. 0.95 is a place to start"
+    )
+    embedding: str | None = Field(
+        None, description="sentence-transformers model for semantic; None: the input embeddings of the base"
     )
     conflicts: Literal["flag", "remove", "majority", "newest", "pairs"] = Field(
         "flag",
@@ -148,24 +151,38 @@ class Dedup(Section):
 class Privacy(Section):
     """Personal data and secrets."""
 
-    pii: Literal["redact", "flag", "off"] = Field("redact", description="e-mail, phone, card and account numbers")
-    secrets: Annotated[Literal["remove", "redact", "flag"] | None, CURATION] = Field(
-        None, description="keys and tokens"
+    pii: Literal["redact", "flag", "off"] = Field(
+        "redact", description="e-mail, phone, card, account and identity numbers, network addresses, dates of birth"
+    )
+    secrets: Literal["redact", "remove", "flag", "off"] = Field(
+        "redact", description="keys, tokens and passwords; remove drops the row by rule secret"
+    )
+    ner: Annotated[str | None, CURATION] = Field(None, description="spaCy model that finds names and addresses")
+    originals: Annotated[dict[str, str] | None, CURATION] = Field(
+        None, description="keep what was redacted, encrypted; None: it is kept nowhere"
     )
 
 
 class Relevance(Section):
     """How close the examples are to the target domain."""
 
-    to: StrList = Field(description="files or examples of the target domain")
-    keep: Frac = 0.95
+    to: StrList = Field(
+        min_length=1, description="files of target texts, such texts themselves, or valid: the validation files"
+    )
+    keep: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.95, description="share of the target's own held-out texts above the threshold; resample: share of rows drawn"
+    )
+    action: Literal["remove", "flag", "resample"] = Field(
+        "remove", description="remove or flag rows below the threshold, or draw rows by how near they are"
+    )
 
 
 class Balance(Section):
-    """Evening out labels, topics or sources."""
+    """Evening out labels, sources or lengths of train, by weights in the loss."""
 
-    by: str = "target"
-    temperature: Frac = 0.5
+    by: str = Field("target", description="target, source, length, or group (the column of data.columns.group)")
+    temperature: Frac = Field(0.5, description="0 makes all groups alike, 1 leaves their shares as they are")
+    cap: Annotated[int, Field(ge=1)] | None = Field(None, description="most rows of a group; None: all")
 
 
 class Size(Section):
@@ -203,8 +220,8 @@ class Data(Section):
     clean: Clean = Clean()
     dedup: Dedup = Dedup()
     privacy: Privacy = Privacy()
-    relevance: Annotated[Relevance | None, CURATION] = None
-    balance: Annotated[Balance | None, CURATION] = None
+    relevance: Relevance | None = Field(None, description="compare train with a target domain; None: not checked")
+    balance: Balance | None = Field(None, description="even out train by weights in the loss; None: as it is")
     size: Annotated[Size | None, CURATION] = None
     split: Split = Split()
     processes: Annotated[int, Field(ge=1, le=256)] | None = Field(

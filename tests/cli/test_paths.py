@@ -78,3 +78,15 @@ def test_the_schema_is_to_be_had(capsys):
     assert run("init", "--schema") == 0
     schema = json.loads(capsys.readouterr().out)
     assert schema["$schema"].startswith("https://json-schema.org/") and "data" in schema["properties"]
+
+
+def test_curve_and_audit_print_one_object(project, capsys):
+    """Bug: the new commands print tables on stdout, or nothing."""
+    rows = [(f"{text} number {number}", label) for number in range(30) for text, label in ROWS[:8]]
+    (project / "a.csv").write_text(csv_text(rows))
+    (project / "recipe.yaml").write_text(
+        "name: t\ntask: classify\ndata: {train: a.csv, split: {valid: 0.25}, dedup: {near: null}}\n"
+    )
+    assert run("curve", str(project / "recipe.yaml"), "--json") == 0
+    assert "twice as many would add" in json.loads(capsys.readouterr().out)["sentence"]
+    assert run("prepare", str(project / "recipe.yaml"), "--audit", "--json") in (0, 2)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import random
+import subprocess
+import sys
+import textwrap
 from typing import Any
 
 import pytest
@@ -290,3 +294,31 @@ def test_a_schema_that_is_none_is_an_error_of_the_recipe():
     """Bug: a misspelt schema lets every row pass."""
     with pytest.raises(RecipeError, match=r"data\.clean\.answer_schema"):
         Noise(recipe_of("extract", answer_schema={"type": "objekt"}))
+
+
+def test_findings_do_not_depend_on_the_hash_seed():
+    """Bug: ties are broken by the order of a set, so that another process flags other rows."""
+    script = textwrap.dedent("""
+        import json, random, sys
+        from tunesmith.data.clean import Cleaner
+        from tunesmith.data.noise import Noise
+        from tunesmith.data.rows import Row
+        from tunesmith.recipe import Recipe
+        chance = random.Random(1)
+        small = "de la le en van die der und et il per con que los las og att det som er pa na i se no do da um uma".split()
+        words = small + [f"{a}{b}{c}" for a in "bdkm" for b in "aeiou" for c in "lnrst"]
+        noise = Noise(Recipe(name="t", task="chat", data={"train": "x"}))
+        found = []
+        for number in range(1500):
+            asked, told = (" ".join(chance.choices(words, k=chance.randrange(4, 25))) for _ in range(2))
+            row = Row([{"role": "user", "content": asked + "?"}, {"role": "assistant", "content": told + "."}])
+            found.append([(one.rule, one.field, one.evidence) for one in noise.judge(row)])
+        print(json.dumps(found))
+    """)
+    told = [
+        subprocess.run(
+            [sys.executable, "-c", script], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, check=True
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    assert told[0] == told[1] and b"language" in told[0]

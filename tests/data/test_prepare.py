@@ -18,7 +18,7 @@ from tunesmith.core.artifacts import Artifact, Workspace
 from tunesmith.core.errors import ArtifactError, DataError, TunesmithError
 from tunesmith.data.init import write_recipe
 from tunesmith.data.prepare import prepare
-from tunesmith.data.restore import restore_row
+from tunesmith.data.restore import restore_row, restore_rule
 from tunesmith.recipe import Recipe, load_recipe
 from tunesmith.text.examples import read_examples
 
@@ -239,3 +239,42 @@ def test_the_number_of_processes_changes_no_byte(tmp_path, monkeypatch, processe
     shutil.rmtree(tmp_path / "home")
     assert files == made(tmp_path, processes=1).manifest["files"]
     assert sum(dataset.result["splits"].values()) == len(ROWS)
+
+
+REQUESTS = [
+    ("what is pisco?", "Hi! Could you tell me, what is pisco?", True),
+    ("Name the capital of Peru.", "please: name the capital of Peru", True),
+    ("is the server up?", "is the server down?", False),
+    ("convert 12 dollars to euro", "convert 90 dollars to euro please", False),
+    ("what is pisco?", "what is wine?", False),
+    ("how do I cancel my subscription?", "how do I renew my subscription?", False),
+]
+
+
+@pytest.mark.parametrize(("one", "other", "same"), REQUESTS)
+def test_a_question_with_words_around_it_is_the_same_request(tmp_path, one, other, same):
+    """Bug: 'Hi! What is X?' is learnt twice, or questions that differ in the one word that matters are merged."""
+    answer = "It is what most people around here would expect it to be, more or less, on a normal day."
+    other_answer = answer.replace("normal", "usual" if not same else "normal").replace("the", "the")
+    rows = [
+        {"prompt": f"tell me about subject number {n}", "completion": f"Subject {n} is one of many."} for n in range(30)
+    ]
+    rows += [{"prompt": one, "completion": answer}, {"prompt": other, "completion": other_answer}]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    recipe = Recipe(name="t", task="chat", data={"train": "a.jsonl"})
+    result = prepare(recipe, Workspace(tmp_path / "home"), recipe_dir=tmp_path).result
+    assert result["removed_by"] == ({"near_duplicate": 1} if same else {})
+
+
+def test_a_restored_row_is_still_without_personal_data(tmp_path):
+    """Bug: what the user brings back skips all repairs, and an address is learnt."""
+    (tmp_path / "a.csv").write_text(csv_text([*ROWS, ("<p>write to jane.roe@mailbox.org</p>", "refund")]))
+    first = made(tmp_path, clean={"html": "remove"})
+    assert first.result["removed_by"] == {"html": 1}
+    restore_rule(first, "html", tmp_path)
+    second = made(tmp_path, clean={"html": "remove"})
+    texts = [
+        one.input_text for name in ("train", "valid", "test") for one in read_examples(second.path / f"{name}.parquet")
+    ]
+    assert len(texts) == len(ROWS) + 1 and not [text for text in texts if "jane" in text]
+    assert [text for text in texts if "[EMAIL]" in text]

@@ -21,6 +21,7 @@ VERBS = {
     "demo": "the whole ring on bundled examples, offline, in minutes",
     "init": "look at your file and write a recipe that works",
     "plan": "what a recipe would do and cost; spends nothing",
+    "curve": "how much data is enough",
     "prepare": "raw files to a clean, split dataset",
     "train": "a dataset to a tuned model",
     "evaluate": "a model to a scorecard with a verdict",

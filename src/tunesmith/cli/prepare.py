@@ -12,14 +12,20 @@ from tunesmith.cli.common import home_option, json_option, print_json, recipe_ar
 @click.command("prepare")
 @recipe_argument
 @home_option
+@click.option("--audit", is_flag=True, help="plant known defects in a copy of your data and count what the rules find")
 @json_option
-def command(recipe: Path, home: Path | None, as_json: bool) -> None:
+def command(recipe: Path, home: Path | None, audit: bool, as_json: bool) -> None:
     """Turn the recipe's raw files into a clean, split dataset; every removed row is kept with its reason."""
     from tunesmith import flow
-    from tunesmith.cli.summaries import show_dataset
+    from tunesmith.cli.summaries import show_audit, show_dataset
 
-    result = flow.result_of(flow.prepare(flow.Project.of(recipe, home)))
+    project = flow.Project.of(recipe, home)
+    result = flow.result_of(flow.prepare(project))
+    if audit:
+        result["audit"] = flow.audit(project)
     if as_json:
         print_json(result)
-    else:
-        show_dataset(result)
+        return
+    show_dataset(result)
+    if audit:
+        show_audit(result["audit"])

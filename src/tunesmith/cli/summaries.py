@@ -5,26 +5,63 @@ from __future__ import annotations
 import os
 import shlex
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tunesmith.cli.common import table, where
 from tunesmith.core.progress import say
 
-_VERDICT_STYLES = {"pass": "bold green", "fail": "bold red", "undecided": "bold yellow"}
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_VERDICT_STYLES = {
+    "pass": "bold green", "fail": "bold red", "undecided": "bold yellow",
+    "good": "green", "look": "yellow", "poor": "red",
+}  # fmt: skip
+LINE_CHARS = 80
 
 
 def show_dataset(result: dict[str, Any]) -> None:
-    """Show how many rows were read, kept and removed, and what to think of them."""
+    """Show how many rows were read, kept and removed, and what to think of them: at most ten lines of 80 columns."""
     rows, splits = result["rows"], result["splits"]
-    removed = ", ".join(f"{count} {rule}" for rule, count in result["removed_by"].items())
+    repaired = result.get("states", {}).get("repaired", 0)
     say(
-        f"  {rows['read']:,} rows read, {rows['kept']:,} kept, {rows['removed']:,} removed"
-        + (f" ({removed})" if removed else "")
+        f"  {rows['read']:,} rows read · {rows['kept']:,} kept"
+        + (f", {repaired:,} of them repaired" if repaired else "")
+        + f" · {rows['removed']:,} removed"
     )
+    if removed := sorted(result["removed_by"].items(), key=lambda item: (-item[1], item[0])):
+        say("  removed by " + _fitting([f"{rule} {count:,}" for rule, count in removed], ", ", LINE_CHARS - 13))
     say(f"  {splits['train']:,} train · {splits['valid']:,} valid · {splits['test']:,} test")
     for topic, verdict in result["verdicts"].items():
-        say(f"  {topic}: {verdict['verdict']}: {verdict['why']}")
+        head = f"  {topic:<11} {verdict['verdict']:<11} "
+        why = _fitting(verdict["why"].split("; "), "; ", LINE_CHARS - len(head))
+        say(head + why, style=_VERDICT_STYLES.get(verdict["verdict"], ""))
     where(Path(result["path"]) / "report.html")
+
+
+def _fitting(parts: Sequence[str], between: str, most: int) -> str:
+    """Return as many parts as fit, the first cut if it must be, and a mark for those left out."""
+    for shown in range(len(parts), 0, -1):
+        text = between.join([*parts[:shown], "…"] if shown < len(parts) else parts)
+        if len(text) <= most:
+            return text
+    return f"{parts[0][: most - 1]}…"
+
+
+def show_audit(result: dict[str, Any]) -> None:
+    """Show how many of the planted defects the rules found, and how often they spoke of sound rows."""
+    lines = [
+        (
+            one["defect"],
+            "{value:.0%} [{low:.0%}, {high:.0%}] of {n}".format(**one["recall"]),
+            f"{one['also_on_sound_rows']['value']:.1%}",
+        )
+        for one in result["kinds"]
+    ]
+    say("")
+    table("defects planted in a copy", ["kind", "found", "also on other rows"], lines, numeric_from=1)
+    if result["not_planted"]:
+        say(f"  no row was fit for: {', '.join(result['not_planted'])}")
 
 
 def show_model(result: dict[str, Any]) -> None:

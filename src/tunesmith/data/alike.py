@@ -1,8 +1,8 @@
-"""Prompts that are merely alike: near-duplicates, near-leaks, near-conflicts, templates, and what must not be split.
+"""Rows that are merely alike: near-duplicates, near-leaks, near-conflicts, templates, and what must not be split.
 
-Owns what it means that two rows are alike: the prompts' shingles agree, no fact in them differs, and so do the answers.
-The same prompt with another answer is a conflict and stays. Does not own the search (`near`) nor equal prompts
-(`dedup`).
+Owns what it means that two rows are alike: their prompts' shingles agree, no fact in them differs, and so do their
+answers; or their answers agree and one prompt is the other with some words around it ("Please tell me: ..."). The same
+prompt with another answer is a conflict and stays. Does not own the search (`near`) nor equal prompts (`dedup`).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import dataclass, field
+from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +18,17 @@ import numpy as np
 from tunesmith.core.errors import DataError
 from tunesmith.core.spans import mixed
 from tunesmith.data.dedup import HELD_OUT_FIRST
-from tunesmith.data.near import SHORT_WORDS, Facts, jaccards, near_clusters, near_duplicates
+from tunesmith.data.function_words import LANGUAGES_OF
+from tunesmith.data.near import (
+    SHORT_WORDS,
+    Facts,
+    guard_key,
+    jaccards,
+    near_clusters,
+    near_duplicates,
+    plain_words,
+    same_facts,
+)
 from tunesmith.data.shingles import Signatures, sign
 from tunesmith.text.examples import text_of
 
@@ -35,6 +46,20 @@ ALARM_ROWS = 100
 """A cluster of fewer rows than this never stops the work, however small the data are."""
 
 PAIRS_AT_ONCE = 20_000
+FEWEST_WORDS = 3
+"""Answers of fewer words ("Yes.") say nothing about whether two questions are one."""
+
+MOST_OF_ONE_ANSWER = 64
+"""An answer of a few words that more rows have is a phrase of the trade, not a sign of copies."""
+
+PAIRS_OF_WORDS_ALIKE = 0.6
+"""Jaccard of pairs of words from which two answers are looked at closer: one word in ten may differ."""
+
+MOST_CHANGED_FRAC = 0.25
+SPELLED_ALIKE = 0.8
+"""Ratio of letters in common from which one word is the other misspelt: 'colour' and 'color' have 0.91."""
+
+SHARED_FRAC, WORDS_AROUND = 0.8, 8
 
 Twin = tuple[int, int, float]
 """A row, the kept row it is alike, and the Jaccard of their prompts."""
@@ -61,12 +86,10 @@ def remove_alike(fates: Fates, gathered: Gathered, settings: Dedup) -> Alike:
     if settings.near is None:
         return found
     search = _Search(fates, gathered, settings.near)
-    twins = [*search.leaks(), *search.twins(found)]
-    near = [twin for twin in twins if search.parts[twin[1]] == "train"]
-    _refuse_large(fates, gathered, near, settings.max_cluster_frac)
-    for row, kept, jaccard in twins:
-        rule = "near_duplicate" if search.parts[kept] == "train" else "near_leak"
-        fates.remove(row, rule, {**fates.twin(kept), "jaccard": round(jaccard, 4)})
+    _remove(fates, gathered, settings, [*search.leaks(), *search.twins(found)], "question")
+    if "answer_exact" in gathered.frame.columns:
+        by_answer = _Search(fates, gathered, settings.near, "answer")
+        _remove(fates, gathered, settings, by_answer.twins_by_answer(), "answer")
     prompts = gathered.frame["prompt_key"].to_numpy()
     found.conflicts = [
         (kept, row)
@@ -81,11 +104,20 @@ def remove_alike(fates: Fates, gathered: Gathered, settings: Dedup) -> Alike:
     return found
 
 
-class _Search:
-    """The living rows, their signatures, and the texts asked for while they are compared."""
+def _remove(fates: Fates, gathered: Gathered, settings: Dedup, twins: Sequence[Twin], of: str) -> None:
+    parts = gathered.frame["part"]
+    near = [twin for twin in twins if parts[twin[1]] == "train"]
+    _refuse_large(fates, gathered, near, settings.max_cluster_frac)
+    for row, kept, jaccard in twins:
+        rule = "near_duplicate" if parts[kept] == "train" else "near_leak"
+        fates.remove(row, rule, {**fates.twin(kept), "jaccard": round(jaccard, 4), "of": of})
 
-    def __init__(self, fates: Fates, gathered: Gathered, threshold: float) -> None:
-        self.gathered, self.threshold = gathered, threshold
+
+class _Search:
+    """The living rows, the signatures of their prompts or answers, and the texts asked for while they are compared."""
+
+    def __init__(self, fates: Fates, gathered: Gathered, threshold: float, kind: str = "prompt") -> None:
+        self.gathered, self.threshold, self.kind = gathered, threshold, kind
         self.rows = fates.living()
         self.parts = gathered.frame["part"].to_list()
         self.answers = gathered.frame["answer_key"].to_numpy()
@@ -110,6 +142,63 @@ class _Search:
             zip(self.rows[twins.row].tolist(), self.rows[twins.kept].tolist(), twins.jaccard.tolist(), strict=True)
         )
 
+    def twins_by_answer(self) -> list[Twin]:
+        """Return rows of train whose answer is alike that of a kept one, and whose prompt is the same request."""
+        rank = np.array([HELD_OUT_FIRST[self.parts[row]] for row in self.rows.tolist()], np.int64)
+        signatures = self._signatures()
+        each = mixed(np.arange(len(self.rows), dtype=np.uint64))  # equal answers are compared like all others
+        twins = near_duplicates(
+            Signatures(signatures.words, each, signatures.bands),
+            self._shingles,
+            threshold=PAIRS_OF_WORDS_ALIKE,
+            priority=rank,
+            fixed=rank < HELD_OUT_FIRST["train"],
+            keys_of=Facts(self._answers).keys_of,
+            allows=self._one_exchange,
+        )
+        found = zip(self.rows[twins.row].tolist(), self.rows[twins.kept].tolist(), twins.jaccard.tolist(), strict=True)
+        return [*found, *self._short_answers(signatures)]
+
+    def _short_answers(self, signatures: Signatures) -> list[Twin]:
+        """Return rows with an equal answer of a few words and the same request; those of one word or two never are."""
+        few = (signatures.words >= FEWEST_WORDS) & (signatures.words < SHORT_WORDS)
+        by_answer: dict[int, list[int]] = {}
+        for at in np.flatnonzero(few).tolist():
+            by_answer.setdefault(int(signatures.exact[at]), []).append(at)
+        found: list[Twin] = []
+        for same in by_answer.values():
+            if 1 < len(same) <= MOST_OF_ONE_ANSWER:
+                kept: list[int] = []
+                for at in sorted(same, key=lambda at: (HELD_OUT_FIRST[self.parts[self.rows[at]]], at)):
+                    alike = self._same_requests(np.array(kept, np.int64), np.full(len(kept), at))
+                    if not alike.any():
+                        kept.append(at)
+                    elif self.parts[self.rows[at]] == "train":
+                        found.append((int(self.rows[at]), int(self.rows[kept[int(alike.argmax())]]), 1.0))
+        return found
+
+    def _one_exchange(self, kept: I64, some: I64) -> NDArray[np.bool_]:
+        """Tell which pairs are one request with one answer, of which at most words without a meaning differ."""
+        same = self._same_requests(kept, some)
+        if same.any():
+            ours, theirs = self._answers(kept[same]), self._answers(some[same])
+            minor = [differs_little(one, other) for one, other in zip(ours, theirs, strict=True)]
+            same[same] = np.array(minor, np.bool_) | self._alike_answers(kept[same], some[same])
+        return same
+
+    def _same_requests(self, kept: I64, some: I64) -> NDArray[np.bool_]:
+        """Tell which pairs of prompts are one request, with other words around it, and differ in no fact."""
+        ours, theirs = self._prompts(kept), self._prompts(some)
+        pairs = zip(ours, theirs, strict=True)
+        return np.fromiter(
+            (same_request(one, other) and guard_key(one) == guard_key(other) for one, other in pairs),
+            np.bool_,
+            len(ours),
+        )
+
+    def _answers(self, some: I64) -> list[str]:
+        return list(map(_answer, self._messages(some)))
+
     def leaks(self) -> list[Twin]:
         """Return rows of train whose prompt is that of a held-out row but for case and punctuation, of any length."""
         exact = self.gathered.frame["prompt_exact"].to_numpy()[self.rows]
@@ -132,11 +221,11 @@ class _Search:
 
     def _signatures(self) -> Signatures:
         frame = self.gathered.frame[self.rows]
-        words, exact = frame["prompt_words"].to_numpy(), frame["prompt_exact"].to_numpy()
-        return Signatures(words, exact, self.gathered.bands[self.rows])
+        words, exact = frame[f"{self.kind}_words"].to_numpy(), frame[f"{self.kind}_exact"].to_numpy()
+        return Signatures(words, exact, self.gathered.bands(self.kind)[self.rows])
 
     def _shingles(self, some: I64) -> tuple[U64, I64]:
-        return self.gathered.shingles(self.rows[some])
+        return self.gathered.shingles(self.kind, self.rows[some])
 
     def _messages(self, some: I64) -> list[str]:
         rows, where = np.unique(self.rows[some], return_inverse=True)
@@ -170,6 +259,34 @@ class _Search:
         alike = long & (jaccards(signed.of, one, other) >= self.threshold)
         alike[alike] = facts.allows(one[alike], other[alike])
         return np.asarray((keys[one] == keys[other]) & (equal | alike))
+
+
+def same_request(one: str, other: str) -> bool:
+    """Tell whether one text is the other with some words around it: "Hi! What is pisco?" and "What is pisco?".
+
+    Nearly all words of the shorter stand in the longer, which has at most `WORDS_AROUND` more, and no word in which
+    they differ is a name, a number in words or an opposite.
+    """
+    shorter, longer = sorted(
+        (Counter(plain_words(one.casefold())), Counter(plain_words(other.casefold()))), key=Counter.total
+    )
+    shared = (shorter & longer).total()
+    if shared < 2 or shared < SHARED_FRAC * shorter.total() or longer.total() - shared > WORDS_AROUND:
+        return False
+    return same_facts(one, other)
+
+
+def differs_little(one: str, other: str) -> bool:
+    """Tell whether the words by which two texts differ are all function words, or as good as spelled alike."""
+    ours, theirs = Counter(plain_words(one.casefold())), Counter(plain_words(other.casefold()))
+    gone = [word.decode() for word in (ours - theirs).elements()]
+    come = [word.decode() for word in (theirs - ours).elements()]
+    if not same_facts(one, other) or len(gone) + len(come) > MOST_CHANGED_FRAC * (ours | theirs).total():
+        return False
+    gone, come = ([word for word in words if word not in LANGUAGES_OF] for words in (gone, come))
+    return len(gone) == len(come) and all(
+        any(SequenceMatcher(None, word, other).ratio() >= SPELLED_ALIKE for other in come) for word in gone
+    )
 
 
 def asked(messages: str) -> str:

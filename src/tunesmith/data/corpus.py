@@ -49,6 +49,10 @@ _COMMON = word_set(
 ) | ENGLISH | FUNCTION_WORDS  # fmt: skip
 
 
+HABITS = ("stops", "words")
+"""What data may be used to: answers that end in full stops; answers that take up words of their question."""
+
+
 @dataclass(slots=True)
 class Habits:
     """Counts over exchanges: of answers long enough to tell, how many lack a full stop, or share no word."""

@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.errors import DataError
 from tunesmith.data.alike import asked, remove_alike
+from tunesmith.data.balance import balance
 from tunesmith.data.decontaminate import decontaminate, evaluation_files
 from tunesmith.data.dedup import conflicts_of, deduplicate, preference_pairs
 from tunesmith.data.fates import Fates
 from tunesmith.data.label_errors import FEWEST_ROWS, doubtful, out_of_fold
 from tunesmith.data.labels import check_labels
+from tunesmith.data.relevance import judge_relevance
+from tunesmith.data.semantic import remove_semantic
 from tunesmith.data.split import split
 
 if TYPE_CHECKING:
@@ -56,9 +59,12 @@ def decide(recipe: Recipe, gathered: Gathered, restored: Restored, recipe_dir: P
     decided = Decided(fates)
     deduplicate(fates, recipe.data.dedup)
     alike = remove_alike(fates, gathered, recipe.data.dedup)
+    remove_semantic(fates, gathered, recipe)
     if recipe.data.decontaminate:
         files = evaluation_files(recipe.data.decontaminate, recipe_dir)
         decided.facts["evaluation_items"] = decontaminate(fates, gathered, files)
+    if recipe.data.relevance is not None:
+        decided.facts["relevance"] = judge_relevance(fates, gathered, recipe, recipe_dir)
     _refuse_nothing_left(recipe, fates)
     conflicts = conflicts_of(fates, recipe.data.dedup)
     decided.conflicts = len(conflicts) + len(alike.conflicts)
@@ -68,6 +74,9 @@ def decide(recipe: Recipe, gathered: Gathered, restored: Restored, recipe_dir: P
         decided.notes += check_labels(decided.living(gathered), recipe)
         decided.facts["doubtful_labels"] = judge_labels(fates, gathered, recipe.data.labels.fix)
     decided.parts = split(gathered.frame, fates.living(), recipe.data.split, recipe.seed, alike.clusters)
+    if recipe.data.balance is not None:
+        train, decided.weights, decided.facts["balance"] = balance(fates, decided.parts["train"], recipe.data.balance)
+        decided.parts["train"] = train
     return decided
 
 

@@ -19,6 +19,7 @@ import polars as pl
 from tunesmith.core.errors import DataError
 from tunesmith.core.progress import say, steps
 from tunesmith.data.columns import need_column
+from tunesmith.data.corpus import HABITS, Habits
 from tunesmith.data.formats import converter
 from tunesmith.data.read import begin
 from tunesmith.data.rows import Removed
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
 SMALL_COLUMNS = (
     "row_id", "source", "line", "label", "group", "weight", "tokens", "target_tokens", "part", "prompt_key",
-    "answer_key", "chars", "repaired", "prompt_exact", "prompt_words",
+    "answer_key", "chars", "repaired", "prompt_exact", "prompt_words", "answer_exact", "answer_words",
 )  # fmt: skip
 """What is held in memory of every row, about 150 bytes; texts stay on disk."""
 
@@ -64,31 +65,36 @@ class Gathered:
     @cached_property
     def frame(self) -> pl.DataFrame:
         """The small columns of all rows, one row each."""
-        return self._all("rows").select(SMALL_COLUMNS).collect()
+        rows = self._all("rows")
+        known = rows.collect_schema().names()
+        return rows.select(name for name in SMALL_COLUMNS if name in known).collect()
 
-    @cached_property
-    def bands(self) -> Any:
-        """MinHash band keys of all prompts."""
-        return np.concatenate([np.load(self._file(done, "bands")) for done in self.done])
+    def bands(self, kind: str) -> Any:
+        """Return the MinHash band keys of all prompts or answers (``kind`` is ``prompt`` or ``answer``)."""
+        return np.concatenate([np.load(self._file(done, f"{kind}-bands")) for done in self.done])
 
     def removed(self) -> pl.DataFrame:
         """Return the rows removed while reading, with rule and evidence."""
         return self._all("removed").collect()
 
     def repairs(self) -> pl.LazyFrame:
-        """Return what was changed or flagged."""
-        return self._all("repairs")
+        """Return what was changed or flagged; flags that hang on a habit only if the data have it."""
+        habits = Habits()
+        for done in self.done:
+            habits.merge(Habits(**done.habits))
+        held = [habit for habit in ("", *HABITS) if habits.trusts(habit)]
+        return self._all("repairs").filter(pl.col("habit").is_in(held)).drop("habit")
 
     def rows(self) -> pl.LazyFrame:
         """Return all columns of all rows."""
         return self._all("rows")
 
-    def shingles(self, rows: I64) -> tuple[U64, I64]:
-        """Return the shingle hashes of the prompts of some rows (ascending), flat, and their offsets."""
+    def shingles(self, kind: str, rows: I64) -> tuple[U64, I64]:
+        """Return the shingle hashes of the prompts or answers of some rows (ascending), flat, and their offsets."""
         flat, sizes = [np.zeros(0, np.uint64)], [np.zeros(1, np.int64)]
         for done, inside in self._by_piece(rows):
-            stored = np.load(self._file(done, "shingles"), mmap_mode="r")
-            part, offsets = take_ranges(stored, np.load(self._file(done, "offsets")), inside)
+            stored = np.load(self._file(done, f"{kind}-shingles"), mmap_mode="r")
+            part, offsets = take_ranges(stored, np.load(self._file(done, f"{kind}-offsets")), inside)
             flat.append(part)
             sizes.append(np.diff(offsets))
         return np.concatenate(flat), np.cumsum(np.concatenate(sizes))

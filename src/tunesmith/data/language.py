@@ -100,7 +100,7 @@ def language_of(view: View) -> str | None:
         known &= view.small_words  # 'La Palma' is a name
     counts = _counts(known)
     english = counts.pop("en", 0)
-    best, most = max(counts.items(), key=lambda one: one[1], default=("en", 0))
+    best, most = max(counts.items(), key=lambda one: (one[1], one[0]), default=("en", 0))  # sets have no order
     if english >= most:
         best, most = "en", english
     elif len([word for word in known - ENGLISH if best in LANGUAGES_OF[word]]) < 2:

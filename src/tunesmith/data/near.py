@@ -519,7 +519,7 @@ def same_facts(one: str, other: str) -> bool:
     low, other_low = one.casefold().replace("’", "'"), other.casefold().replace("’", "'")
     start, end = _shared_ends(low, other_low)
     stop, other_stop = len(low) - end, len(other_low) - end
-    ours, theirs = set(_plain_words(low[start:stop])), set(_plain_words(other_low[start:other_stop]))
+    ours, theirs = set(plain_words(low[start:stop])), set(plain_words(other_low[start:other_stop]))
     gone, come = ours - theirs, theirs - ours
     if not _COUNTS.isdisjoint(gone) or not _COUNTS.isdisjoint(come):
         return False
@@ -543,7 +543,8 @@ def _shared_ends(one: str, other: str) -> tuple[int, int]:
     return start, len(one) - gap if gap >= 0 else 0
 
 
-def _plain_words(text: str) -> list[bytes]:
+def plain_words(text: str) -> list[bytes]:
+    """Return the words of a text as they are written, in UTF-8, without quotes around them."""
     if not text.isascii():
         text = _NOT_ASCII_MARK.sub(" ", text)
     words = text.encode().translate(_WORDS).split()

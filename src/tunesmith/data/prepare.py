@@ -18,6 +18,7 @@ from tunesmith.core.errors import TunesmithError
 from tunesmith.data.decide import Decided, decide
 from tunesmith.data.decontaminate import evaluation_files
 from tunesmith.data.gather import Gathered, gather
+from tunesmith.data.relevance import relevance_files
 from tunesmith.data.restore import Restored, restored
 from tunesmith.data.rows import EXAMPLE_COLUMNS, SPLITS, removed_frame, repair_frame, shortened
 from tunesmith.data.rowwise import Measure
@@ -49,8 +50,11 @@ def prepare(recipe: Recipe, workspace: Workspace, *, recipe_dir: Path) -> Artifa
     sources = sources_of(recipe, recipe_dir)
     kept = restored(recipe_dir)
     measure = measure_of(recipe, workspace)
-    evaluation = evaluation_files(recipe.data.decontaminate, recipe_dir)
-    plan = _plan(recipe, sources, evaluation, kept, measure)
+    beside = {
+        "decontaminate": evaluation_files(recipe.data.decontaminate, recipe_dir),
+        "relevance": relevance_files(recipe, recipe_dir),
+    }
+    plan = _plan(recipe, sources, beside, kept, measure)
     started_s = monotonic_s()
 
     def build(draft: Draft) -> None:
@@ -90,15 +94,17 @@ def measure_of(recipe: Recipe, workspace: Workspace) -> Measure | None:
 def _plan(
     recipe: Recipe,
     sources: dict[str, list[Source]],
-    evaluation: list[Source],
+    beside: dict[str, list[Source]],
     kept: Restored,
     measure: Measure | None,
 ) -> Plan:
-    from tunesmith.models.load import tokenizer_identity
+    from tunesmith.models.load import identity, tokenizer_identity
 
     settings = recipe.data.model_dump(mode="json", exclude={"train", "valid", "test", "processes"})
     inputs = {f"{part}:{source.label}": source.digest for part, own in sources.items() for source in own}
-    inputs |= {f"decontaminate:{source.label}": source.digest for source in evaluation}
+    inputs |= {f"{key}:{source.label}": source.digest for key, own in beside.items() for source in own}
+    if recipe.data.relevance is not None or recipe.data.dedup.semantic is not None:
+        inputs["embeddings"] = identity(measure.base if measure else recipe.base)
     lengths: dict[str, Any] = {}
     if measure is not None:
         inputs["tokenizer"] = tokenizer_identity(measure.base)

@@ -1,31 +1,54 @@
-"""``report.html`` of a Dataset: what came in, what was repaired and removed and why, and what is left.
+"""``report.html`` of a Dataset: what to think of it, where every row went, what was changed, flagged, removed, and why.
 
-Owns the page's content. Does not own its frame (`core.page`).
+Owns the page: its sections and their order. Does not own its frame (`core.page`), style (`report_style`), drawings
+(`report_plots`), the numbers behind them (`report_numbers`), verdicts (`verdicts`), which rows are shown
+(`report_rows`) nor how a text is (`report_text`).
 """
 
 from __future__ import annotations
 
-import json
-from collections import Counter
+from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import polars as pl
-
-from tunesmith.core.page import cards, page, table
-from tunesmith.data.rows import shortened
-from tunesmith.text.examples import text_of
+from tunesmith.core.page import page
+from tunesmith.data.report_examples import conflicts, duplicates, flagged, removals, repairs_shown, samples
+from tunesmith.data.report_lengths import label_table, lengths
+from tunesmith.data.report_numbers import flow
+from tunesmith.data.report_plots import flow_plot
+from tunesmith.data.report_rows import Texts, pick
+from tunesmith.data.report_style import SCRIPT, STYLE
+from tunesmith.data.report_verdicts import verdict_cards
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+
+    import polars as pl
 
     from tunesmith.data.decide import Decided
     from tunesmith.data.gather import Gathered
+    from tunesmith.data.report_numbers import Link
 
-SHOWN_PER_RULE = 5
-SHOWN_LABELS = 100
-_WORD_CLASS = {"good": "good", "poor": "bad"}
+_COLOURS = {
+    "read": "var(--soft)", "unchanged": "var(--soft)", "repaired": "var(--look)", "removed": "var(--bad)",
+    "train": "var(--accent)", "valid": "var(--second)", "test": "var(--good)",
+}  # fmt: skip
+_WORDS = {"unchanged": "as it was", "valid": "valid, held out", "test": "test, held out"}
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page under a heading; ``name`` is its anchor."""
+
+    name: str
+    title: str
+    body: str
+
+    def html(self) -> str:
+        """Return heading and body."""
+        head = f'<h2 id="{self.name}">{escape(self.title)}</h2>'
+        return f'<section aria-labelledby="{self.name}">{head}{self.body}</section>'
 
 
 def write_report(
@@ -36,95 +59,59 @@ def write_report(
     repairs: pl.DataFrame,
     result: dict[str, Any],
 ) -> None:
-    """Write the page of a Dataset."""
+    """Write the page of a Dataset: one file, at most about 1.5 MB whatever the data."""
+    picked = pick(gathered, decided, removed, repairs)
+    picked.worst = {topic: list(one.get("worst", ())) for topic, one in result["verdicts"].items()}
+    texts = Texts(gathered, decided, picked.ids(), picked.samples)
+    near = result["verdicts"]["cleanliness"].get("near")
+    limit = result["verdicts"]["size"].get("max_tokens")
+    found = [
+        Section("verdicts", "Is it good enough to learn from?", verdict_cards(result, picked, texts, repairs)),
+        Section("rows", "Where every row went", _flow(flow(gathered, decided, result["removed_by"]), result)),
+        Section("lengths", "How long rows are", lengths(gathered, decided, limit)),
+        Section("labels", "Labels", label_table(gathered, decided)),
+        Section("duplicates", "Copies", duplicates(picked, texts, result, near)),
+        Section("conflicts", "Same question, different answers", conflicts(picked, texts, result, near)),
+        Section("repairs", "Repaired", repairs_shown(picked, texts)),
+        Section("flags", "Flagged, but kept", flagged(picked, texts, near)),
+        Section("removed", "Removed", removals(picked, texts, result, near)),
+        Section("samples", "As it is learnt", samples(picked, texts)),
+    ]
+    sections = [section for section in found if section.body]
+    body = STYLE + _contents(sections) + "".join(section.html() for section in sections)
+    file.write_text(page("Dataset", result["dataset"], _headline(result), body, SCRIPT), encoding="utf-8")
+
+
+def _headline(result: dict[str, Any]) -> str:
     rows, splits = result["rows"], result["splits"]
-    facts = {"rows read": rows["read"], "kept": rows["kept"], "removed": rows["removed"], **splits}
-    body = cards((name, f"{count:,}") for name, count in facts.items())
-    body += _verdicts(result["verdicts"])
-    body += "".join(f"<p>{escape(note)}</p>" for note in result["notes"])
-    parts = {name: gathered.frame[own] for name, own in decided.parts.items()}
-    body += _removed(removed) + _repairs(repairs) + _labels(parts) + _lengths(parts)
-    body += _examples(gathered, decided.parts["train"])
-    headline = (
-        f"{rows['kept']:,} of {rows['read']:,} rows are in; {rows['removed']:,} are out, each with its reason in "
-        "removed.parquet."
+    told = f"{rows['kept']:,} of {rows['read']:,} rows are in: {splits['train']:,} to learn from, "
+    told += f"{splits['valid']:,} to validate with, {splits['test']:,} to test on. "
+    if rows["removed"]:
+        told += f"{rows['removed']:,} are out, each with its reason. "
+    words = {
+        word: [topic for topic, one in result["verdicts"].items() if one["verdict"] == word]
+        for word in ("poor", "look")
+    }
+    told += "".join(f"{', '.join(own).capitalize()}: {word}. " for word, own in words.items() if own)
+    return told.rstrip()
+
+
+def _contents(sections: Sequence[Section]) -> str:
+    links = "".join(f'<a href="#{section.name}">{escape(section.title)}</a>' for section in sections)
+    return f'<nav class="toc" aria-label="contents">{links}</nav>'
+
+
+def _flow(links: Sequence[Link], result: dict[str, Any]) -> str:
+    plots = "".join(
+        f'<div class="{name}">{flow_plot(links, _WORDS, _COLOURS, width)}</div>'
+        for name, width in (("broad", 1040), ("narrow", 360))
     )
-    file.write_text(page("Dataset", result["dataset"], headline, body), encoding="utf-8")
-
-
-def _verdicts(verdicts: dict[str, dict[str, str]]) -> str:
     lines = "".join(
-        f"<tr><td>{escape(topic)}</td>"
-        f'<td class="{_WORD_CLASS.get(one["verdict"], "soft")}">{escape(one["verdict"])}</td>'
-        f"<td>{escape(one['why'])}</td></tr>"
-        for topic, one in verdicts.items()
+        f'<tr><th scope="row">{escape(_WORDS.get(source, source))}</th><td>{escape(_WORDS.get(to, to))}</td>'
+        f'<td class="n">{rows:,}</td></tr>'
+        for source, to, rows in links
     )
-    return f"<h2>Verdicts</h2><table><tr><th></th><th></th><th>why</th></tr>{lines}</table>"
-
-
-def _removed(removed: pl.DataFrame) -> str:
-    if not removed.height:
-        return "<h2>Removed</h2><p>Nothing.</p>"
-    ranked = removed["rule"].value_counts().sort(["count", "rule"], descending=[True, False]).rows()
-    counts = table(["rule", "rows"], [(rule, f"{count:,}") for rule, count in ranked])
-    shown = [
-        (rule, one["row_id"], f"{one['source']}:{one['line']}", shortened(one["evidence"], 200),
-         shortened(one["text"], 200))
-        for rule, _ in ranked
-        for one in removed.filter(pl.col("rule") == rule).head(SHOWN_PER_RULE).to_dicts()
-    ]  # fmt: skip
-    examples = table(["rule", "row", "where", "evidence", "text"], shown, numeric_from=9)
-    undo = (
-        "<p>Undo with <code>tunesmith restore ID ROW</code> or <code>tunesmith restore ID --rule RULE</code>; "
-        "rows that are no example, or leak from the test, cannot come back.</p>"
-    )
-    return f"<h2>Removed</h2>{counts}{examples}{undo}"
-
-
-def _repairs(repairs: pl.DataFrame) -> str:
-    if not repairs.height:
-        return "<h2>Repaired</h2><p>Nothing.</p>"
-    shown = []
-    for (rule,), own in sorted(repairs.group_by("rule", maintain_order=True)):
-        first = own.row(0, named=True)
-        after = first["after"] if first["after"] is not None else "(flagged)"
-        shown.append((rule, f"{own.height:,}", first["row_id"], shortened(first["before"], 160), shortened(after, 160)))
-    return "<h2>Repaired</h2>" + table(["rule", "fields", "for example", "before", "after"], shown, numeric_from=9)
-
-
-def _labels(parts: dict[str, pl.DataFrame]) -> str:
-    counts = {name: Counter(rows["label"].drop_nulls().to_list()) for name, rows in parts.items()}
-    if not counts["train"]:
-        return ""
-    ranked = counts["train"].most_common()
-    most = ranked[0][1]
-    bars = "".join(
-        f'<tr><td>{escape(str(label))}</td><td class="n">{count:,}</td><td class="n">{counts["valid"][label]:,}</td>'
-        f'<td class="n">{counts["test"][label]:,}</td><td><svg width="300" height="12" role="img">'
-        f'<rect width="{300 * count / most:.0f}" height="12" rx="3" fill="var(--accent)"/></svg></td></tr>'
-        for label, count in ranked[:SHOWN_LABELS]
-    )
-    more = f"<p>and {len(ranked) - SHOWN_LABELS} more</p>" if len(ranked) > SHOWN_LABELS else ""
-    head = '<tr><th>label</th><th class="n">train</th><th class="n">valid</th><th class="n">test</th><th></th></tr>'
-    return f"<h2>Labels</h2><table>{head}{bars}</table>{more}"
-
-
-def _lengths(parts: dict[str, pl.DataFrame]) -> str:
-    lines = []
-    for name, rows in parts.items():
-        if rows.height:
-            quantiles = (rows["chars"].quantile(q, "nearest") or 0 for q in (0, 0.5, 0.95, 1))
-            lines.append((name, *(f"{value:,.0f}" for value in quantiles)))
-    header = ["characters per row", "shortest", "median", "95 %", "longest"]
-    return "<h2>Lengths</h2>" + table(header, lines)
-
-
-def _examples(gathered: Gathered, train: list[int]) -> str:
-    first = train[:8]
-    frame = gathered.texts(np.array(first, np.int64), ["source", "line", "messages"])
-    shown = []
-    for source, line, messages in frame.rows():
-        *before, answer = json.loads(messages)
-        asked = next((text_of(message) for message in reversed(before) if message["role"] == "user"), "")
-        shown.append((f"{source}:{line}", shortened(asked, 300), shortened(text_of(answer), 300)))
-    return "<h2>As they are learnt</h2>" + table(["where", "question", "answer"], shown, numeric_from=9)
+    head = '<tr><th scope="col">from</th><th scope="col">to</th><th scope="col" class="n">rows</th></tr>'
+    notes = "".join(f"<p>{escape(note)}</p>" for note in result["notes"])
+    inner = f"<table><thead>{head}</thead><tbody>{lines}</tbody></table>"
+    return f"{plots}<details><summary>The same as a table</summary>{inner}</details>{notes}"

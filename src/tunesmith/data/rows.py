@@ -144,7 +144,10 @@ class Removed:
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """A change to one field of one row; ``after`` None means it was only flagged, ``evidence`` says why."""
+    """A change to one field of one row; ``after`` None means it was only flagged, ``evidence`` says why.
+
+    A flag with a ``habit`` says something only in data that have it (`corpus.Habits`), which only all rows tell.
+    """
 
     row_id: str
     field: str
@@ -152,6 +155,7 @@ class Repair:
     before: str
     after: str | None
     evidence: dict[str, Any] = dataclasses.field(default_factory=dict)
+    habit: str = ""
 
 
 def row_id_of(source: str, line: int, content: str) -> str:
@@ -167,6 +171,12 @@ def same_text(text: str) -> str:
 def prompt_text(row: Row) -> str:
     """Return all that is asked: the messages before the answer, one after the other."""
     return "\n".join(text_of(message) for message in row.prompt)
+
+
+def answer_text(row: Row) -> str:
+    """Return all that is answered last: the text, and the calls of tools as JSON."""
+    calls = row.answer.get("tool_calls")
+    return text_of(row.answer) + (compact_json(calls) if calls else "")
 
 
 def prompt_key(row: Row) -> int:

@@ -7,7 +7,7 @@ alone, so the number of processes changes nothing, and a piece that was finished
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ import polars as pl
 from tunesmith.core.errors import DataError
 from tunesmith.data.check import check_row
 from tunesmith.data.clean import Cleaner
+from tunesmith.data.corpus import Habits
 from tunesmith.data.noise import Noise
 from tunesmith.data.rows import (
     BadRow,
@@ -25,6 +26,7 @@ from tunesmith.data.rows import (
     Repair,
     Row,
     RowFault,
+    answer_text,
     compact_json,
     frame_of,
     prompt_text,
@@ -33,7 +35,7 @@ from tunesmith.data.rows import (
     row_id_of,
     shortened,
 )
-from tunesmith.data.shingles import sign
+from tunesmith.data.shingles import SHINGLE_WORDS, sign
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,6 +45,14 @@ if TYPE_CHECKING:
     from tunesmith.data.restore import Restored
     from tunesmith.recipe import Recipe
     from tunesmith.text.lengths import LengthOf
+
+
+SHINGLE_WORDS_OF = {"prompt": SHINGLE_WORDS, "answer": 2}
+"""Words of a shingle. Answers are compared by pairs of words, which one changed word in ten does not hide; what is
+alike by that is looked at closer (`alike`)."""
+
+FREE_ANSWERS = ("chat", "preference")
+"""Tasks whose answers are texts of their own, worth comparing; labels and JSON repeat."""
 
 
 @dataclass(frozen=True)
@@ -66,11 +76,12 @@ class Measure:
 
 @dataclass(frozen=True)
 class Done:
-    """What became of a piece: rows read and kept, and the first removed row, for an error if none is kept."""
+    """What became of a piece: rows read and kept, its part in the habits of the data, and the first removed row."""
 
     number: int
     read: int
     kept: int
+    habits: dict[str, int]
     first_fault: Removed | None
 
 
@@ -98,6 +109,14 @@ class RowWorker:
         return Cleaner(self.recipe)
 
     @cached_property
+    def lenient(self) -> Cleaner:
+        """What repairs rows that the user restored: as the recipe says, but it removes none."""
+        clean = self.recipe.data.clean
+        flags = {name: "flag" for name in type(clean).model_fields if getattr(clean, name) == "remove"}
+        data = self.recipe.data.model_copy(update={"clean": clean.model_copy(update=flags)})
+        return Cleaner(self.recipe.model_copy(update={"data": data}))
+
+    @cached_property
     def noise(self) -> Noise:
         """What judges rows."""
         return Noise(self.recipe)
@@ -112,6 +131,7 @@ class RowWorker:
         """Do a piece and leave its files (`Scratch` names them): rows, removed, repairs, and signatures of prompts."""
         records = job.piece.records()
         self.cleaner.repairs.clear()
+        self.noise.habits = Habits()
         out = _Yield()
         for bad in records.bad:
             out.removed.append(self._unread(job, bad))
@@ -120,7 +140,7 @@ class RowWorker:
         self._measure(out)
         self._write(job.number, out)
         first = out.removed[len(records.bad)] if len(out.removed) > len(records.bad) else None
-        return Done(job.number, len(records.rows) + len(records.bad), len(out.rows), first)
+        return Done(job.number, len(records.rows) + len(records.bad), len(out.rows), asdict(self.noise.habits), first)
 
     def _unread(self, job: Job, bad: BadRow) -> Removed:
         row_id = row_id_of(job.label, bad.line, bad.text)
@@ -151,11 +171,14 @@ class RowWorker:
         except RowFault as fault:
             if not self.restored.keeps(row.row_id, fault.rule):
                 raise
+            self.lenient.clean(row)  # what else is wrong with it is mended, personal data above all
+            self.cleaner.repairs += self.lenient.repairs
+            self.lenient.repairs.clear()
         check_row(row, self.recipe)
         for finding in self.noise.judge(row):
             if finding.action == "remove" and not self.restored.keeps(row.row_id, finding.rule):
                 raise RowFault(finding.rule, field=finding.field, **finding.evidence)
-            out.flags.append(Repair(row.row_id, finding.field, finding.rule, "", None, finding.evidence))
+            out.flags.append(Repair(row.row_id, finding.field, finding.rule, "", None, finding.evidence, finding.habit))
 
     def _measure(self, out: _Yield) -> None:
         """Count tokens; remove rows that the base's template refuses, or whose answer would be cut."""
@@ -183,16 +206,23 @@ class RowWorker:
         repairs = [*self.cleaner.repairs, *out.flags]
         changed = {repair.row_id for repair in repairs if repair.after is not None}
         kept = {row.row_id for row in out.rows}
-        signed = sign([prompt_text(row) for row in out.rows])
+        frame = frame_of(out.rows, changed)
         file = Scratch(self.folder, number)
         removed_frame(out.removed).write_parquet(file("removed", "parquet"))
-        repair_frame([one for one in repairs if one.row_id in kept]).write_parquet(file("repairs", "parquet"))
-        for name in ("bands", "shingles", "offsets"):
-            np.save(file(name, "npy"), getattr(signed, name))
-        exact = pl.Series("prompt_exact", signed.exact)
-        frame_of(out.rows, changed).with_columns(exact, pl.Series("prompt_words", signed.words)).write_parquet(
-            file("rows", "parquet")
-        )
+        repairs = [one for one in repairs if one.row_id in kept]
+        habits = pl.Series("habit", [one.habit for one in repairs], pl.String)
+        repair_frame(repairs).with_columns(habits).write_parquet(file("repairs", "parquet"))
+        texts = {"prompt": [prompt_text(row) for row in out.rows]}
+        if self.recipe.task in FREE_ANSWERS:
+            texts["answer"] = [answer_text(row) for row in out.rows]
+        for kind, own in texts.items():
+            signed = sign(own, SHINGLE_WORDS_OF[kind])
+            for name in ("bands", "shingles", "offsets"):
+                np.save(file(f"{kind}-{name}", "npy"), getattr(signed, name))
+            frame = frame.with_columns(
+                pl.Series(f"{kind}_exact", signed.exact), pl.Series(f"{kind}_words", signed.words)
+            )
+        frame.write_parquet(file("rows", "parquet"))
 
 
 @dataclass(frozen=True)
