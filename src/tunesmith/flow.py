@@ -147,9 +147,9 @@ def update(project: Project) -> Result:
     """
     from tunesmith.update.plan import plan_update
 
-    store = project.store
-    model = model_named(project.workspace, store, project.recipe.name)
-    planned = plan_update(project.recipe, model, store, project.workspace)
+    workspace, store = project.workspace.existing(), project.store
+    model = model_named(workspace, store, project.recipe.name)
+    planned = plan_update(project.recipe, model, store, workspace)
     say(f"update: {planned.summary}", style="bold")
     inner = Project(load_recipe(planned.recipe), planned.recipe.parent, project.workspace)
     return {**run(inner), "harvested": planned.counts, "recipe": str(planned.recipe)}
@@ -183,7 +183,7 @@ def monitor(project: Project) -> Result:
     from tunesmith.monitor.report import report
 
     name = project.recipe.name
-    model = model_named(project.workspace, project.store, name)
+    model = model_named(project.workspace.existing(), project.store, name)
     hours = project.recipe.monitor.window_hours
     return report(project.store, name, window_hours=hours, reference=_label_counts(project, model))
 

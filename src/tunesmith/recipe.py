@@ -13,7 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from tunesmith.core.errors import RecipeError, did_you_mean
 from tunesmith.core.yaml_lines import YamlDocument, parse_yaml
@@ -49,7 +58,15 @@ OpenFrac = Annotated[float, Field(ge=0.0, lt=1.0)]
 class Section(BaseModel):
     """A part of a recipe: unknown keys are errors, values are never changed after reading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_flag_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse ``true`` where a number is meant: Pydantic would take it for 1."""
+        if isinstance(value, bool) and "bool" not in str(cls.model_fields[str(info.field_name)].annotation):
+            raise ValueError("true and false are no value of this setting")
+        return value
 
 
 class Columns(Section):
@@ -70,6 +87,19 @@ class Labels(Section):
     fix: Literal["off", "flag", "remove"] | Annotated[Literal["relabel"], CURATION] = Field(
         "flag", description="what to do with probably wrong labels of train, found by out-of-fold confident learning"
     )
+
+    @field_validator("names")
+    @classmethod
+    def _names_tell_apart(cls, names: list[str] | None) -> list[str] | None:
+        if names is None:
+            return None
+        if len(set(names)) < 2:
+            raise ValueError(f"a classification needs at least two different labels, got {names}")
+        if twice := [name for index, name in enumerate(names) if name in names[:index]]:
+            raise ValueError(f"{twice[0]!r} is named twice")
+        if odd := [name for name in names if name != name.strip() or not name]:
+            raise ValueError(f"{odd[0]!r} is empty or has spaces at its ends, which labels of rows never have")
+        return names
 
 
 class Clean(Section):
@@ -407,8 +437,9 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _nothing_from_the_future(self) -> Recipe:
-        for path, later in _set_too_early(self):
-            raise ValueError(f"{path} needs {later.topic}, which this version does not have yet; remove it")
+        for path, later, choices in _set_too_early(self):
+            instead = f"choose one of {', '.join(choices)}" if choices else "remove it"
+            raise ValueError(f"{path} needs {later.topic}, which this version does not have yet; {instead}")
         return self
 
     def given(self) -> dict[str, Any]:
@@ -416,18 +447,17 @@ class Recipe(Section):
         return self.model_dump(mode="json", exclude_unset=True)
 
 
-def _set_too_early(section: Section, prefix: str = "") -> list[tuple[str, Later]]:
-    """Return the settings that were given although their engine comes later."""
-    found: list[tuple[str, Later]] = []
+def _set_too_early(section: Section, prefix: str = "") -> list[tuple[str, Later, list[str]]]:
+    """Return the settings that were given although their engine comes later, with the words they can be today."""
+    found: list[tuple[str, Later, list[str]]] = []
     for name in section.model_fields_set:
         info, value = type(section).model_fields[name], getattr(section, name)
         if value == info.get_default(call_default_factory=True):
             continue
-        later = next((mark for mark in info.metadata if isinstance(mark, Later)), None) or _late_choice(
-            info.annotation, value
-        )
-        if later:
-            found.append((prefix + name, later))
+        if later := next((mark for mark in info.metadata if isinstance(mark, Later)), None):
+            found.append((prefix + name, later, []))
+        elif late := _late_choice(info.annotation, value):
+            found.append((prefix + name, late, _words(info.annotation)))
         elif isinstance(value, Section):
             found += _set_too_early(value, f"{prefix}{name}.")
     return found
@@ -440,6 +470,12 @@ def _late_choice(annotation: Any, value: Any) -> Later | None:
         if marks and value in getattr(member.__origin__, "__args__", ()):
             return marks[0]
     return None
+
+
+def _words(annotation: Any) -> list[str]:
+    """Return the words a union allows today."""
+    literals = [one for one in getattr(annotation, "__args__", ()) if getattr(one, "__origin__", None) is Literal]
+    return [word for literal in literals for word in literal.__args__]
 
 
 def load_recipe(path: Path) -> Recipe:

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from tunesmith.core.errors import DataError
-from tunesmith.data.check import check_labels, check_row
+from tunesmith.data.check import check_row
 from tunesmith.data.rows import Row, RowFault
 from tunesmith.recipe import Recipe
 
@@ -102,36 +101,3 @@ def test_labels_are_set_and_held_against_the_recipe():
     with pytest.raises(RowFault) as fault:
         check_row(row, recipe_of("classify", labels={"names": ["refunds", "card"]}))
     assert (fault.value.rule, fault.value.evidence["hint"]) == ("unknown_label", "did you mean 'refunds'?")
-
-
-def labelled(*labels: str) -> list[Row]:
-    return [
-        Row([says("user"), says("assistant", label)], label=label, source="x.csv", line=number)
-        for number, label in enumerate(labels, 2)
-    ]
-
-
-@pytest.mark.parametrize(
-    ("labels", "message"),
-    [
-        (["a"] * 9, r"x\.csv: every usable row has the same label, 'a'"),
-        ([f"answer {number}" for number in range(40)], "40 different labels in 40 rows: this column is no label"),
-        (["refund", "refund", "card", "card", "refnd"], r"x\.csv:6: the label 'refnd' occurs only once"),
-    ],
-)
-def test_columns_that_are_no_labels_are_refused(labels, message):
-    """Bug: a free-text column makes a classifier of a thousand classes; a typing error makes one more."""
-    with pytest.raises(DataError, match=message):
-        check_labels(labelled(*labels), recipe_of("classify"))
-
-
-def test_oddities_of_labels_are_noted():
-    """Bug: 'Refund' and 'refund' compete and nobody is told."""
-    names = ["Refund", "refund", "card", "unused"]
-    notes = check_labels(
-        labelled("Refund", "Refund", "refund", "refund", "card"), recipe_of("classify", labels={"names": names})
-    )
-    assert len(notes) == 3
-    assert notes[0].endswith("kept in train: card")
-    assert notes[1].endswith("Refund, refund") and notes[2].endswith("unused")
-    assert check_labels(labelled("a", "a", "b", "b"), recipe_of("classify")) == []

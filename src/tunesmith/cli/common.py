@@ -15,9 +15,19 @@ if TYPE_CHECKING:
 
     from tunesmith.core.store import Store
 
+
+class _Folder(click.Path):
+    """A path; an empty one, as an unset variable gives, is refused instead of meaning the current folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail("the name of the folder is empty", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 home_option = click.option(
     "--home",
-    type=click.Path(path_type=Path),
+    type=_Folder(path_type=Path),
     help="workspace; default: $TUNESMITH_HOME, or .tunesmith beside the recipe",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="print one JSON object on stdout")
@@ -31,11 +41,11 @@ def workspace_here(home: Path | None) -> Workspace:
     return Workspace.locate(home, Path.cwd())
 
 
-def store_here(home: Path | None) -> tuple[Workspace, Store]:
-    """Return the workspace and its opened store."""
+def store_here(home: Path | None, *, make: bool = False) -> tuple[Workspace, Store]:
+    """Return the workspace and its opened store; only with ``make`` is an empty one made."""
     from tunesmith import flow
 
-    workspace = workspace_here(home)
+    workspace = workspace_here(home) if make else workspace_here(home).existing()
     return workspace, flow.open_store(workspace)
 
 

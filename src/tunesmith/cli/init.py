@@ -30,5 +30,7 @@ def command(folder: Path, task: str | None, data: Path | None, schema: bool, as_
     recipe = write_recipe(folder, task, data)
     if as_json:
         print_json({"recipe": str(recipe)})
+    elif task == "preference":
+        say(f"wrote {recipe} · next: tunesmith prepare {recipe} (training on preferences comes in a later version)")
     else:
         say(f"wrote {recipe} · next: tunesmith run {recipe}")

@@ -23,7 +23,7 @@ def create(name: str, home: Path | None, as_json: bool) -> None:
     """Make a key. It is shown once and kept only as a hash."""
     from tunesmith.serve.keys import create_key
 
-    _, store = store_here(home)
+    _, store = store_here(home, make=True)
     made = create_key(store, name)
     if as_json:
         print_json({"key": made.secret, "id": made.id})

@@ -27,7 +27,7 @@ def command(recipe: Path | None, host: str, port: int, home: Path | None) -> Non
     if recipe is None and here.exists():
         recipe = here
     if recipe is None:
-        workspace, store = store_here(home)
+        workspace, store = store_here(home, make=True)
         run(store, workspace, host=host, port=port)
         return
     project = flow.Project.of(recipe, home)

@@ -186,6 +186,20 @@ class Workspace:
             home = Path(variable)
         return cls((home or near / ".tunesmith").resolve())
 
+    def existing(self) -> Workspace:
+        """Return this workspace.
+
+        Raises:
+            ArtifactError: if nothing was ever made in it.
+        """
+        if not self.root.exists():
+            raise ArtifactError(
+                f"there is no workspace at {self.root}",
+                expected="the folder of a recipe that was run",
+                hint="go to the recipe's folder, or name its workspace with --home",
+            )
+        return self
+
     @property
     def artifacts_dir(self) -> Path:
         """Where complete artifacts lie."""

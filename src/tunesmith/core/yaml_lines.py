@@ -50,14 +50,23 @@ def parse_yaml(text: str, where: str) -> YamlDocument:
         mark = getattr(error, "problem_mark", None)
         place = f"{where}:{mark.line + 1}" if mark else where
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        starred = mark is not None and any(line.lstrip(" [-,:").startswith("*") for line in _written(text, mark.line))
         raise RecipeError(
-            f"{place}: not valid YAML: {problem}", expected="key: value lines, two-space indents"
+            f"{place}: not valid YAML: {problem}",
+            expected="key: value lines, two-space indents",
+            hint='put what begins with * into quotes: "*.jsonl"' if starred else "",
         ) from error
     except RecursionError as error:
         raise RecipeError(f"{where}: nested too deeply to be a recipe") from error
     finally:
         loader.dispose()
     return document
+
+
+def _written(text: str, line: int) -> list[str]:
+    """Return the pieces of a line in which a value could begin."""
+    lines = text.splitlines()
+    return re.split(r"[:,\[]|- ", lines[line]) if line < len(lines) else []
 
 
 def _walk(node: yaml.Node, path: Path_, document: YamlDocument, where: str) -> None:

@@ -1,16 +1,16 @@
 """Is a row usable? Each check looks at one row and raises the rule it breaks, with the evidence.
 
-Owns rules about single rows and about labels. Does not own repairs (`clean`) nor rules about several rows (`dedup`).
+Owns rules about single rows. Does not own repairs (`clean`), rules about several rows (`dedup`) nor the set of labels
+(`labels`).
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import orjson
 
-from tunesmith.core.errors import DataError, did_you_mean
+from tunesmith.core.errors import did_you_mean
 from tunesmith.data.rows import Row, RowFault, shortened
 from tunesmith.text.examples import text_of
 
@@ -86,66 +86,3 @@ def _check_json(row: Row) -> None:
 def _check_label(label: str, names: Sequence[str] | None) -> None:
     if names is not None and label not in names:
         raise RowFault("unknown_label", label=label, hint=did_you_mean(label, names)[:300])
-
-
-def check_labels(rows: Sequence[Row], recipe: Recipe) -> list[str]:
-    """Return sentences about the labels of a classification that people should know.
-
-    Raises:
-        DataError: if there is only one label, nearly every row has one of its own, or one occurs once without being
-            named in the recipe.
-    """
-    counts = Counter(row.label or "" for row in rows)
-    where = ", ".join(recipe.data.train)
-    if len(counts) < 2:
-        raise DataError(
-            f"{where}: every usable row has the same label, {next(iter(counts), '')!r}",
-            expected="at least two labels to tell apart",
-            hint="check data.columns.target in the recipe",
-        )
-    if len(counts) > 20 and len(counts) > 0.9 * len(rows):
-        raise DataError(
-            f"{where}: {len(counts):,} different labels in {len(rows):,} rows: this column is no label",
-            expected="labels that repeat",
-            hint="check data.columns.target, or use task: chat for free answers",
-        )
-    if recipe.data.labels.names is None:
-        _refuse_single(rows, counts)
-    return _label_notes(counts, recipe.data.labels.names)
-
-
-def _refuse_single(rows: Sequence[Row], counts: Counter[str]) -> None:
-    """Refuse labels that occur once, unless the recipe names them: most are typing errors."""
-    once = [row for row in rows if counts[row.label or ""] == 1]
-    if not once:
-        return
-    label = once[0].label or ""
-    others = [other for other in counts if counts[other] > 1]
-    more = f" ({len(once)} labels occur once: {_listed([row.label for row in once])})" if len(once) > 1 else ""
-    raise DataError(
-        f"{once[0].source}:{once[0].line}: the label {label!r} occurs only once{more}",
-        expected="at least two examples of a label: one to learn from, one to test on",
-        hint=f"{did_you_mean(label, others)[:300]}; correct or remove it, or list all labels in data.labels.names",
-    )
-
-
-def _label_notes(counts: Counter[str], names: Sequence[str] | None) -> list[str]:
-    notes = []
-    once = sorted(label for label, count in counts.items() if count < 2)
-    if once:
-        notes.append(
-            f"{len(once)} label(s) occur once and cannot be both learnt and tested: kept in train: {_listed(once)}"
-        )
-    folded = Counter(label.casefold() for label in counts)
-    twins = sorted(label for label in counts if folded[label.casefold()] > 1)
-    if twins:
-        notes.append(f"labels that differ only in case are taken as different: {_listed(twins)}")
-    unused = sorted(set(names or ()) - set(counts))
-    if unused:
-        notes.append(f"{len(unused)} of data.labels.names have no example: {_listed(unused)}")
-    return notes
-
-
-def _listed(items: Sequence[Any], limit: int = 8) -> str:
-    more = f" and {len(items) - limit} more" if len(items) > limit else ""
-    return ", ".join(map(str, items[:limit])) + more

@@ -6,9 +6,10 @@ Owns these checks. Does not own single labels (`check`) nor labels that are prob
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tunesmith.core.errors import DataError, did_you_mean
+from tunesmith.data.rows import shortened
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     import polars as pl
 
     from tunesmith.recipe import Recipe
+
+LONGEST = 60
+"""Characters of a label that a message shows."""
 
 
 def check_labels(rows: pl.DataFrame, recipe: Recipe) -> list[str]:
@@ -29,9 +33,11 @@ def check_labels(rows: pl.DataFrame, recipe: Recipe) -> list[str]:
     where = ", ".join(recipe.data.train)
     if len(counts) < 2:
         raise DataError(
-            f"{where}: every usable row has the same label, {next(iter(counts), '')!r}",
+            f"{where}: every usable row has the same label, {_told(next(iter(counts), ''))}",
             expected="at least two labels to tell apart",
-            hint="check data.columns.target in the recipe",
+            hint="correct data.labels.names: rows whose label it lacks are removed"
+            if recipe.data.labels.names
+            else "check data.columns.target in the recipe",
         )
     if len(counts) > 20 and len(counts) > 0.9 * rows.height:
         raise DataError(
@@ -54,7 +60,7 @@ def _refuse_single(rows: pl.DataFrame, counts: Counter[str]) -> None:
     others = [other for other in counts if counts[other] > 1]
     more = f" ({len(once)} labels occur once: {_listed(once)})" if len(once) > 1 else ""
     raise DataError(
-        f"{row['source']}:{row['line']}: the label {label!r} occurs only once{more}",
+        f"{row['source']}:{row['line']}: the label {_told(label)} occurs only once{more}",
         expected="at least two examples of a label: one to learn from, one to test on",
         hint=f"{did_you_mean(label, others)[:300]}; correct or remove it, or list all labels in data.labels.names",
     )
@@ -77,6 +83,10 @@ def _notes(counts: Counter[str], names: Sequence[str] | None) -> list[str]:
     return notes
 
 
-def _listed(items: Sequence[Any], limit: int = 8) -> str:
+def _listed(items: Sequence[str], limit: int = 8) -> str:
     more = f" and {len(items) - limit} more" if len(items) > limit else ""
-    return ", ".join(map(str, items[:limit])) + more
+    return ", ".join(shortened(item, LONGEST) for item in items[:limit]) + more
+
+
+def _told(label: str) -> str:
+    return repr(shortened(label, LONGEST))

@@ -148,7 +148,7 @@ def _shift(seen: Counter[str], reference: Mapping[str, int]) -> Report:
     """
     n, m = sum(seen.values()), sum(reference.values())
     if n < SHIFT_NEEDS or m < SHIFT_NEEDS:
-        return {"verdict": "too few answers", "n": n}
+        return {"verdict": "too few answers" if n < SHIFT_NEEDS else "too few test rows", "n": n}
     labels = sorted({*seen, *reference})
     ours = np.array([seen.get(label, 0) for label in labels])
     theirs = np.array([reference.get(label, 0) for label in labels])
