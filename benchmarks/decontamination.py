@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tunesmith.core.estimates import wilson
-from tunesmith.data.contamination import contaminated
+from tunesmith.data.duplicates.contamination import contaminated
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT.parent / "shared" / "data"

@@ -69,8 +69,8 @@ def ours(data: str) -> dict:
     """Drop the near-duplicates of a corpus with the product's functions, in this process."""
     import polars as pl
 
-    from tunesmith.data.near import Facts, near_duplicates
-    from tunesmith.data.shingles import sign
+    from tunesmith.data.duplicates.near import Facts, near_duplicates
+    from tunesmith.data.duplicates.shingles import sign
 
     start, wall = time.process_time(), time.time()
     texts = pl.read_parquet(f"{data}/corpus.parquet", columns=["text"])["text"].to_list()
@@ -90,8 +90,8 @@ def ours(data: str) -> dict:
 
 def templated(rows: int = 3000) -> dict:
     """Return how many of ``rows`` rows of one template, each another fact, are dropped."""
-    from tunesmith.data.near import Facts, near_duplicates
-    from tunesmith.data.shingles import sign
+    from tunesmith.data.duplicates.near import Facts, near_duplicates
+    from tunesmith.data.duplicates.shingles import sign
 
     text = (
         "Article {}: you are asked about the stock of our warehouse in the harbour, which is counted every evening by "

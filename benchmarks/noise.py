@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.data.check import check_row
-from tunesmith.data.clean import Cleaner
-from tunesmith.data.formats import alpaca
-from tunesmith.data.noise import Noise
+from tunesmith.data.noise.clean import Cleaner
+from tunesmith.data.noise.judge import Noise
+from tunesmith.data.read.formats import alpaca
 from tunesmith.data.rows import Row, RowFault
 from tunesmith.recipe import Recipe
 

@@ -232,7 +232,7 @@ def test_one_cluster_of_everything_stops_and_asks(tmp_path):
 @pytest.mark.parametrize("processes", [1, 2, 3])
 def test_the_number_of_processes_changes_no_byte(tmp_path, monkeypatch, processes):
     """Bug: rows come in the order in which processes finish."""
-    monkeypatch.setattr("tunesmith.data.read.PIECE_ROWS", 7)
+    monkeypatch.setattr("tunesmith.data.read.files.PIECE_ROWS", 7)
     (tmp_path / "a.csv").write_text(csv_text([*ROWS, *ROWS[:5]]))
     dataset = made(tmp_path, processes=processes)
     files = dataset.manifest["files"]

@@ -10,7 +10,7 @@ import pytest
 
 from tunesmith.core.artifacts import Workspace
 from tunesmith.core.errors import RecipeError
-from tunesmith.data.clean import Cleaner
+from tunesmith.data.noise.clean import Cleaner
 from tunesmith.data.prepare import prepare
 from tunesmith.data.rows import Row, RowFault
 from tunesmith.recipe import Recipe, parse_recipe

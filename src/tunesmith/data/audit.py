@@ -20,8 +20,8 @@ from tunesmith.core.errors import DataError
 from tunesmith.core.estimates import wilson
 from tunesmith.data.decide import decide
 from tunesmith.data.gather import gather
+from tunesmith.data.read.sources import Source
 from tunesmith.data.restore import Restored
-from tunesmith.data.sources import Source
 from tunesmith.text.examples import read_examples, text_of
 
 if TYPE_CHECKING:

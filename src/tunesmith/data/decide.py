@@ -11,15 +11,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.errors import DataError
-from tunesmith.data.alike import asked, remove_alike
 from tunesmith.data.balance import balance
-from tunesmith.data.decontaminate import decontaminate, evaluation_files
-from tunesmith.data.dedup import conflicts_of, deduplicate, preference_pairs
+from tunesmith.data.duplicates.alike import asked, remove_alike
+from tunesmith.data.duplicates.decontaminate import decontaminate, evaluation_files
+from tunesmith.data.duplicates.exact import conflicts_of, deduplicate, preference_pairs
+from tunesmith.data.duplicates.semantic import remove_semantic
 from tunesmith.data.fates import Fates
 from tunesmith.data.label_errors import FEWEST_ROWS, doubtful, out_of_fold
 from tunesmith.data.labels import check_labels
 from tunesmith.data.relevance import judge_relevance
-from tunesmith.data.semantic import remove_semantic
 from tunesmith.data.split import split
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """What becomes of every row: kept, or removed by a rule with its evidence; what was only flagged.
 
 Owns the one place where a row is taken out after reading, so that nothing is lost twice or silently, and what the user
-restored stays. Does not own the rules (`dedup`, `near`, `relevance`, ...).
+restored stays. Does not own the rules (`duplicates`, `relevance`, ...).
 """
 
 from __future__ import annotations

@@ -18,13 +18,13 @@ import polars as pl
 
 from tunesmith.core.errors import DataError
 from tunesmith.core.progress import say, steps
-from tunesmith.data.columns import need_column
-from tunesmith.data.corpus import HABITS, Habits
-from tunesmith.data.formats import converter
-from tunesmith.data.read import begin
+from tunesmith.data.duplicates.shingles import take_ranges
+from tunesmith.data.noise.corpus import HABITS, Habits
+from tunesmith.data.read.columns import need_column
+from tunesmith.data.read.files import begin
+from tunesmith.data.read.formats import converter
 from tunesmith.data.rows import Removed
 from tunesmith.data.rowwise import Done, Job, RowWorker, Scratch
-from tunesmith.data.shingles import take_ranges
 from tunesmith.data.workers import in_processes
 
 if TYPE_CHECKING:
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
     from tunesmith.core.progress import Bar
     from tunesmith.core.spans import I64, U64
+    from tunesmith.data.read.sources import Source
     from tunesmith.data.restore import Restored
     from tunesmith.data.rowwise import Measure
-    from tunesmith.data.sources import Source
     from tunesmith.recipe import Recipe
 
 SMALL_COLUMNS = (

@@ -15,14 +15,14 @@ from pathlib import Path
 
 from tunesmith.core.errors import DataError, RecipeError, SetupError
 from tunesmith.core.progress import say
-from tunesmith.data.columns import Mapping, recognise
 from tunesmith.data.decide import decide
-from tunesmith.data.formats import recognised
 from tunesmith.data.gather import gather
 from tunesmith.data.prepare import sources_of
-from tunesmith.data.read import Table, begin
+from tunesmith.data.read.columns import Mapping, recognise
+from tunesmith.data.read.files import Table, begin
+from tunesmith.data.read.formats import recognised
+from tunesmith.data.read.sources import expand, is_known
 from tunesmith.data.restore import Restored
-from tunesmith.data.sources import expand, is_known
 from tunesmith.recipe import parse_recipe
 
 FILE = "recipe.yaml"

@@ -18,7 +18,7 @@ import numpy as np
 from tunesmith.core.errors import MissingExtraError
 from tunesmith.core.estimates import Estimate
 from tunesmith.core.spans import mixed
-from tunesmith.data.shingles import shingle_hashes, take_ranges, word_hashes
+from tunesmith.data.duplicates.shingles import shingle_hashes, take_ranges, word_hashes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -16,13 +16,13 @@ from tunesmith.core.artifacts import Artifact, Draft, Plan, Workspace
 from tunesmith.core.clock import monotonic_s
 from tunesmith.core.errors import TunesmithError
 from tunesmith.data.decide import Decided, decide
-from tunesmith.data.decontaminate import evaluation_files
+from tunesmith.data.duplicates.decontaminate import evaluation_files
 from tunesmith.data.gather import Gathered, gather
+from tunesmith.data.read.sources import Source, distinct_labels, expand
 from tunesmith.data.relevance import relevance_files
 from tunesmith.data.restore import Restored, restored
 from tunesmith.data.rows import EXAMPLE_COLUMNS, SPLITS, removed_frame, repair_frame, shortened
 from tunesmith.data.rowwise import Measure
-from tunesmith.data.sources import Source, distinct_labels, expand
 from tunesmith.data.verdicts import verdicts
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def _plan(
 
 
 def _write(recipe: Recipe, gathered: Gathered, decided: Decided, draft: Draft) -> None:
-    from tunesmith.data.report import write_report
+    from tunesmith.data.report.page import write_report
 
     for name in SPLITS:
         _rows_of(gathered, decided.parts[name], decided.weights).sink_parquet(

@@ -28,13 +28,13 @@ from numpy.typing import NDArray
 from tunesmith.core.errors import DataError, RecipeError
 from tunesmith.core.estimates import bootstrap_mean, wilson
 from tunesmith.core.spans import I64, MULTIPLY, U64, mixed
-from tunesmith.data.columns import INPUT_NAMES, find
-from tunesmith.data.decode import ending_of, text_lines
-from tunesmith.data.formats import FORMATS, recognised
-from tunesmith.data.read import PIECE_ROWS, read
+from tunesmith.data.duplicates.shingles import normal_words, word_hashes
+from tunesmith.data.read.columns import INPUT_NAMES, find
+from tunesmith.data.read.decode import ending_of, text_lines
+from tunesmith.data.read.files import PIECE_ROWS, read
+from tunesmith.data.read.formats import FORMATS, recognised
+from tunesmith.data.read.sources import HUB, KINDS, expand
 from tunesmith.data.rows import RowFault, hash64, shortened
-from tunesmith.data.shingles import normal_words, word_hashes
-from tunesmith.data.sources import HUB, KINDS, expand
 from tunesmith.text.examples import text_of
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from tunesmith.core.estimates import Estimate
     from tunesmith.data.fates import Fates
     from tunesmith.data.gather import Gathered
-    from tunesmith.data.sources import Source
+    from tunesmith.data.read.sources import Source
     from tunesmith.models.embed import WordVectors
     from tunesmith.recipe import Recipe
 

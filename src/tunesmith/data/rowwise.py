@@ -16,9 +16,10 @@ import polars as pl
 
 from tunesmith.core.errors import DataError
 from tunesmith.data.check import check_row
-from tunesmith.data.clean import Cleaner
-from tunesmith.data.corpus import Habits
-from tunesmith.data.noise import Noise
+from tunesmith.data.duplicates.shingles import SHINGLE_WORDS, sign
+from tunesmith.data.noise.clean import Cleaner
+from tunesmith.data.noise.corpus import Habits
+from tunesmith.data.noise.judge import Noise
 from tunesmith.data.rows import (
     BadRow,
     RawRow,
@@ -35,13 +36,12 @@ from tunesmith.data.rows import (
     row_id_of,
     shortened,
 )
-from tunesmith.data.shingles import SHINGLE_WORDS, sign
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tunesmith.data.formats import Meaning
-    from tunesmith.data.read import Piece
+    from tunesmith.data.read.files import Piece
+    from tunesmith.data.read.formats import Meaning
     from tunesmith.data.restore import Restored
     from tunesmith.recipe import Recipe
     from tunesmith.text.lengths import LengthOf

@@ -1,0 +1,325 @@
+"""Rows that are merely alike: near-duplicates, near-leaks, near-conflicts, templates, and what must not be split.
+
+Owns what it means that two rows are alike: their prompts' shingles agree, no fact in them differs, and so do their
+answers; or their answers agree and one prompt is the other with some words around it ("Please tell me: ..."). The same
+prompt with another answer is a conflict and stays. Does not own the search (`near`) nor equal prompts (`exact`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from difflib import SequenceMatcher
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tunesmith.core.errors import DataError
+from tunesmith.core.spans import mixed
+from tunesmith.data.duplicates.exact import HELD_OUT_FIRST
+from tunesmith.data.duplicates.near import (
+    SHORT_WORDS,
+    Facts,
+    guard_key,
+    jaccards,
+    near_clusters,
+    near_duplicates,
+    plain_words,
+    same_facts,
+)
+from tunesmith.data.duplicates.shingles import Signatures, sign
+from tunesmith.data.noise.function_words import LANGUAGES_OF
+from tunesmith.text.examples import text_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from tunesmith.core.spans import I64, U64
+    from tunesmith.data.fates import Fates
+    from tunesmith.data.gather import Gathered
+    from tunesmith.recipe import Dedup
+
+ALARM_ROWS = 100
+"""A cluster of fewer rows than this never stops the work, however small the data are."""
+
+PAIRS_AT_ONCE = 20_000
+FEWEST_WORDS = 3
+"""Answers of fewer words ("Yes.") say nothing about whether two questions are one."""
+
+MOST_OF_ONE_ANSWER = 64
+"""An answer of a few words that more rows have is a phrase of the trade, not a sign of copies."""
+
+PAIRS_OF_WORDS_ALIKE = 0.6
+"""Jaccard of pairs of words from which two answers are looked at closer: one word in ten may differ."""
+
+MOST_CHANGED_FRAC = 0.25
+SPELLED_ALIKE = 0.8
+"""Ratio of letters in common from which one word is the other misspelt: 'colour' and 'color' have 0.91."""
+
+SHARED_FRAC, WORDS_AROUND = 0.8, 8
+
+Twin = tuple[int, int, float]
+"""A row, the kept row it is alike, and the Jaccard of their prompts."""
+
+
+@dataclass
+class Alike:
+    """What was found: pairs of alike prompts whose answers differ, and clusters that must stay on one side."""
+
+    conflicts: list[tuple[int, int]] = field(default_factory=list)
+    clusters: list[list[int]] = field(default_factory=list)
+
+
+def remove_alike(fates: Fates, gathered: Gathered, settings: Dedup) -> Alike:
+    """Remove near-duplicates and near-leaks among the living rows; return what else is alike.
+
+    Rules: ``near_leak`` (alike a held-out row), ``near_duplicate`` (alike a kept row, answer included),
+    ``template_cap`` (beyond ``settings.max_template_rows`` of one template).
+
+    Raises:
+        DataError: if one cluster holds more than ``settings.max_cluster_frac`` of the rows.
+    """
+    found = Alike()
+    if settings.near is None:
+        return found
+    search = _Search(fates, gathered, settings.near)
+    _remove(fates, gathered, settings, [*search.leaks(), *search.twins(found)], "question")
+    if "answer_exact" in gathered.frame.columns:
+        by_answer = _Search(fates, gathered, settings.near, "answer")
+        _remove(fates, gathered, settings, by_answer.twins_by_answer(), "answer")
+    prompts = gathered.frame["prompt_key"].to_numpy()
+    found.conflicts = [
+        (kept, row)
+        for kept, row in sorted(set(found.conflicts))
+        if fates.alive[row] and fates.alive[kept] and prompts[kept] != prompts[row]
+    ]
+    for kept, row in found.conflicts:
+        fates.flag(row, "near_conflict", fates.twin(kept))
+    found.clusters = _Search(fates, gathered, settings.near).clusters()
+    if settings.max_template_rows is not None:
+        _cap_templates(fates, search.parts, found.clusters, settings.max_template_rows)
+    return found
+
+
+def _remove(fates: Fates, gathered: Gathered, settings: Dedup, twins: Sequence[Twin], of: str) -> None:
+    parts = gathered.frame["part"]
+    near = [twin for twin in twins if parts[twin[1]] == "train"]
+    _refuse_large(fates, gathered, near, settings.max_cluster_frac)
+    for row, kept, jaccard in twins:
+        rule = "near_duplicate" if parts[kept] == "train" else "near_leak"
+        fates.remove(row, rule, {**fates.twin(kept), "jaccard": round(jaccard, 4), "of": of})
+
+
+class _Search:
+    """The living rows, the signatures of their prompts or answers, and the texts asked for while they are compared."""
+
+    def __init__(self, fates: Fates, gathered: Gathered, threshold: float, kind: str = "prompt") -> None:
+        self.gathered, self.threshold, self.kind = gathered, threshold, kind
+        self.rows = fates.living()
+        self.parts = gathered.frame["part"].to_list()
+        self.answers = gathered.frame["answer_key"].to_numpy()
+        self.facts = Facts(self._prompts)
+
+    def twins(self, found: Alike) -> list[Twin]:
+        """Return rows of train alike a kept one; note in ``found`` those that answer differently."""
+        rank = np.array([HELD_OUT_FIRST[self.parts[row]] for row in self.rows.tolist()], np.int64)
+        signatures = self._signatures()
+        # copies of a prompt share one fate without being compared: only if they have one answer too
+        answered = mixed(signatures.exact ^ mixed(self.answers[self.rows]))
+        twins = near_duplicates(
+            Signatures(signatures.words, answered, signatures.bands),
+            self._shingles,
+            threshold=self.threshold,
+            priority=rank,
+            fixed=rank < HELD_OUT_FIRST["train"],
+            keys_of=self.facts.keys_of,
+            allows=lambda kept, rows: self._same(kept, rows, found),
+        )
+        return list(
+            zip(self.rows[twins.row].tolist(), self.rows[twins.kept].tolist(), twins.jaccard.tolist(), strict=True)
+        )
+
+    def twins_by_answer(self) -> list[Twin]:
+        """Return rows of train whose answer is alike that of a kept one, and whose prompt is the same request."""
+        rank = np.array([HELD_OUT_FIRST[self.parts[row]] for row in self.rows.tolist()], np.int64)
+        signatures = self._signatures()
+        each = mixed(np.arange(len(self.rows), dtype=np.uint64))  # equal answers are compared like all others
+        twins = near_duplicates(
+            Signatures(signatures.words, each, signatures.bands),
+            self._shingles,
+            threshold=PAIRS_OF_WORDS_ALIKE,
+            priority=rank,
+            fixed=rank < HELD_OUT_FIRST["train"],
+            keys_of=Facts(self._answers).keys_of,
+            allows=self._one_exchange,
+        )
+        found = zip(self.rows[twins.row].tolist(), self.rows[twins.kept].tolist(), twins.jaccard.tolist(), strict=True)
+        return [*found, *self._short_answers(signatures)]
+
+    def _short_answers(self, signatures: Signatures) -> list[Twin]:
+        """Return rows with an equal answer of a few words and the same request; those of one word or two never are."""
+        few = (signatures.words >= FEWEST_WORDS) & (signatures.words < SHORT_WORDS)
+        by_answer: dict[int, list[int]] = {}
+        for at in np.flatnonzero(few).tolist():
+            by_answer.setdefault(int(signatures.exact[at]), []).append(at)
+        found: list[Twin] = []
+        for same in by_answer.values():
+            if 1 < len(same) <= MOST_OF_ONE_ANSWER:
+                kept: list[int] = []
+                for at in sorted(same, key=lambda at: (HELD_OUT_FIRST[self.parts[self.rows[at]]], at)):
+                    alike = self._same_requests(np.array(kept, np.int64), np.full(len(kept), at))
+                    if not alike.any():
+                        kept.append(at)
+                    elif self.parts[self.rows[at]] == "train":
+                        found.append((int(self.rows[at]), int(self.rows[kept[int(alike.argmax())]]), 1.0))
+        return found
+
+    def _one_exchange(self, kept: I64, some: I64) -> NDArray[np.bool_]:
+        """Tell which pairs are one request with one answer, of which at most words without a meaning differ."""
+        same = self._same_requests(kept, some)
+        if same.any():
+            ours, theirs = self._answers(kept[same]), self._answers(some[same])
+            minor = [differs_little(one, other) for one, other in zip(ours, theirs, strict=True)]
+            same[same] = np.array(minor, np.bool_) | self._alike_answers(kept[same], some[same])
+        return same
+
+    def _same_requests(self, kept: I64, some: I64) -> NDArray[np.bool_]:
+        """Tell which pairs of prompts are one request, with other words around it, and differ in no fact."""
+        ours, theirs = self._prompts(kept), self._prompts(some)
+        pairs = zip(ours, theirs, strict=True)
+        return np.fromiter(
+            (same_request(one, other) and guard_key(one) == guard_key(other) for one, other in pairs),
+            np.bool_,
+            len(ours),
+        )
+
+    def _answers(self, some: I64) -> list[str]:
+        return list(map(_answer, self._messages(some)))
+
+    def leaks(self) -> list[Twin]:
+        """Return rows of train whose prompt is that of a held-out row but for case and punctuation, of any length."""
+        exact = self.gathered.frame["prompt_exact"].to_numpy()[self.rows]
+        in_train = np.array([self.parts[row] == "train" for row in self.rows.tolist()], np.bool_)
+        values, first = np.unique(exact[~in_train], return_index=True)
+        own = np.flatnonzero(in_train & np.isin(exact, values))
+        held = np.flatnonzero(~in_train)[first[np.searchsorted(values, exact[own])]] if len(own) else own
+        same = self.facts.keys_of(own) == self.facts.keys_of(held)
+        return [
+            (int(self.rows[row]), int(self.rows[kept]), 1.0)
+            for row, kept in zip(own[same].tolist(), held[same].tolist(), strict=True)
+        ]
+
+    def clusters(self) -> list[list[int]]:
+        """Return sets of rows whose prompts are alike, whatever their facts and answers."""
+        first = near_clusters(self._signatures(), self._shingles, threshold=self.threshold)
+        order = np.argsort(first, kind="stable")
+        cuts = np.flatnonzero(np.diff(first[order])) + 1
+        return [self.rows[part].tolist() for part in np.split(order, cuts) if len(part) > 1]
+
+    def _signatures(self) -> Signatures:
+        frame = self.gathered.frame[self.rows]
+        words, exact = frame[f"{self.kind}_words"].to_numpy(), frame[f"{self.kind}_exact"].to_numpy()
+        return Signatures(words, exact, self.gathered.bands(self.kind)[self.rows])
+
+    def _shingles(self, some: I64) -> tuple[U64, I64]:
+        return self.gathered.shingles(self.kind, self.rows[some])
+
+    def _messages(self, some: I64) -> list[str]:
+        rows, where = np.unique(self.rows[some], return_inverse=True)
+        texts = self.gathered.texts(rows)["messages"].to_list()
+        return [texts[at] for at in where.tolist()]
+
+    def _prompts(self, some: I64) -> list[str]:
+        return list(map(asked, self._messages(some)))
+
+    def _same(self, kept: I64, some: I64, found: Alike) -> NDArray[np.bool_]:
+        """Tell which pairs agree in their facts and answer alike; a held-out row's answer does not matter."""
+        same = self.facts.allows(kept, some)
+        held = np.array([self.parts[row] != "train" for row in self.rows[kept].tolist()], np.bool_)
+        answered = held | (self.answers[self.rows[kept]] == self.answers[self.rows[some]])
+        open_ = np.flatnonzero(same & ~answered)
+        for start in range(0, len(open_), PAIRS_AT_ONCE):
+            part = open_[start : start + PAIRS_AT_ONCE]
+            answered[part] = self._alike_answers(kept[part], some[part])
+        differ = same & ~answered
+        found.conflicts += zip(self.rows[kept[differ]].tolist(), self.rows[some[differ]].tolist(), strict=True)
+        return np.asarray(same & answered)
+
+    def _alike_answers(self, left: I64, right: I64) -> NDArray[np.bool_]:
+        some, where = np.unique(np.concatenate([left, right]), return_inverse=True)
+        texts = list(map(_answer, self._messages(some)))
+        signed, facts = sign(texts), Facts(lambda at: [texts[one] for one in at.tolist()])
+        one, other = where[: len(left)], where[len(left) :]
+        keys = facts.keys_of(np.arange(len(texts)))
+        equal = signed.exact[one] == signed.exact[other]
+        long = (signed.words[one] >= SHORT_WORDS) & (signed.words[other] >= SHORT_WORDS)
+        alike = long & (jaccards(signed.of, one, other) >= self.threshold)
+        alike[alike] = facts.allows(one[alike], other[alike])
+        return np.asarray((keys[one] == keys[other]) & (equal | alike))
+
+
+def same_request(one: str, other: str) -> bool:
+    """Tell whether one text is the other with some words around it: "Hi! What is pisco?" and "What is pisco?".
+
+    Nearly all words of the shorter stand in the longer, which has at most `WORDS_AROUND` more, and no word in which
+    they differ is a name, a number in words or an opposite.
+    """
+    shorter, longer = sorted(
+        (Counter(plain_words(one.casefold())), Counter(plain_words(other.casefold()))), key=Counter.total
+    )
+    shared = (shorter & longer).total()
+    if shared < 2 or shared < SHARED_FRAC * shorter.total() or longer.total() - shared > WORDS_AROUND:
+        return False
+    return same_facts(one, other)
+
+
+def differs_little(one: str, other: str) -> bool:
+    """Tell whether the words by which two texts differ are all function words, or as good as spelled alike."""
+    ours, theirs = Counter(plain_words(one.casefold())), Counter(plain_words(other.casefold()))
+    gone = [word.decode() for word in (ours - theirs).elements()]
+    come = [word.decode() for word in (theirs - ours).elements()]
+    if not same_facts(one, other) or len(gone) + len(come) > MOST_CHANGED_FRAC * (ours | theirs).total():
+        return False
+    gone, come = ([word for word in words if word not in LANGUAGES_OF] for words in (gone, come))
+    return len(gone) == len(come) and all(
+        any(SequenceMatcher(None, word, other).ratio() >= SPELLED_ALIKE for other in come) for word in gone
+    )
+
+
+def asked(messages: str) -> str:
+    """Return all that is asked in a conversation (JSON as in a Dataset): the texts before the answer."""
+    return "\n".join(text_of(message) for message in json.loads(messages)[:-1])
+
+
+def _answer(messages: str) -> str:
+    answer: dict[str, Any] = json.loads(messages)[-1]
+    calls = json.dumps(answer["tool_calls"], sort_keys=True) if answer.get("tool_calls") else ""
+    return text_of(answer) + calls
+
+
+def _refuse_large(fates: Fates, gathered: Gathered, twins: Sequence[Twin], most_frac: float) -> None:
+    """Stop and ask if one row would stand for more of the others than a mistake of the rule should cost."""
+    most = max(ALARM_ROWS, most_frac * gathered.frame.height)
+    sizes = Counter(kept for _, kept, _ in twins)
+    kept, size = sizes.most_common(1)[0] if sizes else (0, 0)
+    if size <= most:
+        return
+    examples = [row for row, stands, _ in twins if stands == kept][:3]
+    texts = gathered.texts(np.array([kept, *examples]))["messages"].to_list()
+    shown = "".join(f"\n    {asked(text)[:110]!r} -> {_answer(text)[:40]!r}" for text in texts)
+    raise DataError(
+        f"{size:,} rows ({size / gathered.frame.height:.1%}) are nearly the same as "
+        f"{fates.twin(kept)['at']} and would be removed as near duplicates:{shown}",
+        expected=f"no more than {most_frac:.0%} of the rows in one cluster",
+        hint="if they are duplicates, data.dedup.max_cluster_frac: 1.0; if not, data.dedup.near: 0.9 or off (null)",
+    )
+
+
+def _cap_templates(fates: Fates, parts: Sequence[str], clusters: Sequence[Sequence[int]], most: int) -> None:
+    for cluster in clusters:
+        own = [row for row in cluster if parts[row] == "train" and fates.alive[row]]
+        for row in own[most:]:
+            fates.remove(row, "template_cap", {**fates.twin(own[0]), "rows": len(own), "max_template_rows": most})

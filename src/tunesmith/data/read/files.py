@@ -1,0 +1,406 @@
+"""A file to records: CSV, TSV, JSON lines, JSON, Parquet, plain or packed; every bad record kept with its line.
+
+Owns the containers. Does not own encodings (`decode`) nor what a record means (`formats`). A file is read in pieces of
+`PIECE_ROWS` records; only JSON arrays and text that is not UTF-8 lie in memory whole. A file that holds no record at
+all, or only bad ones, is an error; one bad record among good ones is a `BadRow`.
+"""
+
+from __future__ import annotations
+
+import csv
+import itertools
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import orjson
+
+from tunesmith.core.errors import DataError
+from tunesmith.core.progress import say
+from tunesmith.data.read.decode import decoded, ending_of, refuse_binary, text_lines, unpacked
+from tunesmith.data.read.sources import KINDS
+from tunesmith.data.rows import BadRow, RawRow
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    import polars as pl
+
+    from tunesmith.data.read.sources import Source
+
+PIECE_ROWS = 10_000
+"""Records of a piece: what is in memory at a time, and the unit of work of a process."""
+
+DELIMITERS = ",;\t|"
+LARGEST_FIELD_CHARS = 1 << 28
+
+
+@dataclass(slots=True)
+class Records:
+    """Records as they were parsed: those that are good and those that are not."""
+
+    rows: list[RawRow] = field(default_factory=list)
+    bad: list[BadRow] = field(default_factory=list)
+
+    def records(self) -> Records:
+        """Return itself."""
+        return self
+
+
+@dataclass(slots=True)
+class JsonLines:
+    """Lines of JSON, numbered from 1, not parsed yet: whoever works on the piece does that."""
+
+    lines: list[tuple[int, str]]
+
+    def records(self) -> Records:
+        """Parse the lines; one that is no object is bad."""
+        parsed = Records()
+        for number, line in self.lines:
+            try:
+                value = orjson.loads(line)
+            except (orjson.JSONDecodeError, UnicodeEncodeError) as error:
+                parsed.bad.append(BadRow(number, "invalid_json", {"error": str(error)}, line))
+                continue
+            if isinstance(value, dict):
+                parsed.rows.append(RawRow(number, value))
+            else:
+                parsed.bad.append(BadRow(number, "not_an_object", {"found": type(value).__name__}, line))
+        return parsed
+
+
+@dataclass(slots=True)
+class Rows:
+    """Rows of a table, numbered from ``first``."""
+
+    first: int
+    frame: pl.DataFrame
+
+    def records(self) -> Records:
+        """Return the rows as records."""
+        rows = [RawRow(number, row) for number, row in enumerate(self.frame.iter_rows(named=True), self.first)]
+        return Records(rows)
+
+
+Piece = Records | JsonLines | Rows
+
+
+@dataclass(slots=True)
+class Table:
+    """The beginning of a file, or all of it: good records, bad records, and columns in order of first appearance."""
+
+    label: str
+    rows: list[RawRow] = field(default_factory=list)
+    bad: list[BadRow] = field(default_factory=list)
+    columns: list[str] = field(default_factory=list)
+    pieces: int = 0
+
+    def add(self, piece: Piece) -> None:
+        """Take in another piece."""
+        records = piece.records()
+        self.rows += records.rows
+        self.bad += records.bad
+        self.columns = list(dict.fromkeys([*self.columns, *(name for row in records.rows for name in row.fields)]))
+        self.pieces += 1
+
+
+def read(source: Source) -> Table:
+    """Read a whole file.
+
+    Raises:
+        DataError: naming the file, if it is empty, of another kind than its name says, or has no good record.
+        MissingExtraError: if it needs a library that is not installed.
+    """
+    table, following = begin(source)
+    for piece in itertools.islice(following, table.pieces, None):
+        table.add(piece)
+    return table
+
+
+def begin(source: Source) -> tuple[Table, Iterator[Piece]]:
+    """Return the beginning of a file, up to its first piece with a good record, and all of its pieces.
+
+    Raises:
+        DataError: as `read`.
+        MissingExtraError: as `read`.
+    """
+    table, following, first = Table(source.label), pieces(source), []
+    for piece in following:
+        first.append(piece)
+        table.add(piece)
+        if table.rows:
+            return table, itertools.chain(first, following)
+    _refuse_without_rows(table)
+
+
+def pieces(source: Source) -> Iterator[Piece]:
+    """Yield a file's records in pieces of at most `PIECE_ROWS`; where a piece ends depends on the file alone.
+
+    Raises:
+        DataError: as `read`, but a file with no good record is none.
+        MissingExtraError: as `read`.
+    """
+    if source.hub:
+        yield from _from_hub(source)
+        return
+    readers: dict[str, Callable[[Source], Iterator[Piece]]] = {
+        ".csv": lambda source: _delimited(source, None),
+        ".tsv": lambda source: _delimited(source, "\t"),
+        ".jsonl": _json_lines,
+        ".ndjson": _json_lines,
+        ".json": _json,
+        ".parquet": _parquet,
+    }
+    ending = ending_of(source)
+    if ending not in readers:
+        refuse_binary(unpacked(source), source.label)
+        what = f"files ending in {ending!r}" if ending else "a file without ending"
+        raise DataError(
+            f"{source.label}: {what} cannot be read",
+            expected="a name ending in " + ", ".join(sorted(KINDS)) + ", plain or with .gz, .bz2, .xz, .zst",
+            hint="rename it so that its ending says what it holds",
+        )
+    yield from readers[ending](source)
+
+
+def _in_pieces(records: Iterable[RawRow | BadRow]) -> Iterator[Records]:
+    following = iter(records)
+    while batch := list(itertools.islice(following, PIECE_ROWS)):
+        rows = [record for record in batch if isinstance(record, RawRow)]
+        yield Records(rows, [record for record in batch if isinstance(record, BadRow)])
+
+
+def _refuse_without_rows(table: Table) -> NoReturn:
+    if table.bad:
+        first = table.bad[0]
+        raise DataError(
+            f"{table.label}:{first.line}: none of {len(table.bad)} rows can be read; the first: {first.rule} "
+            f"({_told(first.evidence)})",
+            expected="records as the file's ending says",
+            hint=f"look at it with: head -n 3 {table.label}",
+        )
+    raise DataError(f"{table.label}: holds no records", expected="at least one row of examples")
+
+
+def _told(evidence: dict[str, Any]) -> str:
+    return ", ".join(f"{key}: {value}" for key, value in evidence.items())
+
+
+def _from_hub(source: Source) -> Iterator[Piece]:
+    from tunesmith.data.read.hub import records
+
+    yield from _in_pieces(RawRow(number, record) for number, record in enumerate(records(source.hub or ""), 1))
+
+
+# --- CSV and TSV ----------------------------------------------------------------------------------------------------
+
+
+def _delimited(source: Source, delimiter: str | None) -> Iterator[Piece]:
+    csv.field_size_limit(LARGEST_FIELD_CHARS)
+    with text_lines(source, "") as stream:
+        lines = _Lines(stream)
+        header = next((line for line in lines.following(0) if line.strip()), "")
+        yield from _in_pieces(_rows(lines, delimiter or _delimiter(header, source.label), source.label))
+
+
+class _Lines:
+    """Lines of a stream by number from 0, which can be read again as long as they are not let go of."""
+
+    def __init__(self, stream: Iterator[str]) -> None:
+        self._stream = stream
+        self._kept: list[str] = []
+        self._first = 0
+
+    def following(self, number: int) -> Iterator[str]:
+        """Yield the lines from ``number`` on."""
+        while self.has(number):
+            yield self._kept[number - self._first]
+            number += 1
+
+    def has(self, number: int) -> bool:
+        """Tell whether there is a line of that number."""
+        while number - self._first >= len(self._kept):
+            line = next(self._stream, None)
+            if line is None:
+                return False
+            self._kept.append(line)
+        return True
+
+    def text(self, first: int, end: int) -> str:
+        """Return the lines from ``first`` to before ``end``, joined."""
+        return "".join(self._kept[first - self._first : end - self._first])
+
+    def let_go(self, end: int) -> None:
+        """Forget the lines before ``end``."""
+        if end - self._first > PIECE_ROWS:
+            del self._kept[: end - self._first]
+            self._first = end
+
+
+def _delimiter(header: str, label: str) -> str:
+    counts = {delimiter: len(next(csv.reader([header], delimiter=delimiter), [])) for delimiter in DELIMITERS}
+    best = max(DELIMITERS, key=lambda delimiter: counts[delimiter])
+    if counts[best] == counts[","]:
+        return ","
+    say(f"  {label}: columns are separated by {best!r}")
+    return best
+
+
+def _rows(lines: _Lines, delimiter: str, label: str) -> Iterator[RawRow | BadRow]:
+    columns: list[str] = []
+    any_row = False
+    for line, cells, fault, text in _records(lines, delimiter):
+        if not columns:
+            columns = _header(line, cells, fault, label)
+            continue
+        any_row = True
+        if fault:
+            yield BadRow(line, "invalid_csv", {"error": fault}, text.rstrip("\r\n"))
+        elif len(cells) != len(columns):
+            evidence = {"cells": len(cells), "columns": len(columns)}
+            yield BadRow(line, "ragged_row", evidence, delimiter.join(cells))
+        else:
+            yield RawRow(line, dict(zip(columns, cells, strict=True)))
+    if not any_row:
+        raise DataError(
+            f"{label}: holds only a header ({', '.join(columns)[:200]})", expected="at least one row of examples"
+        )
+
+
+def _records(lines: _Lines, delimiter: str) -> Iterator[tuple[int, list[str], str, str]]:
+    """Yield ``(first physical line, cells, fault, text of a faulty line)``; blank lines are no records.
+
+    A stray quote swallows lines until another quote, or the end, shows that it was none of the writer's: its line is a
+    fault, and reading goes on below it. Of the lines it had swallowed, those with an odd number of quotes are faults
+    too: they are pieces of a record.
+    """
+    start = swallowed = 0
+    while lines.has(start):
+        reader = csv.reader(lines.following(start), delimiter=delimiter, strict=True)
+        first = start
+        while True:
+            lines.let_go(first)
+            try:
+                cells = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                last, unclosed = start + reader.line_num, "unexpected end" in str(error)
+                fault = "a quote is opened here and never closed" if unclosed else str(error)
+                yield first + 1, [], fault, lines.text(first, first + 1)
+                if last > first + 1:
+                    swallowed = swallowed if unclosed else max(swallowed, last)
+                    break
+            else:
+                last = start + reader.line_num
+                if first < swallowed and lines.text(first, last).count('"') % 2:
+                    fault = "an odd number of quotes, below a quote that is never closed"
+                    yield first + 1, [], fault, lines.text(first, first + 1)
+                elif cells:
+                    yield first + 1, cells, "", ""
+            first = last
+        start = first + 1
+
+
+def _header(line: int, cells: list[str], fault: str, label: str) -> list[str]:
+    if fault:
+        raise DataError(f"{label}:{line}: the header cannot be read: {fault}", expected="column names, separated")
+    names = [cell.strip() or f"column_{number}" for number, cell in enumerate(cells, 1)]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise DataError(
+            f"{label}:{line}: the header names {', '.join(map(repr, twice))} more than once",
+            expected="one name a column",
+            hint="rename one of them in the file",
+        )
+    return names
+
+
+# --- JSON -----------------------------------------------------------------------------------------------------------
+
+
+def _json_lines(source: Source) -> Iterator[Piece]:
+    with text_lines(source, "\n") as stream:
+        lines = ((number, text) for number, line in enumerate(stream, 1) if (text := line.strip()))
+        first = next(lines, None)
+        if first is not None and first[1].startswith(("[", "{")) and not _is_json(first[1]):
+            text = decoded(unpacked(source), source.label)
+            if _is_json(text):
+                say(f"  {source.label}: one JSON value over several lines; read as JSON")
+                yield from _json(source)
+                return
+        following = itertools.chain([first] if first else [], lines)
+        while batch := list(itertools.islice(following, PIECE_ROWS)):
+            yield JsonLines(batch)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        orjson.loads(text)
+    except (orjson.JSONDecodeError, UnicodeEncodeError):
+        return False
+    return True
+
+
+def _json(source: Source) -> Iterator[Piece]:
+    text, label = decoded(unpacked(source), source.label), source.label
+    try:
+        value = orjson.loads(text)
+    except (orjson.JSONDecodeError, UnicodeEncodeError) as error:
+        first = text.lstrip().split("\n", 1)
+        if len(first) > 1 and first[0].startswith("{") and _is_json(first[0]):
+            say(f"  {label}: one JSON object a line; read as JSON lines")
+            yield from _json_lines(source)
+            return
+        line = getattr(error, "lineno", 1)
+        raise DataError(
+            f"{label}:{line}: not valid JSON: {error}",
+            expected="an array of objects, or an object with one array of objects",
+            hint=f"python -m json.tool {label} shows where; one object a line belongs into a .jsonl file",
+        ) from error
+    yield from _in_pieces(_record(number, item) for number, item in enumerate(_array_in(value, label), 1))
+
+
+def _record(number: int, item: Any) -> RawRow | BadRow:
+    if isinstance(item, dict):
+        return RawRow(number, item)
+    return BadRow(number, "not_an_object", {"found": type(item).__name__}, orjson.dumps(item).decode())
+
+
+def _array_in(value: Any, label: str) -> list[Any]:
+    if isinstance(value, list):
+        return value
+    if isinstance(value, dict):
+        arrays = {key: item for key, item in value.items() if isinstance(item, list)}
+        if len(arrays) == 1:
+            return next(iter(arrays.values()))
+        found = f"an object with {len(arrays)} arrays" + (f" ({', '.join(arrays)[:200]})" if arrays else "")
+    else:
+        found = f"a {type(value).__name__}"
+    raise DataError(
+        f"{label}: the JSON is {found}",
+        expected="an array of objects, or an object with one array of objects",
+        hint="keep only the array of examples in the file",
+    )
+
+
+# --- Parquet --------------------------------------------------------------------------------------------------------
+
+
+def _parquet(source: Source) -> Iterator[Piece]:
+    import io
+
+    import polars as pl
+
+    packed = source.path.suffix.lower() != ".parquet"
+    try:
+        whole = pl.scan_parquet(io.BytesIO(unpacked(source)) if packed else source.path)
+        height = whole.select(pl.len()).collect().item()
+        for first in range(0, height, PIECE_ROWS):
+            yield Rows(first + 1, whole.slice(first, PIECE_ROWS).collect())
+    except (pl.exceptions.PolarsError, OSError, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DataError(
+            f"{source.label}: not a readable Parquet file: {reason}",
+            expected="a complete Parquet file",
+            hint="write or download it again",
+        ) from error

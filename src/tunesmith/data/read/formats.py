@@ -1,0 +1,355 @@
+"""What a record means: message formats and plain columns, each to one conversation that ends with the answer.
+
+Owns recognition (said aloud, by the first records) and conversion. Does not own reading (`files`) nor whether a
+conversation is usable (`check`). A record that does not fit its file's format is a `RowFault`; a file none of whose
+records fit is an error.
+
+Source: the formats' own documentation: OpenAI fine-tuning guide (chat, preference), ShareGPT and Alpaca as their
+releases have them, Amazon Bedrock user guide (Claude ``system``/``messages``; ``bedrock-conversation-2024``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tunesmith.core.errors import DataError
+from tunesmith.data.read import columns as column_names
+from tunesmith.data.rows import Row, RowFault, to_json
+from tunesmith.text.examples import Message
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tunesmith.data.read.columns import Mapping
+    from tunesmith.data.read.files import Table
+    from tunesmith.recipe import Recipe
+
+Record = dict[str, Any]
+ROLES = {
+    "human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "model": "assistant",
+    "bot": "assistant", "chatgpt": "assistant", "bing": "assistant", "bard": "assistant", "system": "system",
+    "tool": "tool", "function_response": "tool", "observation": "tool", "developer": "system",
+}  # fmt: skip
+SAMPLE_ROWS = 50
+
+
+def openai(record: Record) -> Row:
+    """Convert ``{"messages": [...], "tools": [...]}``; messages may carry ``weight``; ``functions`` become tools."""
+    tools = _tools(record)
+    if not tools and record.get("functions"):
+        tools = [{"type": "function", "function": function} for function in _list(record, "functions")]
+    return Row(_messages(_list(record, "messages")), tools=tools)
+
+
+def openai_preference(record: Record) -> Row:
+    """Convert ``{"input": {"messages"}, "preferred_output": [...], "non_preferred_output": [...]}``."""
+    given = record.get("input")
+    if not isinstance(given, dict):
+        raise RowFault("wrong_format", missing="input.messages")
+    prompt = _messages(_list(given, "messages"))
+    preferred = _messages(_list(record, "preferred_output"))
+    rejected = _messages(_list(record, "non_preferred_output"))
+    return Row(prompt + preferred, tools=_tools(given), rejected=rejected)
+
+
+def sharegpt(record: Record) -> Row:
+    """Convert ``{"conversations": [{"from": "human", "value": "..."}, ...]}``, with an optional ``system``."""
+    messages = []
+    for number, turn in enumerate(_list(record, "conversations"), 1):
+        if not isinstance(turn, dict):
+            raise RowFault("wrong_format", turn=number, found=type(turn).__name__)
+        speaker = turn.get("from", turn.get("role"))
+        if not isinstance(speaker, str) or speaker not in ROLES:
+            raise RowFault("unknown_role", turn=number, role=speaker)
+        messages.append({"role": ROLES[speaker], "content": _string(turn.get("value", turn.get("content")))})
+    return Row(_with_system(record.get("system"), messages))
+
+
+def alpaca(record: Record) -> Row:
+    """Convert ``{"instruction", "input", "output"}``; a non-empty input follows the instruction after a blank line."""
+    instruction, given = _string(record.get("instruction")), _string(record.get("input"))
+    prompt = f"{instruction}\n\n{given}" if given.strip() else instruction
+    return Row(_with_system(record.get("system"), _pair(prompt, _string(record.get("output")))))
+
+
+def prompt_completion(record: Record) -> Row:
+    """Convert ``{"prompt", "completion"}``, as text or as lists of messages."""
+    prompt, completion = record.get("prompt"), record.get("completion")
+    if isinstance(prompt, list) and isinstance(completion, list):
+        return Row(_messages(prompt) + _messages(completion))
+    if isinstance(prompt, list | dict) or isinstance(completion, list | dict):
+        found = f"{type(prompt).__name__} and {type(completion).__name__}"
+        raise RowFault("wrong_format", found=found, expected="prompt and completion both text, or both messages")
+    return Row(_pair(_string(prompt), _string(completion)))
+
+
+def bedrock_claude(record: Record) -> Row:
+    """Convert ``{"system": "...", "messages": [{"role", "content"}]}``."""
+    return Row(_with_system(record.get("system"), _messages(_list(record, "messages"))))
+
+
+def bedrock_converse(record: Record) -> Row:
+    """Convert ``{"schemaVersion": "bedrock-conversation-2024", "system": [{"text"}], "messages": [...]}``."""
+    version = record.get("schemaVersion")
+    if version != "bedrock-conversation-2024":
+        raise RowFault("wrong_format", schemaVersion=version, expected="bedrock-conversation-2024")
+    system = record.get("system")
+    text = None if system is None else "\n".join(_converse_texts(system, "system"))
+    return Row(_with_system(text, [_converse_message(one) for one in _list(record, "messages")]))
+
+
+def _converse_message(message: Any) -> Message:
+    if not isinstance(message, dict):
+        raise RowFault("wrong_format", expected="messages as objects with role and content")
+    texts = _converse_texts(message.get("content"), "messages[].content")
+    return {"role": _role(message.get("role")), "content": "".join(texts)}
+
+
+def _converse_texts(parts: Any, key: str) -> list[str]:
+    if not isinstance(parts, list) or not _all_dicts(parts):
+        raise RowFault("wrong_format", key=key, expected="a list of {text}", found=type(parts).__name__)
+    if other := sorted({str(name) for part in parts for name in part if name != "text"}):
+        raise RowFault("unsupported_content", found=other)
+    return [_string(part.get("text")) for part in parts]
+
+
+FORMATS: dict[str, Callable[[Record], Row]] = {
+    "bedrock_converse": bedrock_converse,
+    "openai_preference": openai_preference,
+    "sharegpt": sharegpt,
+    "bedrock_claude": bedrock_claude,
+    "openai": openai,
+    "prompt_completion": prompt_completion,
+    "alpaca": alpaca,
+}
+_SIGNS: dict[str, Callable[[Record], bool]] = {
+    "bedrock_converse": lambda record: "schemaVersion" in record and "messages" in record,
+    "openai_preference": lambda record: "preferred_output" in record and "non_preferred_output" in record,
+    "sharegpt": lambda record: isinstance(record.get("conversations"), list),
+    "bedrock_claude": lambda record: isinstance(record.get("messages"), list) and isinstance(record.get("system"), str),
+    "openai": lambda record: isinstance(record.get("messages"), list),
+    "prompt_completion": lambda record: "prompt" in record and "completion" in record,
+    "alpaca": lambda record: "instruction" in record and "output" in record,
+}
+_SHAPES = {
+    "bedrock_converse": '{"schemaVersion": "bedrock-conversation-2024", "messages": [...]}',
+    "openai_preference": '{"input": {"messages"}, "preferred_output", "non_preferred_output"}',
+    "sharegpt": '{"conversations": [{"from", "value"}]}',
+    "bedrock_claude": '{"system", "messages"}',
+    "openai": '{"messages": [{"role", "content"}]}',
+    "prompt_completion": '{"prompt", "completion"}',
+    "alpaca": '{"instruction", "input", "output"}',
+}
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What the records of one file mean: a message format, or columns; turns a record into an example."""
+
+    format: str
+    task: str
+    mapping: Mapping | None = None
+
+    def __call__(self, record: Record) -> Row:
+        """Convert one record.
+
+        Raises:
+            RowFault: if it does not fit.
+        """
+        if self.mapping is not None:
+            return _from_columns(record, self.mapping, self.task)
+        return FORMATS[self.format](record)
+
+
+def converter(table: Table, recipe: Recipe) -> tuple[Meaning, str]:
+    """Return what turns a file's records into examples, and a sentence that says how the file was recognised.
+
+    Raises:
+        DataError: if the file is wholly of another kind than the recipe says, or cannot be recognised.
+    """
+    wanted = recipe.data.format
+    if wanted == "columns" or (wanted == "auto" and recipe.data.columns is not None):
+        return _by_columns(table, recipe)
+    if wanted != "auto":
+        _refuse_other_format(table, wanted)
+        return Meaning(wanted, recipe.task), f"{wanted} format, from the recipe"
+    found = recognised(table)
+    if found is not None:
+        return Meaning(found, recipe.task), f"recognised as {found} format by its keys"
+    return _by_columns(table, recipe)
+
+
+def recognised(table: Table) -> str | None:
+    """Return the message format that most of a file's first records have, or None."""
+    sample = [row.fields for row in table.rows[:SAMPLE_ROWS]]
+    for name, sign in _SIGNS.items():
+        if sum(map(sign, sample)) * 2 > len(sample):
+            return name
+    return None
+
+
+def _refuse_other_format(table: Table, wanted: str) -> None:
+    if any(_SIGNS[wanted](row.fields) for row in table.rows):
+        return
+    found = recognised(table)
+    hint = f"data.format: {found}" if found else "data.format: auto, or columns with data.columns"
+    raise DataError(
+        f"{table.label}: data.format says {wanted}, but its records have the keys {', '.join(table.columns)[:300]}",
+        expected=_SHAPES[wanted],
+        hint=f"in the recipe, {hint}",
+    )
+
+
+def _by_columns(table: Table, recipe: Recipe) -> tuple[Meaning, str]:
+    task, given = recipe.task, recipe.data.columns
+    if task == "preference":
+        raise DataError(
+            f"{table.label}: plain columns ({', '.join(table.columns)[:300]}) hold no rejected answers",
+            expected=_SHAPES["openai_preference"],
+            hint="write the examples in that form and set data.format: openai_preference",
+        )
+    if given is not None:
+        mapping = column_names.mapped(given, table.columns, table.label)
+    else:
+        mapping = column_names.recognise(table.columns, task) or _refuse_columns(table, task)
+    shown = f"input {' + '.join(mapping.input)}, target {mapping.target}"
+    return Meaning("columns", task, mapping), f"plain columns, {shown} ({mapping.how})"
+
+
+def _refuse_columns(table: Table, task: str) -> Mapping:
+    first, last = ([*table.columns, "<column>"])[0], (table.columns or ["<column>"])[-1]
+    raise DataError(
+        f"{table.label}: cannot tell the question from the answer: it has the columns {', '.join(table.columns)[:300]}",
+        expected=f"columns such as text and {column_names.TARGET_NAMES[task][0]}, or a message format: "
+        + "; ".join(_SHAPES.values()),
+        hint=f"add to the recipe, under data:  columns: {{input: {first}, target: {last}}}  with the right names",
+    )
+
+
+def _from_columns(record: Record, mapping: Mapping, task: str) -> Row:
+    first, *others = mapping.input
+    prompt = _string(record.get(first))
+    prompt += "".join(f"\n{name}: {_string(record.get(name))}" for name in others)
+    answer = record.get(mapping.target)
+    row = Row(_pair(prompt, _string(answer)))
+    if not _string(record.get(first)).strip():
+        row.messages[0]["content"] = ""  # context alone is no question
+    if mapping.group is not None:
+        row.group = _string(record.get(mapping.group)) or None
+    if mapping.weight is not None:
+        row.weight = _weight(record.get(mapping.weight))
+    if task == "classify":
+        row.messages[1]["content"] = _string(answer).strip()
+    return row
+
+
+def _weight(value: Any) -> float:
+    try:
+        weight = float(value)
+    except (TypeError, ValueError) as error:
+        raise RowFault("bad_weight", found=value, expected="a number of at least 0") from error
+    if not 0 <= weight < float("inf"):
+        raise RowFault("bad_weight", found=value, expected="a number of at least 0")
+    return weight
+
+
+# --- pieces ---------------------------------------------------------------------------------------------------------
+
+
+def _pair(prompt: str, answer: str) -> list[Message]:
+    return [{"role": "user", "content": prompt}, {"role": "assistant", "content": answer}]
+
+
+def _with_system(system: Any, messages: list[Message]) -> list[Message]:
+    text = _string(system)
+    return [{"role": "system", "content": text}, *messages] if text.strip() else messages
+
+
+def _list(record: Record, key: str) -> list[Any]:
+    value = record.get(key)
+    if not isinstance(value, list):
+        raise RowFault("wrong_format", key=key, expected="a list", found=type(value).__name__)
+    return value
+
+
+def _tools(record: Record) -> list[Record] | None:
+    """Return the tools of a record, or None."""
+    tools = record.get("tools")
+    if not tools:
+        return None
+    if not isinstance(tools, list) or not _all_dicts(tools):
+        raise RowFault("wrong_format", key="tools", expected="a list of objects", found=type(tools).__name__)
+    return tools
+
+
+def _all_dicts(items: list[Any]) -> bool:
+    return all(isinstance(item, dict) for item in items)
+
+
+def _string(value: Any) -> str:
+    """Return a cell as text: nothing for null, JSON for lists and objects, ``true``/``false`` for truth values."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool | list | dict):
+        return to_json(value)
+    return str(value)
+
+
+def _messages(items: list[Any]) -> list[Message]:
+    if not _all_dicts(items):
+        raise RowFault("wrong_format", expected="messages as objects with role and content")
+    return [_message(item) for item in items]
+
+
+def _message(item: Record) -> Message:
+    message: Message = {"role": _role(item.get("role")), "content": item.get("content")}
+    if not isinstance(message["content"], str | None):
+        message["content"] = _text_parts(message["content"])
+    calls = item.get("tool_calls")
+    if not calls and item.get("function_call"):
+        calls = [{"id": "call_0", "type": "function", "function": item["function_call"]}]
+    if calls:
+        message["tool_calls"] = _tool_calls(calls)
+    for key in ("name", "tool_call_id", "weight"):
+        if item.get(key) is not None:
+            message[key] = item[key]
+    return message
+
+
+def _tool_calls(calls: Any) -> list[Record]:
+    """Return tool calls as they are, each a function with a name.
+
+    Raises:
+        RowFault: if they are anything else.
+    """
+    functions = [call.get("function") for call in calls] if isinstance(calls, list) and _all_dicts(calls) else [None]
+    if not all(isinstance(one, dict) and isinstance(one.get("name"), str) for one in functions):
+        raise RowFault("wrong_format", key="tool_calls", expected="a list of {function: {name, arguments}}")
+    return list(calls)
+
+
+def _text_parts(content: Any) -> str:
+    """Return the text of a list of text parts.
+
+    Raises:
+        RowFault: for parts of other kinds (images, audio) and other types.
+    """
+    if not isinstance(content, list) or not _all_dicts(content):
+        raise RowFault("wrong_format", key="content", expected="text or a list of parts", found=type(content).__name__)
+    other = sorted({str(part.get("type")) for part in content if part.get("type", "text") != "text"})
+    if other:
+        raise RowFault("unsupported_content", found=other)
+    return "".join(_string(part.get("text")) for part in content)
+
+
+def _role(role: Any) -> str:
+    if role == "function":
+        return "tool"
+    if role == "developer":
+        return "system"
+    if role not in ("system", "user", "assistant", "tool"):
+        raise RowFault("unknown_role", role=role, expected="system, user, assistant or tool")
+    return str(role)

@@ -1,0 +1,1 @@
+"""``report.html`` of a Dataset: the page and its parts."""
