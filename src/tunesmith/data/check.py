@@ -1,7 +1,7 @@
 """Is a row usable? Each check looks at one row and raises the rule it breaks, with the evidence.
 
-Owns rules about single rows. Does not own repairs (`clean`), rules about several rows (`duplicates`) nor the set of labels
-(`labels`).
+Owns rules about single rows. Does not own repairs (`clean`), rules about several rows (`duplicates`) nor the set of
+labels (`labels`).
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ EPOCHS = {"classify": 10, "extract": 4, "chat": 3, "preference": 1}
 MANY_ROWS = 5000
 """From this many rows on a classification needs fewer passes."""
 
-EPOCHS_OF_MANY = 6
+EPOCHS_OF_MANY = 5
 _HELD_OUT = {"valid": ("valid", "validation", "val", "dev"), "test": ("test",)}
 _GROUPS = ("customer", "customer_id", "user", "user_id", "author", "conversation_id", "session", "session_id", "thread")
 

@@ -1,8 +1,8 @@
 """The judge of single rows: every rule about noise and errors that can be seen but not mended, one after another.
 
 Owns the list of rules, which texts of which task each looks at, and `Finding`. Does not own any rule (each has its
-module), repairs (`clean`), nor what only several rows tell (`duplicates`). A `Noise` may work in any process, on any rows,
-in any order: nothing is kept between rows but the counts of `habits`, which merge.
+module), repairs (`clean`), nor what only several rows tell (`duplicates`). A `Noise` may work in any process, on any
+rows, in any order: nothing is kept between rows but the counts of `habits`, which merge.
 """
 
 from __future__ import annotations
