@@ -65,7 +65,7 @@ def test_probabilities_are_those_of_the_model(arena):
     """A label without its end token, or a prompt rendered otherwise than in training, gives other probabilities."""
     ring = arena("classify")
     rows = examples(ring.evaluate(baselines=[], gate={"against": []}))
-    loaded = load_model(ring.model.path / "model")
+    loaded = load_model(ring.model.path / "model", device="cpu")
     for row in rows.head(3).to_dicts():
         logp = {label: sequence_logp(loaded, row["input"], label) for label in ("card", "refund")}
         total = math.log(sum(map(math.exp, logp.values())))
@@ -77,7 +77,7 @@ def test_probabilities_are_those_of_the_model(arena):
 def test_perplexity_of_text_is_that_of_the_model(arena):
     ring = arena("chat")
     card = ring.evaluate(baselines=[], gate={"against": []})
-    loaded = load_model(ring.model.path / "model")
+    loaded = load_model(ring.model.path / "model", device="cpu")
     rows = examples(card)
     logps = [sequence_logp(loaded, row["input"], row["expected"]) for row in rows.to_dicts()]
     assert rows["nll"].to_list() == pytest.approx([-logp for logp in logps], rel=1e-4)

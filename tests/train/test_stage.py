@@ -55,7 +55,7 @@ def test_same_recipe_is_not_trained_twice(workspace, dataset, tiny, monkeypatch)
 def test_standard_loaders_give_the_same_logits(workspace, dataset, tiny, method):
     model = stage.train(recipe(tiny, method=method), dataset, workspace)
     folder = model.path / "model"
-    ours = load_model(folder)
+    ours = load_model(folder, device="cpu")
     ids = torch.tensor([prompt_ids(ours.tokenizer, [{"role": "user", "content": "my card is lost"}])])
     if method == "lora":
         theirs = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(tiny), folder)

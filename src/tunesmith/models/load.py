@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.errors import ArtifactError, MissingExtraError, RemoteError, SetupError, TunesmithError
 from tunesmith.core.ids import digest, digest_file, digest_folder
+from tunesmith.models.precision import choose_device
 
 if TYPE_CHECKING:
     import torch
@@ -137,13 +138,13 @@ def tokenizer_identity(ref: str) -> str:
     return digest(named, hex_digits=32)
 
 
-def load_model(ref: str | Path, *, dtype: torch.dtype | None = None, device: str = "cpu") -> LoadedModel:
+def load_model(ref: str | Path, *, dtype: torch.dtype | None = None, device: str = "auto") -> LoadedModel:
     """Load a model for inference (evaluation mode), or as the start of training.
 
     Args:
         ref: as in the module's description. An adapter's folder brings its base along.
         dtype: of the weights; None means float32.
-        device: where to put it.
+        device: where to put it; ``auto`` takes a GPU if there is one.
 
     Raises:
         MissingExtraError: without the ``train`` extra.
@@ -164,7 +165,7 @@ def load_model(ref: str | Path, *, dtype: torch.dtype | None = None, device: str
             from peft import PeftModel
 
             model = PeftModel.from_pretrained(model, str(adapter))
-    return LoadedModel(model.to(device).eval(), tokenizer, name)
+    return LoadedModel(model.to(choose_device(device)).eval(), tokenizer, name)
 
 
 def _base_of(adapter: Path) -> str:

@@ -1,4 +1,4 @@
-"""How arithmetic is done: the type of the matrix products, and whether it gives the same bits every time.
+"""Where and how arithmetic is done: the device, the type of the products, whether it gives the same bits every time.
 
 Weights that train are always float32.
 """
@@ -6,6 +6,7 @@ Weights that train are always float32.
 from __future__ import annotations
 
 import contextlib
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -13,6 +14,16 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     import torch
+
+
+def choose_device(wanted: str) -> torch.device:
+    """Return the device of that name, or for ``auto`` the GPU if there is one (`CUDA_VISIBLE_DEVICES` says which)."""
+    import torch
+
+    device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if wanted == "auto" else wanted)
+    if device.type == "cuda":  # read by torch at its first matrix product; without it cuBLAS may sum in another order
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    return device
 
 
 def choose_precision(wanted: str, device: torch.device) -> str:
@@ -37,16 +48,25 @@ def compute_in(precision: str, device: torch.device) -> AbstractContextManager[N
 
 @contextlib.contextmanager
 def exact_arithmetic() -> Iterator[None]:
-    """Within this context torch uses only algorithms that give the same bits every time (it warns on a GPU)."""
+    """Within this context torch uses only algorithms that give the same bits every time.
+
+    On a GPU attention leaves out cuDNN's kernel, whose backward pass sums in whatever order it comes.
+
+    Raises:
+        RuntimeError: by torch, at an operation that has no such algorithm.
+    """
     import torch
 
     before = torch.are_deterministic_algorithms_enabled()
     flags: Any = torch.utils.deterministic
-    filled = flags.fill_uninitialized_memory
-    torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())
+    attention: Any = torch.backends.cuda
+    filled, cudnn = flags.fill_uninitialized_memory, attention.cudnn_sdp_enabled()
+    torch.use_deterministic_algorithms(True)
     flags.fill_uninitialized_memory = False
+    attention.enable_cudnn_sdp(False)
     try:
         yield
     finally:
         torch.use_deterministic_algorithms(before)
         flags.fill_uninitialized_memory = filled
+        attention.enable_cudnn_sdp(cudnn)

@@ -37,14 +37,10 @@ class Ready:
         Raises:
             ArtifactError: if it is damaged, or renders prompts otherwise than in training.
         """
-        import torch
-
         from tunesmith.models.load import load_model
         from tunesmith.text.parity import check_samples
         from tunesmith.text.task import TaskSpec
 
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
         loaded = load_model(served.folder, device=device)
         check_samples(served.folder, loaded.tokenizer)
         task = TaskSpec.load(served.folder)

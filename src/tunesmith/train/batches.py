@@ -55,6 +55,10 @@ class Batch:
     targets_BT: torch.Tensor
     weights_N: torch.Tensor
 
+    def to(self, device: torch.device) -> Batch:
+        """Return the batch on a device."""
+        return Batch(self.ids_BT.to(device), self.targets_BT.to(device), self.weights_N.to(device))
+
 
 def steps_of_epoch(num_targets: Sequence[int], batch_tokens: int, seed: int, epoch: int) -> list[list[int]]:
     """Return the epoch's steps, each a list of example indices; every example occurs exactly once.

@@ -135,4 +135,4 @@ def _set_optimizer(model: nn.Module, optimizer: torch.optim.Optimizer, tensors: 
     parameters = trainable(model)
     for full_name, value in tensors.items():
         name, key = full_name.rsplit("|", 1)
-        optimizer.state[parameters[name]][key] = value
+        optimizer.state[parameters[name]][key] = value.to(parameters[name].device)

@@ -125,10 +125,10 @@ def update(run: Run, optimizer: torch.optim.Optimizer, step: int, rows: list[int
     batches = micro_batches(run.train, rows)
     weight = float(sum(batch.weights_N.sum() for batch in batches))
     torch.manual_seed(run.seed * 1_000_003 + step)  # dropout is a function of (seed, step)
-    total = torch.zeros(())
+    total = torch.zeros((), device=model.device)
     for batch in batches:
         with compute_in(run.precision, model.device):
-            loss = supervised_loss(model, batch) / weight
+            loss = supervised_loss(model, batch.to(model.device)) / weight
         torch.autograd.backward(loss)
         total += loss.detach()
     norm = torch.nn.utils.clip_grad_norm_(trainable(model).values(), run.settings.regularise.clip)
