@@ -19,6 +19,7 @@ from tunesmith.text.chat import render
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence, Sized
 
+    from numpy.typing import NDArray
     from transformers import PreTrainedTokenizerBase
 
     from tunesmith.core.spans import I64, U64
@@ -29,6 +30,7 @@ PROBE = "x"
 CHECKED_FIRST = 32
 CHECKED_EVERY = 1024
 REMEMBERED_WORDS = 2_000_000
+TABLE_BITS = 20
 
 Lengths = tuple[int, int]
 """Tokens of the whole conversation, and those of them that are learnt."""
@@ -43,6 +45,7 @@ class TokenCounter:
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         backend = getattr(tokenizer, "backend_tokenizer", None)
         self._encode: Callable[..., Sized] = (backend or tokenizer).encode
+        self._recent = _Recent()
         self._known: U64 = np.zeros(0, np.uint64)
         self._tokens: I64 = np.zeros(0, np.int64)
         self._by_word = True
@@ -79,26 +82,53 @@ class TokenCounter:
 
     def _of_words(self, joined: bytes, starts: I64, sizes: I64) -> I64:
         hashes = hash_spans(joined, starts, sizes)
-        if not len(hashes):
-            return np.zeros(0, np.int64)
+        tokens, known = self._recent.look_up(hashes)
+        if not known.all():
+            rest = np.flatnonzero(~known)
+            tokens[rest] = self._of_rarer(joined, hashes[rest], starts[rest], sizes[rest])
+            self._recent.keep(hashes[rest], tokens[rest])
+        return tokens
+
+    def _of_rarer(self, joined: bytes, hashes: U64, starts: I64, sizes: I64) -> I64:
         distinct, first, where = np.unique(hashes, return_index=True, return_inverse=True)
         place = np.searchsorted(self._known, distinct)
         new = np.ones(len(distinct), np.bool_)
         inside = place < len(self._known)
         new[inside] = self._known[place[inside]] != distinct[inside]
         if new.any():
-            self._learn(joined, distinct[new], starts[first[new]], sizes[first[new]])
+            words = [joined[at : at + size] for at, size in zip(starts[first[new]], sizes[first[new]], strict=True)]
+            self._learn(distinct[new], [word.decode("utf-8", "replace") for word in words])
             place = np.searchsorted(self._known, distinct)
         return self._tokens[place][where]
 
-    def _learn(self, joined: bytes, hashes: U64, starts: I64, sizes: I64) -> None:
-        words = (joined[start : start + size] for start, size in zip(starts.tolist(), sizes.tolist(), strict=True))
-        tokens = np.fromiter((self._true(word.decode("utf-8", "replace")) for word in words), np.int64, len(hashes))
+    def _learn(self, hashes: U64, words: list[str]) -> None:
         if len(self._known) > REMEMBERED_WORDS:
             self._known, self._tokens = self._known[:0], self._tokens[:0]
         where = np.searchsorted(self._known, hashes)
         self._known = np.insert(self._known, where, hashes)
-        self._tokens = np.insert(self._tokens, where, tokens)
+        self._tokens = np.insert(self._tokens, where, list(map(self._true, words)))
+
+
+class _Recent:
+    """The tokens of words seen lately, by hash: a table that forgets a word when another takes its place."""
+
+    def __init__(self) -> None:
+        self._hashes = np.full(1 << TABLE_BITS, -1, np.int64).view(np.uint64)
+        self._tokens = np.zeros(1 << TABLE_BITS, np.int64)
+
+    def look_up(self, hashes: U64) -> tuple[I64, NDArray[np.bool_]]:
+        """Return the tokens of each word, and whether it is in the table."""
+        place = _places(hashes)
+        return self._tokens[place], self._hashes[place] == hashes
+
+    def keep(self, hashes: U64, tokens: I64) -> None:
+        """Put words into the table."""
+        place = _places(hashes)
+        self._hashes[place], self._tokens[place] = hashes, tokens
+
+
+def _places(hashes: U64) -> I64:
+    return (hashes >> np.uint64(64 - TABLE_BITS)).astype(np.int64)
 
 
 class LengthOf:
