@@ -29,7 +29,7 @@ import json, os, resource, sys, subprocess, threading, time
 import psutil
 peak, stop = [0], threading.Event()
 def watch(child):
-    while not stop.wait(0.05):
+    while not stop.wait(0.25):  # a look costs milliseconds of the cores that are measured
         try:
             both = [child, *child.children(recursive=True)]
             peak[0] = max(peak[0], sum(one.memory_full_info().uss for one in both))

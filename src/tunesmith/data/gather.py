@@ -189,6 +189,10 @@ class _Keeping:
 
     worker: RowWorker
 
+    def warm_up(self) -> None:
+        """Do what all jobs need."""
+        self.worker.warm_up()
+
     def __call__(self, job: Job) -> Done:
         done = self.worker(job)
         note = Scratch(self.worker.folder, job.number)("done", "json")

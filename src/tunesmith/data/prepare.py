@@ -24,6 +24,7 @@ from tunesmith.data.restore import Restored, restored
 from tunesmith.data.rows import EXAMPLE_COLUMNS, SPLITS, removed_frame, repair_frame, shortened
 from tunesmith.data.rowwise import Measure
 from tunesmith.data.verdicts import verdicts
+from tunesmith.data.workers import few_collections
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,7 +68,8 @@ def prepare(recipe: Recipe, workspace: Workspace, *, recipe_dir: Path) -> Artifa
         _write(recipe, gathered, decided, draft)
         draft.result["seconds"] = round(monotonic_s() - started_s, 2)
 
-    return workspace.make(plan, build)
+    with few_collections():
+        return workspace.make(plan, build)
 
 
 def sources_of(recipe: Recipe, recipe_dir: Path) -> dict[str, list[Source]]:

@@ -203,7 +203,18 @@ def hash64(text: str) -> int:
 
 def to_json(value: Any) -> str:
     """Return JSON on one line, keys in their order, letters as they are."""
-    return json.dumps(value, ensure_ascii=False, separators=(", ", ": "), default=str)
+    return _ENCODER.encode(value)
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(", ", ": "), default=str)
+
+
+def from_json(text: str) -> Any:
+    """Return the value of JSON written by `compact_json`."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:  # lone surrogates, again
+        return json.loads(text)
 
 
 def compact_json(value: Any) -> str:

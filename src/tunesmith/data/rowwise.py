@@ -127,6 +127,10 @@ class RowWorker:
         assert self.measure is not None
         return _length_of(self.recipe, self.measure)
 
+    def warm_up(self) -> None:
+        """Build the rules and load the tokenizer."""
+        _ = self.cleaner, self.noise, self.measure and self.length_of
+
     def __call__(self, job: Job) -> Done:
         """Do a piece and leave its files (`Scratch` names them): rows, removed, repairs, and signatures of prompts."""
         records = job.piece.records()

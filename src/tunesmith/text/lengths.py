@@ -8,6 +8,7 @@ rendering is used from then on.
 
 from __future__ import annotations
 
+import mmap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +20,6 @@ from tunesmith.text.chat import render
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence, Sized
 
-    from numpy.typing import NDArray
     from transformers import PreTrainedTokenizerBase
 
     from tunesmith.core.spans import I64, U64
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 PROBE = "x"
 CHECKED_FIRST = 32
 CHECKED_EVERY = 1024
-REMEMBERED_WORDS = 2_000_000
-TABLE_BITS = 20
+PLACES_BITS = 20
+_TOKENS = np.uint64(0xFFFF)
 
 Lengths = tuple[int, int]
 """Tokens of the whole conversation, and those of them that are learnt."""
@@ -45,9 +45,7 @@ class TokenCounter:
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         backend = getattr(tokenizer, "backend_tokenizer", None)
         self._encode: Callable[..., Sized] = (backend or tokenizer).encode
-        self._recent = _Recent()
-        self._known: U64 = np.zeros(0, np.uint64)
-        self._tokens: I64 = np.zeros(0, np.int64)
+        self._known = KnownWords()
         self._by_word = True
 
     def counts(self, texts: Sequence[str]) -> I64:
@@ -82,53 +80,54 @@ class TokenCounter:
 
     def _of_words(self, joined: bytes, starts: I64, sizes: I64) -> I64:
         hashes = hash_spans(joined, starts, sizes)
-        tokens, known = self._recent.look_up(hashes)
-        if not known.all():
-            rest = np.flatnonzero(~known)
-            tokens[rest] = self._of_rarer(joined, hashes[rest], starts[rest], sizes[rest])
-            self._recent.keep(hashes[rest], tokens[rest])
+        tokens = self._known.find(hashes)
+        rest = np.flatnonzero(tokens == 0)
+        if len(rest):
+            distinct, first, where = np.unique(hashes[rest], return_index=True, return_inverse=True)
+            at = rest[first]
+            spans = zip(starts[at].tolist(), sizes[at].tolist(), strict=True)
+            words = (joined[start : start + size].decode("utf-8", "replace") for start, size in spans)
+            counts = np.fromiter(map(self._true, words), np.int64, len(at))
+            self._known.keep(distinct, counts)
+            tokens[rest] = counts[where]
         return tokens
 
-    def _of_rarer(self, joined: bytes, hashes: U64, starts: I64, sizes: I64) -> I64:
-        distinct, first, where = np.unique(hashes, return_index=True, return_inverse=True)
-        place = np.searchsorted(self._known, distinct)
-        new = np.ones(len(distinct), np.bool_)
-        inside = place < len(self._known)
-        new[inside] = self._known[place[inside]] != distinct[inside]
-        if new.any():
-            words = [joined[at : at + size] for at, size in zip(starts[first[new]], sizes[first[new]], strict=True)]
-            self._learn(distinct[new], [word.decode("utf-8", "replace") for word in words])
-            place = np.searchsorted(self._known, distinct)
-        return self._tokens[place][where]
 
-    def _learn(self, hashes: U64, words: list[str]) -> None:
-        if len(self._known) > REMEMBERED_WORDS:
-            self._known, self._tokens = self._known[:0], self._tokens[:0]
-        where = np.searchsorted(self._known, hashes)
-        self._known = np.insert(self._known, where, hashes)
-        self._tokens = np.insert(self._tokens, where, list(map(self._true, words)))
+class KnownWords:
+    """The tokens of words by their hash, in memory that processes forked later share: each word is encoded once.
 
-
-class _Recent:
-    """The tokens of words seen lately, by hash: a table that forgets a word when another takes its place."""
+    An entry is one word of memory, written whole: 48 bits of the hash and 16 of tokens, 0 where unknown. Each hash has
+    two places; a word that finds both taken drives another out, which costs time and changes no count.
+    """
 
     def __init__(self) -> None:
-        self._hashes = np.full(1 << TABLE_BITS, -1, np.int64).view(np.uint64)
-        self._tokens = np.zeros(1 << TABLE_BITS, np.int64)
+        self._table: U64 = np.frombuffer(mmap.mmap(-1, 8 << PLACES_BITS), np.uint64)
 
-    def look_up(self, hashes: U64) -> tuple[I64, NDArray[np.bool_]]:
-        """Return the tokens of each word, and whether it is in the table."""
-        place = _places(hashes)
-        return self._tokens[place], self._hashes[place] == hashes
+    def find(self, hashes: U64) -> I64:
+        """Return the tokens of each word, 0 for one that is not known."""
+        tokens = self._at(_first_place(hashes), hashes)
+        rest = np.flatnonzero(tokens == 0)
+        tokens[rest] = self._at(_second_place(hashes[rest]), hashes[rest])
+        return tokens
 
     def keep(self, hashes: U64, tokens: I64) -> None:
-        """Put words into the table."""
-        place = _places(hashes)
-        self._hashes[place], self._tokens[place] = hashes, tokens
+        """Remember the tokens of words; a word of more than 16 bits can count is left to be counted again."""
+        short = tokens <= int(_TOKENS)
+        hashes, entries = hashes[short], (hashes[short] & ~_TOKENS) | tokens[short].astype(np.uint64)
+        first = _first_place(hashes)
+        self._table[np.where(self._table[first] == 0, first, _second_place(hashes))] = entries
+
+    def _at(self, places: I64, hashes: U64) -> I64:
+        entries = self._table[places]
+        return np.where(((entries ^ hashes) & ~_TOKENS) == 0, entries & _TOKENS, 0).astype(np.int64)
 
 
-def _places(hashes: U64) -> I64:
-    return (hashes >> np.uint64(64 - TABLE_BITS)).astype(np.int64)
+def _first_place(hashes: U64) -> I64:
+    return (hashes >> np.uint64(64 - PLACES_BITS)).astype(np.int64)
+
+
+def _second_place(hashes: U64) -> I64:
+    return ((hashes >> np.uint64(16)) & np.uint64((1 << PLACES_BITS) - 1)).astype(np.int64)
 
 
 class LengthOf:

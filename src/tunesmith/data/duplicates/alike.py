@@ -30,6 +30,7 @@ from tunesmith.data.duplicates.near import (
 )
 from tunesmith.data.duplicates.shingles import Signatures, sign
 from tunesmith.data.noise.function_words import LANGUAGES_OF
+from tunesmith.data.rows import from_json
 from tunesmith.text.examples import text_of
 
 if TYPE_CHECKING:
@@ -291,11 +292,11 @@ def differs_little(one: str, other: str) -> bool:
 
 def asked(messages: str) -> str:
     """Return all that is asked in a conversation (JSON as in a Dataset): the texts before the answer."""
-    return "\n".join(text_of(message) for message in json.loads(messages)[:-1])
+    return "\n".join(text_of(message) for message in from_json(messages)[:-1])
 
 
 def _answer(messages: str) -> str:
-    answer: dict[str, Any] = json.loads(messages)[-1]
+    answer: dict[str, Any] = from_json(messages)[-1]
     calls = json.dumps(answer["tool_calls"], sort_keys=True) if answer.get("tool_calls") else ""
     return text_of(answer) + calls
 

@@ -6,7 +6,6 @@ Owns what of an evaluation file is looked for (its questions) and in which rows.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +17,7 @@ from tunesmith.data.read.columns import INPUT_NAMES, find
 from tunesmith.data.read.files import PIECE_ROWS, read
 from tunesmith.data.read.formats import FORMATS, recognised
 from tunesmith.data.read.sources import expand
-from tunesmith.data.rows import RowFault, shortened
+from tunesmith.data.rows import RowFault, from_json, shortened
 from tunesmith.text.examples import text_of
 
 if TYPE_CHECKING:
@@ -115,6 +114,6 @@ def _texts(gathered: Gathered, rows: I64) -> list[str]:
     messages = gathered.texts(rows[order])["messages"].to_list()
     texts = [""] * len(rows)
     for place, one in zip(order.tolist(), messages, strict=True):
-        parsed: list[dict[str, Any]] = json.loads(one)
+        parsed: list[dict[str, Any]] = from_json(one)
         texts[place] = "\n".join(text_of(message) for message in parsed if message["role"] != "system")
     return texts

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tunesmith.data.noise.function_words import word_set
 
 if TYPE_CHECKING:
-    from tunesmith.data.noise.exchange import Exchange
+    from tunesmith.data.noise.exchange import Exchange, View
 
 _PICTURE = (
     r"image|picture|photo(?:graph)?|pic|drawing|painting|illustration|screen ?shot|diagram|chart|graph|figure|map|"
@@ -85,20 +85,17 @@ _GONE = re.compile(
     r"|attached)\b[^.?!:\n]{0,40}[.:?!]?\s*$",
     re.IGNORECASE,
 )
-ATTACHMENT_TRIGGERS = word_set(
+_POINTERS = word_set(
     "image images picture pictures photo photos photograph pic pics drawing painting illustration screenshot "
-    "screenshots "
-    "diagram chart graph figure map infographic sketch logo cartoon meme shape shapes scan plot xray attached "
-    "attachment attachments "
-    "attaching enclosed enclosure uploaded uploading file files document pdf spreadsheet csv table audio video "
-    "recording clip slides "
-    "presentation img png jpg jpeg gif docx xlsx pptx mp3 mp4 wav zip code function snippet program script query "
-    "regex shown depicted "
-    "pictured displayed see shared excel worksheet report resume cv invoice contract dataset song form fig exhibit "
-    "above method class "
-    "svg webp heic happening see seen describe explain visible doc xls ppt mov avi bmp screen cid sent posted "
-    "algorithm loop"
+    "screenshots diagram chart graph figure map infographic sketch logo cartoon meme shape shapes scan plot xray "
+    "attached attachment attachments attaching enclosed enclosure uploaded uploading file files document pdf "
+    "spreadsheet csv table audio video recording clip slides presentation img png jpg jpeg gif docx xlsx pptx mp3 mp4 "
+    "wav zip shown depicted pictured displayed see shared excel worksheet report resume cv invoice contract dataset "
+    "song form fig exhibit above svg webp heic happening seen describe explain visible doc xls ppt mov avi bmp screen "
+    "cid sent posted"
 )
+_CODE = word_set("code function snippet program script query regex method class algorithm loop")
+ATTACHMENT_TRIGGERS = _POINTERS | _CODE
 _WRITES_LETTER = re.compile(
     r":|\b(?:write|draft|compose|rewrite|rephrase|paraphrase|translate|reply|respond|generate|create|how (?:do|can|to"
     r"|does|should|would)|what (?:is|are|does|do) (?:an?|the best)|why|imagine|story|poem|define|phrase|should i|can i|"
@@ -114,22 +111,33 @@ LONG_WORDS = 120
 def missing_attachment(exchange: Exchange) -> dict[str, Any] | None:
     """Return the words that point to a file, picture, table or code that is not in the row, or None."""
     prompt = exchange.prompt
-    for paragraph in prompt.paragraphs:
+    points = not prompt.unique.isdisjoint(_POINTERS)
+    if points and (span := _mark_in(exchange)):
+        return {"span": span}
+    if len(prompt.words) > LONG_WORDS or exchange.before or _HAS_DATA.search(prompt.text):
+        return None
+    if points and (span := _said_in(prompt)):
+        return {"span": span}
+    return _missing_code(exchange)
+
+
+def _mark_in(exchange: Exchange) -> str | None:
+    """Return a mark such as '[image]' that stands for something a row does not hold."""
+    for paragraph in exchange.prompt.paragraphs:
         found = _marked(paragraph)
         if found and (len(found) == len(paragraph) or not exchange.about_code):
-            return {"span": found}
-    if len(prompt.words) > LONG_WORDS or _HAS_DATA.search(prompt.text) or exchange.before:
-        return None
+            return found
+    return None
+
+
+def _said_in(prompt: View) -> str | None:
+    """Return the words of a sentence that speaks of something as if it lay beside the question."""
     if _SHOWN.match(prompt.text):
-        return {"span": prompt.text[:120]}
+        return prompt.text[:120]
     said = _SAID.search(prompt.text)
-    if (
-        said
-        and not _WRITES_LETTER.search(prompt.lower[: said.start()])
-        and not _conditional(prompt.lower, said.start())
-    ):
-        return {"span": said[0]}
-    return _missing_code(exchange)
+    if said is None or _WRITES_LETTER.search(prompt.lower[: said.start()]):
+        return None
+    return None if _conditional(prompt.lower, said.start()) else str(said[0])
 
 
 def _marked(paragraph: str) -> str | None:
