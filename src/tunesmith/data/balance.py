@@ -29,24 +29,33 @@ MOST_WEIGHT = 10.0
 GROUPS = ("target", "source", "length", "group")
 
 
-def balance(fates: Fates, train: list[int], settings: Balance) -> tuple[list[int], dict[int, float], dict[str, Any]]:
-    """Return the rows of train that stay, the weight of each whose weight is not 1, and the facts of each group.
-
-    Rule: ``balance_cap`` (beyond ``settings.cap`` rows of a group; which go is a matter of their ids, not their order).
+def groups_of(fates: Fates, train: list[int], settings: Balance) -> dict[int, str]:
+    """Return the group of each row of train.
 
     Raises:
-        RecipeError: if there is no such group.
+        RecipeError: if there is nothing of that name to group by.
     """
-    groups = dict(zip(train, _groups(fates.frame[train], settings.by), strict=True))
-    stay = train if settings.cap is None else _capped(fates, train, groups, settings.cap)
-    counts = Counter(groups[row] for row in stay)
+    return dict(zip(train, _groups(fates.frame[train], settings.by), strict=True))
+
+
+def cap_groups(fates: Fates, train: list[int], groups: dict[int, str], cap: int | None) -> list[int]:
+    """Return the rows of train that stay when no group may have more than ``cap``; None: all.
+
+    Rule: ``balance_cap``. Which rows go is a matter of their ids, not of their order.
+    """
+    return train if cap is None else _capped(fates, train, groups, cap)
+
+
+def weigh(train: list[int], groups: dict[int, str], settings: Balance) -> tuple[dict[int, float], dict[str, Any]]:
+    """Return the weight of each row of train whose weight is not 1, and the facts of each group."""
+    counts = Counter(groups[row] for row in train)
     weights = group_weights(counts, settings.temperature)
-    own = {row: round(weights[groups[row]], 6) for row in stay}
+    own = {row: round(weights[groups[row]], 6) for row in train}
     facts = {
         "by": settings.by,
         "groups": {name: {"rows": count, "weight": round(weights[name], 3)} for name, count in counts.most_common(50)},
     }
-    return stay, {row: weight for row, weight in own.items() if weight != 1.0}, facts
+    return {row: weight for row, weight in own.items() if weight != 1.0}, facts
 
 
 def group_weights(counts: Counter[str], temperature: float) -> dict[str, float]:

@@ -103,7 +103,7 @@ def _plan(
     settings = recipe.data.model_dump(mode="json", exclude={"train", "valid", "test", "processes"})
     inputs = {f"{part}:{source.label}": source.digest for part, own in sources.items() for source in own}
     inputs |= {f"{key}:{source.label}": source.digest for key, own in beside.items() for source in own}
-    if recipe.data.relevance is not None or recipe.data.dedup.semantic is not None:
+    if recipe.data.relevance or recipe.data.dedup.semantic is not None or recipe.data.size:
         inputs["embeddings"] = identity(measure.base if measure else recipe.base)
     lengths: dict[str, Any] = {}
     if measure is not None:

@@ -97,9 +97,9 @@ def verdicts(recipe: Recipe, gathered: Gathered, decided: Decided, removed: pl.D
     train = gathered.frame[decided.parts["train"]]
     return {
         "relevance": decided.facts.get("relevance") or not_checked("data.relevance names no target"),
-        "cleanliness": _cleanliness(recipe, gathered, decided, removed.height),
+        "cleanliness": _cleanliness(recipe, gathered, decided, _unclean(removed)),
         "balance": _label_balance(train) if recipe.task == "classify" else _length_balance(train),
-        "size": _size(recipe, train, len(decided.parts["test"])),
+        "size": _size(recipe, train, len(decided.parts["test"]), decided.facts.get("size")),
     }
 
 
@@ -136,6 +136,11 @@ def flags_of(gathered: Gathered, decided: Decided) -> pl.DataFrame:
 
 
 _NOT_NOISE = ("conflict", "near_conflict", "label_error")
+
+
+def _unclean(removed: pl.DataFrame) -> int:
+    """Return how many rows went for a fault, not for being more than asked for."""
+    return int((~removed["rule"].is_in(["balance_cap", "size"])).sum())
 
 
 def _cleanliness(recipe: Recipe, gathered: Gathered, decided: Decided, removed: int) -> Verdict:
@@ -232,7 +237,7 @@ def _length_balance(train: pl.DataFrame) -> Verdict:
     return judged(measures, ranked["row_id"].head(WORST_ROWS).to_list())
 
 
-def _size(recipe: Recipe, train: pl.DataFrame, test: int) -> Verdict:
+def _size(recipe: Recipe, train: pl.DataFrame, test: int, chosen: dict[str, Any] | None = None) -> Verdict:
     rows = train.height
     if recipe.task == "classify":
         labels = max(train["label"].n_unique(), 1)
@@ -244,7 +249,18 @@ def _size(recipe: Recipe, train: pl.DataFrame, test: int) -> Verdict:
     half = (accuracy.high - accuracy.low) / 2
     told = f"{test:,} rows to test on (±{100 * half:.1f} points at 80 %)" if test else "none to test on"
     measures = [enough, Measure("test_half_width_frac", half, LOOK_HALF_WIDTH, POOR_HALF_WIDTH, told)]
-    return judged(measures, _teach_least(train), max_tokens=_max_tokens(recipe))
+    verdict = judged(measures, _teach_least(train), max_tokens=_max_tokens(recipe))
+    if chosen is not None:
+        verdict["why"] = f"{_told_of_choice(chosen)}; {verdict['why']}"
+    return verdict
+
+
+def _told_of_choice(chosen: dict[str, Any]) -> str:
+    """Return what ``data.size`` kept and why."""
+    if chosen["kept"] == chosen["before"]:
+        return str(chosen.get("why") or f"data.size keeps all {chosen['kept']:,} rows")
+    told = f"{chosen['kept']:,} of {chosen['before']:,} rows kept, by {chosen['select']}"
+    return f"{told}: {chosen['why']}" if "why" in chosen else told
 
 
 def _teach_least(train: pl.DataFrame) -> list[str]:
