@@ -21,7 +21,7 @@ from tunesmith.core.estimates import paired_bootstrap
 from tunesmith.data.learning_curve import linear_probe, ngram_probe
 from tunesmith.data.select import choose
 from tunesmith.data.told import spread
-from tunesmith.data.vectors import rounded
+from tunesmith.data.vectors import SAMPLE_ROWS, rounded
 from tunesmith.models.embed import embedder
 
 ROOT = Path(__file__).parent.parent
@@ -63,7 +63,7 @@ def dolly():
 
 
 def one_set(texts, groups, probe, score) -> dict:
-    embed = embedder(None, "nano", [texts[at] for at in spread(np.arange(len(texts))).tolist()])
+    embed = embedder(None, "nano", [texts[at] for at in spread(np.arange(len(texts)), SAMPLE_ROWS).tolist()])
     vectors = rounded(embed(texts))
     scored: dict = {}
     cpu_s: dict = {}

@@ -151,7 +151,7 @@ def test_the_choice_hangs_on_the_seed_and_not_on_the_order_of_rows(banking: Path
     write(banking / "a.csv", rows[::-1])
     turned = made(banking, size={"max_examples": 300}, split={"valid": 0, "test": 0}, dedup={"near": None})
     same = set(rows_of(first)["messages"]) & set(rows_of(turned)["messages"])
-    assert len(same) >= 295
+    assert len(same) >= 299
     drawn = [made(banking, seed=seed, size={"max_examples": 300, "select": "random"}) for seed in (0, 1)]
     assert set(rows_of(drawn[0])["row_id"]) != set(rows_of(drawn[1])["row_id"])
 

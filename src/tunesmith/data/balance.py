@@ -1,7 +1,8 @@
-"""Evening out train: weights in the loss, or a cap on rows, by label, source, length or a group.
+"""Evening out train: weights in the loss, or a cap on rows, by label, topic, language, source, length or a group.
 
 Owns the groups, their weights and the cap. Validation and test are never touched, and no row is written twice: an
-example of a rare group counts for more, it does not occur more often. Does not own the verdict on balance (`verdicts`).
+example of a rare group counts for more, it does not occur more often. Does not own what a
+topic or a language is (`topics`), nor the verdict on balance (`verdicts`).
 
 Source: Lample and Conneau, "Cross-lingual Language Model Pretraining", 2019, section 3.1 (shares raised to a power).
 """
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tunesmith.core.errors import RecipeError, did_you_mean
+from tunesmith.data.topics import languages_of, topics_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,21 +23,29 @@ if TYPE_CHECKING:
     import polars as pl
 
     from tunesmith.data.fates import Fates
-    from tunesmith.recipe import Balance
+    from tunesmith.data.gather import Gathered
+    from tunesmith.recipe import Balance, Recipe
 
 MOST_WEIGHT = 10.0
 """No example counts for more than this many: a handful of rows would else drown the others."""
 
-GROUPS = ("target", "source", "length", "group")
+GROUPS = ("target", "topic", "language", "source", "length", "group")
 
 
-def groups_of(fates: Fates, train: list[int], settings: Balance) -> dict[int, str]:
-    """Return the group of each row of train.
+def groups_of(gathered: Gathered, train: list[int], recipe: Recipe) -> dict[int, str]:
+    """Return the group of each row of train (ascending).
 
     Raises:
+        MissingExtraError: by topic, without the ``train`` extra, which reads the base's tokenizer.
         RecipeError: if there is nothing of that name to group by.
     """
-    return dict(zip(train, _groups(fates.frame[train], settings.by), strict=True))
+    assert recipe.data.balance is not None
+    by = recipe.data.balance.by
+    if by == "topic":
+        return topics_of(gathered, train, recipe).of_rows()
+    if by == "language":
+        return languages_of(gathered, train, recipe)
+    return dict(zip(train, _groups(gathered.frame[train], by), strict=True))
 
 
 def cap_groups(fates: Fates, train: list[int], groups: dict[int, str], cap: int | None) -> list[int]:

@@ -22,6 +22,7 @@ from tunesmith.data.labels import check_labels
 from tunesmith.data.relevance import judge_relevance
 from tunesmith.data.select import reduce_train
 from tunesmith.data.split import split
+from tunesmith.data.topics import look_at_topics
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,6 +77,7 @@ def decide(recipe: Recipe, gathered: Gathered, restored: Restored, recipe_dir: P
         decided.facts["doubtful_labels"] = judge_labels(fates, gathered, recipe.data.labels.fix)
     decided.parts = split(gathered.frame, fates.living(), recipe.data.split, recipe.seed, alike.clusters)
     _even_out(decided, gathered, recipe)
+    decided.facts["topics"] = look_at_topics(gathered, decided.parts["train"], recipe)
     return decided
 
 
@@ -83,7 +85,7 @@ def _even_out(decided: Decided, gathered: Gathered, recipe: Recipe) -> None:
     """Cap groups of train, then choose what stays under a budget, then weigh what is left."""
     settings, parts = recipe.data.balance, decided.parts
     if settings is not None:
-        groups = groups_of(decided.fates, parts["train"], settings)
+        groups = groups_of(gathered, parts["train"], recipe)
         parts["train"] = cap_groups(decided.fates, parts["train"], groups, settings.cap)
     if recipe.data.size is not None:
         parts["train"], decided.facts["size"] = reduce_train(decided.fates, parts, gathered, recipe)

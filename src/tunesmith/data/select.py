@@ -19,7 +19,7 @@ import numpy as np
 from tunesmith.core.errors import RecipeError
 from tunesmith.data.kmeans import k_means
 from tunesmith.data.size import rows_needed
-from tunesmith.data.vectors import base_of, vectors_of
+from tunesmith.data.vectors import base_of, by_content, vectors_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -45,7 +45,7 @@ def reduce_train(
     """Return the rows of train that stay under ``data.size``, and what was decided and why.
 
     Rule: ``size`` (the evidence names a like row that stays, and the cosine). Rows that the user restored stay
-    beyond the number. Which rows go is a matter of their ids, not of their order.
+    beyond the number. Which rows go is a matter of what they say, not of their order.
 
     Raises:
         MissingExtraError: without scikit-learn, for ``max_examples: auto`` of a classification.
@@ -69,15 +69,14 @@ def reduce_train(
 def _remove_surplus(fates: Fates, train: I64, wanted: int, gathered: Gathered, recipe: Recipe) -> set[int]:
     assert recipe.data.size is not None
     method = recipe.data.size.select
-    order = fates.frame["row_id"][train].arg_sort().to_numpy()
-    rows = train[order]
+    rows = by_content(gathered, train)
     labels = fates.frame["label"][rows].to_list() if recipe.task == "classify" else [""] * len(rows)
     if wanted < (least := len(set(labels))):
         raise RecipeError(
             f"data.size.max_examples: {wanted:,} rows are fewer than the {least:,} labels",
             expected=f"at least {least:,}, so that no label is lost",
         )
-    vectors = None if method == "random" else vectors_of(gathered, train, recipe)[order]
+    vectors = None if method == "random" else vectors_of(gathered, train, recipe)[np.searchsorted(train, rows)]
     return set(_remove(fates, rows, choose(vectors, _groups(labels), wanted, method, recipe.seed), wanted))
 
 

@@ -98,7 +98,7 @@ def verdicts(recipe: Recipe, gathered: Gathered, decided: Decided, removed: pl.D
     return {
         "relevance": decided.facts.get("relevance") or not_checked("data.relevance names no target"),
         "cleanliness": _cleanliness(recipe, gathered, decided, _unclean(removed)),
-        "balance": _label_balance(train) if recipe.task == "classify" else _length_balance(train),
+        "balance": _balance(recipe, train, decided.facts.get("topics")),
         "size": _size(recipe, train, len(decided.parts["test"]), decided.facts.get("size")),
     }
 
@@ -195,6 +195,18 @@ def effective_number(counts: Iterable[int]) -> float:
         return 0.0
     shares /= shares.sum()
     return float(math.exp(-(shares * np.log(shares)).sum()))
+
+
+def _balance(recipe: Recipe, train: pl.DataFrame, topics: dict[str, Any] | None) -> Verdict:
+    verdict = _label_balance(train) if recipe.task == "classify" else _length_balance(train)
+    if topics is not None:
+        verdict["topics"] = {key: topics[key] for key in ("number", "effective", "largest_frac")}
+        largest = max(topics["topics"], key=lambda one: one["rows"])
+        verdict["why"] += (
+            f"; effective number of topics {topics['effective']:.0f} of {topics['number']}; the largest "
+            f"({largest['name']}) holds {100 * topics['largest_frac']:.0f} %"
+        )
+    return verdict
 
 
 def _label_balance(train: pl.DataFrame) -> Verdict:
