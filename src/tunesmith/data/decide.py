@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.errors import DataError
 from tunesmith.data.balance import cap_groups, groups_of, weigh
+from tunesmith.data.bias import look_for_bias
 from tunesmith.data.duplicates.alike import asked, remove_alike
 from tunesmith.data.duplicates.decontaminate import decontaminate, evaluation_files
 from tunesmith.data.duplicates.exact import conflicts_of, deduplicate, preference_pairs
@@ -77,6 +78,7 @@ def decide(recipe: Recipe, gathered: Gathered, restored: Restored, recipe_dir: P
         decided.facts["doubtful_labels"] = judge_labels(fates, gathered, recipe.data.labels.fix)
     decided.parts = split(gathered.frame, fates.living(), recipe.data.split, recipe.seed, alike.clusters)
     _even_out(decided, gathered, recipe)
+    decided.facts["bias"] = look_for_bias(gathered, decided.parts["train"], recipe)
     decided.facts["topics"] = look_at_topics(gathered, decided.parts["train"], recipe)
     return decided
 

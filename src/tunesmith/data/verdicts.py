@@ -98,7 +98,7 @@ def verdicts(recipe: Recipe, gathered: Gathered, decided: Decided, removed: pl.D
     return {
         "relevance": decided.facts.get("relevance") or not_checked("data.relevance names no target"),
         "cleanliness": _cleanliness(recipe, gathered, decided, _unclean(removed)),
-        "balance": _balance(recipe, train, decided.facts.get("topics")),
+        "balance": _balance(recipe, train, decided),
         "size": _size(recipe, train, len(decided.parts["test"]), decided.facts.get("size")),
     }
 
@@ -197,7 +197,9 @@ def effective_number(counts: Iterable[int]) -> float:
     return float(math.exp(-(shares * np.log(shares)).sum()))
 
 
-def _balance(recipe: Recipe, train: pl.DataFrame, topics: dict[str, Any] | None) -> Verdict:
+def _balance(recipe: Recipe, train: pl.DataFrame, decided: Decided) -> Verdict:
+    """Judge labels or lengths; topics, and how groups of people are answered, are told and decide nothing."""
+    topics, bias = decided.facts.get("topics"), decided.facts.get("bias")
     verdict = _label_balance(train) if recipe.task == "classify" else _length_balance(train)
     if topics is not None:
         verdict["topics"] = {key: topics[key] for key in ("number", "effective", "largest_frac")}
@@ -206,6 +208,11 @@ def _balance(recipe: Recipe, train: pl.DataFrame, topics: dict[str, Any] | None)
             f"; effective number of topics {topics['effective']:.0f} of {topics['number']}; the largest "
             f"({largest['name']}) holds {100 * topics['largest_frac']:.0f} %"
         )
+    if bias is not None:
+        verdict["bias"] = bias["comparisons"][: bias["found"]]
+        if more := len(verdict["bias"]):
+            also = f" (and {more - 1:,} more differences by group)" if more > 1 else ""
+            verdict["why"] += f"; {verdict['bias'][0]['told']}{also}"
     return verdict
 
 

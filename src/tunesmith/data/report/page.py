@@ -18,7 +18,7 @@ from tunesmith.data.report.numbers import flow
 from tunesmith.data.report.plots import flow_plot
 from tunesmith.data.report.rows import Texts, pick
 from tunesmith.data.report.style import SCRIPT, STYLE
-from tunesmith.data.report.topics import topic_table
+from tunesmith.data.report.topics import people_table, topic_table
 from tunesmith.data.report.verdicts import verdict_cards
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ def write_report(
         Section("lengths", "How long rows are", lengths(gathered, decided, limit)),
         Section("labels", "Labels", label_table(gathered, decided)),
         Section("topics", "Topics", topic_table(result["facts"].get("topics"))),
+        Section("people", "Groups of people", people_table(result["facts"].get("bias"))),
         Section("duplicates", "Copies", duplicates(picked, texts, result, near)),
         Section("conflicts", "Same question, different answers", conflicts(picked, texts, result, near)),
         Section("repairs", "Repaired", repairs_shown(picked, texts)),
