@@ -2,8 +2,8 @@
 
 Writes benchmarks/results/bias.json. Nothing: Dolly's questions with its answers in random order (100 orders), and the
 labels of subjectivity in random order over texts of which a twentieth says "a muslim writes"; the share of orders in which
-anything at all is reported, which should be 5 %. Something: of Dolly in random order, 50, 100, 200 questions get "My mother
-asks:" and their answers lose their last 20 or 40 % of words; of subjectivity, as many such texts have another label
+anything at all is reported, which should be 5 %. Something: of Dolly in random order, 50, 100, 200 questions get "A muslim
+asks:" (a group that few mention) and their answers lose their last 20 or 40 % of words; of subjectivity, as many such texts have another label
 at 15 or 30 % of them. The share of 40 orders in which that difference is reported, and how many others are beside it.
 """
 

@@ -104,6 +104,15 @@ def test_nothing_is_found_where_there_is_nothing():
     assert alarms <= 8  # 3 expected; more than 8 has a chance of 0.2 %
 
 
+def test_what_is_tiny_is_not_told():
+    """Bug: in large data every difference is one, however small."""
+    random = np.random.default_rng(0)
+    questions = asked(4000, 0)
+    answers = [" ".join(["word"] * (198 if "woman" in one else 200 + int(random.integers(2)))) for one in questions]
+    facts = facts_of(of_answers(questions, answers), mentions(questions))
+    assert facts["found"] == 0 and min(one["q"] for one in facts["comparisons"]) < 1e-9
+
+
 def test_labels_are_compared_and_quiet_without_a_difference():
     """Bug: a label given to one group is not seen, or rare labels raise alarms."""
     alarms, hits = 0, 0

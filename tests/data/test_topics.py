@@ -17,7 +17,7 @@ from tunesmith.core.artifacts import Artifact, Workspace
 from tunesmith.data import topics as looked_at
 from tunesmith.data.kmeans import k_means
 from tunesmith.data.prepare import prepare
-from tunesmith.data.topics import Topics, told_of
+from tunesmith.data.topics import Topics, _most_telling, told_of
 from tunesmith.data.vectors import rounded, unit
 from tunesmith.recipe import Recipe
 
@@ -140,6 +140,12 @@ def test_a_sample_says_that_it_is_one(tmp_path: Path):
         dataset = made(tmp_path, two_topics(300, 100))
     assert (dataset.result["facts"]["topics"]["rows"], dataset.result["facts"]["topics"]["of"]) == (150, 400)
     assert "(150 of 400 looked at)" in (dataset.path / "report.html").read_text(encoding="utf-8")
+
+
+def test_words_that_all_topics_share_tell_nothing():
+    """Bug: a topic is named by what every row says, or by a word of one row."""
+    own, everywhere = Counter(you=10, cook=9, oven=4, pan=1), Counter(you=100, cook=12, oven=50, pan=1)
+    assert _most_telling(own, 10, everywhere, 100) == ["cook"]
 
 
 def test_names_are_never_shared_by_two_topics():

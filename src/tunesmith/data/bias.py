@@ -42,6 +42,9 @@ LOOKED_AT_ROWS = 20_000
 FALSE_FRAC = 0.05
 """Share of false alarms allowed among what is reported."""
 
+MATTERS = {"length": 0.05, "refusal": 0.02, "tone": 0.05, "label": 0.02}
+"""Smallest difference worth a word: of 20,000 rows, chance would not explain answers that are half a percent longer."""
+
 MOST_TOLD = 100
 """Comparisons written down, those first that chance explains least: 28 groups and 77 labels make two thousand."""
 
@@ -75,13 +78,13 @@ def facts_of(comparisons: Sequence[Comparison], mentioned: dict[str, Mask]) -> d
     """Return what was asked and what was found: comparisons with their adjusted p-value ``q`` and a sentence."""
     counts = {group: int(mask.sum()) for group, mask in mentioned.items()}
     qs = adjusted([one.delta.p for one in comparisons])
-    ranked = sorted(zip(qs, range(len(qs)), comparisons, strict=True), key=lambda one: (one[0], one[2].delta.p, one[1]))
+    facts = [_fact(one, q) for one, q in zip(comparisons, qs, strict=True)]
     return {
         "mentions": counts,
         "too_few": [group for group, count in counts.items() if count < FEWEST_ROWS],
         "compared": len(comparisons),
-        "found": sum(q <= FALSE_FRAC for q in qs),
-        "comparisons": [_fact(one, q) for q, _, one in ranked[:MOST_TOLD]],
+        "found": sum(fact["found"] for fact in facts),
+        "comparisons": sorted(facts, key=lambda fact: (not fact["found"], fact["q"], fact["p"]))[:MOST_TOLD],
     }
 
 
@@ -97,6 +100,7 @@ def _fact(one: Comparison, q: float) -> dict[str, Any]:
         "high": round(high, 4),
         "p": one.delta.p,
         "q": q,
+        "found": q <= FALSE_FRAC and abs(value) >= MATTERS[one.measure],
         "told": _sentence(one, value, low, high),
     }
 

@@ -54,9 +54,9 @@ def people_table(bias: dict[str, Any] | None) -> str:
     of = "" if bias["rows"] == bias["of"] else f" ({bias['rows']:,} of {bias['of']:,} looked at)"
     told = (
         f"Rows to learn from{of} that mention a group of people, against those that mention none, by English words: "
-        f"{len(seen) - len(few)} groups, {bias['compared']:,} comparisons, <b>{bias['found']:,}</b> that chance does "
-        "not explain (5 % of them may be false alarms). A difference is no proof of bias: such rows may ask other "
-        "things. Nothing is changed for it."
+        f"{len(seen) - len(few)} groups, {bias['compared']:,} comparisons, <b>{bias['found']:,}</b> that matter and "
+        "that chance does not explain (5 % may be false alarms). A difference is no proof of bias: such rows may ask "
+        "other things. Nothing is changed for it."
     )
     rest = f"<p class='soft'>Mentioned too rarely to tell: {shown(', '.join(few), 600)}.</p>" if few else ""
     return f"<p>{told}</p>{_compared(bias['comparisons'], bias['found'])}{rest}"
@@ -64,7 +64,8 @@ def people_table(bias: dict[str, Any] | None) -> str:
 
 def _compared(comparisons: Sequence[dict[str, Any]], found: int) -> str:
     first, others = comparisons[:found], comparisons[found : found + OTHERS]
-    more = f"<details><summary>{len(others)} that chance may explain</summary>{_people(others)}</details>"
+    head = f"{len(others)} that are small, or that chance may explain"
+    more = f"<details><summary>{head}</summary>{_people(others)}</details>"
     return (_people(first) if first else "") + (more if others else "")
 
 
