@@ -45,14 +45,20 @@ def _section(section: type[Section], prefix: str) -> list[str]:
     parts = [f"\n## {title}\n\n{_first(section)}\n\n| setting | default | |\n|---|---|---|\n"]
     inner: list[str] = []
     for name, info in section.model_fields.items():
-        nested = info.annotation if isinstance(info.annotation, type) and issubclass(info.annotation, Section) else None
         later = any(isinstance(mark, Later) for mark in info.metadata)
-        note = " *later*" if later else ""
-        if nested and not later:
+        nested = None if later else _nested(info.annotation)
+        note = "*later*" if later else ""
+        if nested:
             inner += _section(nested, f"{prefix}{name}.")
             note = f"[below](#{(prefix + name).replace('.', '')})" if info.is_required() else "see below"
-        parts.append(f"| `{prefix}{name}` | {_default(info)} | {info.description or ''}{note} |\n")
+        parts.append(f"| `{prefix}{name}` | {_default(info)} | {'; '.join(filter(None, (info.description, note)))} |\n")
     return parts + inner
+
+
+def _nested(annotation: Any) -> type[Section] | None:
+    """Return the section a setting holds, or may hold."""
+    kinds = [annotation, *getattr(annotation, "__args__", ())]
+    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Section)), None)
 
 
 def _first(section: type[Section]) -> str:

@@ -208,17 +208,28 @@ class Relevance(Section):
 
 
 class Balance(Section):
-    """Evening out labels, sources or lengths of train, by weights in the loss."""
+    """Evening out labels, topics, languages, sources or lengths of train, by weights in the loss."""
 
-    by: str = Field("target", description="target, source, length, or group (the column of data.columns.group)")
+    by: str = Field(
+        "target", description="target, topic, language, source, length, or group (the column of data.columns.group)"
+    )
     temperature: Frac = Field(0.5, description="0 makes all groups alike, 1 leaves their shares as they are")
     cap: Annotated[int, Field(ge=1)] | None = Field(None, description="most rows of a group; None: all")
 
 
 class Size(Section):
-    """How many examples to use."""
+    """How many rows of train to learn from, and which; the others leave by rule size. No label loses all of its."""
 
-    max_examples: int | Literal["auto"] = "auto"
+    max_examples: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
+        "auto",
+        description="most rows of train; auto: the fewest that reach 98 % of what all reach, by a learning curve",
+    )
+    select: Literal["random", "diverse", "coverage"] = Field(
+        "coverage",
+        description="coverage: every row has a like one among those kept (facility location, lazy greedy); diverse: no "
+        "row is far from those kept (k-center, greedy: takes odd rows first); random: drawn by the seed. "
+        "benchmarks/selection.py: at a tenth of BANKING77 0.720, 0.610, 0.655 accurate; at half they are alike",
+    )
 
 
 class Split(Section):
@@ -252,7 +263,7 @@ class Data(Section):
     privacy: Privacy = Privacy()
     relevance: Relevance | None = Field(None, description="compare train with a target domain; None: not checked")
     balance: Balance | None = Field(None, description="even out train by weights in the loss; None: as it is")
-    size: Annotated[Size | None, CURATION] = None
+    size: Size | None = Field(None, description="learn from fewer rows of train; None: from all")
     split: Split = Split()
     processes: Annotated[int, Field(ge=1, le=256)] | None = Field(
         None, description="processes that read and judge rows; None: one a core. Changes no byte of the result"

@@ -1,6 +1,7 @@
 """Numbers that say how sure they are: estimates, paired differences and tests.
 
-Owns every interval and p-value in Tunesmith. Does not own which metric is computed (`evaluate.metrics`).
+Owns every interval and p-value in Tunesmith, but for those of two groups of different cases (`two_groups`). Does not
+own which metric is computed (`evaluate.metrics`).
 All resampling is seeded, so the same verdicts come out of the same answers.
 """
 

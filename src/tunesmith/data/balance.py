@@ -1,7 +1,8 @@
-"""Evening out train: weights in the loss, or a cap on rows, by label, source, length or a group.
+"""Evening out train: weights in the loss, or a cap on rows, by label, topic, language, source, length or a group.
 
 Owns the groups, their weights and the cap. Validation and test are never touched, and no row is written twice: an
-example of a rare group counts for more, it does not occur more often. Does not own the verdict on balance (`verdicts`).
+example of a rare group counts for more, it does not occur more often. Does not own what a
+topic or a language is (`topics`), nor the verdict on balance (`verdicts`).
 
 Source: Lample and Conneau, "Cross-lingual Language Model Pretraining", 2019, section 3.1 (shares raised to a power).
 """
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tunesmith.core.errors import RecipeError, did_you_mean
+from tunesmith.data.topics import languages_of, topics_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,32 +23,49 @@ if TYPE_CHECKING:
     import polars as pl
 
     from tunesmith.data.fates import Fates
-    from tunesmith.recipe import Balance
+    from tunesmith.data.gather import Gathered
+    from tunesmith.recipe import Balance, Recipe
 
 MOST_WEIGHT = 10.0
 """No example counts for more than this many: a handful of rows would else drown the others."""
 
-GROUPS = ("target", "source", "length", "group")
+GROUPS = ("target", "topic", "language", "source", "length", "group")
 
 
-def balance(fates: Fates, train: list[int], settings: Balance) -> tuple[list[int], dict[int, float], dict[str, Any]]:
-    """Return the rows of train that stay, the weight of each whose weight is not 1, and the facts of each group.
-
-    Rule: ``balance_cap`` (beyond ``settings.cap`` rows of a group; which go is a matter of their ids, not their order).
+def groups_of(gathered: Gathered, train: list[int], recipe: Recipe) -> dict[int, str]:
+    """Return the group of each row of train (ascending).
 
     Raises:
-        RecipeError: if there is no such group.
+        MissingExtraError: by topic, without the ``train`` extra, which reads the base's tokenizer.
+        RecipeError: if there is nothing of that name to group by.
     """
-    groups = dict(zip(train, _groups(fates.frame[train], settings.by), strict=True))
-    stay = train if settings.cap is None else _capped(fates, train, groups, settings.cap)
-    counts = Counter(groups[row] for row in stay)
+    assert recipe.data.balance is not None
+    by = recipe.data.balance.by
+    if by == "topic":
+        return topics_of(gathered, train, recipe).of_rows()
+    if by == "language":
+        return languages_of(gathered, train, recipe)
+    return dict(zip(train, _groups(gathered.frame[train], by), strict=True))
+
+
+def cap_groups(fates: Fates, train: list[int], groups: dict[int, str], cap: int | None) -> list[int]:
+    """Return the rows of train that stay when no group may have more than ``cap``; None: all.
+
+    Rule: ``balance_cap``. Which rows go is a matter of their ids, not of their order.
+    """
+    return train if cap is None else _capped(fates, train, groups, cap)
+
+
+def weigh(train: list[int], groups: dict[int, str], settings: Balance) -> tuple[dict[int, float], dict[str, Any]]:
+    """Return the weight of each row of train whose weight is not 1, and the facts of each group."""
+    counts = Counter(groups[row] for row in train)
     weights = group_weights(counts, settings.temperature)
-    own = {row: round(weights[groups[row]], 6) for row in stay}
+    own = {row: round(weights[groups[row]], 6) for row in train}
     facts = {
         "by": settings.by,
         "groups": {name: {"rows": count, "weight": round(weights[name], 3)} for name, count in counts.most_common(50)},
     }
-    return stay, {row: weight for row, weight in own.items() if weight != 1.0}, facts
+    return {row: weight for row, weight in own.items() if weight != 1.0}, facts
 
 
 def group_weights(counts: Counter[str], temperature: float) -> dict[str, float]:

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.errors import DataError
-from tunesmith.data.balance import balance
+from tunesmith.data.balance import cap_groups, groups_of, weigh
+from tunesmith.data.bias import look_for_bias
 from tunesmith.data.duplicates.alike import asked, remove_alike
 from tunesmith.data.duplicates.decontaminate import decontaminate, evaluation_files
 from tunesmith.data.duplicates.exact import conflicts_of, deduplicate, preference_pairs
@@ -20,7 +21,9 @@ from tunesmith.data.fates import Fates
 from tunesmith.data.label_errors import FEWEST_ROWS, doubtful, out_of_fold
 from tunesmith.data.labels import check_labels
 from tunesmith.data.relevance import judge_relevance
+from tunesmith.data.select import reduce_train
 from tunesmith.data.split import split
+from tunesmith.data.topics import look_at_topics
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,10 +77,22 @@ def decide(recipe: Recipe, gathered: Gathered, restored: Restored, recipe_dir: P
         decided.notes += check_labels(decided.living(gathered), recipe)
         decided.facts["doubtful_labels"] = judge_labels(fates, gathered, recipe.data.labels.fix)
     decided.parts = split(gathered.frame, fates.living(), recipe.data.split, recipe.seed, alike.clusters)
-    if recipe.data.balance is not None:
-        train, decided.weights, decided.facts["balance"] = balance(fates, decided.parts["train"], recipe.data.balance)
-        decided.parts["train"] = train
+    _even_out(decided, gathered, recipe)
+    decided.facts["bias"] = look_for_bias(gathered, decided.parts["train"], recipe)
+    decided.facts["topics"] = look_at_topics(gathered, decided.parts["train"], recipe)
     return decided
+
+
+def _even_out(decided: Decided, gathered: Gathered, recipe: Recipe) -> None:
+    """Cap groups of train, then choose what stays under a budget, then weigh what is left."""
+    settings, parts = recipe.data.balance, decided.parts
+    if settings is not None:
+        groups = groups_of(gathered, parts["train"], recipe)
+        parts["train"] = cap_groups(decided.fates, parts["train"], groups, settings.cap)
+    if recipe.data.size is not None:
+        parts["train"], decided.facts["size"] = reduce_train(decided.fates, parts, gathered, recipe)
+    if settings is not None:
+        decided.weights, decided.facts["balance"] = weigh(parts["train"], groups, settings)
 
 
 def _refuse_nothing_left(recipe: Recipe, fates: Fates) -> None:

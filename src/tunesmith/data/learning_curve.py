@@ -156,7 +156,15 @@ def linear_probe(
 
 def rows_enough(law: PowerLaw, rows: int, frac: float = ENOUGH_FRAC) -> int:
     """Return how many rows reach ``frac`` of the score (1 - loss) that all ``rows`` reach; for losses up to 1."""
-    wanted = 1 - frac * (1 - law.at(rows))
+    return _rows_reaching(law, rows, 1 - frac * (1 - law.at(rows)))
+
+
+def rows_enough_in_bits(law: PowerLaw, rows: int, frac: float = ENOUGH_FRAC) -> int:
+    """Return how many rows need no more than 1 / ``frac`` times the bits a word that all ``rows`` need."""
+    return _rows_reaching(law, rows, law.at(rows) / frac)
+
+
+def _rows_reaching(law: PowerLaw, rows: int, wanted: float) -> int:
     counts = np.arange(1, rows + 1)
     reached = law.a * counts.astype(np.float64) ** -law.b + law.c <= wanted
     return int(counts[reached.argmax()]) if reached.any() else rows

@@ -23,6 +23,7 @@ from tunesmith.data.relevance import relevance_files
 from tunesmith.data.restore import Restored, restored
 from tunesmith.data.rows import EXAMPLE_COLUMNS, SPLITS, removed_frame, repair_frame, shortened
 from tunesmith.data.rowwise import Measure
+from tunesmith.data.vectors import base_of
 from tunesmith.data.verdicts import verdicts
 from tunesmith.data.workers import few_collections
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     from tunesmith.recipe import Recipe
 
-CODE = "prepare-2"
+CODE = "prepare-3"
 """Version of what this stage makes of the same files; part of every Dataset's id."""
 
 HOSTED = ("openai:", "azure:", "bedrock:")
@@ -100,13 +101,13 @@ def _plan(
     kept: Restored,
     measure: Measure | None,
 ) -> Plan:
-    from tunesmith.models.load import identity, tokenizer_identity
+    from tunesmith.models.embed import embeddings_identity
+    from tunesmith.models.load import tokenizer_identity
 
     settings = recipe.data.model_dump(mode="json", exclude={"train", "valid", "test", "processes"})
     inputs = {f"{part}:{source.label}": source.digest for part, own in sources.items() for source in own}
     inputs |= {f"{key}:{source.label}": source.digest for key, own in beside.items() for source in own}
-    if recipe.data.relevance is not None or recipe.data.dedup.semantic is not None:
-        inputs["embeddings"] = identity(measure.base if measure else recipe.base)
+    inputs["embeddings"] = embeddings_identity(base_of(recipe))
     lengths: dict[str, Any] = {}
     if measure is not None:
         inputs["tokenizer"] = tokenizer_identity(measure.base)

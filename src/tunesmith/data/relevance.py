@@ -22,7 +22,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import orjson
 from numpy.typing import NDArray
 
 from tunesmith.core.errors import DataError, RecipeError
@@ -35,7 +34,7 @@ from tunesmith.data.read.files import PIECE_ROWS, read
 from tunesmith.data.read.formats import FORMATS, recognised
 from tunesmith.data.read.sources import HUB, KINDS, expand
 from tunesmith.data.rows import RowFault, hash64, shortened
-from tunesmith.text.examples import text_of
+from tunesmith.data.told import asked_and_answered, spread, texts_of, told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -69,7 +68,6 @@ TELLING = 0.95
 counted as irrelevant when the recipe draws them."""
 
 LOOK_FRAC, POOR_FRAC = 0.1, 0.5
-SAMPLE_ROWS = 10_000
 VECTOR_ROWS = 2_000
 NEAREST_OF = 128
 SHOWN_ROWS = 5
@@ -164,7 +162,7 @@ def _validation(recipe: Recipe, gathered: Gathered, living: NDArray[np.bool_]) -
             "data.relevance.to: 'valid' stands for the validation files, and data.valid names none",
             expected="files in data.valid, or a target of its own",
         )
-    return [_asked_and_answered(messages) for messages in gathered.texts(_spread(rows))["messages"].to_list()]
+    return [asked_and_answered(messages) for messages in gathered.texts(spread(rows))["messages"].to_list()]
 
 
 def _texts_in(source: Source, recipe: Recipe) -> list[tuple[str, str | None]]:
@@ -179,7 +177,7 @@ def _texts_in(source: Source, recipe: Recipe) -> list[tuple[str, str | None]]:
     for row in table.rows:
         try:
             if name:
-                found.append(_told(FORMATS[name](row.fields).messages))
+                found.append(told(FORMATS[name](row.fields).messages))
             else:
                 found.append(("\n".join(str(row.fields.get(column) or "") for column in columns).strip(), None))
         except RowFault:
@@ -200,15 +198,6 @@ def _columns(columns: Sequence[str], recipe: Recipe, label: str) -> list[str]:
         expected=f"a column such as {', '.join(INPUT_NAMES[:8])}, or a message format (data.relevance.to)",
         hint="rename the column in a copy of the file",
     )
-
-
-def _asked_and_answered(messages: str) -> tuple[str, str | None]:
-    return _told(orjson.loads(messages))
-
-
-def _told(messages: list[Any]) -> tuple[str, str | None]:
-    asked = "\n".join(text_of(message) for message in messages[:-1] if message["role"] != "system")
-    return asked.strip(), text_of(messages[-1])
 
 
 # --- the score ------------------------------------------------------------------------------------------------------
@@ -392,9 +381,9 @@ def fit(target: Sequence[str], pool: Sequence[str], vectors: WordVectors | None 
     ratio_2, own_2 = _ratio(pairs, pool_pairs.counts(outside))
     columns, nearby = [own, own_2], None
     far = np.flatnonzero(outside)
-    far_words, far_pairs = _bags([pool[row] for row in _spread(far, VECTOR_ROWS).tolist()])
+    far_words, far_pairs = _bags([pool[row] for row in spread(far, VECTOR_ROWS).tolist()])
     if vectors is not None and len(target) >= FEWEST_EXAMPLES and outside.mean() >= _OUTSIDE_FRAC:
-        some = [*target, *(pool[row] for row in _spread(np.arange(len(pool)), VECTOR_ROWS).tolist())]
+        some = [*target, *(pool[row] for row in spread(np.arange(len(pool)), VECTOR_ROWS).tolist())]
         space = _Space(vectors, some, pool_words.counts())
         nearby, own_3 = _nearby(space, words, far_words)
         columns.append(own_3)
@@ -419,13 +408,6 @@ def _weighed(held: F64, others: F64) -> F64:
     words[0] = max(apart[0], 1e-6) / spread[0, 0]
     trust = len(held) / (len(held) + _TRUST)
     return np.asarray(np.round(trust * full + (1 - trust) * words, 4))
-
-
-def _spread(rows: I64, most: int = SAMPLE_ROWS) -> I64:
-    """Return at most ``most`` rows, spread evenly."""
-    if len(rows) <= most:
-        return rows
-    return rows[np.linspace(0, len(rows) - 1, most).astype(np.int64)]
 
 
 # --- what becomes of the rows ---------------------------------------------------------------------------------------
@@ -486,14 +468,14 @@ def judge_relevance(fates: Fates, gathered: Gathered, recipe: Recipe, recipe_dir
     facts = {"target": target.names, "examples": len(target.texts), "words": words, "action": settings.action}
     if len(target.texts) < FEWEST_EXAMPLES or words < FEWEST_WORDS or not len(rows):
         return facts | _too_small(target, words, settings.action)
-    sample = _texts(gathered, _spread(rows), target.answers)
+    sample = texts_of(gathered, spread(rows), target.answers)
     vectors = _vectors(recipe.base)
-    scorer = fit([target.texts[at] for at in _spread(np.arange(len(target.texts))).tolist()], sample, vectors)
+    scorer = fit([target.texts[at] for at in spread(np.arange(len(target.texts))).tolist()], sample, vectors)
     parts = [rows[start : start + PIECE_ROWS] for start in range(0, len(rows), PIECE_ROWS)]
-    scores = np.concatenate([scorer(_texts(gathered, part, target.answers)) for part in parts])
+    scores = np.concatenate([scorer(texts_of(gathered, part, target.answers)) for part in parts])
     held = np.sort(scorer.held_out)
     judged = _Judged(rows, scores, held, _lowest(held, TELLING if settings.action == "resample" else settings.keep))
-    evidence = _Evidence(judged, target.texts, lambda some: _texts(gathered, some, target.answers))
+    evidence = _Evidence(judged, target.texts, lambda some: texts_of(gathered, some, target.answers))
     facts |= {"embeddings": recipe.base if scorer.nearby else None, "background": scorer.background}
     return facts | _told_of(fates, judged, evidence) | _done(fates, judged, evidence, recipe)
 
@@ -507,12 +489,6 @@ def _vectors(base: str) -> WordVectors | None:
     from tunesmith.models.embed import WordVectors, has_static_embeddings
 
     return WordVectors(base) if has_static_embeddings(base) else None
-
-
-def _texts(gathered: Gathered, rows: I64, answers: bool) -> list[str]:
-    """Return what of some rows (ascending) is compared with the target."""
-    told = map(_asked_and_answered, gathered.texts(rows)["messages"].to_list())
-    return [f"{asked}\n{answer}" if answers else asked for asked, answer in told]
 
 
 def _too_small(target: Target, words: int, action: str) -> dict[str, Any]:
@@ -613,7 +589,7 @@ class _Evidence:
 
     def __init__(self, judged: _Judged, target: Sequence[str], texts_of: Callable[[I64], list[str]]) -> None:
         self._judged, self._texts_of = judged, texts_of
-        self._target = [target[at] for at in _spread(np.arange(len(target)), NEAREST_OF).tolist()]
+        self._target = [target[at] for at in spread(np.arange(len(target)), NEAREST_OF).tolist()]
         bag = _bags(self._target)[0]
         self._places, found = np.unique(bag.place, return_inverse=True)
         self._rare = np.log(1 + len(self._target) / np.bincount(found, minlength=len(self._places)))

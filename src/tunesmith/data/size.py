@@ -1,24 +1,39 @@
-"""How much is enough for a Dataset: which probe its task gets, what it learns, and the answer as facts.
+"""How much is enough: which probe a task gets, what it learns, and the answer, as facts or as a number of rows.
 
-Owns the choice of the probe and the result of ``tunesmith curve``. Does not own the fit (`learning_curve`). Nothing is
-written. The probe is judged on the validation rows, so that the test is not used to choose anything.
+Owns the choice of the probe, the result of ``tunesmith curve`` and the number behind ``data.size.max_examples: auto``.
+Does not own the fit (`learning_curve`) nor which rows stay (`select`). Nothing is written. The probe is judged on the
+validation rows, so that the test is not used to choose anything.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from tunesmith.core.errors import DataError
 from tunesmith.data import learning_curve
+from tunesmith.data.told import asked_and_answered, spread
 from tunesmith.text.examples import read_examples
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tunesmith.core.artifacts import Artifact
+    from tunesmith.core.spans import I64
+    from tunesmith.data.gather import Gathered
     from tunesmith.data.learning_curve import Curve, Probe
     from tunesmith.recipe import Recipe
     from tunesmith.text.examples import Example
 
 FEWEST_ROWS, FEWEST_HELD = 64, 30
+
+FLOOR_PER_LABEL, FLOOR_ROWS = 20, 200
+"""`auto` never keeps fewer: from there on the verdict on size is good."""
+
+MEASURED_ROWS = 20_000
+"""`auto` measures the curve on at most so many rows, evenly spaced, and the power law goes on from there."""
 
 
 def curve_of(recipe: Recipe, dataset: Artifact) -> dict[str, Any]:
@@ -50,6 +65,7 @@ def curve_of(recipe: Recipe, dataset: Artifact) -> dict[str, Any]:
 
 
 def _probe(train: list[Example], held: list[Example], classify: bool) -> Probe:
+    """Return the probe of a task: of labels by words, or of answers word by word."""
     if classify:
         return learning_curve.linear_probe(
             [one.input_text for one in train],
@@ -83,3 +99,56 @@ def _facts(curve: Curve, rows: int, classify: bool) -> dict[str, Any]:
         "double": at(2 * rows),
         "rows_enough": learning_curve.rows_enough(law, rows) if classify else None,
     }
+
+
+@dataclass(frozen=True)
+class Needed:
+    """How many rows of train are enough, and why so many."""
+
+    rows: int
+    why: str
+
+
+def rows_needed(gathered: Gathered, train: Sequence[int], valid: Sequence[int], recipe: Recipe) -> Needed:
+    """Return the fewest rows that reach `learning_curve.ENOUGH_FRAC` of what all of train reach.
+
+    All of them if twice as many would still add more than the rest of that share, or there are too few to tell; never
+    fewer than `FLOOR_PER_LABEL` a label or `FLOOR_ROWS`. The curve is that of rows drawn at random.
+
+    Raises:
+        MissingExtraError: without scikit-learn, for a classification.
+    """
+    rows = len(train)
+    if rows < FEWEST_ROWS or len(valid) < FEWEST_HELD:
+        return Needed(rows, f"{rows:,} rows and {len(valid):,} to validate on are too few for a curve: all stay")
+    classify = recipe.task == "classify"
+    labels = len(set(gathered.frame["label"][list(train)].to_list())) if classify else 0
+    some = spread(np.asarray(train, np.int64), MEASURED_ROWS)
+    probe = _probe_of(gathered, some, np.asarray(valid, np.int64), classify)
+    curve = learning_curve.measure(probe, len(some), seed=recipe.seed)
+    return _needed(curve, rows, max(FLOOR_ROWS, FLOOR_PER_LABEL * labels), classify)
+
+
+def _probe_of(gathered: Gathered, train: I64, held: I64, classify: bool) -> Probe:
+    (asked, answers), (held_asked, held_answers) = (
+        zip(*map(asked_and_answered, gathered.texts(rows)["messages"].to_list()), strict=True) for rows in (train, held)
+    )
+    if not classify:
+        return learning_curve.ngram_probe(answers, held_answers)
+    labels, held_labels = (gathered.frame["label"][rows].to_list() for rows in (train, held))
+    return learning_curve.linear_probe(asked, labels, held_asked, held_labels)
+
+
+def _needed(curve: Curve, rows: int, floor: int, classify: bool) -> Needed:
+    law, gain = curve.law(), curve.gain(rows, 2 * rows)
+    loss, left = law.at(rows), 1 - learning_curve.ENOUGH_FRAC
+    if gain.value > left * (1 - loss if classify else loss):
+        half = (gain.high - gain.low) / 2
+        more = f"add {100 * gain.value:.1f} ± {100 * half:.1f} points"
+        if not classify:
+            more = f"save {gain.value:.2f} ± {half:.2f} bits a word"
+        return Needed(rows, f"all {rows:,} rows stay: twice as many would {more}")
+    enough = learning_curve.rows_enough(law, rows) if classify else learning_curve.rows_enough_in_bits(law, rows)
+    kept = min(max(enough, floor), rows)
+    told = f"{enough:,} of {rows:,} rows reach {learning_curve.ENOUGH_FRAC:.0%} of what all reach"
+    return Needed(kept, told + (f"; {kept:,} is the least that is kept" if kept > enough else ""))

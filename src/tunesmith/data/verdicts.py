@@ -97,9 +97,9 @@ def verdicts(recipe: Recipe, gathered: Gathered, decided: Decided, removed: pl.D
     train = gathered.frame[decided.parts["train"]]
     return {
         "relevance": decided.facts.get("relevance") or not_checked("data.relevance names no target"),
-        "cleanliness": _cleanliness(recipe, gathered, decided, removed.height),
-        "balance": _label_balance(train) if recipe.task == "classify" else _length_balance(train),
-        "size": _size(recipe, train, len(decided.parts["test"])),
+        "cleanliness": _cleanliness(recipe, gathered, decided, _unclean(removed)),
+        "balance": _balance(recipe, train, decided),
+        "size": _size(recipe, train, len(decided.parts["test"]), decided.facts.get("size")),
     }
 
 
@@ -136,6 +136,11 @@ def flags_of(gathered: Gathered, decided: Decided) -> pl.DataFrame:
 
 
 _NOT_NOISE = ("conflict", "near_conflict", "label_error")
+
+
+def _unclean(removed: pl.DataFrame) -> int:
+    """Return how many rows went for a fault, not for being more than asked for."""
+    return int((~removed["rule"].is_in(["balance_cap", "size"])).sum())
 
 
 def _cleanliness(recipe: Recipe, gathered: Gathered, decided: Decided, removed: int) -> Verdict:
@@ -192,6 +197,25 @@ def effective_number(counts: Iterable[int]) -> float:
     return float(math.exp(-(shares * np.log(shares)).sum()))
 
 
+def _balance(recipe: Recipe, train: pl.DataFrame, decided: Decided) -> Verdict:
+    """Judge labels or lengths; topics, and how groups of people are answered, are told and decide nothing."""
+    topics, bias = decided.facts.get("topics"), decided.facts.get("bias")
+    verdict = _label_balance(train) if recipe.task == "classify" else _length_balance(train)
+    if topics is not None:
+        verdict["topics"] = {key: topics[key] for key in ("number", "effective", "largest_frac")}
+        largest = max(topics["topics"], key=lambda one: one["rows"])
+        verdict["why"] += (
+            f"; effective number of topics {topics['effective']:.0f} of {topics['number']}; the largest "
+            f"({largest['name']}) holds {100 * topics['largest_frac']:.0f} %"
+        )
+    if bias is not None:
+        verdict["bias"] = bias["comparisons"][: bias["found"]]
+        if more := len(verdict["bias"]):
+            also = f" (and {more - 1:,} more differences by group)" if more > 1 else ""
+            verdict["why"] += f"; {verdict['bias'][0]['told']}{also}"
+    return verdict
+
+
 def _label_balance(train: pl.DataFrame) -> Verdict:
     counts = Counter(train["label"].to_list())
     ranked = sorted(counts.items(), key=lambda item: (item[1], str(item[0])))
@@ -232,7 +256,7 @@ def _length_balance(train: pl.DataFrame) -> Verdict:
     return judged(measures, ranked["row_id"].head(WORST_ROWS).to_list())
 
 
-def _size(recipe: Recipe, train: pl.DataFrame, test: int) -> Verdict:
+def _size(recipe: Recipe, train: pl.DataFrame, test: int, chosen: dict[str, Any] | None = None) -> Verdict:
     rows = train.height
     if recipe.task == "classify":
         labels = max(train["label"].n_unique(), 1)
@@ -244,7 +268,18 @@ def _size(recipe: Recipe, train: pl.DataFrame, test: int) -> Verdict:
     half = (accuracy.high - accuracy.low) / 2
     told = f"{test:,} rows to test on (±{100 * half:.1f} points at 80 %)" if test else "none to test on"
     measures = [enough, Measure("test_half_width_frac", half, LOOK_HALF_WIDTH, POOR_HALF_WIDTH, told)]
-    return judged(measures, _teach_least(train), max_tokens=_max_tokens(recipe))
+    verdict = judged(measures, _teach_least(train), max_tokens=_max_tokens(recipe))
+    if chosen is not None:
+        verdict["why"] = f"{_told_of_choice(chosen)}; {verdict['why']}"
+    return verdict
+
+
+def _told_of_choice(chosen: dict[str, Any]) -> str:
+    """Return what ``data.size`` kept and why."""
+    if chosen["kept"] == chosen["before"]:
+        return str(chosen.get("why") or f"data.size keeps all {chosen['kept']:,} rows")
+    told = f"{chosen['kept']:,} of {chosen['before']:,} rows kept, by {chosen['select']}"
+    return f"{told}: {chosen['why']}" if "why" in chosen else told
 
 
 def _teach_least(train: pl.DataFrame) -> list[str]:

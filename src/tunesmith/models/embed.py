@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.errors import MissingExtraError, SetupError
+from tunesmith.core.ids import digest_bytes
 from tunesmith.models.load import ADAPTER_CONFIG, load_tokenizer, locate
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ SIF = 1e-3
 _NAMES = ("embed_tokens.weight", "wte.weight", "word_embeddings.weight", "embed_in.weight", "tok_embeddings.weight")
 _DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 _WORD = re.compile(r"\w+")
-_TEXTS_AT_ONCE = 512
+_TEXTS_AT_ONCE = 64
 
 
 class Embedder(Protocol):
@@ -78,6 +79,11 @@ def input_embeddings(base: str) -> F32:
             hint="download the base into a folder, or name a sentence-transformers model in data.dedup.embedding",
         )
     return _tensor(*found)
+
+
+def embeddings_identity(base: str) -> str:
+    """Return what identifies a base's input embeddings: the digest of that tensor if it is local, else the name."""
+    return digest_bytes(input_embeddings(base).tobytes()) if has_static_embeddings(base) else base
 
 
 def _folder_of(base: str) -> Path | None:

@@ -18,6 +18,7 @@ from tunesmith.data.report.numbers import flow
 from tunesmith.data.report.plots import flow_plot
 from tunesmith.data.report.rows import Texts, pick
 from tunesmith.data.report.style import SCRIPT, STYLE
+from tunesmith.data.report.topics import people_table, topic_table
 from tunesmith.data.report.verdicts import verdict_cards
 
 if TYPE_CHECKING:
@@ -70,6 +71,8 @@ def write_report(
         Section("rows", "Where every row went", _flow(flow(gathered, decided, result["removed_by"]), result)),
         Section("lengths", "How long rows are", lengths(gathered, decided, limit)),
         Section("labels", "Labels", label_table(gathered, decided)),
+        Section("topics", "Topics", topic_table(result["facts"].get("topics"))),
+        Section("people", "Groups of people", people_table(result["facts"].get("bias"))),
         Section("duplicates", "Copies", duplicates(picked, texts, result, near)),
         Section("conflicts", "Same question, different answers", conflicts(picked, texts, result, near)),
         Section("repairs", "Repaired", repairs_shown(picked, texts)),

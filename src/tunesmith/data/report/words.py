@@ -19,6 +19,7 @@ _RULES = {
     "contaminated": "holds an item of an evaluation file",
     "conflict": "the same question with different answers: at most one can be learnt",
     "near_conflict": "nearly the same question as another row, with a different answer",
+    "size": "beyond the rows that data.size keeps; others like it stay",
     "balance_cap": "beyond what data.balance keeps of its group",
     "template_cap": "beyond the most rows kept of one template",
     "label_error": "another label fits better, says a probe that has not seen the row",
@@ -63,7 +64,9 @@ def evidence_words(rule: str, evidence: Mapping[str, Any], near: float | None) -
     Empty if the rule says it all.
     """
     rest = dict(evidence)
-    told = [words for part in (_twin, _item, _target, _label, _length, _finding) if (words := part(rest, near))]
+    told = [
+        words for part in (_stands_for, _twin, _item, _target, _label, _length, _finding) if (words := part(rest, near))
+    ]
     told += [f"{key.replace('_', ' ')}: {value}" for key, value in rest.items() if value not in (None, "", [])]
     return "; ".join(told)
 
@@ -85,6 +88,16 @@ def _twin(rest: dict[str, Any], near: float | None) -> str:
         told += f", {answers} different answers"
     if (most := rest.pop("max_template_rows", None)) is not None:
         told += f", one of {rest.pop('rows', '?')} rows of a template; {most} are kept"
+    return told
+
+
+def _stands_for(rest: dict[str, Any], near: float | None) -> str:
+    """Return which row that stays is nearest to one that was not chosen."""
+    if "max_examples" not in rest:
+        return ""
+    told = f"{rest.pop('max_examples'):,} rows are kept"
+    if rest.pop("like", None):
+        told += f"; the nearest of them is {rest.pop('at')}, cosine {rest.pop('cosine'):.2f}"
     return told
 
 
