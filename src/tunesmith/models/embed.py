@@ -24,7 +24,7 @@ from tunesmith.core.ids import digest_bytes
 from tunesmith.models.load import ADAPTER_CONFIG, load_tokenizer, locate
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from tunesmith.core.spans import I64
 
@@ -138,9 +138,7 @@ class WordVectors:
 
     def __init__(self, base: str) -> None:
         self._matrix = input_embeddings(base)
-        tokenizer = load_tokenizer(base)
-        self._backend: Any = getattr(tokenizer, "backend_tokenizer", None)
-        self._tokenizer: Any = tokenizer
+        self._encode_all = _encoder(base)
 
     @property
     def width(self) -> int:
@@ -150,7 +148,7 @@ class WordVectors:
     def of(self, words: Sequence[str]) -> F32:
         """Return the vectors of words (n x width); zeros for a word without a token. No words give no rows."""
         out = np.zeros((len(words), self.width), np.float32)
-        ids = self._ids([f" {word}" for word in words])
+        ids = self._encode_all([f" {word}" for word in words])
         sizes = np.fromiter(map(len, ids), np.int64, len(ids))
         filled = np.flatnonzero(sizes)
         if len(filled):
@@ -159,10 +157,19 @@ class WordVectors:
             out[filled] = sums / sizes[filled, None].astype(np.float32)
         return out
 
-    def _ids(self, words: list[str]) -> list[list[int]]:
-        if self._backend is not None:
-            return [one.ids for one in self._backend.encode_batch(words, add_special_tokens=False)]
-        return [self._tokenizer.encode(word, add_special_tokens=False) for word in words]
+
+def _encoder(base: str) -> Callable[[list[str]], list[list[int]]]:
+    """Return what turns texts into token ids; from tokenizer.json alone where there is one, which loads in no time."""
+    folder = _folder_of(base)
+    if folder is not None and (folder / "tokenizer.json").exists():
+        from tokenizers import Tokenizer
+
+        plain = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        plain.no_padding()
+        plain.no_truncation()
+        return lambda texts: [one.ids for one in plain.encode_batch(texts, add_special_tokens=False)]
+    tokenizer = load_tokenizer(base)
+    return lambda texts: [tokenizer.encode(text, add_special_tokens=False) for text in texts]
 
 
 class StaticEmbedder:
@@ -206,11 +213,19 @@ class StaticEmbedder:
         found = [_WORD.findall(text.lower()) for text in texts]
         new = [word for word in dict.fromkeys(word for own in found for word in own) if word not in self._place]
         if new:
-            self._place.update(zip(new, range(len(self._place), len(self._place) + len(new)), strict=True))
-            self._vectors = np.concatenate([self._vectors, self._words.of(new)])
+            self._learn(new)
         sizes = np.fromiter(map(len, found), np.int64, len(found))
         place = self._place
         return np.fromiter((place[word] for own in found for word in own), np.int64, int(sizes.sum())), sizes
+
+    def _learn(self, words: list[str]) -> None:
+        known = len(self._place)
+        self._place.update(zip(words, range(known, known + len(words)), strict=True))
+        if len(self._place) > len(self._vectors):  # twice the room each time, so that a vector is seldom moved
+            room = np.zeros((2 * len(self._place), self._words.width), np.float32)
+            room[:known] = self._vectors[:known]
+            self._vectors = room
+        self._vectors[known : len(self._place)] = self._words.of(words)
 
 
 class SentenceEmbedder:
