@@ -20,7 +20,7 @@ from tunesmith.data.duplicates.semantic import remove_semantic
 from tunesmith.data.fates import Fates
 from tunesmith.data.label_errors import FEWEST_ROWS, doubtful, out_of_fold
 from tunesmith.data.labels import check_labels
-from tunesmith.data.relevance import judge_relevance
+from tunesmith.data.relevance.judge import judge_relevance
 from tunesmith.data.select import reduce_train
 from tunesmith.data.split import split
 from tunesmith.data.topics import look_at_topics

@@ -19,7 +19,7 @@ from tunesmith.data.decide import Decided, decide
 from tunesmith.data.duplicates.decontaminate import evaluation_files
 from tunesmith.data.gather import Gathered, gather
 from tunesmith.data.read.sources import Source, distinct_labels, expand
-from tunesmith.data.relevance import relevance_files
+from tunesmith.data.relevance.target import relevance_files
 from tunesmith.data.restore import Restored, restored
 from tunesmith.data.rows import EXAMPLE_COLUMNS, SPLITS, removed_frame, repair_frame, shortened
 from tunesmith.data.rowwise import Measure
