@@ -111,8 +111,8 @@ def test_the_artifact_has_no_secret_and_says_which_rows_went(tmp_path):
         assert KEY not in content, file.name
 
 
-@pytest.mark.parametrize("setting", ["ner: en_core_web_sm", "originals: {key_env: KEY}"])
+@pytest.mark.parametrize("setting", ["ner: en_core_web_sm"])
 def test_what_is_for_later_says_so(setting):
-    """Bug: a user believes that names are found, or that originals are kept, and nothing of it happens."""
+    """Bug: a user believes that names are found, and nothing of it happens."""
     with pytest.raises(RecipeError, match=r"data\.privacy\.\w+.*does not have yet"):
         parse_recipe(f"name: t\ntask: chat\ndata: {{train: x, privacy: {{{setting}}}}}\n")

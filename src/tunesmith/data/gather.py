@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from tunesmith.core.progress import Bar
     from tunesmith.core.spans import I64, U64
+    from tunesmith.data.originals import Sealer
     from tunesmith.data.read.sources import Source
     from tunesmith.data.restore import Restored
     from tunesmith.data.rowwise import Measure
@@ -76,6 +77,10 @@ class Gathered:
     def removed(self) -> pl.DataFrame:
         """Return the rows removed while reading, with rule and evidence."""
         return self._all("removed").collect()
+
+    def originals(self) -> list[Path]:
+        """Return the sealed pieces of what was redacted."""
+        return [Scratch(self.folder, done.number)("originals", "enc") for done in self.done]
 
     def repairs(self) -> pl.LazyFrame:
         """Return what was changed or flagged; flags that hang on a habit only if the data have it."""
@@ -141,6 +146,7 @@ def gather(
     restored: Restored,
     folder: Path,
     measure: Measure | None = None,
+    sealer: Sealer | None = None,
 ) -> Gathered:
     """Read, repair and judge every row of every file; leaves their pieces in ``folder``.
 
@@ -155,7 +161,7 @@ def gather(
         jobs = _unfinished(_jobs(recipe, sources, files, bar), folder, done)
         first = list(itertools.islice(jobs, 2))
         processes = (recipe.data.processes or os.cpu_count() or 1) if len(first) > 1 else 1
-        worker = _Keeping(RowWorker(recipe, restored, folder, measure))
+        worker = _Keeping(RowWorker(recipe, restored, folder, measure, sealer))
         in_processes(worker, itertools.chain(first, jobs), processes, lambda one: done.__setitem__(one.number, one))
     for file in files:
         _settle(file, [done[number] for number in file.numbers])

@@ -59,12 +59,16 @@ _BORN = re.compile(
 
 
 class Placeholders:
-    """The names of what was found in one conversation. ``texts`` are all its texts, for the names that are in use."""
+    """The names of what was found in one conversation. ``texts`` are all its texts, for the names that are in use.
+
+    ``given`` lists every replacement in its order: the placeholder and what it stands for.
+    """
 
     def __init__(self, texts: Iterable[str] = ()) -> None:
         self._texts = texts
         self._names: dict[tuple[str, str], str] = {}
         self._used: dict[str, int] | None = None
+        self.given: list[tuple[str, str]] = []
 
     def name(self, kind: str, value: str) -> str:
         """Return the placeholder of a value: the one it had before, or the next that is free."""
@@ -73,6 +77,7 @@ class Placeholders:
             used = self._in_use()
             used[kind] = used.get(kind, 0) + 1
             self._names[key] = f"[{kind}]" if used[kind] == 1 else f"[{kind}_{used[kind]}]"
+        self.given.append((self._names[key], value))
         return self._names[key]
 
     def _in_use(self) -> dict[str, int]:

@@ -30,6 +30,7 @@ from tunesmith.data.noise.fixes import (
     writes_pages,
 )
 from tunesmith.data.noise.turns import fix_turns, in_order
+from tunesmith.data.originals import Original
 from tunesmith.data.rows import Repair, Row, RowFault, shortened, to_json
 from tunesmith.text.redact import PII, SECRETS, Placeholders, redact
 
@@ -82,7 +83,7 @@ def _fixes(clean: Clean, task: str) -> dict[str, list[tuple[str, str, Fix]]]:
 
 
 class Cleaner:
-    """Cleans rows one by one and keeps every repair in `repairs`."""
+    """Cleans rows one by one; keeps every repair in `repairs` and what was redacted in `originals`."""
 
     def __init__(self, recipe: Recipe) -> None:
         clean = recipe.data.clean
@@ -92,6 +93,7 @@ class Cleaner:
         self.turns, self.almost_json = clean.turns, clean.almost_json
         self.fixes = _fixes(clean, recipe.task)
         self.repairs: list[Repair] = []
+        self.originals: list[Original] = []
         self._placeholders = Placeholders()
         self._secrets: list[tuple[str, int]] = []
 
@@ -124,6 +126,13 @@ class Cleaner:
         self.repairs += repairs
         if self._secrets and self.privacy.secrets == "remove":
             raise RowFault("secret", **_secret_evidence(self._secrets))
+
+    def take_over(self, other: Cleaner) -> None:
+        """Make another cleaner's repairs and originals this one's."""
+        self.repairs += other.repairs
+        self.originals += other.originals
+        other.repairs.clear()
+        other.originals.clear()
 
     def _ordered(self, row: Row, repairs: list[Repair]) -> list[Message]:
         """Return a row's messages with turns in order."""
@@ -184,6 +193,7 @@ class Cleaner:
         if not self.redacted:
             return text
         redacted, counts = redact(text, self.redacted, self._placeholders)
+        self._keep(row.row_id, _named(name), self._placeholders)
         if "SECRET" in counts:
             self._secrets.append((_named(name), counts["SECRET"]))
         self._record(row, name, counts, redacted, repairs)
@@ -194,6 +204,17 @@ class Cleaner:
             found = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()) if kind in kinds)
             if found:
                 repairs.append(Repair(row.row_id, _named(name), rule, f"(not kept: {found})", after))
+
+    def _keep(self, row_id: str, field: str, placeholders: Placeholders) -> None:
+        self.originals += (Original(row_id, field, *one) for one in placeholders.given)
+        placeholders.given.clear()
+
+    def safe_removed(self, row_id: str, text: str) -> str:
+        """As `safe`, of what is kept of a removed row; what is redacted in it is in `originals`."""
+        placeholders = Placeholders((text,))
+        redacted = redact(text, self.redacted, placeholders)[0] if self.redacted else text
+        self._keep(row_id, "removed.text", placeholders)
+        return redacted
 
     def safe(self, text: str) -> str:
         """Return text without what the recipe says to redact or remove; what is kept for the record uses it."""
