@@ -203,7 +203,12 @@ class Privacy(Section):
     secrets: Literal["redact", "remove", "flag", "off"] = Field(
         "redact", description="keys, tokens and passwords; remove drops the row by rule secret"
     )
-    ner: Annotated[str | None, CURATION] = Field(None, description="spaCy model that finds names and addresses")
+    ner: str | None = Field(
+        None,
+        min_length=1,
+        description="spaCy pipeline, an installed package or a folder, that finds names of people; street addresses "
+        "are then looked for too. None: neither, since a model takes many times as long as all the rest",
+    )
     originals: Originals | None = Field(
         None,
         description="keep what was redacted, encrypted with the secret in {key_env: VARIABLE} or {key_file: PATH}; "
@@ -214,6 +219,8 @@ class Privacy(Section):
     def _keep_what_is_redacted(self) -> Privacy:
         if self.originals is not None and self.pii != "redact" and self.secrets not in ("redact", "remove"):
             raise ValueError("originals keeps what is redacted, and neither pii nor secrets are")
+        if self.ner is not None and self.pii == "off":
+            raise ValueError("ner finds personal data, and pii is off")
         return self
 
 

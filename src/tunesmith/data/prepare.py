@@ -103,6 +103,7 @@ def _plan(
     measure: Measure | None,
 ) -> Plan:
     from tunesmith.models.load import identity, tokenizer_identity
+    from tunesmith.text.names import pipeline_identity
 
     settings = recipe.data.model_dump(mode="json", exclude={"train", "valid", "test", "processes"})
     if settings["privacy"]["originals"] is not None:
@@ -111,6 +112,9 @@ def _plan(
     inputs |= {f"{key}:{source.label}": source.digest for key, own in beside.items() for source in own}
     if recipe.data.relevance is not None or recipe.data.dedup.semantic is not None:
         inputs["embeddings"] = identity(measure.base if measure else recipe.base)
+    if recipe.data.privacy.ner is not None:
+        settings["privacy"]["ner"] = "pipeline"
+        inputs["ner"] = pipeline_identity(recipe.data.privacy.ner)
     lengths: dict[str, Any] = {}
     if measure is not None:
         inputs["tokenizer"] = tokenizer_identity(measure.base)

@@ -7,6 +7,7 @@ alone, so the number of processes changes nothing, and a piece that was finished
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -38,6 +39,7 @@ from tunesmith.data.rows import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from tunesmith.data.originals import Sealer
@@ -138,6 +140,7 @@ class RowWorker:
         out = _Yield()
         for bad in records.bad:
             out.removed.append(self._unread(job, bad))
+        self.cleaner.read_ahead(self._readable(job, records.rows))
         for raw in records.rows:
             self._row(job, raw, out)
         self._measure(out)
@@ -149,6 +152,12 @@ class RowWorker:
         row_id = row_id_of(job.label, bad.line, bad.text)
         text = shortened(self.cleaner.safe_removed(row_id, bad.text))
         return Removed(row_id, job.label, bad.line, bad.rule, bad.evidence, text)
+
+    def _readable(self, job: Job, raws: Iterable[RawRow]) -> Iterator[Row]:
+        """Yield the rows that their format allows."""
+        for raw in raws:
+            with contextlib.suppress(RowFault):
+                yield job.meaning(raw.fields)
 
     def _row(self, job: Job, raw: RawRow, out: _Yield) -> None:
         original = compact_json(raw.fields)
