@@ -85,8 +85,10 @@ class Labels(Section):
     """The closed set of answers of a classification, and what to do with labels that are probably wrong."""
 
     names: list[str] | None = Field(None, description="the allowed labels; None: those that occur in the data")
-    fix: Literal["off", "flag", "remove"] | Annotated[Literal["relabel"], CURATION] = Field(
-        "flag", description="what to do with probably wrong labels of train, found by out-of-fold confident learning"
+    fix: Literal["off", "flag", "remove", "relabel"] = Field(
+        "flag",
+        description="what to do with probably wrong labels of train, found by out-of-fold confident learning; relabel "
+        "replaces those whose right label is all but sure, and flags the others",
     )
 
     @field_validator("names")

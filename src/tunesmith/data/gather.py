@@ -52,6 +52,7 @@ class Gathered:
 
     folder: Path
     done: list[Done]
+    _amended: set[int] = field(default_factory=set)
 
     @property
     def read(self) -> int:
@@ -104,6 +105,21 @@ class Gathered:
             sizes.append(np.diff(offsets))
         return np.concatenate(flat), np.cumsum(np.concatenate(sizes))
 
+    def amend(self, changed: pl.DataFrame) -> None:
+        """Give some rows other values: ``changed`` has their index (``row``, ascending) and the columns that change.
+
+        What was read stays on disk, so that a run that is killed and goes on decides the same again.
+        """
+        taken = 0
+        for done, inside in self._by_piece(changed["row"].to_numpy().astype(np.int64)):
+            own = changed[taken : taken + len(inside)].with_columns(pl.Series("row", inside, pl.UInt32))
+            taken += len(inside)
+            piece = pl.read_parquet(self._file(done, "rows")).with_row_index("row")
+            piece = piece.update(own, on="row", include_nulls=True).drop("row")
+            piece.write_parquet(Scratch(self.folder, done.number)("amended", "parquet"))
+            self._amended.add(done.number)
+        self.__dict__.pop("frame", None)
+
     def texts(self, rows: I64, columns: Sequence[str] = ("messages",)) -> pl.DataFrame:
         """Return text columns of some rows (ascending), in that order."""
         frames = []
@@ -120,6 +136,8 @@ class Gathered:
                 yield done, inside - self.starts[number]
 
     def _file(self, done: Done, kind: str) -> Path:
+        if kind == "rows" and done.number in self._amended:
+            return Scratch(self.folder, done.number)("amended", "parquet")
         return Scratch(self.folder, done.number)(kind, "parquet" if kind in _FRAMES else "npy")
 
     def _all(self, kind: str) -> pl.LazyFrame:

@@ -62,7 +62,7 @@ def prepare(recipe: Recipe, workspace: Workspace, *, recipe_dir: Path) -> Artifa
         try:
             sealer = sealer_of(recipe.data.privacy.originals, draft.id, recipe_dir)
             gathered = gather(recipe, sources, kept, draft.scratch, measure, sealer)
-            decided = decide(recipe, gathered, kept, recipe_dir)
+            decided = decide(recipe, gathered, kept, recipe_dir, measure)
             if sealer is not None:
                 decided.facts["originals"] = join(sealer, gathered.originals(), draft.path / FILE)
         except TunesmithError:

@@ -129,7 +129,7 @@ class RowWorker:
     def length_of(self) -> LengthOf:
         """What counts a row's tokens."""
         assert self.measure is not None
-        return _length_of(self.recipe, self.measure)
+        return length_of(self.recipe, self.measure)
 
     def __call__(self, job: Job) -> Done:
         """Do a piece and leave its files (`Scratch` names them): rows, removed, repairs, and signatures of prompts."""
@@ -253,7 +253,8 @@ class Scratch:
         return self.folder / f"{kind}-{self.number:06}.{ending}"
 
 
-def _length_of(recipe: Recipe, measure: Measure) -> LengthOf:
+def length_of(recipe: Recipe, measure: Measure) -> LengthOf:
+    """Return what counts the tokens of conversations as the base renders them."""
     from tunesmith.models.load import load_tokenizer
     from tunesmith.text.chat import ensure_template
     from tunesmith.text.lengths import LengthOf
