@@ -116,6 +116,8 @@ def test_wrong_answers_of_train_are_replaced_and_those_held_out_are_not_touched(
     if task == "classify":
         assert [json.loads(one)[-1]["content"] for one in train["messages"]] == train["label"].to_list()
     assert train["target_tokens"].null_count() == 0
+    if task == "classify":
+        assert f"{facts['relabelled']} labels were replaced" in dataset.result["verdicts"]["cleanliness"]["why"]
 
 
 def test_tokens_of_a_replaced_answer_are_counted_again(tmp_path):

@@ -84,6 +84,19 @@ def test_every_original_is_read_back_and_found_nowhere_else(tmp_path, key, capfd
         assert value.casefold() not in said.casefold()
 
 
+def test_a_group_that_is_an_address_is_only_a_digest(tmp_path, key):
+    """Bug: the texts are redacted, and the customer's address stands in the column that keeps rows together."""
+    rows = "\n".join(f"question number {n} of all,yes {n} it is,user{n // 3}@x.org" for n in range(30))
+    (tmp_path / "a.csv").write_text(f"question,answer,customer\n{rows}\n")
+    data = {"train": "a.csv", "split": {"group_by": "customer"}, "dedup": {"near": None}}
+    dataset = prepare(Recipe(name="t", task="chat", data=data), Workspace(tmp_path / "home"), recipe_dir=tmp_path)
+    assert not [name for name, text in contents(dataset.path).items() if "@x.org" in text and name != "manifest.json"]
+    groups = pl.concat([pl.read_parquet(dataset.path / f"{split}.parquet") for split in ("train", "valid", "test")])[
+        "group"
+    ]
+    assert groups.n_unique() == 10
+
+
 def test_put_back_in_opposite_order_they_give_the_text_that_was_read(tmp_path, key):
     """Bug: the record names a placeholder that the row does not have, or the wrong row or field."""
     dataset = made(tmp_path, dedup={"exact": False, "near": None})

@@ -86,7 +86,8 @@ def _with_answers(
     conversations = [json.loads(messages) for messages in texts["messages"].to_list()]
     for conversation, row in zip(conversations, rows.tolist(), strict=True):
         conversation[-1]["content"] = replaced[row]
-    columns: dict[str, Any] = {"row": rows, "messages": list(map(compact_json, conversations))}
+    texts_now = list(map(compact_json, conversations))
+    columns: dict[str, Any] = {"row": rows, "messages": texts_now, "repaired": [True] * len(rows)}
     if recipe.task == "classify":
         columns["label"] = [replaced[row] for row in rows.tolist()]
     if measure is not None:

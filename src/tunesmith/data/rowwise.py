@@ -166,7 +166,7 @@ class RowWorker:
         try:
             row = job.meaning(raw.fields)
             row.row_id, row.source, row.line, row.part = row_id, job.label, raw.line, job.part
-            row.group = row.group or _group_of(self.recipe, raw.fields)
+            row.group = self.cleaner.group_name(row.group or _group_of(self.recipe, raw.fields))
             self._judge(row, out)
         except RowFault as fault:
             del self.cleaner.originals[before:]  # its text is kept as it was read, with placeholders of its own

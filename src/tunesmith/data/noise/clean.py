@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from tunesmith.core.ids import digest_bytes
 from tunesmith.data.noise.fixes import (
     fix_control,
     fix_encoding,
@@ -236,6 +237,12 @@ class Cleaner:
         redacted = redact(text, self.redacted, placeholders, self.names)[0] if self.redacted else text
         self._keep(row_id, "removed.text", placeholders)
         return redacted
+
+    def group_name(self, group: str | None) -> str | None:
+        """Return a group's value, or its digest if it is personal data: groups are compared, nobody reads them."""
+        if group is None or self.safe(group) == group:
+            return group
+        return f"group {digest_bytes(group.encode('utf-8', 'surrogatepass'), hex_digits=16)}"
 
     def safe(self, text: str) -> str:
         """Return text without what the recipe says to redact or remove; what is kept for the record uses it."""
