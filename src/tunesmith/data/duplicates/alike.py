@@ -128,6 +128,7 @@ class _Search:
             threshold=self.threshold,
             priority=rank,
             fixed=rank < HELD_OUT_FIRST["train"],
+            content=self._content(),
             keys_of=self.facts.keys_of,
             allows=lambda kept, rows: self._same(kept, rows, found),
         )
@@ -146,6 +147,7 @@ class _Search:
             threshold=PAIRS_OF_WORDS_ALIKE,
             priority=rank,
             fixed=rank < HELD_OUT_FIRST["train"],
+            content=self._content(),
             keys_of=Facts(self._answers).keys_of,
             allows=self._one_exchange,
         )
@@ -155,14 +157,14 @@ class _Search:
     def _short_answers(self, signatures: Signatures) -> list[Twin]:
         """Return rows with an equal answer of a few words and the same request; those of one word or two never are."""
         few = (signatures.words >= FEWEST_WORDS) & (signatures.words < SHORT_WORDS)
-        by_answer: dict[int, list[int]] = {}
+        content, by_answer = self._content().tolist(), dict[int, list[int]]()
         for at in np.flatnonzero(few).tolist():
             by_answer.setdefault(int(signatures.exact[at]), []).append(at)
         found: list[Twin] = []
         for same in by_answer.values():
             if 1 < len(same) <= MOST_OF_ONE_ANSWER:
                 kept: list[int] = []
-                for at in sorted(same, key=lambda at: (HELD_OUT_FIRST[self.parts[self.rows[at]]], at)):
+                for at in sorted(same, key=lambda at: (HELD_OUT_FIRST[self.parts[self.rows[at]]], content[at])):
                     alike = self._same_requests(np.array(kept, np.int64), np.full(len(kept), at))
                     if not alike.any():
                         kept.append(at)
@@ -216,6 +218,10 @@ class _Search:
         frame = self.gathered.frame[self.rows]
         words, exact = frame[f"{self.kind}_words"].to_numpy(), frame[f"{self.kind}_exact"].to_numpy()
         return Signatures(words, exact, self.gathered.bands(self.kind)[self.rows])
+
+    def _content(self) -> U64:
+        """Return 64 bits of what each row says, up to case and whitespace."""
+        return mixed(self.gathered.frame["prompt_key"].to_numpy()[self.rows] ^ mixed(self.answers[self.rows]))
 
     def _shingles(self, some: I64) -> tuple[U64, I64]:
         return self.gathered.shingles(self.kind, self.rows[some])
