@@ -27,11 +27,13 @@ ALPHA = 1e-5
 """Regularisation of the probe. Of logistic regression, ridge and stochastic gradient descent on words and word pairs,
 the last tells wrong labels of BANKING77 apart best (area under ROC 0.978, 0.975, 0.976) at a tenth of the time."""
 
-RIGHT_FRAC = 0.97
-"""Estimated share that must be right for a label to be replaced. The estimate is high, since the probe errs among its
-surest rows too: 0.92 to 0.93 were right on BANKING77 (``benchmarks/results/label_errors.json``)."""
+SURE_FRAC = 0.25
+"""The surest rows, by the probability of the best label: in ten draws from BANKING77 with 3 and 8 % of the labels
+wrong, 0.90 to 0.95 of those replaced among them were right; among the surest two fifths 0.88 to 0.91."""
 
-FEWEST_SURE_FRAC = 0.15
+LEVEL_FRAC = 0.9
+"""How much more often the surest tenth may agree with the labels than all of the surest rows, before the probe's own
+mistakes show among them: 2,000 rows of BANKING77 have 0.65, and 0.71 of what would be replaced is right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,26 +87,24 @@ def _folds(codes: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def sure(chances: NDArray[np.float64], names: Sequence[str], labels: Sequence[str]) -> NDArray[np.bool_]:
-    """Return which rows the probe is so sure of that its label is right in `RIGHT_FRAC` of them.
+    """Return which rows the probe is so sure of that its label may replace a given one.
 
     How often a probe is right where it says 0.8 depends on the data, so its own probability is no guide. But wrong
     labels are about as frequent wherever the probe is sure, and what it contradicts beyond that is its own mistakes. So
-    with ``e`` the share of the surest tenth that it contradicts, and ``d`` that share among rows it is as sure of as of
-    this one (by isotonic regression), ``e / d`` of the contradictions are right. No row is sure if this holds for fewer
-    than `FEWEST_SURE_FRAC`: then the share rises from the start, and there is no ground to measure from. All are sure
-    if it does not rise at all.
+    the surest `SURE_FRAC` of the rows are taken if it contradicts them hardly more often than it does the surest tenth,
+    and none if it does. All are sure if it contradicts no row more often than others.
     """
-    from sklearn.isotonic import IsotonicRegression
-
     code_of = {name: code for code, name in enumerate(names)}
-    top = chances.max(axis=1)
-    contradicted = (chances.argmax(axis=1) != [code_of[label] for label in labels]).astype(np.float64)
-    surest_first = contradicted[np.argsort(-top, kind="stable")]
-    if _is_level(surest_first):
-        return np.ones(len(top), np.bool_)
-    usual = IsotonicRegression(increasing=False).fit_transform(top, contradicted)
-    certain = np.asarray(usual * RIGHT_FRAC <= surest_first[: _ground(len(top))].mean(), np.bool_)
-    return certain if certain.mean() >= FEWEST_SURE_FRAC else np.zeros(len(top), np.bool_)
+    surest_first = np.argsort(-chances.max(axis=1), kind="stable")
+    contradicted = chances.argmax(axis=1) != [code_of[label] for label in labels]
+    ordered = contradicted[surest_first].astype(np.float64)
+    certain = np.zeros(len(ordered), np.bool_)
+    if _is_level(ordered):
+        return ~certain
+    most = round(SURE_FRAC * len(ordered))
+    if most and ordered[: _ground(len(ordered))].mean() >= LEVEL_FRAC * ordered[:most].mean():
+        certain[surest_first[:most]] = True
+    return certain
 
 
 def _ground(rows: int) -> int:

