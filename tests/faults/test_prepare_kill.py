@@ -129,3 +129,9 @@ def test_a_killed_process_is_told_and_the_next_run_finishes(tmp_path):
 def test_prepare_killed_thirty_times(tmp_path):
     """Bug: as above, at one of thirty moments."""
     killed_and_finished(tmp_path, kills=30, rounds=6)
+
+
+@pytest.mark.soak
+def test_a_process_killed_six_times(tmp_path):
+    """Bug: as above, at one of six moments."""
+    process_killed_and_finished(tmp_path, kills=6)
