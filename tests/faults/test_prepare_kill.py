@@ -1,4 +1,7 @@
-"""kill -9 at random moments of prepare: no half Dataset is ever visible, and the next run ends in the same bytes."""
+"""kill -9 at random moments of prepare, of the command or of one of its processes.
+
+No half Dataset is ever visible, a killed process is told in a sentence, and the next run ends in the same bytes.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,9 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
 
 from tunesmith.core.artifacts import Workspace
@@ -45,17 +50,19 @@ def finished(recipe: Path, home: Path) -> dict[str, str]:
     return {f"{dataset.id}/{name}": digest for name, digest in dataset.manifest["files"].items()}
 
 
-def killed_and_finished(folder: Path, kills: int, rounds: int) -> None:
+def killed_and_finished(folder: Path, kills: int, rounds: int) -> dict[str, Any]:
+    """Kill the command again and again and let it finish; return how often, and how many kills left something done."""
     recipe = project(folder)
     began = time.monotonic()
     undisturbed = finished(recipe, folder / "home")
-    whole_s, chance, resumed = time.monotonic() - began, random.Random(30), 0
+    whole_s, chance, resumed, late = time.monotonic() - began, random.Random(30), 0, 0
     for round_ in range(rounds):
         home = folder / f"home{round_}"
         for _ in range(kills // rounds):
             process = start(recipe, home)
             try:
                 process.wait(timeout=chance.uniform(0.2, 1.0) * whole_s)
+                late += 1
             except subprocess.TimeoutExpired:
                 process.send_signal(signal.SIGKILL)
                 process.wait()
@@ -67,6 +74,42 @@ def killed_and_finished(folder: Path, kills: int, rounds: int) -> None:
         assert finished(recipe, home) == undisturbed
         assert not [path for path in Workspace(home).leftovers() if path.is_dir()]
     assert resumed, "no kill came after a finished piece"
+    return {
+        "kills": kills - late,
+        "finished_before_the_kill": late,
+        "behind_a_finished_piece": resumed,
+        "finished_in_the_same_bytes": rounds,
+        "undisturbed_s": round(whole_s, 1),
+    }
+
+
+def process_killed_and_finished(folder: Path, kills: int) -> dict[str, Any]:
+    """Kill one of the processes that prepare works in, each time in a home of its own, and let it finish."""
+    recipe = project(folder)
+    undisturbed = finished(recipe, folder / "home")
+    chance, errors = random.Random(31), set()
+    for number in range(kills):
+        home = folder / f"home{number}"
+        process = start(recipe, home)
+        victims = workers_of(process)
+        time.sleep(chance.uniform(0.0, 3.0))
+        chance.choice(victims).kill()
+        _, told = process.communicate(timeout=300)
+        assert process.returncode not in (0, 1) and b"Traceback" not in told, told.decode()
+        errors |= {line for line in told.decode().splitlines() if line.startswith("error")}
+        assert not Workspace(home).list()
+        assert finished(recipe, home) == undisturbed
+    return {"kills": kills, "errors": sorted(errors)}
+
+
+def workers_of(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    """Return the two processes that work for a prepare, as soon as both are there."""
+    for _ in range(600):
+        found = [one for one in psutil.Process(process.pid).children(recursive=True) if "workers" in one.cmdline()[2]]
+        if len(found) == 2:
+            return found
+        time.sleep(0.05)
+    raise AssertionError("prepare works in one process")
 
 
 @pytest.mark.slow
@@ -75,7 +118,20 @@ def test_killed_prepare_ends_in_the_same_bytes(tmp_path):
     killed_and_finished(tmp_path, kills=4, rounds=1)
 
 
+@pytest.mark.slow
+def test_a_killed_process_is_told_and_the_next_run_finishes(tmp_path):
+    """Bug: prepare waits for a dead process for ever, ends with a traceback, or leaves what the next run trips over."""
+    told = process_killed_and_finished(tmp_path, kills=1)
+    assert told["errors"] == ["error: a process that prepares data was ended"]
+
+
 @pytest.mark.soak
 def test_prepare_killed_thirty_times(tmp_path):
     """Bug: as above, at one of thirty moments."""
     killed_and_finished(tmp_path, kills=30, rounds=6)
+
+
+@pytest.mark.soak
+def test_a_process_killed_six_times(tmp_path):
+    """Bug: as above, at one of six moments."""
+    process_killed_and_finished(tmp_path, kills=6)

@@ -203,6 +203,25 @@ def test_array_with_other_things_than_objects(tmp_path):
     assert bad(table) == [(2, "not_an_object"), (3, "not_an_object")]
 
 
+def test_half_a_character_spoils_its_record_alone(tmp_path):
+    """Bug: one lone surrogate, which other programs write, and a whole array of good records is refused."""
+    good = [{"a": number, "large": 2**70} for number in range(3)]
+    table = table_of(tmp_path, "x.json", json.dumps([*good, {"a": "\ud83d"}, "\ud83d"]))
+    assert [row.fields for row in table.rows] == [{"a": number, "large": float(2**70)} for number in range(3)]
+    assert bad(table) == [(4, "invalid_json"), (5, "invalid_json")]
+    lines = table_of(tmp_path, "x.jsonl", "".join(json.dumps(one) + "\n" for one in [*good, {"a": "\ud83d"}]))
+    assert bad(lines) == [(4, "invalid_json")] and [row.fields for row in lines.rows] == [
+        row.fields for row in table.rows
+    ]
+
+
+@pytest.mark.parametrize("text", ['[{"a": NaN}]', '[{"a": 1}, {"a": "\\ud83d"]', "[" * 5000])
+def test_what_is_no_json_is_still_refused(tmp_path, text):
+    """Bug: the second, lenient look takes what the first rightly refused, or ends in a traceback."""
+    with pytest.raises(DataError, match="not valid JSON"):
+        table_of(tmp_path, "x.json", text)
+
+
 def test_json_and_json_lines_under_each_other_s_name_are_read_and_said(tmp_path, capsys):
     """Bug: a pretty-printed array named .jsonl is 'none of 9 rows can be read'."""
     records = [{"a": 1}, {"a": 2}]

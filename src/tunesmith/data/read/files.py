@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import itertools
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -344,7 +345,7 @@ def _is_json(text: str) -> bool:
 def _json(source: Source) -> Iterator[Piece]:
     text, label = decoded(unpacked(source), source.label), source.label
     try:
-        value = orjson.loads(text)
+        value = _parsed(text)
     except (orjson.JSONDecodeError, UnicodeEncodeError) as error:
         first = text.lstrip().split("\n", 1)
         if len(first) > 1 and first[0].startswith("{") and _is_json(first[0]):
@@ -360,10 +361,25 @@ def _json(source: Source) -> Iterator[Piece]:
     yield from _in_pieces(_record(number, item) for number, item in enumerate(_array_in(value, label), 1))
 
 
+def _parsed(text: str) -> Any:
+    """Return the value of JSON. Half a character ("\\ud83d" alone) is let through: it spoils a record, not the file."""
+    try:
+        return orjson.loads(text)
+    except (orjson.JSONDecodeError, UnicodeEncodeError) as error:
+        try:
+            return json.loads(text, parse_int=orjson.loads, parse_constant=orjson.loads)
+        except (ValueError, RecursionError):
+            raise error from None
+
+
 def _record(number: int, item: Any) -> RawRow | BadRow:
+    try:
+        text = orjson.dumps(item).decode()
+    except TypeError as error:
+        return BadRow(number, "invalid_json", {"error": str(error)}, json.dumps(item))
     if isinstance(item, dict):
         return RawRow(number, item)
-    return BadRow(number, "not_an_object", {"found": type(item).__name__}, orjson.dumps(item).decode())
+    return BadRow(number, "not_an_object", {"found": type(item).__name__}, text)
 
 
 def _array_in(value: Any, label: str) -> list[Any]:
