@@ -73,7 +73,7 @@ def test_a_killed_curve_goes_on_and_a_finished_one_is_not_measured_again(tmp_pat
     assert flow.curve(project, base=True) == whole and len(trained) == 1
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_nano_learns_more_of_banking77_from_more_rows(tmp_path, shared_data: Callable[[str], Path]):
     """Bug: the subsets are trained with other settings than `tunesmith train` has, and learn nothing."""
     with (shared_data("banking77") / "train.csv").open(newline="") as file:
