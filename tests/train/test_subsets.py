@@ -50,7 +50,7 @@ def test_the_base_is_measured_on_nested_subsets(tmp_path, tiny, task, score, cap
     assert [one["rows"] for one in result["sizes"]] == [round(rows / 8), round(rows / 4), round(rows / 2), rows]
     assert (result["probe"], result["score"]) == (str(tiny), score)
     scores = [one["score"] for one in result["sizes"]]
-    assert scores[-1] > 0.9 > scores[0] if task == "classify" else scores[-1] < scores[0]
+    assert scores[-1] > scores[0] + 0.1 if task == "classify" else scores[-1] < scores[0], scores
     assert (
         f"is trained on {', '.join(str(one['rows']) for one in result['sizes'])} rows: about" in capsys.readouterr().err
     )
