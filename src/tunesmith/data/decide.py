@@ -10,6 +10,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from tunesmith.core.errors import DataError
 from tunesmith.data.balance import cap_groups, groups_of, weigh
 from tunesmith.data.bias import look_for_bias
@@ -111,10 +113,12 @@ def _refuse_nothing_left(recipe: Recipe, fates: Fates) -> None:
 
 def judge_labels(fates: Fates, gathered: Gathered, fix: str) -> int:
     """Flag or remove rows of train whose label is probably wrong (rule ``label_error``); return how many there are."""
-    rows = fates.living("train")
-    if fix == "off" or len(rows) < FEWEST_ROWS:
+    living = fates.living("train")
+    if fix == "off" or len(living) < FEWEST_ROWS:
         return 0
-    texts = [asked(messages) for messages in gathered.texts(rows)["messages"].to_list()]
+    rows = fates.by_content(living)  # the folds are dealt out in this order
+    messages = gathered.texts(living)["messages"][np.searchsorted(living, rows)]
+    texts = list(map(asked, messages.to_list()))
     labels = gathered.frame["label"][rows].to_list()
     chances, names = out_of_fold(texts, labels)
     doubts = doubtful(chances, names, labels)

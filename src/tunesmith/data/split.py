@@ -1,7 +1,7 @@
 """Which rows are learnt from and which are held out, so that nothing held out has been seen.
 
 Owns the assignment: rows with the same prompt, alike prompts or the same group stay on one side, labels keep their
-shares, and every label keeps an example to learn from. A pure function of the rows and the seed.
+shares, and every label keeps an example to learn from. A function of the seed and of what the rows say, not of their order.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def split(
     that has no file of its own.
 
     Args:
-        frame: columns ``row_id``, ``part``, ``label``, ``group``, ``prompt_key``.
+        frame: columns ``part``, ``label``, ``group``, ``prompt_key``.
         living: indices of the rows to assign, ascending.
         settings: the shares.
         seed: decides which rows are held out.
@@ -100,10 +100,10 @@ def _fits(counts: Counter[str], wanted: dict[str, int]) -> bool:
 
 
 def _bundles(frame: pl.DataFrame, rows: list[int], seed: int, alike: Iterable[Sequence[int]]) -> list[list[int]]:
-    """Return rows that must stay together, in an order hashed from the seed and the first row of each."""
-    ids = frame["row_id"].to_list()
+    """Return rows that must stay together, in an order hashed from the seed and what the rows of each ask."""
+    keys = frame["prompt_key"].to_list()
     bundles = together(_ties(frame, rows, alike), rows)
-    return sorted(bundles, key=lambda bundle: digest_bytes(f"{seed}\0{ids[bundle[0]]}".encode()))
+    return sorted(bundles, key=lambda bundle: digest_bytes(f"{seed}\0{min(keys[row] for row in bundle)}".encode()))
 
 
 def _ties(frame: pl.DataFrame, rows: list[int], alike: Iterable[Sequence[int]]) -> Iterable[Sequence[int]]:

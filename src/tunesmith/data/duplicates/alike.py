@@ -28,7 +28,7 @@ from tunesmith.data.duplicates.near import (
     plain_words,
     same_facts,
 )
-from tunesmith.data.duplicates.shingles import Signatures, sign
+from tunesmith.data.duplicates.shingles import Signatures, sign, take_ranges
 from tunesmith.data.noise.function_words import LANGUAGES_OF
 from tunesmith.data.rows import from_json
 from tunesmith.text.examples import text_of
@@ -115,11 +115,11 @@ def _remove(fates: Fates, gathered: Gathered, settings: Dedup, twins: Sequence[T
 
 
 class _Search:
-    """The living rows, the signatures of their prompts or answers, and the texts asked for while they are compared."""
+    """The living rows by content, the signatures of their prompts or answers, and the texts asked for while they are compared."""
 
     def __init__(self, fates: Fates, gathered: Gathered, threshold: float, kind: str = "prompt") -> None:
         self.gathered, self.threshold, self.kind = gathered, threshold, kind
-        self.rows = fates.living()
+        self.rows = fates.by_content(fates.living())
         self.parts = gathered.frame["part"].to_list()
         self.answers = gathered.frame["answer_key"].to_numpy()
         self.facts = Facts(self._prompts)
@@ -226,7 +226,8 @@ class _Search:
         return Signatures(words, exact, self.gathered.bands(self.kind)[self.rows])
 
     def _shingles(self, some: I64) -> tuple[U64, I64]:
-        return self.gathered.shingles(self.kind, self.rows[some])
+        rows, where = np.unique(self.rows[some], return_inverse=True)
+        return take_ranges(*self.gathered.shingles(self.kind, rows), where)
 
     def _messages(self, some: I64) -> list[str]:
         rows, where = np.unique(self.rows[some], return_inverse=True)
