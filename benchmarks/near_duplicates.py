@@ -69,7 +69,8 @@ def ours(data: str) -> dict:
     """Drop the near-duplicates of a corpus with the product's functions, in this process."""
     import polars as pl
 
-    from tunesmith.data.duplicates.near import Facts, near_duplicates
+    from tunesmith.data.duplicates.facts import Facts
+    from tunesmith.data.duplicates.near import near_duplicates
     from tunesmith.data.duplicates.shingles import sign
 
     start, wall = time.process_time(), time.time()
@@ -90,7 +91,8 @@ def ours(data: str) -> dict:
 
 def templated(rows: int = 3000) -> dict:
     """Return how many of ``rows`` rows of one template, each another fact, are dropped."""
-    from tunesmith.data.duplicates.near import Facts, near_duplicates
+    from tunesmith.data.duplicates.facts import Facts
+    from tunesmith.data.duplicates.near import near_duplicates
     from tunesmith.data.duplicates.shingles import sign
 
     text = (

@@ -65,24 +65,22 @@ process:
 """
 
 
-def chats(data: str, folder: Path, times: int = 1) -> Path:
-    """Write a corpus as chats, ``times`` over with other first words, so that copies are no duplicates."""
+def chats(data: str, folder: Path) -> Path:
+    """Write a corpus as chats: the first half of a text's words asks, the second answers."""
     import polars as pl
 
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "rows.jsonl"
     if not file.exists():
-        texts = pl.read_parquet(f"{data}/corpus.parquet", columns=["text"])["text"].to_list()
         with file.open("w") as out:
-            for turn in range(times):
-                for text in texts:
-                    words = [word + "aeiou"[turn] * turn for word in text.split(" ")] if turn else text.split(" ")
-                    half = max(1, len(words) // 2)
-                    messages = [
-                        {"role": "user", "content": " ".join(words[:half])},
-                        {"role": "assistant", "content": " ".join(words[half:]) or "ok"},
-                    ]
-                    out.write(json.dumps({"messages": messages}) + "\n")
+            for text in pl.read_parquet(f"{data}/corpus.parquet", columns=["text"])["text"]:
+                words = text.split(" ")
+                half = max(1, len(words) // 2)
+                messages = [
+                    {"role": "user", "content": " ".join(words[:half])},
+                    {"role": "assistant", "content": " ".join(words[half:]) or "ok"},
+                ]
+                out.write(json.dumps({"messages": messages}) + "\n")
     (folder / "recipe.yaml").write_text("name: bench\ntask: chat\ndata: {train: rows.jsonl}\n")
     return file
 
@@ -160,7 +158,8 @@ def main() -> None:
             result["data_juicer"] = peers[0]
             result["times_data_juicer"] = round(middle["rows_per_cpu_s"] / peers[0]["rows_per_cpu_s"], 1)
         if given.million:
-            chats(data, work / "million", times=1_000_000 // given.rows)
+            (work / "million").mkdir(exist_ok=True)
+            chats(corpus(pythons["main"], 1_000_000, work / "million"), work / "million")
             big = ours(work / "million", 1_000_000)
             result["million"] = {**big, "times_as_long_cpu": round(big["cpu_s"] / middle["cpu_s"], 2)}
             print("million", big, flush=True)

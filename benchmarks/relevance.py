@@ -18,9 +18,8 @@ os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import numpy as np
 
-from tunesmith.data.relevance import DOUBT, fit
-from tunesmith.data.relevance import _Judged as Judged
-from tunesmith.data.relevance import _lowest as lowest
+from tunesmith.data.relevance.judge import DOUBT, Judged, lowest
+from tunesmith.data.relevance.score import fit
 from tunesmith.models.embed import WordVectors
 
 ROOT = Path(__file__).parent.parent

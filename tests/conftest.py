@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tunesmith.core.artifacts import Workspace
 
@@ -14,6 +15,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as the command line sets 
 
 ROOT = Path(__file__).parent.parent
 SHARED_DATA = ROOT.parent / "shared" / "data"
+
+settings.register_profile("tunesmith", deadline=None, derandomize=os.environ.get("CI") == "true")
+settings.load_profile("tunesmith")  # how long a busy machine takes says nothing; in CI the same examples each time
 
 
 @pytest.fixture

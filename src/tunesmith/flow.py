@@ -17,8 +17,13 @@ from tunesmith.core.progress import say
 from tunesmith.recipe import Recipe, load_recipe
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from tunesmith.core.artifacts import Artifact
     from tunesmith.core.store import Store
+    from tunesmith.data.learning_curve import Probe
+    from tunesmith.models.load import LoadedModel
 
 Result = dict[str, Any]
 
@@ -171,11 +176,44 @@ def audit(project: Project) -> Result:
     return stage(project.recipe, prepare(project))
 
 
-def curve(project: Project) -> Result:
-    """Return how much data is enough: the learning curve of the recipe's Dataset by a cheap probe."""
-    from tunesmith.data.size import curve_of
+def curve(project: Project, *, base: bool = False) -> Result:
+    """Return how much data is enough: the learning curve of the recipe's Dataset by a cheap probe, or by the base."""
+    from tunesmith.data.size import base_curve_of, base_sizes, curve_of
 
-    return curve_of(project.recipe, prepare(project))
+    if not base:
+        return curve_of(project.recipe, prepare(project))
+    dataset = prepare(project)
+    return base_curve_of(project.recipe, dataset, _base_probe(project, dataset, base_sizes(dataset)))
+
+
+def _base_probe(project: Project, dataset: Artifact, sizes: list[int]) -> Probe:
+    """Return what trains the base on some rows and judges it on the validation rows; says how long all will take."""
+    import numpy as np
+
+    from tunesmith.evaluate.answers import Contender, expected_of
+    from tunesmith.train.subsets import Subsets
+
+    recipe, subsets = project.recipe, Subsets(project.recipe, dataset, project.workspace)
+    task, held = subsets.task, subsets.held
+
+    def judge(loaded: LoadedModel) -> NDArray[np.float64]:
+        if recipe.task != "classify":
+            return subsets.bits(loaded)
+        precision = recipe.train.precision
+        asked = Contender(recipe.base, loaded, lambda one: task.split(one)[0], task.labels, precision=precision)
+        given = asked.answer(held).texts
+        return np.array([text != expected_of(one) for text, one in zip(given, held, strict=True)], np.float64)
+
+    trained = ", ".join(f"{size:,}" for size in sizes)
+    say(f"  {recipe.base} is trained on {trained} rows: about {_told_s(subsets.seconds(sizes))}, and the answers")
+    return lambda rows: subsets.losses(rows, judge)
+
+
+def _told_s(seconds: float) -> str:
+    """Return a time in words: seconds up to two minutes, minutes up to two hours."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def monitor(project: Project) -> Result:

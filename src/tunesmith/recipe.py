@@ -9,6 +9,7 @@ written today stays valid, but setting it is an error that says so; it is never 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -84,8 +85,10 @@ class Labels(Section):
     """The closed set of answers of a classification, and what to do with labels that are probably wrong."""
 
     names: list[str] | None = Field(None, description="the allowed labels; None: those that occur in the data")
-    fix: Literal["off", "flag", "remove"] | Annotated[Literal["relabel"], CURATION] = Field(
-        "flag", description="what to do with probably wrong labels of train, found by out-of-fold confident learning"
+    fix: Literal["off", "flag", "remove", "relabel"] = Field(
+        "flag",
+        description="what to do with probably wrong labels of train, found by out-of-fold confident learning; relabel "
+        "replaces those whose right label is all but sure, and flags the others",
     )
 
     @field_validator("names")
@@ -155,7 +158,9 @@ class Clean(Section):
 class Dedup(Section):
     """Duplicates: like prompts with like answers. The same prompt with another answer is a conflict."""
 
-    exact: bool = Field(True, description="remove rows equal up to case, punctuation and whitespace, keeping the first")
+    exact: bool = Field(
+        True, description="remove rows equal up to case and whitespace; of fully equal ones the first stays"
+    )
     near: Annotated[float, Field(ge=0.5, le=1.0)] | None = Field(
         0.7, description="Jaccard similarity of 5-word shingles, verified, from which prompt and answer are the same"
     )
@@ -178,6 +183,21 @@ class Dedup(Section):
     )
 
 
+class Originals(Section):
+    """Where the secret is that redacted texts are encrypted with. The secret itself never stands in a recipe."""
+
+    key_env: str | None = Field(None, description="name of the environment variable that holds it, in capitals")
+    key_file: str | None = Field(None, description="file that holds it; relative to the recipe")
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Originals:
+        if (self.key_env is None) == (self.key_file is None):
+            raise ValueError("one of key_env and key_file says where the secret is")
+        if self.key_env is not None and not re.fullmatch("[A-Z_][A-Z0-9_]{0,63}", self.key_env):
+            raise ValueError("key_env is the name of a variable, in capitals; the secret itself is never written here")
+        return self
+
+
 class Privacy(Section):
     """Personal data and secrets."""
 
@@ -187,10 +207,25 @@ class Privacy(Section):
     secrets: Literal["redact", "remove", "flag", "off"] = Field(
         "redact", description="keys, tokens and passwords; remove drops the row by rule secret"
     )
-    ner: Annotated[str | None, CURATION] = Field(None, description="spaCy model that finds names and addresses")
-    originals: Annotated[dict[str, str] | None, CURATION] = Field(
-        None, description="keep what was redacted, encrypted; None: it is kept nowhere"
+    ner: str | None = Field(
+        None,
+        min_length=1,
+        description="spaCy pipeline, an installed package or a folder, that finds names of people; street addresses "
+        "are then looked for too. None: neither, since a model takes many times as long as all the rest",
     )
+    originals: Originals | None = Field(
+        None,
+        description="keep what was redacted, encrypted with the secret in {key_env: VARIABLE} or {key_file: PATH}; "
+        "None: it is kept nowhere",
+    )
+
+    @model_validator(mode="after")
+    def _keep_what_is_redacted(self) -> Privacy:
+        if self.originals is not None and self.pii != "redact" and self.secrets not in ("redact", "remove"):
+            raise ValueError("originals keeps what is redacted, and neither pii nor secrets are")
+        if self.ner is not None and self.pii == "off":
+            raise ValueError("ner finds personal data, and pii is off")
+        return self
 
 
 class Relevance(Section):

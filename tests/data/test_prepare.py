@@ -241,6 +241,24 @@ def test_the_number_of_processes_changes_no_byte(tmp_path, monkeypatch, processe
     assert sum(dataset.result["splits"].values()) == len(ROWS)
 
 
+def test_where_pieces_end_changes_no_byte(tmp_path, monkeypatch):
+    """Bug: a piece lists its repairs before its flags and unread rows before the others, so its size is seen."""
+    soiled = [
+        ("{name} is my name", "refund"),
+        ("  too  wide ", "refund"),
+        ("", "refund"),
+        ("a", "b,c"),
+        ("{} wide", "refund"),
+    ]
+    (tmp_path / "a.csv").write_text(
+        csv_text([*ROWS, *soiled, *[(f"{text} again", label) for text, label in soiled[:2]]])
+    )
+    whole = made(tmp_path).manifest["files"]
+    monkeypatch.setattr("tunesmith.data.read.files.PIECE_ROWS", 2)
+    shutil.rmtree(tmp_path / "home")
+    assert made(tmp_path).manifest["files"] == whole
+
+
 REQUESTS = [
     ("what is pisco?", "Hi! Could you tell me, what is pisco?", True),
     ("Name the capital of Peru.", "please: name the capital of Peru", True),

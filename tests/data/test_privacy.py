@@ -9,11 +9,10 @@ import polars as pl
 import pytest
 
 from tunesmith.core.artifacts import Workspace
-from tunesmith.core.errors import RecipeError
 from tunesmith.data.noise.clean import Cleaner
 from tunesmith.data.prepare import prepare
 from tunesmith.data.rows import Row, RowFault
-from tunesmith.recipe import Recipe, parse_recipe
+from tunesmith.recipe import Recipe
 
 KEY = "AKIA" + "Z5XQ7LPN3RWT2VYK"
 
@@ -109,10 +108,3 @@ def test_the_artifact_has_no_secret_and_says_which_rows_went(tmp_path):
     for file in dataset.path.iterdir():
         content = pl.read_parquet(file).write_json() if file.suffix == ".parquet" else file.read_text()
         assert KEY not in content, file.name
-
-
-@pytest.mark.parametrize("setting", ["ner: en_core_web_sm", "originals: {key_env: KEY}"])
-def test_what_is_for_later_says_so(setting):
-    """Bug: a user believes that names are found, or that originals are kept, and nothing of it happens."""
-    with pytest.raises(RecipeError, match=r"data\.privacy\.\w+.*does not have yet"):
-        parse_recipe(f"name: t\ntask: chat\ndata: {{train: x, privacy: {{{setting}}}}}\n")

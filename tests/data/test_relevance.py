@@ -16,7 +16,7 @@ import pytest
 from tunesmith.core.artifacts import Artifact, Workspace
 from tunesmith.core.errors import DataError, RecipeError
 from tunesmith.data.prepare import prepare
-from tunesmith.data.relevance import _bags, _ratio, fit
+from tunesmith.data.relevance.score import bags, fit, ratio_of
 from tunesmith.models.embed import WordVectors
 from tunesmith.recipe import Recipe
 
@@ -73,12 +73,12 @@ def mixed(tmp_path: Path) -> Path:
 def test_what_a_text_says_of_itself_is_left_out_of_its_score():
     """Bug: a target text raises its own score, so the threshold is too high and the domain's other rows go."""
     target, pool = tickets()[:30], cooking(100)
-    background = _bags(pool)[0].counts()
-    _, values = _ratio(_bags(target)[0], background)
+    background = bags(pool)[0].counts()
+    _, values = ratio_of(bags(target)[0], background)
     for left_out in (0, 7, 29):
-        others, _ = _ratio(_bags(target[:left_out] + target[left_out + 1 :])[0], background)
-        bag = _bags([target[left_out]])[0]
-        usual = _ratio(_bags(target)[0], background)[0].usual
+        others, _ = ratio_of(bags(target[:left_out] + target[left_out + 1 :])[0], background)
+        bag = bags([target[left_out]])[0]
+        usual = ratio_of(bags(target)[0], background)[0].usual
         expected = (bag.sums(others.table) - bag.sizes * usual) / (bag.sizes + 3.0)
         assert values[left_out] == pytest.approx(expected[0], abs=1e-3)
 

@@ -47,6 +47,17 @@ def test_a_turn_of_weight_zero_is_context_only():
     assert learnt == "right<|end|>"
 
 
+def test_a_greeting_that_answers_nothing_is_context_only():
+    """transformers 5.24 cannot render the nothing before a conversation's first turn: it raised where data began so."""
+    greeting = {"role": "assistant", "content": "Welcome!"}
+    rest = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "right"}]
+    rendered = render(TOKENIZER, [greeting, *rest])
+    learnt = TOKENIZER.decode([i for i, t in zip(rendered.ids, rendered.targets, strict=True) if t])
+    assert learnt == "right<|end|>" and "Welcome!" in TOKENIZER.decode(rendered.ids)
+    with pytest.raises(DataError, match="no assistant turn to learn"):
+        render(TOKENIZER, [greeting])
+
+
 def test_template_that_rewrites_history_trains_the_last_turn_only():
     tokenizer = tiny_tokenizer()
     tokenizer.chat_template = (

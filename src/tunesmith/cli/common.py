@@ -49,6 +49,11 @@ def store_here(home: Path | None, *, make: bool = False) -> tuple[Workspace, Sto
     return workspace, flow.open_store(workspace)
 
 
+def recipe_folder(workspace: Path) -> Path:
+    """Return the folder of the recipe: a workspace of the usual name lies beside it; for any other it is this one."""
+    return workspace.parent if workspace.name == ".tunesmith" else Path.cwd()
+
+
 def print_json(result: Any) -> None:
     """Print a result as one JSON object on stdout."""
     import json

@@ -13,12 +13,13 @@ from tunesmith.core.progress import say
 @click.command("curve")
 @recipe_argument
 @home_option
+@click.option("--base", is_flag=True, help="train the recipe's base on the subsets, instead of a cheap probe")
 @json_option
-def command(recipe: Path, home: Path | None, as_json: bool) -> None:
+def command(recipe: Path, home: Path | None, base: bool, as_json: bool) -> None:
     """Tell how much data is enough: a cheap probe on nested subsets, and a power law through its errors."""
     from tunesmith import flow
 
-    result = flow.curve(flow.Project.of(recipe, home))
+    result = flow.curve(flow.Project.of(recipe, home), base=base)
     if as_json:
         print_json(result)
         return
@@ -29,4 +30,5 @@ def command(recipe: Path, home: Path | None, as_json: bool) -> None:
     table("", ["rows", name, "power law"], rows, numeric_from=1)
     say(f"  {result['sentence']}", style="bold")
     say(f"  new in the last tenth of the rows: {result['unseen_frac_of_last_tenth']:.0%} of the runs of five words")
-    say(f"  measured with {result['probe']}, not with the base itself", style="dim")
+    other = " itself" if base else ", not with the base itself: --base trains that"
+    say(f"  measured with {result['probe']}{other}", style="dim")

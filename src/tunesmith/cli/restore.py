@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from tunesmith.cli.common import home_option, json_option, print_json, workspace_here
+from tunesmith.cli.common import home_option, json_option, print_json, recipe_folder, workspace_here
 from tunesmith.core.errors import ArtifactError
 from tunesmith.core.progress import say
 
@@ -28,7 +28,7 @@ def command(artifact_id: str, row_id: str | None, rule: str | None, home: Path |
         )
     if (row_id is None) == (rule is None):
         raise click.UsageError("name one ROW, or --rule RULE")
-    folder = _recipe_folder(dataset.path.parents[1])
+    folder = _beside_the_recipe(dataset.path.parents[1])
     file = restore_row(dataset, row_id, folder) if row_id else restore_rule(dataset, rule or "", folder)
     if as_json:
         print_json({"restore": str(file), "row_id": row_id, "rule": rule})
@@ -36,13 +36,11 @@ def command(artifact_id: str, row_id: str | None, rule: str | None, home: Path |
         say(f"{row_id or rule} will be kept: noted in {file} · next: tunesmith prepare RECIPE")
 
 
-def _recipe_folder(workspace: Path) -> Path:
-    """Return the folder of the recipe: a workspace of the usual name lies beside it; for any other it is this one."""
-    if workspace.name == ".tunesmith":
-        return workspace.parent
-    if not list(Path.cwd().glob("*.y*ml")):
+def _beside_the_recipe(workspace: Path) -> Path:
+    folder = recipe_folder(workspace)
+    if folder == Path.cwd() and not list(folder.glob("*.y*ml")):
         raise ArtifactError(
-            f"no recipe in {Path.cwd()}: restore.yaml must lie beside the recipe that prepared the dataset",
+            f"no recipe in {folder}: restore.yaml must lie beside the recipe that prepared the dataset",
             hint="change into the recipe's folder and run the same command there",
         )
-    return Path.cwd()
+    return folder

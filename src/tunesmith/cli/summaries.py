@@ -36,6 +36,9 @@ def show_dataset(result: dict[str, Any]) -> None:
         head = f"  {topic:<11} {verdict['verdict']:<11} "
         why = _fitting(verdict["why"].split("; "), "; ", LINE_CHARS - len(head))
         say(head + why, style=_VERDICT_STYLES.get(verdict["verdict"], ""))
+    if "originals" in result.get("facts", {}):
+        kept = f"{result['facts']['originals']:,} redacted originals kept, encrypted"
+        say(f"  {kept} · tunesmith show {result['dataset']} --originals")
     where(Path(result["path"]) / "report.html")
 
 

@@ -1,7 +1,7 @@
-"""Rules about several rows, in their order: duplicates, leaks, relevance, labels, the split, balance and size.
+"""Rules about several rows, in their order: duplicates, leaks, relevance, the split, labels, balance and size.
 
 Owns the order, and why it is so: what is the same goes before anything is counted; what is held out is fixed before
-train is evened out, so that validation and test never lose a row to balance. Does not own any rule.
+labels are doubted and train is evened out, so that validation and test never change by either. Does not own any rule.
 """
 
 from __future__ import annotations
@@ -10,19 +10,17 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from tunesmith.core.errors import DataError
 from tunesmith.data.balance import cap_groups, groups_of, weigh
 from tunesmith.data.bias import look_for_bias
-from tunesmith.data.duplicates.alike import asked, remove_alike
+from tunesmith.data.duplicates.alike import remove_alike
 from tunesmith.data.duplicates.decontaminate import decontaminate, evaluation_files
 from tunesmith.data.duplicates.exact import conflicts_of, deduplicate, preference_pairs
 from tunesmith.data.duplicates.semantic import remove_semantic
 from tunesmith.data.fates import Fates
-from tunesmith.data.label_errors import FEWEST_ROWS, doubtful, out_of_fold
+from tunesmith.data.label_fix import fix_labels
 from tunesmith.data.labels import check_labels
-from tunesmith.data.relevance import judge_relevance
+from tunesmith.data.relevance.judge import judge_relevance
 from tunesmith.data.select import reduce_train
 from tunesmith.data.split import split
 from tunesmith.data.topics import look_at_topics
@@ -34,6 +32,7 @@ if TYPE_CHECKING:
 
     from tunesmith.data.gather import Gathered
     from tunesmith.data.restore import Restored
+    from tunesmith.data.rowwise import Measure
     from tunesmith.recipe import Recipe
 
 
@@ -54,8 +53,10 @@ class Decided:
         return gathered.frame[self.fates.living()]
 
 
-def decide(recipe: Recipe, gathered: Gathered, restored: Restored, recipe_dir: Path) -> Decided:
-    """Decide what becomes of every row.
+def decide(
+    recipe: Recipe, gathered: Gathered, restored: Restored, recipe_dir: Path, measure: Measure | None = None
+) -> Decided:
+    """Decide what becomes of every row. ``measure`` counts the tokens of answers that are replaced.
 
     Raises:
         DataError: if too little is left, or a rule stops and asks.
@@ -77,8 +78,9 @@ def decide(recipe: Recipe, gathered: Gathered, restored: Restored, recipe_dir: P
         decided.pairs = preference_pairs(gathered, conflicts)
     if recipe.task == "classify":
         decided.notes += check_labels(decided.living(gathered), recipe)
-        decided.facts["doubtful_labels"] = judge_labels(fates, gathered, recipe.data.labels.fix)
     decided.parts = split(gathered.frame, fates.living(), recipe.data.split, recipe.seed, alike.clusters)
+    decided.facts |= fix_labels(fates, gathered, decided.parts["train"], recipe, measure)
+    decided.parts["train"] = [row for row in decided.parts["train"] if fates.alive[row]]
     _even_out(decided, gathered, recipe)
     decided.facts["bias"] = look_for_bias(gathered, decided.parts["train"], recipe)
     decided.facts["topics"] = look_at_topics(gathered, decided.parts["train"], recipe)
@@ -109,28 +111,3 @@ def _refuse_nothing_left(recipe: Recipe, fates: Fates) -> None:
         expected="rows to train on that are not in data.valid or data.test" if leaks else "rows to train on",
         hint="give data.test a file of its own" if leaks else "change the rule in the recipe",
     )
-
-
-def judge_labels(fates: Fates, gathered: Gathered, fix: str) -> int:
-    """Flag or remove rows of train whose label is probably wrong (rule ``label_error``); return how many there are."""
-    living = fates.living("train")
-    if fix == "off" or len(living) < FEWEST_ROWS:
-        return 0
-    rows = fates.by_content(living)  # the folds are dealt out in this order
-    messages = gathered.texts(living)["messages"][np.searchsorted(living, rows)]
-    texts = list(map(asked, messages.to_list()))
-    labels = gathered.frame["label"][rows].to_list()
-    chances, names = out_of_fold(texts, labels)
-    doubts = doubtful(chances, names, labels)
-    for doubt in doubts:
-        evidence = {
-            "label": doubt.given,
-            "likely": doubt.likely,
-            "p_label": round(doubt.p_given, 3),
-            "p_likely": round(doubt.p_likely, 3),
-        }
-        if fix == "remove":
-            fates.remove(int(rows[doubt.row]), "label_error", evidence)
-        else:
-            fates.flag(int(rows[doubt.row]), "label_error", evidence)
-    return len(doubts)

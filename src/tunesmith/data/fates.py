@@ -52,8 +52,16 @@ class Fates:
         return True
 
     def flag(self, row: int, rule: str, evidence: Evidence) -> None:
-        """Note something about a row that stays."""
+        """Note something about a row that stays as it is."""
         self.flagged.append(Repair(self._columns["row_id"][row], "row", rule, "", None, evidence))
+
+    def mend(self, row: int, rule: str, before: str, after: str, evidence: Evidence) -> bool:
+        """Note that a row's answer is replaced, unless the user restored it; tell whether it may be."""
+        row_id = self._columns["row_id"][row]
+        if self._restored.keeps(row_id, rule):
+            return False
+        self.flagged.append(Repair(row_id, "answer", rule, before, after, evidence))
+        return True
 
     def twin(self, row: int) -> Evidence:
         """Return the evidence that names another row: its id, and where it stands."""

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from tunesmith.core.progress import Bar
     from tunesmith.core.spans import I64, U64
+    from tunesmith.data.originals import Sealer
     from tunesmith.data.read.sources import Source
     from tunesmith.data.restore import Restored
     from tunesmith.data.rowwise import Measure
@@ -51,6 +52,7 @@ class Gathered:
 
     folder: Path
     done: list[Done]
+    _amended: set[int] = field(default_factory=set)
 
     @property
     def read(self) -> int:
@@ -77,6 +79,10 @@ class Gathered:
         """Return the rows removed while reading, with rule and evidence."""
         return self._all("removed").collect()
 
+    def originals(self) -> list[Path]:
+        """Return the sealed pieces of what was redacted."""
+        return [Scratch(self.folder, done.number)("originals", "enc") for done in self.done]
+
     def repairs(self) -> pl.LazyFrame:
         """Return what was changed or flagged; flags that hang on a habit only if the data have it."""
         habits = Habits()
@@ -99,6 +105,21 @@ class Gathered:
             sizes.append(np.diff(offsets))
         return np.concatenate(flat), np.cumsum(np.concatenate(sizes))
 
+    def amend(self, changed: pl.DataFrame) -> None:
+        """Give some rows other values: ``changed`` has their index (``row``, ascending) and the columns that change.
+
+        What was read stays on disk, so that a run that is killed and goes on decides the same again.
+        """
+        taken = 0
+        for done, inside in self._by_piece(changed["row"].to_numpy().astype(np.int64)):
+            own = changed[taken : taken + len(inside)].with_columns(pl.Series("row", inside, pl.UInt32))
+            taken += len(inside)
+            piece = pl.read_parquet(self._file(done, "rows")).with_row_index("row")
+            piece = piece.update(own, on="row", include_nulls=True).drop("row")
+            piece.write_parquet(Scratch(self.folder, done.number)("amended", "parquet"))
+            self._amended.add(done.number)
+        self.__dict__.pop("frame", None)
+
     def texts(self, rows: I64, columns: Sequence[str] = ("messages",)) -> pl.DataFrame:
         """Return text columns of some rows (ascending), in that order."""
         frames = []
@@ -115,6 +136,8 @@ class Gathered:
                 yield done, inside - self.starts[number]
 
     def _file(self, done: Done, kind: str) -> Path:
+        if kind == "rows" and done.number in self._amended:
+            return Scratch(self.folder, done.number)("amended", "parquet")
         return Scratch(self.folder, done.number)(kind, "parquet" if kind in _FRAMES else "npy")
 
     def _all(self, kind: str) -> pl.LazyFrame:
@@ -141,6 +164,7 @@ def gather(
     restored: Restored,
     folder: Path,
     measure: Measure | None = None,
+    sealer: Sealer | None = None,
 ) -> Gathered:
     """Read, repair and judge every row of every file; leaves their pieces in ``folder``.
 
@@ -155,7 +179,7 @@ def gather(
         jobs = _unfinished(_jobs(recipe, sources, files, bar), folder, done)
         first = list(itertools.islice(jobs, 2))
         processes = (recipe.data.processes or os.cpu_count() or 1) if len(first) > 1 else 1
-        worker = _Keeping(RowWorker(recipe, restored, folder, measure))
+        worker = _Keeping(RowWorker(recipe, restored, folder, measure, sealer))
         in_processes(worker, itertools.chain(first, jobs), processes, lambda one: done.__setitem__(one.number, one))
     for file in files:
         _settle(file, [done[number] for number in file.numbers])

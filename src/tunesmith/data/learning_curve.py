@@ -115,9 +115,19 @@ def fit(sizes: Sequence[int], means: NDArray[np.float64]) -> PowerLaw:
     return PowerLaw(float(a[best]), float(EXPONENTS[best]), float(c[best]))
 
 
-def measure(probe: Probe, rows: int, *, seed: int = 0, sizes: int = SIZES, repeats: int = REPEATS) -> Curve:
-    """Return the curve of a probe on nested subsets of ``rows`` rows, each repeat in an order of its own."""
-    counts = sorted({max(2, round(rows * SMALLEST_FRAC ** (1 - step / (sizes - 1)))) for step in range(sizes)})
+def nested_sizes(rows: int, sizes: int = SIZES, smallest_frac: float = SMALLEST_FRAC) -> list[int]:
+    """Return the numbers of rows of nested subsets, ascending in equal ratios up to all."""
+    return sorted({max(2, round(rows * smallest_frac ** (1 - step / (sizes - 1)))) for step in range(sizes)})
+
+
+def measure(
+    probe: Probe, rows: int, *, seed: int = 0, sizes: Sequence[int] | None = None, repeats: int = REPEATS
+) -> Curve:
+    """Return the curve of a probe on nested subsets of ``rows`` rows, each repeat in an order of its own.
+
+    ``sizes`` are the rows of each subset, ascending; None: `nested_sizes`.
+    """
+    counts = sizes or nested_sizes(rows)
     losses = []
     for repeat in range(repeats):
         order = np.random.default_rng([seed, repeat]).permutation(rows)
@@ -179,11 +189,11 @@ def sentence(curve: Curve, rows: int) -> str:
     )
 
 
-def sentence_in_bits(curve: Curve, rows: int) -> str:
-    """Return the answer for losses in bits a word."""
+def sentence_in_bits(curve: Curve, rows: int, learner: str = "the probe", unit: str = "word") -> str:
+    """Return the answer for losses in bits a word, or another unit."""
     gain, law = curve.gain(rows, 2 * rows), curve.law()
     return (
-        f"your {rows:,} rows bring the probe to {law.at(rows):.2f} bits a word; twice as many would save "
+        f"your {rows:,} rows bring {learner} to {law.at(rows):.2f} bits a {unit}; twice as many would save "
         f"{gain.value:.2f} ± {(gain.high - gain.low) / 2:.2f} more"
     )
 

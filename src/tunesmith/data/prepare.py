@@ -18,8 +18,9 @@ from tunesmith.core.errors import TunesmithError
 from tunesmith.data.decide import Decided, decide
 from tunesmith.data.duplicates.decontaminate import evaluation_files
 from tunesmith.data.gather import Gathered, gather
+from tunesmith.data.originals import FILE, join, sealer_of
 from tunesmith.data.read.sources import Source, distinct_labels, expand
-from tunesmith.data.relevance import relevance_files
+from tunesmith.data.relevance.target import relevance_files
 from tunesmith.data.restore import Restored, restored
 from tunesmith.data.rows import EXAMPLE_COLUMNS, SPLITS, removed_frame, repair_frame, shortened
 from tunesmith.data.rowwise import Measure
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     from tunesmith.recipe import Recipe
 
-CODE = "prepare-4"
+CODE = "prepare-5"
 """Version of what this stage makes of the same files; part of every Dataset's id."""
 
 HOSTED = ("openai:", "azure:", "bedrock:")
@@ -47,7 +48,7 @@ def prepare(recipe: Recipe, workspace: Workspace, *, recipe_dir: Path) -> Artifa
     Raises:
         DataError: if a file cannot be what the recipe says, or too little is left to train on.
         RecipeError: if a path of the recipe is no path.
-        SetupError: if the base's tokenizer cannot be loaded.
+        SetupError: if the base's tokenizer cannot be loaded, or the key for the originals is missing.
     """
     sources = sources_of(recipe, recipe_dir)
     kept = restored(recipe_dir)
@@ -61,8 +62,11 @@ def prepare(recipe: Recipe, workspace: Workspace, *, recipe_dir: Path) -> Artifa
 
     def build(draft: Draft) -> None:
         try:
-            gathered = gather(recipe, sources, kept, draft.scratch, measure)
-            decided = decide(recipe, gathered, kept, recipe_dir)
+            sealer = sealer_of(recipe.data.privacy.originals, draft.id, recipe_dir)
+            gathered = gather(recipe, sources, kept, draft.scratch, measure, sealer)
+            decided = decide(recipe, gathered, kept, recipe_dir, measure)
+            if sealer is not None:
+                decided.facts["originals"] = join(sealer, gathered.originals(), draft.path / FILE)
         except TunesmithError:
             shutil.rmtree(draft.scratch, ignore_errors=True)  # nothing to go on from: the user changes something
             raise
@@ -103,11 +107,17 @@ def _plan(
 ) -> Plan:
     from tunesmith.models.embed import embeddings_identity
     from tunesmith.models.load import tokenizer_identity
+    from tunesmith.text.names import pipeline_identity
 
     settings = recipe.data.model_dump(mode="json", exclude={"train", "valid", "test", "processes"})
+    if settings["privacy"]["originals"] is not None:
+        settings["privacy"]["originals"] = "kept"  # where the key lies, and which it is, makes no other rows
     inputs = {f"{part}:{source.label}": source.digest for part, own in sources.items() for source in own}
     inputs |= {f"{key}:{source.label}": source.digest for key, own in beside.items() for source in own}
     inputs["embeddings"] = embeddings_identity(base_of(recipe))
+    if recipe.data.privacy.ner is not None:
+        settings["privacy"]["ner"] = "pipeline"
+        inputs["ner"] = pipeline_identity(recipe.data.privacy.ner)
     lengths: dict[str, Any] = {}
     if measure is not None:
         inputs["tokenizer"] = tokenizer_identity(measure.base)

@@ -7,6 +7,7 @@ alone, so the number of processes changes nothing, and a piece that was finished
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -38,8 +39,10 @@ from tunesmith.data.rows import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from tunesmith.data.originals import Sealer
     from tunesmith.data.read.files import Piece
     from tunesmith.data.read.formats import Meaning
     from tunesmith.data.restore import Restored
@@ -102,6 +105,7 @@ class RowWorker:
     restored: Restored
     folder: Path
     measure: Measure | None
+    sealer: Sealer | None = None
 
     @cached_property
     def cleaner(self) -> Cleaner:
@@ -125,7 +129,7 @@ class RowWorker:
     def length_of(self) -> LengthOf:
         """What counts a row's tokens."""
         assert self.measure is not None
-        return _length_of(self.recipe, self.measure)
+        return length_of(self.recipe, self.measure)
 
     def warm_up(self) -> None:
         """Build the rules and load the tokenizer."""
@@ -135,10 +139,12 @@ class RowWorker:
         """Do a piece and leave its files (`Scratch` names them): rows, removed, repairs, and signatures of prompts."""
         records = job.piece.records()
         self.cleaner.repairs.clear()
+        self.cleaner.originals.clear()
         self.noise.habits = Habits()
         out = _Yield()
         for bad in records.bad:
             out.removed.append(self._unread(job, bad))
+        self.cleaner.read_ahead(self._readable(job, records.rows))
         for raw in records.rows:
             self._row(job, raw, out)
         self._measure(out)
@@ -148,18 +154,27 @@ class RowWorker:
 
     def _unread(self, job: Job, bad: BadRow) -> Removed:
         row_id = row_id_of(job.label, bad.line, bad.text)
-        return Removed(row_id, job.label, bad.line, bad.rule, bad.evidence, shortened(self.cleaner.safe(bad.text)))
+        text = shortened(self.cleaner.safe_removed(row_id, bad.text))
+        return Removed(row_id, job.label, bad.line, bad.rule, bad.evidence, text)
+
+    def _readable(self, job: Job, raws: Iterable[RawRow]) -> Iterator[Row]:
+        """Yield the rows that their format allows."""
+        for raw in raws:
+            with contextlib.suppress(RowFault):
+                yield job.meaning(raw.fields)
 
     def _row(self, job: Job, raw: RawRow, out: _Yield) -> None:
         original = compact_json(raw.fields)
         row_id = row_id_of(job.label, raw.line, original)
+        before = len(self.cleaner.originals)
         try:
             row = job.meaning(raw.fields)
             row.row_id, row.source, row.line, row.part = row_id, job.label, raw.line, job.part
-            row.group = row.group or _group_of(self.recipe, raw.fields)
+            row.group = self.cleaner.group_name(row.group or _group_of(self.recipe, raw.fields))
             self._judge(row, out)
         except RowFault as fault:
-            text = shortened(self.cleaner.safe(original))
+            del self.cleaner.originals[before:]  # its text is kept as it was read, with placeholders of its own
+            text = shortened(self.cleaner.safe_removed(row_id, original))
             out.removed.append(Removed(row_id, job.label, raw.line, fault.rule, fault.evidence, text))
         else:
             out.rows.append(row)
@@ -176,8 +191,7 @@ class RowWorker:
             if not self.restored.keeps(row.row_id, fault.rule):
                 raise
             self.lenient.clean(row)  # what else is wrong with it is mended, personal data above all
-            self.cleaner.repairs += self.lenient.repairs
-            self.lenient.repairs.clear()
+            self.cleaner.take_over(self.lenient)
         check_row(row, self.recipe)
         for finding in self.noise.judge(row):
             if finding.action == "remove" and not self.restored.keeps(row.row_id, finding.rule):
@@ -207,13 +221,14 @@ class RowWorker:
         return Removed(row.row_id, row.source, row.line, rule, evidence, text)
 
     def _write(self, number: int, out: _Yield) -> None:
+        """Write the files of a piece, everything in the order of its rows: where pieces end changes nothing."""
         repairs = [*self.cleaner.repairs, *out.flags]
         changed = {repair.row_id for repair in repairs if repair.after is not None}
-        kept = {row.row_id for row in out.rows}
+        place = {row.row_id: at for at, row in enumerate(out.rows)}
         frame = frame_of(out.rows, changed)
         file = Scratch(self.folder, number)
-        removed_frame(out.removed).write_parquet(file("removed", "parquet"))
-        repairs = [one for one in repairs if one.row_id in kept]
+        removed_frame(sorted(out.removed, key=lambda one: one.line)).write_parquet(file("removed", "parquet"))
+        repairs = sorted((one for one in repairs if one.row_id in place), key=lambda one: place[one.row_id])
         habits = pl.Series("habit", [one.habit for one in repairs], pl.String)
         repair_frame(repairs).with_columns(habits).write_parquet(file("repairs", "parquet"))
         texts = {"prompt": [prompt_text(row) for row in out.rows]}
@@ -227,6 +242,8 @@ class RowWorker:
                 pl.Series(f"{kind}_exact", signed.exact), pl.Series(f"{kind}_words", signed.words)
             )
         frame.write_parquet(file("rows", "parquet"))
+        if self.sealer is not None:
+            file("originals", "enc").write_text(self.sealer.seal(number, self.cleaner.originals), encoding="utf-8")
 
 
 @dataclass(frozen=True)
@@ -241,7 +258,8 @@ class Scratch:
         return self.folder / f"{kind}-{self.number:06}.{ending}"
 
 
-def _length_of(recipe: Recipe, measure: Measure) -> LengthOf:
+def length_of(recipe: Recipe, measure: Measure) -> LengthOf:
+    """Return what counts the tokens of conversations as the base renders them."""
     from tunesmith.models.load import load_tokenizer
     from tunesmith.text.chat import ensure_template
     from tunesmith.text.lengths import LengthOf

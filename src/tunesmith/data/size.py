@@ -36,6 +36,10 @@ MEASURED_ROWS = 20_000
 """`auto` measures the curve on at most so many rows, evenly spaced, and the power law goes on from there."""
 
 
+BASE_SIZES, BASE_SMALLEST_FRAC = 4, 1 / 8
+"""Four trainings, each of twice the rows of the one before: together not twice the time of training on all."""
+
+
 def curve_of(recipe: Recipe, dataset: Artifact) -> dict[str, Any]:
     """Return the learning curve of a Dataset's train split: scores of nested subsets, the fit, and the answer.
 
@@ -43,14 +47,7 @@ def curve_of(recipe: Recipe, dataset: Artifact) -> dict[str, Any]:
         DataError: if there are too few rows to draw subsets from or to judge them on.
         MissingExtraError: without scikit-learn, for a classification.
     """
-    train = read_examples(dataset.path / "train.parquet")
-    held = read_examples(dataset.path / "valid.parquet")
-    if len(train) < FEWEST_ROWS or len(held) < FEWEST_HELD:
-        raise DataError(
-            f"{dataset.id}: {len(train):,} rows to train and {len(held):,} to validate on are too few for a curve",
-            expected=f"at least {FEWEST_ROWS} and {FEWEST_HELD}",
-            hint="add examples, or raise data.split.valid",
-        )
+    train, held = _rows_of(dataset)
     classify = recipe.task == "classify"
     curve = learning_curve.measure(_probe(train, held, classify), len(train), seed=recipe.seed)
     tell = learning_curve.sentence if classify else learning_curve.sentence_in_bits
@@ -60,8 +57,52 @@ def curve_of(recipe: Recipe, dataset: Artifact) -> dict[str, Any]:
         "score": "accuracy" if classify else "bits a word",
         "sentence": tell(curve, len(train)),
         **_facts(curve, len(train), classify),
-        "unseen_frac_of_last_tenth": round(learning_curve.unseen_frac([_text(one) for one in train]), 4),
+        "unseen_frac_of_last_tenth": _unseen(train),
     }
+
+
+def base_sizes(dataset: Artifact) -> list[int]:
+    """Return how many rows the base itself is trained on for its curve, ascending.
+
+    Raises:
+        DataError: as `curve_of`.
+    """
+    return learning_curve.nested_sizes(len(_rows_of(dataset)[0]), BASE_SIZES, BASE_SMALLEST_FRAC)
+
+
+def base_curve_of(recipe: Recipe, dataset: Artifact, probe: Probe) -> dict[str, Any]:
+    """As `curve_of`, with a probe that trains the base: its loss is 1 or 0 for a classification, else bits a token.
+
+    Each subset is drawn once, so the interval does not tell what other draws would give.
+    """
+    train, _ = _rows_of(dataset)
+    classify, rows = recipe.task == "classify", len(train)
+    curve = learning_curve.measure(probe, rows, seed=recipe.seed, sizes=base_sizes(dataset), repeats=1)
+    in_bits = learning_curve.sentence_in_bits
+    return {
+        "dataset": dataset.id,
+        "probe": recipe.base,
+        "score": "accuracy" if classify else "bits a token",
+        "sentence": learning_curve.sentence(curve, rows) if classify else in_bits(curve, rows, recipe.base, "token"),
+        **_facts(curve, rows, classify),
+        "unseen_frac_of_last_tenth": _unseen(train),
+    }
+
+
+def _rows_of(dataset: Artifact) -> tuple[list[Example], list[Example]]:
+    train = read_examples(dataset.path / "train.parquet")
+    held = read_examples(dataset.path / "valid.parquet")
+    if len(train) < FEWEST_ROWS or len(held) < FEWEST_HELD:
+        raise DataError(
+            f"{dataset.id}: {len(train):,} rows to train and {len(held):,} to validate on are too few for a curve",
+            expected=f"at least {FEWEST_ROWS} and {FEWEST_HELD}",
+            hint="add examples, or raise data.split.valid",
+        )
+    return train, held
+
+
+def _unseen(train: list[Example]) -> float:
+    return round(learning_curve.unseen_frac([_text(one) for one in train]), 4)
 
 
 def _probe(train: list[Example], held: list[Example], classify: bool) -> Probe:

@@ -1,7 +1,8 @@
 """Which rows are learnt from and which are held out, so that nothing held out has been seen.
 
 Owns the assignment: rows with the same prompt, alike prompts or the same group stay on one side, labels keep their
-shares, and every label keeps an example to learn from. A function of the seed and of what the rows say, not of their order.
+shares, and every label keeps an example to learn from. A pure function of the seed and of what the rows say: their
+order changes nothing.
 """
 
 from __future__ import annotations

@@ -162,7 +162,8 @@ def _cleanliness(recipe: Recipe, gathered: Gathered, decided: Decided, removed: 
                 _counted(noisy, "row is flagged", "rows are flagged")),
     ]  # fmt: skip
     if recipe.task == "classify":
-        told = _counted(doubtful, "label is in doubt", "labels are in doubt")
+        replaced = _counted(decided.facts.get("relabelled", 0), "label was replaced", "labels were replaced")
+        told = "; ".join(filter(None, [_counted(doubtful, "label is in doubt", "labels are in doubt"), replaced]))
         train = max(len(decided.parts["train"]), 1)
         measures.append(Measure("doubtful_frac", doubtful / train, LOOK_DOUBTFUL_FRAC, POOR_DOUBTFUL_FRAC, told))
     return judged(measures, _most_flagged(flags), near=recipe.data.dedup.near)

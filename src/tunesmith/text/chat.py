@@ -78,13 +78,14 @@ def prompt_ids(tokenizer: PreTrainedTokenizerBase, messages: list[Message], tool
 def render(tokenizer: PreTrainedTokenizerBase, messages: list[Message], tools: Any = None) -> Rendered:
     """Return the token ids of a whole conversation and which of them are learnt.
 
-    Every assistant turn is a target unless its message says ``"weight": 0``. Where the template rewrites earlier
-    turns (some drop old reasoning), only the last turn is a target, rendered with its history as served.
+    Every assistant turn is a target unless its message says ``"weight": 0`` or the conversation begins with it: a
+    greeting answers nothing and is context only. Where the template rewrites earlier turns (some drop old reasoning),
+    only the last turn is a target, rendered with its history as served.
 
     Raises:
         DataError: if there is nothing to learn.
     """
-    answers = [index for index, message in enumerate(messages) if message["role"] == "assistant"]
+    answers = [index for index, message in enumerate(messages) if index and message["role"] == "assistant"]
     wanted = [index for index in answers if messages[index].get("weight", 1) != 0]
     if not wanted:
         raise DataError("the conversation has no assistant turn to learn", expected="a last message of role assistant")

@@ -192,7 +192,10 @@ class LengthOf:
         if isinstance(lengths, DataError):
             return None
         probe = int(self._counter.counts([PROBE])[0])
-        learnt = [message["role"] == "assistant" and message.get("weight", 1) != 0 for message in messages]
+        learnt = [
+            place > 0 and message["role"] == "assistant" and message.get("weight", 1) != 0
+            for place, message in enumerate(messages)
+        ]
         return _Frame(lengths[0] - probe * len(messages), lengths[1] - probe * sum(learnt), learnt)
 
 

@@ -1,8 +1,8 @@
 """Personal data and secrets out of text, each to a typed placeholder.
 
 Owns the placeholders: which name a found value gets, and that the same value has the same name all through a
-conversation. Does not own what is found (`numbers`, `network`, `secrets`), nor names and street addresses, which need
-a model to find.
+conversation. Does not own what is found (`numbers`, `network`, `secrets`, and `names`, which needs a model and is
+handed in).
 
 The first value of a kind is ``[EMAIL]``, the second distinct one ``[EMAIL_2]``: an answer that repeats one of two
 addresses must say which, or the model learns to answer what nobody can know. The first has no number, so that texts
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     Found = tuple[int, int, str]
+    Finder = Callable[[str], list[Found]]
 
 PII = frozenset(
     (
@@ -41,9 +42,11 @@ PII = frozenset(
         "IP",
         "MAC",
         "CRYPTO",
+        "NAME",
+        "ADDRESS",
     )
 )
-"""Kinds of personal data that are found."""
+"""Kinds of personal data that are found; ``NAME`` and ``ADDRESS`` only by a `Finder` that is handed in."""
 SECRETS = frozenset({"SECRET"})
 EVERYTHING = PII | SECRETS
 _PLACEHOLDER = re.compile(rf"\[({'|'.join(sorted(EVERYTHING))})(?:_([0-9]{{1,6}}))?\]")
@@ -59,21 +62,53 @@ _BORN = re.compile(
 
 
 class Placeholders:
-    """The names of what was found in one conversation. ``texts`` are all its texts, for the names that are in use."""
+    """The names of what was found in one conversation. ``texts`` are all its texts, for the names that are in use.
+
+    ``given`` lists every replacement in its order: the placeholder and what it stands for.
+    """
 
     def __init__(self, texts: Iterable[str] = ()) -> None:
         self._texts = texts
         self._names: dict[tuple[str, str], str] = {}
+        self._people: list[tuple[frozenset[str], str]] = []
+        self._known: frozenset[str] = frozenset()
         self._used: dict[str, int] | None = None
+        self.given: list[tuple[str, str]] = []
 
     def name(self, kind: str, value: str) -> str:
         """Return the placeholder of a value: the one it had before, or the next that is free."""
         key = kind, re.sub(r"[\W_]", "", value).casefold() if kind != "SECRET" else value
         if key not in self._names:
-            used = self._in_use()
-            used[kind] = used.get(kind, 0) + 1
-            self._names[key] = f"[{kind}]" if used[kind] == 1 else f"[{kind}_{used[kind]}]"
+            self._names[key] = self._of_person(value) if kind == "NAME" else self._next(kind)
+        self.given.append((self._names[key], value))
         return self._names[key]
+
+    def _next(self, kind: str) -> str:
+        used = self._in_use()
+        used[kind] = used.get(kind, 0) + 1
+        return f"[{kind}]" if used[kind] == 1 else f"[{kind}_{used[kind]}]"
+
+    def _of_person(self, value: str) -> str:
+        """Return the name of the one person so far that a shorter or longer form names too; else the next."""
+        words = _name_words(value)
+        same = {name for known, name in self._people if words <= known or known <= words}
+        name = same.pop() if len(same) == 1 else self._next("NAME")
+        self._people.append((words, name))
+        self._known |= words
+        return name
+
+    def expect(self, name: str) -> None:
+        """Look for a person in every text of the conversation, also where the model of names overlooks it."""
+        self._known |= _name_words(name)
+
+    def again(self, text: str) -> list[Found]:
+        """Return where people named so far, or expected, are named again: in full, or by one of their names."""
+        words = sorted(word for word in self._known if len(word) > 2 and word not in _WORDS_TOO)
+        if not words:
+            return []
+        one = rf"(?<![\w\[])(?:{'|'.join(map(re.escape, words))})(?![\w\]])"
+        found = re.finditer(rf"{one}(?:[ .]{{1,2}}{one})*", text, re.IGNORECASE)
+        return [(*hit.span(), "NAME") for hit in found if hit[0][0].isupper()]
 
     def _in_use(self) -> dict[str, int]:
         if self._used is None:
@@ -84,33 +119,58 @@ class Placeholders:
         return self._used
 
 
+_WORDS_TOO = frozenset(
+    "will may mark bill grace hope april june august joy faith rich the and van".split()  # noqa: SIM905
+)
+"""Names that at the beginning of a sentence are usually another word."""
+
+
+def _name_words(name: str) -> frozenset[str]:
+    return frozenset(re.findall(r"\w+", name.casefold()))
+
+
 def redact(
-    text: str, kinds: frozenset[str] = EVERYTHING, placeholders: Placeholders | None = None
+    text: str,
+    kinds: frozenset[str] = EVERYTHING,
+    placeholders: Placeholders | None = None,
+    names: Finder | None = None,
 ) -> tuple[str, dict[str, int]]:
     """Replace what is found by ``[EMAIL]``, ``[PHONE_2]``, ... and count what was replaced, by kind.
 
     ``kinds`` are those of `PII` and `SECRETS` to replace. ``placeholders`` carry names over from the other texts of a
-    conversation; without them the text stands alone. Redacting twice changes nothing more. An empty text stays empty,
-    with no counts.
+    conversation; without them the text stands alone. ``names`` finds people and addresses. Redacting twice changes
+    nothing more. An empty text stays empty, with no counts.
     """
-    spans = find(text)
+    labels = placeholders or Placeholders((text,))
+    spans = _find_all(text, names, labels)
     if not spans:
         return text, {}
     counts: Counter[str] = Counter()
-    names = placeholders or Placeholders((text,))
     while spans:
         parts: list[str] = []
         position = 0
         for start, end, kind in spans:
             if kind in kinds:
-                parts += text[position:start], names.name(kind, text[start:end])
+                parts += text[position:start], labels.name(kind, text[start:end])
                 counts[kind] += 1
                 position = end
         if not parts:
             break
         text = "".join(parts) + text[position:]
-        spans = find(text)  # what stood beside a number may be one for itself now
+        spans = _find_all(text, names, labels)  # what stood beside a number may be one for itself now
     return text, dict(counts)
+
+
+def _find_all(text: str, names: Finder | None, labels: Placeholders) -> list[Found]:
+    """Return what is found with and without a model, but nothing inside a placeholder."""
+    spans = find(text)
+    if names is None:
+        return spans
+    taken = [found.span() for found in _PLACEHOLDER.finditer(text)] if "[" in text else []
+    for more in (names(text), labels.again(text)):
+        free = [one for one in more if not any(one[0] < end and start < one[1] for start, end in taken)]
+        spans = _merged(spans, free)
+    return spans
 
 
 def find(text: str) -> list[Found]:

@@ -37,7 +37,7 @@ def estimate(recipe: Recipe, dataset: Artifact, workspace: Workspace) -> dict[st
     sets = stage.tokenise(recipe, dataset, stage.task_of(recipe, dataset), loaded)
     with tempfile.TemporaryDirectory() as folder:
         run = stage.prepare_run(recipe, loaded, sets.train, sets.valid, Path(folder))
-        seconds_per_step = _measured_step_s(run)
+        seconds_per_step = measured_step_s(run)
     total = run.total_steps
     points = [round(i * (total - 1) / (CURVE_POINTS - 1)) for i in range(CURVE_POINTS)] if total > 1 else [0]
     target_tokens = sum(sets.train.num_targets)
@@ -57,7 +57,7 @@ def estimate(recipe: Recipe, dataset: Artifact, workspace: Workspace) -> dict[st
     }
 
 
-def _measured_step_s(run: Run) -> float:
+def measured_step_s(run: Run) -> float:
     """Return the median time of a few real steps after one to warm up; the model is not used afterwards."""
     from statistics import median
 

@@ -18,16 +18,8 @@ import numpy as np
 from tunesmith.core.errors import DataError
 from tunesmith.core.spans import mixed
 from tunesmith.data.duplicates.exact import HELD_OUT_FIRST
-from tunesmith.data.duplicates.near import (
-    SHORT_WORDS,
-    Facts,
-    guard_key,
-    jaccards,
-    near_clusters,
-    near_duplicates,
-    plain_words,
-    same_facts,
-)
+from tunesmith.data.duplicates.facts import Facts, guard_key, plain_words, same_facts
+from tunesmith.data.duplicates.near import SHORT_WORDS, jaccards, near_clusters, near_duplicates
 from tunesmith.data.duplicates.shingles import Signatures, sign, take_ranges
 from tunesmith.data.noise.function_words import LANGUAGES_OF
 from tunesmith.data.rows import from_json
@@ -115,7 +107,7 @@ def _remove(fates: Fates, gathered: Gathered, settings: Dedup, twins: Sequence[T
 
 
 class _Search:
-    """The living rows by content, the signatures of their prompts or answers, and the texts asked for while they are compared."""
+    """The living rows by content, the signatures of their prompts or answers, and the texts that are asked for."""
 
     def __init__(self, fates: Fates, gathered: Gathered, threshold: float, kind: str = "prompt") -> None:
         self.gathered, self.threshold, self.kind = gathered, threshold, kind

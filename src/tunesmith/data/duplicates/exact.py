@@ -1,8 +1,9 @@
 """Equal prompts: exact duplicates, conflicting answers, and rows of train that a held-out file already holds.
 
-Owns which of several rows with the same prompt stays: where their writing differs, the first by content. Does not own when prompts and answers are the same
-(`rows.prompt_key`, `rows.answer_key`), nor prompts that are merely alike (`alike`). Rows of held-out files are never
-removed: a row that is in two parts stays in test, or else in valid.
+Owns which of several rows with the same prompt stays: of equal rows the first, of rows written in another way the first
+by content. Does not own when prompts and answers are the same (`rows.prompt_key`, `rows.answer_key`), nor prompts that
+are merely alike (`alike`). Rows of held-out files are never removed: a row that is in two parts stays in test, or else
+in valid.
 """
 
 from __future__ import annotations
@@ -38,9 +39,9 @@ class Conflict:
 
 
 def deduplicate(fates: Fates, settings: Dedup) -> None:
-    """Remove rows whose prompt and answer occurred before, and rows of train that are held out.
+    """Remove rows whose prompt and answer another row has, and rows of train that are held out.
 
-    Rules: ``leak`` (the prompt is in a held-out file), ``duplicate`` (prompt and answer occurred before).
+    Rules: ``leak`` (the prompt is in a held-out file), ``duplicate`` (prompt and answer are those of a row that stays).
     """
     for rows, parts, answers in _same_prompts(fates):
         own = _without_leaks(fates, rows, parts)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from tunesmith.core.ids import digest_bytes
 from tunesmith.data.noise.fixes import (
     fix_control,
     fix_encoding,
@@ -30,11 +31,13 @@ from tunesmith.data.noise.fixes import (
     writes_pages,
 )
 from tunesmith.data.noise.turns import fix_turns, in_order
+from tunesmith.data.originals import Original
 from tunesmith.data.rows import Repair, Row, RowFault, shortened, to_json
+from tunesmith.text.names import NameFinder
 from tunesmith.text.redact import PII, SECRETS, Placeholders, redact
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from tunesmith.recipe import Clean, Privacy, Recipe
     from tunesmith.text.examples import Message
@@ -82,7 +85,7 @@ def _fixes(clean: Clean, task: str) -> dict[str, list[tuple[str, str, Fix]]]:
 
 
 class Cleaner:
-    """Cleans rows one by one and keeps every repair in `repairs`."""
+    """Cleans rows one by one; keeps every repair in `repairs` and what was redacted in `originals`."""
 
     def __init__(self, recipe: Recipe) -> None:
         clean = recipe.data.clean
@@ -92,6 +95,8 @@ class Cleaner:
         self.turns, self.almost_json = clean.turns, clean.almost_json
         self.fixes = _fixes(clean, recipe.task)
         self.repairs: list[Repair] = []
+        self.originals: list[Original] = []
+        self.names = NameFinder(recipe.data.privacy.ner) if recipe.data.privacy.ner else None
         self._placeholders = Placeholders()
         self._secrets: list[tuple[str, int]] = []
 
@@ -106,6 +111,7 @@ class Cleaner:
         self._placeholders, self._secrets = Placeholders(_all_texts(row)), []
         messages = self._ordered(row, repairs)
         rest = row.rejected or []
+        self._expect_names(messages, rest)
         asked = ""
         texts: list[tuple[Message, str]] = []
         for where, number, message in _fields(messages, rest, self.task):
@@ -124,6 +130,31 @@ class Cleaner:
         self.repairs += repairs
         if self._secrets and self.privacy.secrets == "remove":
             raise RowFault("secret", **_secret_evidence(self._secrets))
+
+    def read_ahead(self, rows: Iterable[Row]) -> None:
+        """Look for names in the texts of many rows together, which is faster; without `names`, nothing."""
+        if self.names is not None:
+            texts = (
+                one["content"] for row in rows for _, _, one in _fields(row.messages, row.rejected or [], self.task)
+            )
+            self.names.read_ahead(texts)
+
+    def take_over(self, other: Cleaner) -> None:
+        """Make another cleaner's repairs and originals this one's."""
+        self.repairs += other.repairs
+        self.originals += other.originals
+        other.repairs.clear()
+        other.originals.clear()
+
+    def _expect_names(self, messages: list[Message], rejected: list[Message]) -> None:
+        """Note the people of a whole conversation first, since one text may name them so that the model sees it."""
+        if self.names is None:
+            return
+        for _, _, message in _fields(messages, rejected, self.task):
+            text = message["content"]
+            for start, end, kind in self.names(text):
+                if kind == "NAME" and "[" not in text[max(start - 1, 0) : end]:
+                    self._placeholders.expect(text[start:end])
 
     def _ordered(self, row: Row, repairs: list[Repair]) -> list[Message]:
         """Return a row's messages with turns in order."""
@@ -179,11 +210,12 @@ class Cleaner:
     def _without_pii(self, row: Row, name: Place, text: str, repairs: list[Repair]) -> str:
         """Return text without what the recipe says to redact; the record says how many of which kind, never what."""
         if self.flagged:
-            _, counts = redact(text, self.flagged)
+            _, counts = redact(text, self.flagged, names=self.names)
             self._record(row, name, counts, None, repairs)
         if not self.redacted:
             return text
-        redacted, counts = redact(text, self.redacted, self._placeholders)
+        redacted, counts = redact(text, self.redacted, self._placeholders, self.names)
+        self._keep(row.row_id, _named(name), self._placeholders)
         if "SECRET" in counts:
             self._secrets.append((_named(name), counts["SECRET"]))
         self._record(row, name, counts, redacted, repairs)
@@ -195,9 +227,26 @@ class Cleaner:
             if found:
                 repairs.append(Repair(row.row_id, _named(name), rule, f"(not kept: {found})", after))
 
+    def _keep(self, row_id: str, field: str, placeholders: Placeholders) -> None:
+        self.originals += (Original(row_id, field, *one) for one in placeholders.given)
+        placeholders.given.clear()
+
+    def safe_removed(self, row_id: str, text: str) -> str:
+        """As `safe`, of what is kept of a removed row; what is redacted in it is in `originals`."""
+        placeholders = Placeholders((text,))
+        redacted = redact(text, self.redacted, placeholders, self.names)[0] if self.redacted else text
+        self._keep(row_id, "removed.text", placeholders)
+        return redacted
+
+    def group_name(self, group: str | None) -> str | None:
+        """Return a group's value, or its digest if it is personal data: groups are compared, nobody reads them."""
+        if group is None or self.safe(group) == group:
+            return group
+        return f"group {digest_bytes(group.encode('utf-8', 'surrogatepass'), hex_digits=16)}"
+
     def safe(self, text: str) -> str:
         """Return text without what the recipe says to redact or remove; what is kept for the record uses it."""
-        return redact(text, self.redacted)[0] if self.redacted else text
+        return redact(text, self.redacted, names=self.names)[0] if self.redacted else text
 
     def safe_or_none(self, text: str | None) -> str | None:
         """As `safe`; None stays None."""

@@ -1,0 +1,114 @@
+"""What is done about answers of a closed set that are probably wrong: flagged, removed, or replaced.
+
+Owns that only rows of the train split are touched, so that the model of the labels never changes what it is measured
+on, and what a replaced answer takes with it. Does not own who is wrong (`label_errors`).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from tunesmith.core.errors import DataError
+from tunesmith.data.closed_sets import ClosedSet, closed_sets
+from tunesmith.data.duplicates.alike import asked
+from tunesmith.data.label_errors import FEWEST_ROWS, Doubt, doubtful, out_of_fold, sure
+from tunesmith.data.rows import compact_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tunesmith.data.fates import Fates
+    from tunesmith.data.gather import Gathered
+    from tunesmith.data.rowwise import Measure
+    from tunesmith.recipe import Recipe
+
+RULE = "label_error"
+
+
+def fix_labels(
+    fates: Fates, gathered: Gathered, train: list[int], recipe: Recipe, measure: Measure | None
+) -> dict[str, int]:
+    """Flag, remove or replace answers of ``train`` that are probably wrong; return how many were in doubt and replaced.
+
+    Raises:
+        MissingExtraError: without scikit-learn, if there is a closed set to judge.
+    """
+    fix, rows = recipe.data.labels.fix, np.array(train, np.int64)
+    doubts, replaced = 0, dict[int, str]()
+    if fix == "off" or len(rows) < FEWEST_ROWS:
+        rows = rows[:0]
+    for closed in closed_sets(recipe.task, gathered, rows) if len(rows) else ():
+        for doubt, certain in _judged(fates, gathered, closed, fix):
+            doubts += 1
+            row, evidence = int(closed.rows[doubt.row]), _evidence(closed, doubt)
+            if certain and fates.mend(row, RULE, doubt.given, doubt.likely, evidence):
+                replaced[row] = doubt.likely
+            elif fix == "remove":
+                fates.remove(row, RULE, evidence)
+            else:
+                fates.flag(row, RULE, evidence)
+    if replaced:
+        gathered.amend(_with_answers(gathered, replaced, recipe, measure))
+        fates.frame = gathered.frame
+    return {"doubtful_labels": doubts, "relabelled": len(replaced)}
+
+
+def _judged(fates: Fates, gathered: Gathered, closed: ClosedSet, fix: str) -> Iterator[tuple[Doubt, bool]]:
+    """Yield the doubts about the answers of a closed set, and whether the likely answer may replace the given one.
+
+    Rows are dealt out to the folds by what they say, so that another order of the files gives the same doubts.
+    """
+    messages = gathered.texts(closed.rows)["messages"].to_list()
+    order = np.searchsorted(closed.rows, fates.by_content(closed.rows)).tolist()
+    texts, values = [asked(messages[at]) for at in order], [closed.values[at] for at in order]
+    chances, names = out_of_fold(texts, values)
+    relabel = fix == "relabel" and closed.field is None
+    certain = sure(chances, names, values) if relabel else np.zeros(len(texts), np.bool_)
+    for doubt in doubtful(chances, names, values):
+        may_replace = bool(certain[doubt.row]) and doubt.p_likely >= chances[doubt.row].max()
+        yield replace(doubt, row=order[doubt.row]), may_replace
+
+
+def _evidence(closed: ClosedSet, doubt: Doubt) -> dict[str, Any]:
+    evidence = {
+        "label": doubt.given,
+        "likely": doubt.likely,
+        "p_label": round(doubt.p_given, 3),
+        "p_likely": round(doubt.p_likely, 3),
+    }
+    return evidence if closed.field is None else {"field": closed.field, **evidence}
+
+
+def _with_answers(
+    gathered: Gathered, replaced: dict[int, str], recipe: Recipe, measure: Measure | None
+) -> pl.DataFrame:
+    """Return the rows whose answer is replaced: their index, and the columns that change with it."""
+    rows = np.array(sorted(replaced), np.int64)
+    texts = gathered.texts(rows, ("messages", "tools"))
+    conversations = [json.loads(messages) for messages in texts["messages"].to_list()]
+    for conversation, row in zip(conversations, rows.tolist(), strict=True):
+        conversation[-1]["content"] = replaced[row]
+    texts_now = list(map(compact_json, conversations))
+    columns: dict[str, Any] = {"row": rows, "messages": texts_now, "repaired": [True] * len(rows)}
+    if recipe.task == "classify":
+        columns["label"] = [replaced[row] for row in rows.tolist()]
+    if measure is not None:
+        tools = [json.loads(one) if one else None for one in texts["tools"].to_list()]
+        columns |= _lengths(recipe, measure, list(zip(conversations, tools, strict=True)))
+    return pl.DataFrame(columns).with_columns(pl.col("row").cast(pl.UInt32))
+
+
+def _lengths(recipe: Recipe, measure: Measure, conversations: list[Any]) -> dict[str, pl.Series]:
+    from tunesmith.data.rowwise import length_of
+
+    found = length_of(recipe, measure)(conversations)
+    both = [(None, None) if isinstance(one, DataError) else one for one in found]
+    return {
+        name: pl.Series([one[at] for one in both], dtype=pl.Int32)
+        for at, name in enumerate(("tokens", "target_tokens"))
+    }

@@ -1,0 +1,118 @@
+"""The recipe's base trained on some rows of a Dataset, from the start each time: what a learning curve is made of.
+
+Owns these trainings, what they would take, and that a curve which is killed goes on where it was. Does not own which
+rows (`data.learning_curve`) nor how a classification is judged (`evaluate`, handed in by `flow`). The validation rows
+are what the curve is judged on, so they do not choose among checkpoints: the last weights count.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tunesmith.core.progress import steps
+from tunesmith.models.load import load_model, reference
+from tunesmith.text.examples import read_examples
+from tunesmith.train import stage
+from tunesmith.train.batches import TokenSet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from tunesmith.core.artifacts import Artifact, Workspace
+    from tunesmith.models.load import LoadedModel
+    from tunesmith.recipe import Recipe
+    from tunesmith.train.loop import Run
+
+
+class Subsets:
+    """Trains on rows of a Dataset's train split. ``held`` are its validation rows, ``task`` asks the questions."""
+
+    def __init__(self, recipe: Recipe, dataset: Artifact, workspace: Workspace) -> None:
+        stage.check(recipe)
+        self._recipe, self._base = recipe, reference(recipe.base, workspace)
+        self._train = read_examples(dataset.path / "train.parquet")
+        self._folder = workspace.work_dir / f"curve-{stage.plan_model(recipe, dataset, workspace).id}"
+        self.task = stage.task_of(recipe, dataset)
+        self.held = read_examples(dataset.path / "valid.parquet")
+
+    def losses(self, rows: Sequence[int], judge: Callable[[LoadedModel], NDArray[np.float64]]) -> NDArray[np.float64]:
+        """Return what ``judge`` says of the base trained on some rows: a loss for each of ``held``.
+
+        Kept in the workspace: a number of rows that was measured before is not trained again.
+        """
+        from tunesmith.models.precision import exact_arithmetic
+
+        done = self._folder / f"{len(rows)}.json"
+        if not done.exists():
+            scratch = self._folder / str(len(rows))
+            scratch.mkdir(parents=True, exist_ok=True)
+            with exact_arithmetic():
+                values = judge(self._learn(rows, scratch)).tolist()
+            unfinished = done.with_suffix(".part")
+            unfinished.write_text(json.dumps(values), encoding="utf-8")
+            unfinished.rename(done)
+            shutil.rmtree(scratch)
+        return np.array(json.loads(done.read_text(encoding="utf-8")))
+
+    def bits(self, loaded: LoadedModel) -> NDArray[np.float64]:
+        """Return the bits a target token that a model pays for the answers of ``held``."""
+        from tunesmith.models.score import nll
+
+        held, _ = stage.tokens_of(loaded, self.task, self.held, self._limit(loaded), "valid")
+        rendered = held.rendered
+        scores = nll(
+            loaded,
+            [one.ids for one in rendered],
+            [one.targets for one in rendered],
+            precision=self._recipe.train.precision,
+        )
+        return np.array([score.nats / score.num_targets / math.log(2) for score in scores])
+
+    def seconds(self, sizes: Sequence[int]) -> float:
+        """Return about how long training on first rows of these numbers takes, from a few steps that are thrown away.
+
+        What is kept from an earlier run takes no time.
+        """
+        from tunesmith.train.plan import measured_step_s
+
+        left = [size for size in sizes if not (self._folder / f"{size}.json").exists()]
+        if not left:
+            return 0.0
+        with tempfile.TemporaryDirectory() as folder:
+            runs = [self._run(range(size), Path(folder)) for size in left]
+            return measured_step_s(runs[-1]) * sum(run.total_steps for run in runs)
+
+    def _learn(self, rows: Sequence[int], folder: Path) -> LoadedModel:
+        from tunesmith.train.loop import fit
+
+        run = self._run(rows, folder)
+        with steps(f"training on {len(rows):,} rows", run.total_steps) as bar:
+            fit(run, bar)
+        return run.loaded
+
+    def _run(self, rows: Sequence[int], folder: Path) -> Run:
+        import torch
+
+        from tunesmith.text.chat import ensure_template
+
+        torch.set_num_threads(self._recipe.train.threads or os.cpu_count() or 1)
+        torch.manual_seed(self._recipe.seed)
+        loaded = load_model(self._base)
+        stage.merged_base(self._recipe, loaded)
+        ensure_template(loaded.tokenizer)
+        some = [self._train[row] for row in rows]
+        tokens, _ = stage.tokens_of(loaded, self.task, some, self._limit(loaded), "train")
+        return stage.prepare_run(self._recipe, loaded, tokens, TokenSet([], []), folder)
+
+    def _limit(self, loaded: LoadedModel) -> int:
+        return self._recipe.train.max_tokens or loaded.context_tokens
