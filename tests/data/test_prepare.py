@@ -229,18 +229,6 @@ def test_one_cluster_of_everything_stops_and_asks(tmp_path):
     assert made(tmp_path, dedup={"max_cluster_frac": 1.0}).result["removed_by"]["near_duplicate"] > 100
 
 
-@pytest.mark.parametrize("processes", [1, 2, 3])
-def test_the_number_of_processes_changes_no_byte(tmp_path, monkeypatch, processes):
-    """Bug: rows come in the order in which processes finish."""
-    monkeypatch.setattr("tunesmith.data.read.files.PIECE_ROWS", 7)
-    (tmp_path / "a.csv").write_text(csv_text([*ROWS, *ROWS[:5]]))
-    dataset = made(tmp_path, processes=processes)
-    files = dataset.manifest["files"]
-    shutil.rmtree(tmp_path / "home")
-    assert files == made(tmp_path, processes=1).manifest["files"]
-    assert sum(dataset.result["splits"].values()) == len(ROWS)
-
-
 def test_where_pieces_end_changes_no_byte(tmp_path, monkeypatch):
     """Bug: a piece lists its repairs before its flags and unread rows before the others, so its size is seen."""
     plain = [(f"tell me about subject number {n}", f"Subject {n} is one of many.") for n in range(30)]

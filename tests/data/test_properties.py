@@ -38,6 +38,8 @@ PHASES = (Phase.explicit, Phase.reuse, Phase.generate)  # shrinking prepares hun
 PLENTY = settings(max_examples=14, deadline=None, phases=PHASES)
 
 Pair = tuple[str, str]
+UNREADABLE: Pair = ("", "")
+"""Written as a row that cannot be read."""
 
 
 @st.composite
@@ -79,7 +81,8 @@ def pairs(draw: Any, task: str) -> list[Pair]:
     families = draw(st.lists(texts(), min_size=1, max_size=2))
     sizes = st.integers(1, 4)
     return draw(st.permutations([
-        *plain, *((draw(copies(text)), draw(answered(task))) for text in families for _ in range(draw(sizes)))
+        *plain, *((draw(copies(text)), draw(answered(task))) for text in families for _ in range(draw(sizes))),
+        *[UNREADABLE] * draw(st.integers(0, 2)),
     ]))  # fmt: skip
 
 
@@ -89,9 +92,9 @@ BOTH = st.sampled_from(["chat", "classify"]).flatmap(lambda task: st.tuples(st.j
 def written(folder: Path, name: str, task: str, rows: list[Pair]) -> str:
     if task == "classify":
         with (folder / f"{name}.csv").open("w", newline="") as file:
-            csv.writer(file).writerows([("text", "label"), *rows])
+            csv.writer(file).writerows([("text", "label"), *(row if any(row) else ("one cell",) for row in rows)])
         return f"{name}.csv"
-    lines = [json.dumps({"prompt": prompt, "completion": answer}) + "\n" for prompt, answer in rows]
+    lines = [json.dumps({"prompt": row[0], "completion": row[1]}) + "\n" if any(row) else "{\n" for row in rows]
     (folder / f"{name}.jsonl").write_text("".join(lines))
     return f"{name}.jsonl"
 

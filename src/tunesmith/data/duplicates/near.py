@@ -61,11 +61,13 @@ def near_duplicates(
     """Return the rows that repeat a kept row: the Jaccard of their shingle sets is >= ``threshold``, in [0, 1].
 
     ``priority`` (n, lower first) says who stays; among equals (by default all) the one that stands for the most rows,
-    then the first. Rows of ``fixed`` (n) come before all others and are never dropped: an older index, or held-out
-    rows. ``keys_of(rows)`` gives one integer per row, and rows with different integers are never merged;
+    then the first: of rows in an order of what they say, another order of the files gives the same. Rows of ``fixed``
+    (n) come before all others and are never dropped: an older index, or held-out rows. ``keys_of(rows)`` gives one
+    integer per row, and rows with different integers are never merged;
     ``allows(kept, rows)`` judges the pairs that pass. Both are asked only about candidates. ``shingles_of(rows)``
     gives flat shingle hashes and offsets, as `Signed.of` does. Copies that differ only in case, punctuation and
-    whitespace share one fate. No rows give no twins. Running again on the kept rows drops nothing.
+    whitespace share one fate. No rows give no twins. Running again on the kept rows with the
+    same priority drops nothing.
     """
     order = _judging_order(len(signatures), priority, fixed)
     keys_of = keys_of and _Remembered(keys_of, len(order)).of
