@@ -158,7 +158,9 @@ class Clean(Section):
 class Dedup(Section):
     """Duplicates: like prompts with like answers. The same prompt with another answer is a conflict."""
 
-    exact: bool = Field(True, description="remove rows equal up to case, punctuation and whitespace, keeping the first")
+    exact: bool = Field(
+        True, description="remove rows equal up to case and whitespace; of fully equal ones the first stays"
+    )
     near: Annotated[float, Field(ge=0.5, le=1.0)] | None = Field(
         0.7, description="Jaccard similarity of 5-word shingles, verified, from which prompt and answer are the same"
     )

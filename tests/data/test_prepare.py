@@ -229,6 +229,23 @@ def test_one_cluster_of_everything_stops_and_asks(tmp_path):
     assert made(tmp_path, dedup={"max_cluster_frac": 1.0}).result["removed_by"]["near_duplicate"] > 100
 
 
+def test_where_pieces_end_changes_no_byte(tmp_path, monkeypatch):
+    """Bug: a piece lists its repairs before its flags and unread rows before the others, so its size is seen."""
+    plain = [(f"tell me about subject number {n}", f"Subject {n} is one of many.") for n in range(30)]
+    flagged = [("what is in the box?", "You will find it in the"), ("  too  wide ", "It is as wide as can be.")]
+    lines = [
+        json.dumps({"prompt": asked, "completion": told}) for asked, told in [*plain, *flagged, ("", "nothing asked")]
+    ]
+    (tmp_path / "a.jsonl").write_text("\n".join([*lines, "no json"]) + "\n")
+    found = []
+    for rows in (10_000, 1):
+        monkeypatch.setattr("tunesmith.data.read.files.PIECE_ROWS", rows)
+        found.append(made(tmp_path, task="chat", train="a.jsonl", processes=1).manifest)
+        shutil.rmtree(tmp_path / "home")
+    assert found[0]["files"] == found[1]["files"]
+    assert found[0]["result"]["flagged_by"] and found[0]["result"]["rows"]["removed"] == 2
+
+
 REQUESTS = [
     ("what is pisco?", "Hi! Could you tell me, what is pisco?", True),
     ("Name the capital of Peru.", "please: name the capital of Peru", True),

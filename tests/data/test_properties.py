@@ -1,18 +1,10 @@
-"""What prepare promises of any data: nothing lost, nothing more to do, no matter the order or the processes.
-
-Small data of plain rows, twins, near twins, conflicts and dirty rows, through the real prepare.
-"""
+"""What holds of prepare whatever the rows: nothing lost, nothing left to do, no matter in which order or processes."""
 
 from __future__ import annotations
 
 import csv
-import io
 import json
-import random
-import re
 import tempfile
-from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,165 +15,178 @@ from hypothesis import strategies as st
 
 from tunesmith.core.artifacts import Artifact, Workspace
 from tunesmith.data.prepare import prepare
-from tunesmith.data.read import files
+from tunesmith.data.rows import SPLITS
 from tunesmith.recipe import Recipe
-from tunesmith.text.examples import Example, read_examples
 
-SPLITS = ("train", "valid", "test")
-WORDS = [f"{a}{b}" for a in ("par", "lam", "tor", "mes", "kil") for b in ("cel", "per", "tin", "ron", "dal", "vus")]
-Row = tuple[str, str]
-"""A question and its answer; both empty for a row that cannot be read."""
+WORDS = [
+    "parcel", "lamp", "money", "Berlin", "street", "window", "green", "broken", "order", "phone", "blue", "never", "seven",
+    "garden", "wants", "lost", "card", "Anna", "river", "small", "open", "closed", "12", "90", "letter", "cup", "shop", "late",
+]  # fmt: skip
+LABELS = ["refund", "delivery", "other"]
+ANSWERS = [
+    "It is on its way to you and will be there soon.",
+    "Yes.",
+    "We have sent the money back.",
+    "Please call the shop.",
+]
+SOIL = [
+    "", "  ", "\u200b", "<p>{}</p>", "{} &amp; {}", "CafÃ© {}", "{}\\n{}", "write to jane@mailbox.org {}", "{} N/A", "{}\x07", "&amp;lt;b&amp;gt; {}",
+    "{}  {}", "the the the the the the the the the the", "{} 4111 1111 1111 1111", "{} <noinput>", "[b]{}[/b]", "“{}” — ‘{}’", "ﬁne {}",
+    "as an AI language model {}", "<image> {}", "{}\n\n\n\n{}", "call +49 30 1234567 {}", "&lt;p&gt;{}&lt;/p&gt;", "{} {}\t", "password: hunter2secret {}",
+]  # fmt: skip
+PHASES = (Phase.explicit, Phase.reuse, Phase.generate)  # shrinking prepares hundreds of times
+PLENTY = settings(max_examples=14, deadline=None, phases=PHASES)
+
+Pair = tuple[str, str]
+UNREADABLE: Pair = ("", "")
+"""Written as a row that cannot be read."""
 
 
-def question(number: int) -> str:
-    """Return the text of a number: every third has five words, the others twenty."""
-    chance = random.Random(number)
-    return " ".join(["when", *chance.choices(WORDS, k=5 if number % 3 == 0 else 20), f"number {number}?"])
+@st.composite
+def texts(draw: Any) -> str:
+    """A text of its own: two words to thirty."""
+    return " ".join(draw(st.lists(st.sampled_from(WORDS), min_size=2, max_size=30)))
 
 
-def reworded(text: str, word: str) -> str:
+@st.composite
+def copies(draw: Any, text: str) -> str:
+    """A text again: as it is, written another way, with other words, around it or in it, or soiled."""
     words = text.split()
-    return " ".join([*words[:2], word, *words[3:]])
+    at = draw(st.integers(0, len(words) - 1))
+    other = draw(st.sampled_from(WORDS))
+    return draw(
+        st.sampled_from([
+            text, text.upper(), text.lower(), text + "?", "  " + text, f"Hello! {text}", f"please {text} thanks",
+            " ".join([*words[:at], other, *words[at + 1 :]]), " ".join([*words[:at], other, *words[at:]]), " ".join(words[:at] + words[at + 1 :]) or text,
+            draw(st.sampled_from(SOIL)).replace("{}", text),
+        ])
+    )  # fmt: skip
 
 
-FORMS = {
-    "plain": lambda text: text,
-    "shouted": str.upper,
-    "spaced": lambda text: text.replace(" ", "  ") + " ",
-    "marked": lambda text: text.replace("?", "!"),
-    "one word off": lambda text: reworded(text, "please"),
-    "another word off": lambda text: reworded(text, "kindly"),
-    "in tags": lambda text: f"<p>{text}</p>",
-    "in the wrong encoding": lambda text: f"{text} CafÃ© Ã¼ber",
-    "with an address": lambda text: f"{text} jane.roe@example.org",
-    "without a text": lambda text: "",
-    "without an answer": lambda text: text,
-    "unreadable": lambda text: "",
-}
-CELLS = st.lists(
-    st.tuples(st.integers(0, 14), st.sampled_from(list(FORMS)), st.integers(0, 2)), min_size=4, max_size=40
-)
-
-
-def rows_of(cells: Sequence[tuple[int, str, int]], task: str) -> list[Row]:
-    """Return 24 plain rows, so that there is something to learn and to hold out, and the rows the cells say."""
-    answers = ["delivery", "refund", "other"] if task == "classify" else []
-    cells = [*((100 + number, "plain", number % 3) for number in range(24)), *cells]
-    rows = []
-    for number, form, answer in cells:
-        told = answers[answer] if answers else f"It is {question(1000 + number * 3 + answer)[5:-1]} as you say."
-        told = "" if form in ("without an answer", "unreadable") else told
-        rows.append((FORMS[form](question(number)), told))
-    return rows
-
-
-def as_file(rows: Sequence[Row], task: str) -> str:
+@st.composite
+def answered(draw: Any, task: str) -> str:
     if task == "classify":
-        out = io.StringIO()
-        csv.writer(out).writerows([("text", "intent"), *(row if any(row) else ("only one cell",) for row in rows)])
-        return out.getvalue()
-    lines = (
-        json.dumps({"prompt": asked, "completion": told}) if asked or told else '{"prompt":' for asked, told in rows
-    )
-    return "".join(f"{line}\n" for line in lines)
+        return draw(st.sampled_from([*LABELS, ""]))
+    return draw(copies(draw(st.sampled_from(ANSWERS))))
 
 
-def made(task: str, parts: dict[str, Sequence[Row]], home: Path, **data: Any) -> Artifact:
-    """Prepare rows written as one file for each part."""
-    ending = "csv" if task == "classify" else "jsonl"
-    for part, rows in parts.items():
-        (home / f"{part}.{ending}").write_text(as_file(rows, task), encoding="utf-8", newline="")
-    lists = {part: [f"{part}.{ending}"] for part in parts}
-    recipe = Recipe(name="t", task=task, data={**lists, "dedup": {"max_cluster_frac": 1.0}, "processes": 1, **data})
-    return prepare(recipe, Workspace(home / "home"), recipe_dir=home)
+@st.composite
+def pairs(draw: Any, task: str) -> list[Pair]:
+    """Thirty plain rows, enough to hold some out, and up to eight copies of a text or two among them.
+
+    No more: of more than nine rows with like answers not each is compared with each, and a second run may find another.
+    """
+    answers = LABELS if task == "classify" else [f"Case {n} is with our people now." for n in range(30)]
+    plain = [(f"{WORDS[n % 28]} about {WORDS[3 * n % 28]} number {n}", answers[n % len(answers)]) for n in range(30)]
+    families = draw(st.lists(texts(), min_size=1, max_size=2))
+    sizes = st.integers(1, 4)
+    return draw(st.permutations([
+        *plain, *((draw(copies(text)), draw(answered(task))) for text in families for _ in range(draw(sizes))),
+        *[UNREADABLE] * draw(st.integers(0, 2)),
+    ]))  # fmt: skip
 
 
-def examples(dataset: Artifact) -> dict[str, list[Example]]:
-    return {part: read_examples(dataset.path / f"{part}.parquet") for part in SPLITS}
+BOTH = st.sampled_from(["chat", "classify"]).flatmap(lambda task: st.tuples(st.just(task), pairs(task)))
 
 
-def removed(dataset: Artifact) -> pl.DataFrame:
-    return pl.read_parquet(dataset.path / "removed.parquet")
+def written(folder: Path, name: str, task: str, rows: list[Pair]) -> str:
+    if task == "classify":
+        with (folder / f"{name}.csv").open("w", newline="") as file:
+            csv.writer(file).writerows([("text", "label"), *(row if any(row) else ("one cell",) for row in rows)])
+        return f"{name}.csv"
+    lines = [json.dumps({"prompt": row[0], "completion": row[1]}) + "\n" if any(row) else "{\n" for row in rows]
+    (folder / f"{name}.jsonl").write_text("".join(lines))
+    return f"{name}.jsonl"
 
 
-def quick(count: int) -> settings:
-    """Return settings for so many examples; a failing one is not made smaller, which takes a prepare for each try."""
-    phases = [Phase.explicit, Phase.generate]
-    return settings(max_examples=count, deadline=None, derandomize=True, database=None, phases=phases)
+def prepared(folder: Path, task: str, files: dict[str, str], **data: Any) -> Artifact:
+    labels = {"labels": {"names": LABELS, "fix": "remove"}} if task == "classify" else {}
+    recipe = Recipe(name="t", task=task, data={"processes": 1, **files, **labels, **data})
+    return prepare(recipe, Workspace(folder / "home"), recipe_dir=folder)
 
 
-TASKS = st.sampled_from(["classify", "chat"])
+def parts(dataset: Artifact) -> dict[str, list[Pair]]:
+    """Question and answer of every row of every split."""
+    frames = {name: pl.read_parquet(dataset.path / f"{name}.parquet") for name in SPLITS}
+    return {name: [pair(messages) for messages in frame["messages"]] for name, frame in frames.items()}
 
 
-@quick(12)
-@given(TASKS, CELLS)
-def test_every_row_is_in_exactly_one_state(task, cells):
-    """Bug: a row is lost, is in two splits, or is removed and kept."""
-    rows = rows_of(cells, task)
-    with tempfile.TemporaryDirectory() as folder:
-        dataset = made(task, {"train": rows}, Path(folder))
-        result, parts, gone = dataset.result, examples(dataset), removed(dataset)
-    kept = [(one.row_id, one.meta["line"]) for part in SPLITS for one in parts[part]]
-    all_ = [*kept, *gone.select("row_id", "line").iter_rows()]
-    assert result["rows"] == {"read": len(rows), "kept": len(kept), "removed": gone.height}
-    assert sum(result["states"].values()) == len(rows) and sum(result["removed_by"].values()) == gone.height
-    assert len({row_id for row_id, _ in all_}) == len(rows)
-    assert len({line for _, line in all_}) == len(rows) and gone["rule"].null_count() == 0
+def pair(messages: str) -> Pair:
+    asked, told = json.loads(messages)
+    return asked["content"], told["content"]
 
 
-@quick(10)
-@given(TASKS, CELLS)
-def test_what_is_prepared_needs_no_preparing(task, cells):
-    """Bug: a repair makes something a rule removes, or two rows that are kept are twins for the second run."""
-    with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as two:
-        first = examples(made(task, {"train": rows_of(cells, task)}, Path(one)))
-        parts = {part: [(row.input_text, row.target_text) for row in own] for part, own in first.items()}
-        again = made(task, parts, Path(two))
-        assert removed(again).to_dicts() == []
-        assert {
-            part: [(row.input_text, row.target_text) for row in own] for part, own in examples(again).items()
-        } == parts
+@PLENTY
+@given(BOTH, st.integers(1, 12))
+def test_every_row_read_is_in_one_place(task_rows, piece):
+    """Bug: a row vanishes, is in two splits, is both kept and removed, or has the id of another."""
+    task, rows = task_rows
+    with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patched:
+        patched.setattr("tunesmith.data.read.files.PIECE_ROWS", piece)
+        folder = Path(name)
+        half = len(rows) // 2
+        files = [written(folder, f"{n}", task, part) for n, part in enumerate((rows[:half], rows[half:]))]
+        dataset = prepared(folder, task, {"train": files})
+        frames = [pl.read_parquet(dataset.path / f"{one}.parquet") for one in (*SPLITS, "removed")]
+        where = pl.concat([frame.select("row_id", "source", "line") for frame in frames])
+        result = dataset.result
+    assert result["rows"] == {"read": len(rows), "kept": sum(result["splits"].values()), "removed": frames[-1].height}
+    assert where.height == len(rows) == where["row_id"].n_unique() == where.select("source", "line").n_unique()
+    assert sum(result["removed_by"].values()) == frames[-1].height
+    assert sum(result["states"].values()) == len(rows)
 
 
-def same(row: Example) -> tuple[str, str]:
-    return words_of(row.input_text), words_of(row.target_text)
+@PLENTY
+@given(BOTH, st.booleans())
+def test_what_was_prepared_needs_no_more(task_rows, together):
+    """Bug: a repair leaves something to repair, or a rule removes from its own output: two runs are better than one."""
+    task, rows = task_rows
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        first = prepared(folder, task, {"train": written(folder, "a", task, rows)})
+        found = parts(first)
+        files = {part: written(folder, part, task, own) for part, own in found.items()}
+        again = prepared(folder, task, {"train": [*files.values()]} if together else files)
+        removed, changed = pl.read_parquet(again.path / "removed.parquet"), again.result["repaired_by"]
+        second = parts(again)
+    assert removed.select("rule", "evidence", "text").to_dicts() == []
+    assert changed == {}
+    if not together:
+        assert second == found
 
 
-def words_of(text: str) -> str:
-    """Return text up to what makes equal twins: case, punctuation and whitespace."""
-    return " ".join(re.findall(r"\w+", text.casefold()))
+@PLENTY
+@given(
+    BOTH, st.randoms(use_true_random=False), st.sampled_from(["flag", "majority", "remove"]), st.sampled_from([None, 2])
+)
+def test_the_order_of_the_rows_does_not_matter(task_rows, chance, conflicts, templates):
+    """Bug: which rows stay, or on which side of the split they are, hangs on where they stand in the file."""
+    task, rows = task_rows
+    other = list(rows)
+    chance.shuffle(other)
+    dedup = {"conflicts": conflicts, "max_template_rows": templates}
+    with tempfile.TemporaryDirectory() as name:
+        found = []
+        for place, order in (("one", rows), ("two", other)):
+            folder = Path(name, place)
+            folder.mkdir()
+            dataset = prepared(folder, task, {"train": written(folder, "a", task, order)}, dedup=dedup)
+            removed = pl.read_parquet(dataset.path / "removed.parquet")
+            gone = sorted(zip(removed["rule"], removed["text"], strict=True))
+            found.append(({part: sorted(own) for part, own in parts(dataset).items()}, gone))
+    assert found[0] == found[1]
 
 
-@quick(12)
-@given(TASKS, CELLS, st.randoms(use_true_random=False))
-def test_the_order_of_rows_decides_nothing(task, cells, chance):
-    """Bug: which rows stay, or which are held out, hangs on where they stand in the file."""
-    rows = rows_of(cells, task)
-    shuffled = chance.sample(rows, len(rows))
-    outcomes = []
-    for own in (rows, shuffled):
-        with tempfile.TemporaryDirectory() as folder:
-            dataset = made(task, {"train": own}, Path(folder))
-            parts = {part: sorted(map(same, some)) for part, some in examples(dataset).items()}
-            gone = removed(dataset).select("rule", "text").iter_rows()
-            outcomes.append((parts, Counter((rule, words_of(text)) for rule, text in gone)))
-    assert outcomes[0] == outcomes[1]
-
-
-@pytest.mark.parametrize(("task", "processes"), [("classify", 2), ("chat", 3)])
-def test_processes_change_no_byte(task, processes, tmp_path, monkeypatch):
-    """Bug: pieces are joined as they come, or a process sees something of another's pieces."""
-    monkeypatch.setattr(files, "PIECE_ROWS", 16)
-    chance = random.Random(3)
-    cells = [(chance.randrange(15), chance.choice(list(FORMS)), chance.randrange(3)) for _ in range(60)]
-    one, other = (
-        made(task, {"train": rows_of(cells, task)}, folder(tmp_path, count), processes=count)
-        for count in (1, processes)
-    )
-    assert one.id == other.id and one.manifest["files"] == other.manifest["files"]
-    assert {"train.parquet", "removed.parquet", "repairs.parquet", "report.html"} <= set(one.manifest["files"])
-
-
-def folder(parent: Path, number: int) -> Path:
-    (parent / str(number)).mkdir()
-    return parent / str(number)
+@settings(PLENTY, max_examples=3)
+@given(BOTH)
+def test_processes_and_pieces_change_no_byte(task_rows):
+    """Bug: rows come in the order in which processes finish, or a rule sees no farther than its piece."""
+    task, rows = task_rows
+    files = []
+    for processes, piece in ((1, 10_000), (2, 9)):
+        with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patched:
+            patched.setattr("tunesmith.data.read.files.PIECE_ROWS", piece)
+            folder = Path(name)
+            dataset = prepared(folder, task, {"train": written(folder, "a", task, rows)}, processes=processes)
+            files.append({"id": dataset.id, **dataset.manifest["files"]})
+    assert files[0] == files[1]

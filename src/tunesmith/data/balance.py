@@ -51,7 +51,7 @@ def groups_of(gathered: Gathered, train: list[int], recipe: Recipe) -> dict[int,
 def cap_groups(fates: Fates, train: list[int], groups: dict[int, str], cap: int | None) -> list[int]:
     """Return the rows of train that stay when no group may have more than ``cap``; None: all.
 
-    Rule: ``balance_cap``. Which rows go is a matter of their ids, not of their order.
+    Rule: ``balance_cap``. Which rows go is a matter of what they say, not of their order.
     """
     return train if cap is None else _capped(fates, train, groups, cap)
 
@@ -99,10 +99,9 @@ def _groups(frame: pl.DataFrame, by: str) -> Sequence[str]:
 
 
 def _capped(fates: Fates, train: list[int], groups: dict[int, str], cap: int) -> list[int]:
-    ids = fates.frame["row_id"].to_list()
     seen: Counter[str] = Counter()
     gone = set()
-    for row in sorted(train, key=lambda row: ids[row]):  # ids are hashes
+    for row in fates.by_content(np.asarray(train, np.int64)).tolist():
         seen[groups[row]] += 1
         if seen[groups[row]] > cap and fates.remove(row, "balance_cap", {"group": groups[row], "cap": cap}):
             gone.add(row)

@@ -74,6 +74,13 @@ class Fates:
         columns = self._columns
         return Removed(columns["row_id"][row], columns["source"][row], columns["line"][row], rule, evidence, text)
 
+    def by_content(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return rows in the order of what they say (`rows.content_key`), equal ones in the order read.
+
+        Whoever chooses the first of several in this order chooses the same however the files are sorted.
+        """
+        return rows[np.lexsort((rows, self.frame["content"].to_numpy()[rows]))]
+
     def living(self, part: str | None = None) -> NDArray[np.int64]:
         """Return the indices of rows still in, of one of the recipe's lists or of all."""
         inside = self.alive if part is None else self.alive & (self.frame["part"] == part).to_numpy()

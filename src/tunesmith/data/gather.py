@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 SMALL_COLUMNS = (
     "row_id", "source", "line", "label", "group", "weight", "tokens", "target_tokens", "part", "prompt_key",
-    "answer_key", "chars", "repaired", "prompt_exact", "prompt_words", "answer_exact", "answer_words",
+    "answer_key", "content", "chars", "repaired", "prompt_exact", "prompt_words", "answer_exact", "answer_words",
 )  # fmt: skip
 """What is held in memory of every row, about 150 bytes; texts stay on disk."""
 

@@ -7,6 +7,7 @@ on, and what a replaced answer takes with it. Does not own who is wrong (`label_
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,7 +43,7 @@ def fix_labels(
     if fix == "off" or len(rows) < FEWEST_ROWS:
         rows = rows[:0]
     for closed in closed_sets(recipe.task, gathered, rows) if len(rows) else ():
-        for doubt, certain in _judged(gathered, closed, fix):
+        for doubt, certain in _judged(fates, gathered, closed, fix):
             doubts += 1
             row, evidence = int(closed.rows[doubt.row]), _evidence(closed, doubt)
             if certain and fates.mend(row, RULE, doubt.given, doubt.likely, evidence):
@@ -57,14 +58,20 @@ def fix_labels(
     return {"doubtful_labels": doubts, "relabelled": len(replaced)}
 
 
-def _judged(gathered: Gathered, closed: ClosedSet, fix: str) -> Iterator[tuple[Doubt, bool]]:
-    """Yield the doubts about the answers of a closed set, and whether the likely answer may replace the given one."""
-    texts = [asked(messages) for messages in gathered.texts(closed.rows)["messages"].to_list()]
-    chances, names = out_of_fold(texts, closed.values)
+def _judged(fates: Fates, gathered: Gathered, closed: ClosedSet, fix: str) -> Iterator[tuple[Doubt, bool]]:
+    """Yield the doubts about the answers of a closed set, and whether the likely answer may replace the given one.
+
+    Rows are dealt out to the folds by what they say, so that another order of the files gives the same doubts.
+    """
+    messages = gathered.texts(closed.rows)["messages"].to_list()
+    order = np.searchsorted(closed.rows, fates.by_content(closed.rows)).tolist()
+    texts, values = [asked(messages[at]) for at in order], [closed.values[at] for at in order]
+    chances, names = out_of_fold(texts, values)
     relabel = fix == "relabel" and closed.field is None
-    certain = sure(chances, names, closed.values) if relabel else np.zeros(len(texts), np.bool_)
-    for doubt in doubtful(chances, names, closed.values):
-        yield doubt, bool(certain[doubt.row]) and doubt.p_likely >= chances[doubt.row].max()
+    certain = sure(chances, names, values) if relabel else np.zeros(len(texts), np.bool_)
+    for doubt in doubtful(chances, names, values):
+        may_replace = bool(certain[doubt.row]) and doubt.p_likely >= chances[doubt.row].max()
+        yield replace(doubt, row=order[doubt.row]), may_replace
 
 
 def _evidence(closed: ClosedSet, doubt: Doubt) -> dict[str, Any]:

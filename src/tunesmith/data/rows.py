@@ -42,6 +42,7 @@ KEY_COLUMNS: dict[str, pl.DataType] = {
     "part": pl.String(),
     "prompt_key": pl.UInt64(),
     "answer_key": pl.UInt64(),
+    "content": pl.UInt64(),
     "chars": pl.Int32(),
     "repaired": pl.Boolean(),
 }
@@ -196,6 +197,15 @@ def answer_key(row: Row) -> int:
     return hash64("\n".join(parts))
 
 
+def content_key(row: Row) -> int:
+    """Return 64 bits that two rows share when nothing but their place tells them apart.
+
+    Rows are put in the order of it where one of several must be chosen: the choice is a matter of what they say.
+    """
+    said = [row.messages, row.tools, row.rejected, row.label, row.group, row.weight]
+    return hash64(compact_json(said))
+
+
 def hash64(text: str) -> int:
     """Return 64 bits of a text's hash, the same on every machine."""
     return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
@@ -247,6 +257,7 @@ def frame_of(rows: Sequence[Row], repaired: frozenset[str] | set[str] = frozense
         "part": [row.part for row in rows],
         "prompt_key": [prompt_key(row) for row in rows],
         "answer_key": [answer_key(row) for row in rows],
+        "content": [content_key(row) for row in rows],
         "chars": [sum(len(text_of(message)) for message in row.messages) for row in rows],
         "repaired": [row.row_id in repaired for row in rows],
     }

@@ -221,13 +221,14 @@ class RowWorker:
         return Removed(row.row_id, row.source, row.line, rule, evidence, text)
 
     def _write(self, number: int, out: _Yield) -> None:
+        """Write the files of a piece, everything in the order of its rows: where pieces end changes nothing."""
         repairs = [*self.cleaner.repairs, *out.flags]
         changed = {repair.row_id for repair in repairs if repair.after is not None}
-        kept = {row.row_id for row in out.rows}
+        place = {row.row_id: at for at, row in enumerate(out.rows)}
         frame = frame_of(out.rows, changed)
         file = Scratch(self.folder, number)
-        removed_frame(out.removed).write_parquet(file("removed", "parquet"))
-        repairs = [one for one in repairs if one.row_id in kept]
+        removed_frame(sorted(out.removed, key=lambda one: one.line)).write_parquet(file("removed", "parquet"))
+        repairs = sorted((one for one in repairs if one.row_id in place), key=lambda one: place[one.row_id])
         habits = pl.Series("habit", [one.habit for one in repairs], pl.String)
         repair_frame(repairs).with_columns(habits).write_parquet(file("repairs", "parquet"))
         texts = {"prompt": [prompt_text(row) for row in out.rows]}

@@ -1,8 +1,8 @@
 """Which rows are learnt from and which are held out, so that nothing held out has been seen.
 
 Owns the assignment: rows with the same prompt, alike prompts or the same group stay on one side, labels keep their
-shares, and every label keeps an example to learn from. A pure function of what the rows say and the
-seed: their order changes nothing.
+shares, and every label keeps an example to learn from. A pure function of the seed and of what the rows say: their
+order changes nothing.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def _fits(counts: Counter[str], wanted: dict[str, int]) -> bool:
 
 
 def _bundles(frame: pl.DataFrame, rows: list[int], seed: int, alike: Iterable[Sequence[int]]) -> list[list[int]]:
-    """Return rows that must stay together, in an order hashed from the seed and the lowest prompt key of each."""
+    """Return rows that must stay together, in an order hashed from the seed and what the rows of each ask."""
     keys = frame["prompt_key"].to_list()
     bundles = together(_ties(frame, rows, alike), rows)
     return sorted(bundles, key=lambda bundle: digest_bytes(f"{seed}\0{min(keys[row] for row in bundle)}".encode()))

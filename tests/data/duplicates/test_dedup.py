@@ -80,6 +80,13 @@ def test_conflicts_are_resolved_as_asked(how, gone):
     assert {one for one, rule in rules(rows, conflicts=how, exact=False).items() if rule == "conflict"} == gone
 
 
+def test_the_majority_counts_the_copies_that_were_removed():
+    """Bug: duplicates go first, so that each answer counts once and the majority is a matter of chance."""
+    for often, once in (("a", "b"), ("b", "a")):
+        rows = [row(0, "hi", often), row(1, "hi", once), row(2, "hi", often), row(3, "hi", often), row(4, "bye", "c")]
+        assert rules(rows, conflicts="majority") == {"r1": "conflict", "r2": "duplicate", "r3": "duplicate"}
+
+
 PARTS = st.sampled_from(["train", "valid", "test"])
 ROWS = st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("xy"), PARTS), max_size=20)
 

