@@ -43,7 +43,7 @@ def main() -> None:
     given = parser.parse_args()
     result: dict[str, object] = {"rows_of_the_killed": ROWS}
     with tempfile.TemporaryDirectory() as folder:
-        result["command_killed"] = killed_and_finished(Path(folder), given.kills, max(1, given.kills // 5))
+        result["command_killed"] = killed_and_finished(Path(folder), given.kills, a_home=5)
     print(result, flush=True)
     with tempfile.TemporaryDirectory() as folder:
         result["process_killed"] = process_killed_and_finished(Path(folder), max(1, given.kills // 5))

@@ -50,24 +50,21 @@ def finished(recipe: Path, home: Path) -> dict[str, str]:
     return {f"{dataset.id}/{name}": digest for name, digest in dataset.manifest["files"].items()}
 
 
-def killed_and_finished(folder: Path, kills: int, rounds: int) -> dict[str, Any]:
-    """Kill the command again and again and let it finish; return how often, and how many kills left something done."""
+def killed_and_finished(folder: Path, kills: int, a_home: int) -> dict[str, Any]:
+    """Kill the command so often, ``a_home`` times before it may finish; return what came of it.
+
+    A run that finished before its kill came is not counted.
+    """
     recipe = project(folder)
     began = time.monotonic()
     undisturbed = finished(recipe, folder / "home")
-    whole_s, chance, resumed, late = time.monotonic() - began, random.Random(30), 0, 0
-    for round_ in range(rounds):
-        home = folder / f"home{round_}"
-        for _ in range(kills // rounds):
-            process = start(recipe, home)
-            try:
-                process.wait(timeout=chance.uniform(0.2, 1.0) * whole_s)
-                late += 1
-            except subprocess.TimeoutExpired:
-                process.send_signal(signal.SIGKILL)
-                process.wait()
-            assert process.stderr is not None
-            process.stderr.close()
+    whole_s, chance = time.monotonic() - began, random.Random(30)
+    killed = resumed = homes = 0
+    while killed < kills:
+        home, goal = folder / f"home{homes}", min(killed + a_home, kills)
+        homes += 1
+        while killed < goal and killed_after(chance.uniform(0.1, 1.0) * whole_s, recipe, home):
+            killed += 1
             resumed += any(home.glob("work/*/done-*.json"))
             for dataset in Workspace(home).list():
                 dataset.verify()
@@ -75,12 +72,24 @@ def killed_and_finished(folder: Path, kills: int, rounds: int) -> dict[str, Any]
         assert not [path for path in Workspace(home).leftovers() if path.is_dir()]
     assert resumed, "no kill came after a finished piece"
     return {
-        "kills": kills - late,
-        "finished_before_the_kill": late,
+        "kills": killed,
         "behind_a_finished_piece": resumed,
-        "finished_in_the_same_bytes": rounds,
+        "finished_in_the_same_bytes": homes,
         "undisturbed_s": round(whole_s, 1),
     }
+
+
+def killed_after(seconds: float, recipe: Path, home: Path) -> bool:
+    """Start the command and kill it after so many seconds, not its workers; tell whether it was still running."""
+    process = start(recipe, home)
+    try:
+        process.wait(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    assert process.stderr is not None
+    process.stderr.close()
+    return process.returncode == -signal.SIGKILL
 
 
 def process_killed_and_finished(folder: Path, kills: int) -> dict[str, Any]:
@@ -115,7 +124,7 @@ def workers_of(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
 @pytest.mark.slow
 def test_killed_prepare_ends_in_the_same_bytes(tmp_path):
     """Bug: a piece half written is taken for done, or a worker of a dead run goes on writing."""
-    killed_and_finished(tmp_path, kills=4, rounds=1)
+    killed_and_finished(tmp_path, kills=4, a_home=4)
 
 
 @pytest.mark.slow
@@ -128,7 +137,7 @@ def test_a_killed_process_is_told_and_the_next_run_finishes(tmp_path):
 @pytest.mark.soak
 def test_prepare_killed_thirty_times(tmp_path):
     """Bug: as above, at one of thirty moments."""
-    killed_and_finished(tmp_path, kills=30, rounds=6)
+    killed_and_finished(tmp_path, kills=30, a_home=5)
 
 
 @pytest.mark.soak
