@@ -61,7 +61,7 @@ def killed_and_finished(folder: Path, kills: int, rounds: int) -> None:
                 process.wait()
             assert process.stderr is not None
             process.stderr.close()
-            resumed += any(home.glob("work/*/done-*.json"))
+            resumed += any(home.glob("index/*/done.json"))
             for dataset in Workspace(home).list():
                 dataset.verify()
         assert finished(recipe, home) == undisturbed

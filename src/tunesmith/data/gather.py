@@ -1,13 +1,12 @@
 """All files of a recipe, row by row, into pieces on disk: the part of prepare that grows with the data.
 
 Owns which file is read as what, what is refused as a whole, and the frame that holds what later steps need of every
-row. Does not own what is done to a row (`rowwise`) nor the processes (`workers`).
+row. Does not own what is done to a row (`rowwise`), the processes (`workers`), nor how pieces are kept (`index`).
 """
 
 from __future__ import annotations
 
 import itertools
-import json
 import os
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -24,7 +23,7 @@ from tunesmith.data.read.columns import need_column
 from tunesmith.data.read.files import begin
 from tunesmith.data.read.formats import converter
 from tunesmith.data.rows import Removed
-from tunesmith.data.rowwise import Done, Job, RowWorker, Scratch
+from tunesmith.data.rowwise import Done, Job, RowWorker, file_of
 from tunesmith.data.workers import in_processes
 
 if TYPE_CHECKING:
@@ -33,9 +32,8 @@ if TYPE_CHECKING:
 
     from tunesmith.core.progress import Bar
     from tunesmith.core.spans import I64, U64
+    from tunesmith.data.index import Index
     from tunesmith.data.read.sources import Source
-    from tunesmith.data.restore import Restored
-    from tunesmith.data.rowwise import Measure
     from tunesmith.recipe import Recipe
 
 SMALL_COLUMNS = (
@@ -49,7 +47,7 @@ SMALL_COLUMNS = (
 class Gathered:
     """Every row that is an example so far, in the order read, and where its text and signatures lie."""
 
-    folder: Path
+    index: Index
     done: list[Done]
 
     @property
@@ -115,13 +113,10 @@ class Gathered:
                 yield done, inside - self.starts[number]
 
     def _file(self, done: Done, kind: str) -> Path:
-        return Scratch(self.folder, done.number)(kind, "parquet" if kind in _FRAMES else "npy")
+        return file_of(self.index.path(done.key), kind)
 
     def _all(self, kind: str) -> pl.LazyFrame:
         return pl.scan_parquet([self._file(done, kind) for done in self.done])
-
-
-_FRAMES = ("rows", "removed", "repairs")
 
 
 @dataclass
@@ -135,37 +130,35 @@ class _File:
     numbers: list[int] = field(default_factory=list)
 
 
-def gather(
-    recipe: Recipe,
-    sources: dict[str, list[Source]],
-    restored: Restored,
-    folder: Path,
-    measure: Measure | None = None,
-) -> Gathered:
-    """Read, repair and judge every row of every file; leaves their pieces in ``folder``.
+def gather(worker: RowWorker, sources: dict[str, list[Source]], index: Index) -> Gathered:
+    """Read, repair and judge every row of every file; pieces that are in the index are taken from there.
 
     Raises:
         DataError: if a file cannot be what the recipe says, or none of its rows can be used.
         RecipeError: if a path of the recipe is no path.
     """
-    files: list[_File] = []
-    done: dict[int, Done] = {}
+    recipe, files = worker.recipe, list[_File]()
+    known, done = dict[int, Done](), dict[int, Done]()
     size = sum(source.bytes for own in sources.values() for source in own)
     with steps("reading", size or None, unit="bytes") as bar:
-        jobs = _unfinished(_jobs(recipe, sources, files, bar), folder, done)
+        jobs = _new(_jobs(recipe, sources, files, index, bar), index, known)
         first = list(itertools.islice(jobs, 2))
         processes = (recipe.data.processes or os.cpu_count() or 1) if len(first) > 1 else 1
-        worker = _Keeping(RowWorker(recipe, restored, folder, measure))
-        in_processes(worker, itertools.chain(first, jobs), processes, lambda one: done.__setitem__(one.number, one))
+        keeping = _Keeping(worker, index)
+        in_processes(keeping, itertools.chain(first, jobs), processes, lambda one: done.__setitem__(one.number, one))
+    done |= known
     for file in files:
-        _settle(file, [done[number] for number in file.numbers])
-    gathered = Gathered(folder, [done[number] for number in sorted(done)])
+        before = sum(known[number].read for number in file.numbers if number in known)
+        _settle(file, [done[number] for number in file.numbers], before)
+    gathered = Gathered(index, [done[number] for number in sorted(done)])
     if not (gathered.frame["part"] == "train").any():
         raise DataError(f"{', '.join(recipe.data.train)}: no usable row is left", expected="at least ten usable rows")
     return gathered
 
 
-def _jobs(recipe: Recipe, sources: dict[str, list[Source]], files: list[_File], bar: Bar) -> Iterator[Job]:
+def _jobs(
+    recipe: Recipe, sources: dict[str, list[Source]], files: list[_File], index: Index, bar: Bar
+) -> Iterator[Job]:
     number = 0
     for part, own in sources.items():
         for source in own:
@@ -178,45 +171,41 @@ def _jobs(recipe: Recipe, sources: dict[str, list[Source]], files: list[_File], 
             files.append(file)
             for piece in following:
                 file.numbers.append(number)
-                yield Job(number, source.label, part, meaning, piece)
+                key = index.key(source.label, part, asdict(meaning), piece.digest)
+                yield Job(number, key, source.label, part, meaning, piece)
                 number += 1
             bar.advance(source.bytes)
 
 
 @dataclass(frozen=True)
 class _Keeping:
-    """Does a job and notes, last of all, that it is done."""
+    """Does a job and keeps what it makes."""
 
     worker: RowWorker
+    index: Index
 
     def warm_up(self) -> None:
         """Do what all jobs need."""
         self.worker.warm_up()
 
     def __call__(self, job: Job) -> Done:
-        done = self.worker(job)
-        note = Scratch(self.worker.folder, job.number)("done", "json")
-        unfinished = note.with_suffix(".part")
-        unfinished.write_text(json.dumps(asdict(done), default=str), encoding="utf-8")
-        unfinished.rename(note)
-        return done
+        return Done.of(job, self.index.add(job.key, lambda folder: self.worker(job, folder).note()))
 
 
-def _unfinished(jobs: Iterator[Job], folder: Path, done: dict[int, Done]) -> Iterator[Job]:
-    """Yield the jobs that an earlier run, killed halfway, has not done; put the results of the others into ``done``."""
+def _new(jobs: Iterator[Job], index: Index, known: dict[int, Done]) -> Iterator[Job]:
+    """Yield the jobs that no earlier run has done; put what became of the others into ``known``."""
     for job in jobs:
-        note = Scratch(folder, job.number)("done", "json")
-        if note.exists():
-            noted = json.loads(note.read_text(encoding="utf-8"))
-            first = noted.pop("first_fault")
-            done[job.number] = Done(**noted, first_fault=Removed(**first) if first else None)
-        else:
+        note = index.find(job.key)
+        if note is None:
             yield job
+        else:
+            known[job.number] = Done.of(job, note)
 
 
-def _settle(file: _File, done: list[Done]) -> None:
+def _settle(file: _File, done: list[Done], before: int) -> None:
     file.read, file.kept = sum(one.read for one in done), sum(one.kept for one in done)
-    say(f"  {file.source.label}: {file.read:,} rows, {file.kept:,} usable")
+    told = f", of which {before:,} as prepared before" if before else ""
+    say(f"  {file.source.label}: {file.read:,} rows{told}, {file.kept:,} usable")
     if file.kept:
         return
     first = next(one.first_fault for one in done if one.first_fault is not None)

@@ -17,12 +17,14 @@ from tunesmith.core.errors import DataError, RecipeError, SetupError
 from tunesmith.core.progress import say
 from tunesmith.data.decide import decide
 from tunesmith.data.gather import gather
+from tunesmith.data.index import Index
 from tunesmith.data.prepare import sources_of
 from tunesmith.data.read.columns import Mapping, recognise
 from tunesmith.data.read.files import Table, begin
 from tunesmith.data.read.formats import recognised
 from tunesmith.data.read.sources import expand, is_known
 from tunesmith.data.restore import Restored
+from tunesmith.data.rowwise import RowWorker
 from tunesmith.recipe import parse_recipe
 
 FILE = "recipe.yaml"
@@ -129,7 +131,7 @@ def _check(text: str, base: Path) -> int:
     """Read and judge all rows as prepare would; returns how many are usable for training."""
     recipe = parse_recipe(text, FILE)
     with tempfile.TemporaryDirectory() as folder:
-        gathered = gather(recipe, sources_of(recipe, base), Restored(), Path(folder))
+        gathered = gather(RowWorker(recipe, Restored(), None), sources_of(recipe, base), Index(Path(folder)))
         decided = decide(recipe, gathered, Restored(), base)
     train = len(decided.parts["train"])
     removed = gathered.read - sum(map(len, decided.parts.values()))

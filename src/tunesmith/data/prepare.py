@@ -7,22 +7,22 @@ nor rules about several rows and their order (`decide`).
 from __future__ import annotations
 
 import json
-import shutil
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from tunesmith.core.artifacts import Artifact, Draft, Plan, Workspace
+from tunesmith.core.artifacts import Artifact, Draft, Plan, Workspace, versions
 from tunesmith.core.clock import monotonic_s
-from tunesmith.core.errors import TunesmithError
+from tunesmith.core.ids import digest
 from tunesmith.data.decide import Decided, decide
 from tunesmith.data.duplicates.decontaminate import evaluation_files
 from tunesmith.data.gather import Gathered, gather
+from tunesmith.data.index import Index
 from tunesmith.data.read.sources import Source, distinct_labels, expand
 from tunesmith.data.relevance import relevance_files
 from tunesmith.data.restore import Restored, restored
 from tunesmith.data.rows import EXAMPLE_COLUMNS, SPLITS, removed_frame, repair_frame, shortened
-from tunesmith.data.rowwise import Measure
+from tunesmith.data.rowwise import Measure, RowWorker
 from tunesmith.data.vectors import base_of
 from tunesmith.data.verdicts import verdicts
 from tunesmith.data.workers import few_collections
@@ -42,7 +42,8 @@ ROW_GROUP_ROWS = 50_000
 def prepare(recipe: Recipe, workspace: Workspace, *, recipe_dir: Path) -> Artifact:
     """Make the Dataset of a recipe, or return it if it is already there.
 
-    Killed and started again it goes on behind the last finished piece.
+    Killed and started again it goes on behind the last finished piece. Pieces of files that were prepared before in the
+    same way are taken from the workspace's index; what needs all rows is always decided anew.
 
     Raises:
         DataError: if a file cannot be what the recipe says, or too little is left to train on.
@@ -57,16 +58,15 @@ def prepare(recipe: Recipe, workspace: Workspace, *, recipe_dir: Path) -> Artifa
         "relevance": relevance_files(recipe, recipe_dir),
     }
     plan = _plan(recipe, sources, beside, kept, measure)
+    worker = RowWorker(recipe, kept, measure)
+    index = Index(workspace.index_dir, digest([CODE, versions(), worker.settings()]))
     started_s = monotonic_s()
 
     def build(draft: Draft) -> None:
-        try:
-            gathered = gather(recipe, sources, kept, draft.scratch, measure)
+        with index.in_use():
+            gathered = gather(worker, sources, index)
             decided = decide(recipe, gathered, kept, recipe_dir)
-        except TunesmithError:
-            shutil.rmtree(draft.scratch, ignore_errors=True)  # nothing to go on from: the user changes something
-            raise
-        _write(recipe, gathered, decided, draft)
+            _write(recipe, gathered, decided, draft)
         draft.result["seconds"] = round(monotonic_s() - started_s, 2)
 
     with few_collections():

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import orjson
 
 from tunesmith.core.errors import DataError
+from tunesmith.core.ids import digest_bytes
 from tunesmith.core.progress import say
 from tunesmith.data.read.decode import decoded, ending_of, refuse_binary, text_lines, unpacked
 from tunesmith.data.read.sources import KINDS
@@ -45,6 +46,11 @@ class Records:
         """Return itself."""
         return self
 
+    @property
+    def digest(self) -> str:
+        """Hash of the records and their lines."""
+        return digest_bytes(repr((self.rows, self.bad)).encode())
+
 
 @dataclass(slots=True)
 class JsonLines:
@@ -67,6 +73,13 @@ class JsonLines:
                 parsed.bad.append(BadRow(number, "not_an_object", {"found": type(value).__name__}, line))
         return parsed
 
+    @property
+    def digest(self) -> str:
+        """Hash of the lines and their numbers."""
+        numbers = ",".join([str(number) for number, _ in self.lines])
+        text = "\n".join([numbers, *(line for _, line in self.lines)])
+        return digest_bytes(text.encode("utf-8", "surrogatepass"))
+
 
 @dataclass(slots=True)
 class Rows:
@@ -79,6 +92,11 @@ class Rows:
         """Return the rows as records."""
         rows = [RawRow(number, row) for number, row in enumerate(self.frame.iter_rows(named=True), self.first)]
         return Records(rows)
+
+    @property
+    def digest(self) -> str:
+        """Hash of the rows, their types and the number of the first."""
+        return digest_bytes(b"%d " % self.first + self.frame.write_ipc(None).getvalue())
 
 
 Piece = Records | JsonLines | Rows
