@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import lzma
 import os
+import random
+import re
 import shutil
 import signal
 import subprocess
@@ -259,3 +263,23 @@ def test_clean_tells_and_frees_it(tmp_path, monkeypatch, capsys):
     assert told["index_freed_bytes"] == told["freed_bytes"] > 10_000
     assert not (tmp_path / "home" / "index").exists()
     dataset.verify()
+
+
+@pytest.mark.parametrize("name", [*WRITERS, "a.csv.gz", "a.jsonl.xz"])
+def test_progress_goes_from_nothing_to_all_with_the_rows(tmp_path, monkeypatch, capsys, name):
+    """Bug: the bar stands at 100 % from the first piece on, or never gets there; a pipe sees no rows."""
+    monkeypatch.setattr("tunesmith.core.progress.LINE_EVERY_S", 0)
+    rows = [(f"{text} {'and so on ' * 40}", label) for text, label in [*ROWS, *MORE]]
+    plain = name.removesuffix(".gz").removesuffix(".xz")
+    WRITERS[plain](tmp_path / plain, rows)
+    if name != plain:
+        noise = random.Random(1)
+        text = csv_text(rows) if "csv" in name else jsonl_text(rows)
+        text = re.sub("so on", lambda _: str(noise.random()), text)
+        (tmp_path / name).write_bytes((gzip if name.endswith("gz") else lzma).compress(text.encode()))
+    made(tmp_path, train=name, dedup={"near": None})
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("  reading:")]
+    shares = [int(re.search(r"(\d+)%  rows", line)[1]) for line in lines]
+    assert len(lines) == 6 and shares == sorted(shares) and shares[0] < 80 and shares[-1] == 100, lines
+    assert "rows 7 " in lines[0] and "rows 39 " in lines[-1] and "rows/s" in lines[-1]
+    assert "left" in lines[0] and "left" not in lines[-1]

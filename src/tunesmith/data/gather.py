@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 
 from tunesmith.core.errors import DataError
-from tunesmith.core.progress import say, steps
+from tunesmith.core.progress import Pace, say, steps
 from tunesmith.data.duplicates.shingles import take_ranges
 from tunesmith.data.noise.corpus import HABITS, Habits
 from tunesmith.data.read.columns import need_column
@@ -119,6 +119,36 @@ class Gathered:
         return pl.scan_parquet([self._file(done, kind) for done in self.done])
 
 
+class _Reading:
+    """What has come of the pieces so far, and how far that is."""
+
+    def __init__(self, bar: Bar, size: int) -> None:
+        self.known: dict[int, Done] = {}
+        self.made: dict[int, Done] = {}
+        self.bytes: dict[int, int] = {}
+        self._bar, self._pace, self._rows = bar, Pace(size), 0
+
+    def find(self, one: Done) -> None:
+        """Take in a piece that was done before."""
+        self.known[one.number] = one
+        self._pace.skip(self.bytes[one.number])
+        self._tell(one)
+
+    def make(self, one: Done) -> None:
+        """Take in a piece that was done now."""
+        self.made[one.number] = one
+        self._pace.work(self.bytes[one.number], one.read)
+        self._tell(one)
+
+    def of(self, file: _File) -> list[Done]:
+        """Return what has come of the pieces of a file."""
+        return [self.known.get(number) or self.made[number] for number in file.numbers]
+
+    def _tell(self, one: Done) -> None:
+        self._rows += one.read
+        self._bar.advance(self.bytes[one.number], rows=self._rows, **self._pace.facts("rows"))
+
+
 @dataclass
 class _File:
     """What has come of one file."""
@@ -138,27 +168,26 @@ def gather(worker: RowWorker, sources: dict[str, list[Source]], index: Index) ->
         RecipeError: if a path of the recipe is no path.
     """
     recipe, files = worker.recipe, list[_File]()
-    known, done = dict[int, Done](), dict[int, Done]()
     size = sum(source.bytes for own in sources.values() for source in own)
     with steps("reading", size or None, unit="bytes") as bar:
-        jobs = _new(_jobs(recipe, sources, files, index, bar), index, known)
+        reading = _Reading(bar, size)
+        jobs = _new(_jobs(recipe, sources, files, index, reading.bytes), index, reading)
         first = list(itertools.islice(jobs, 2))
         processes = (recipe.data.processes or os.cpu_count() or 1) if len(first) > 1 else 1
-        keeping = _Keeping(worker, index)
-        in_processes(keeping, itertools.chain(first, jobs), processes, lambda one: done.__setitem__(one.number, one))
-    done |= known
+        in_processes(_Keeping(worker, index), itertools.chain(first, jobs), processes, reading.make)
     for file in files:
-        before = sum(known[number].read for number in file.numbers if number in known)
-        _settle(file, [done[number] for number in file.numbers], before)
-    gathered = Gathered(index, [done[number] for number in sorted(done)])
+        before = sum(one.read for one in reading.of(file) if one.number in reading.known)
+        _settle(file, reading.of(file), before)
+    gathered = Gathered(index, [one for file in files for one in reading.of(file)])
     if not (gathered.frame["part"] == "train").any():
         raise DataError(f"{', '.join(recipe.data.train)}: no usable row is left", expected="at least ten usable rows")
     return gathered
 
 
 def _jobs(
-    recipe: Recipe, sources: dict[str, list[Source]], files: list[_File], index: Index, bar: Bar
+    recipe: Recipe, sources: dict[str, list[Source]], files: list[_File], index: Index, sizes: dict[int, int]
 ) -> Iterator[Job]:
+    """Yield all pieces of all files, noting in ``sizes`` about how many bytes of its file each takes."""
     number = 0
     for part, own in sources.items():
         for source in own:
@@ -169,12 +198,14 @@ def _jobs(
             say(f"  {source.label}: {how}")
             file = _File(source)
             files.append(file)
+            before = 0
             for piece in following:
                 file.numbers.append(number)
+                so_far = round(source.place.frac * source.bytes)
+                sizes[number], before = so_far - before, so_far
                 key = index.key(source.label, part, asdict(meaning), piece.digest)
                 yield Job(number, key, source.label, part, meaning, piece)
                 number += 1
-            bar.advance(source.bytes)
 
 
 @dataclass(frozen=True)
@@ -192,14 +223,14 @@ class _Keeping:
         return Done.of(job, self.index.add(job.key, lambda folder: self.worker(job, folder).note()))
 
 
-def _new(jobs: Iterator[Job], index: Index, known: dict[int, Done]) -> Iterator[Job]:
-    """Yield the jobs that no earlier run has done; put what became of the others into ``known``."""
+def _new(jobs: Iterator[Job], index: Index, reading: _Reading) -> Iterator[Job]:
+    """Yield the jobs that no earlier run has done; tell what became of the others."""
     for job in jobs:
         note = index.find(job.key)
         if note is None:
             yield job
         else:
-            known[job.number] = Done.of(job, note)
+            reading.find(Done.of(job, note))
 
 
 def _settle(file: _File, done: list[Done], before: int) -> None:

@@ -375,7 +375,11 @@ def _json(source: Source) -> Iterator[Piece]:
             expected="an array of objects, or an object with one array of objects",
             hint=f"python -m json.tool {label} shows where; one object a line belongs into a .jsonl file",
         ) from error
-    yield from _in_pieces(_record(number, item) for number, item in enumerate(_array_in(value, label), 1))
+    items, done = _array_in(value, label), 0
+    for piece in _in_pieces(_record(number, item) for number, item in enumerate(items, 1)):
+        done += len(piece.rows) + len(piece.bad)
+        source.place.reach(done, len(items))
+        yield piece
 
 
 def _record(number: int, item: Any) -> RawRow | BadRow:
@@ -414,6 +418,7 @@ def _parquet(source: Source) -> Iterator[Piece]:
         whole = pl.scan_parquet(io.BytesIO(unpacked(source)) if packed else source.path)
         height = whole.select(pl.len()).collect().item()
         for first in range(0, height, PIECE_ROWS):
+            source.place.reach(first + PIECE_ROWS, height)
             yield Rows(first + 1, whole.slice(first, PIECE_ROWS).collect())
     except (pl.exceptions.PolarsError, OSError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
