@@ -6,6 +6,7 @@ row. Does not own what is done to a row (`rowwise`), the processes (`workers`), 
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 from dataclasses import asdict, dataclass, field
@@ -18,6 +19,7 @@ import polars as pl
 from tunesmith.core.errors import DataError
 from tunesmith.core.progress import Pace, say, steps
 from tunesmith.data.duplicates.shingles import take_ranges
+from tunesmith.data.memory import processes_within, refuse_beyond
 from tunesmith.data.noise.corpus import HABITS, Habits
 from tunesmith.data.read.columns import need_column
 from tunesmith.data.read.files import begin
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from tunesmith.core.progress import Bar
     from tunesmith.core.spans import I64, U64
     from tunesmith.data.index import Index
+    from tunesmith.data.read.files import Table
+    from tunesmith.data.read.formats import Meaning
     from tunesmith.data.read.sources import Source
     from tunesmith.recipe import Recipe
 
@@ -168,17 +172,19 @@ def gather(worker: RowWorker, sources: dict[str, list[Source]], index: Index) ->
         RecipeError: if a path of the recipe is no path.
     """
     recipe, files = worker.recipe, list[_File]()
-    size = sum(source.bytes for own in sources.values() for source in own)
+    size = _bytes(sources)
     with steps("reading", size or None, unit="bytes") as bar:
         reading = _Reading(bar, size)
         jobs = _new(_jobs(recipe, sources, files, index, reading.bytes), index, reading)
         first = list(itertools.islice(jobs, 2))
-        processes = (recipe.data.processes or os.cpu_count() or 1) if len(first) > 1 else 1
+        wished = processes_within(recipe.data, recipe.data.processes or os.cpu_count() or 1)
+        processes = wished if len(first) > 1 else 1
         in_processes(_Keeping(worker, index), itertools.chain(first, jobs), processes, reading.make)
     for file in files:
         before = sum(one.read for one in reading.of(file) if one.number in reading.known)
         _settle(file, reading.of(file), before)
     gathered = Gathered(index, [one for file in files for one in reading.of(file)])
+    refuse_beyond(recipe.data, gathered.read, size)
     if not (gathered.frame["part"] == "train").any():
         raise DataError(f"{', '.join(recipe.data.train)}: no usable row is left", expected="at least ten usable rows")
     return gathered
@@ -188,24 +194,40 @@ def _jobs(
     recipe: Recipe, sources: dict[str, list[Source]], files: list[_File], index: Index, sizes: dict[int, int]
 ) -> Iterator[Job]:
     """Yield all pieces of all files, noting in ``sizes`` about how many bytes of its file each takes."""
-    number = 0
+    size = _bytes(sources)
     for part, own in sources.items():
         for source in own:
-            beginning, following = begin(source)
-            meaning, how = converter(beginning, recipe)
-            if (column := recipe.data.split.group_by) is not None:
-                need_column(column, beginning.columns, beginning.label, "data.split.group_by")
-            say(f"  {source.label}: {how}")
-            file = _File(source)
-            files.append(file)
-            before = 0
-            for piece in following:
-                file.numbers.append(number)
-                so_far = round(source.place.frac * source.bytes)
-                sizes[number], before = so_far - before, so_far
-                key = index.key(source.label, part, asdict(meaning), piece.digest)
-                yield Job(number, key, source.label, part, meaning, piece)
-                number += 1
+            beginning, first, following = begin(source)
+            with contextlib.closing(following):
+                if not files:
+                    refuse_beyond(recipe.data, _rows_about(source, beginning, size), size)
+                meaning, before = _meaning_of(beginning, recipe), 0
+                files.append(_File(source))
+                for piece in itertools.chain(first, following):
+                    number, so_far = len(sizes), round(source.place.frac * source.bytes)
+                    sizes[number], before = so_far - before, so_far
+                    files[-1].numbers.append(number)
+                    key = index.key(source.label, part, asdict(meaning), piece.digest)
+                    yield Job(number, key, source.label, part, meaning, piece)
+
+
+def _meaning_of(beginning: Table, recipe: Recipe) -> Meaning:
+    """Return what the records of a file mean, and say how that was recognised."""
+    meaning, how = converter(beginning, recipe)
+    if (column := recipe.data.split.group_by) is not None:
+        need_column(column, beginning.columns, beginning.label, "data.split.group_by")
+    say(f"  {beginning.label}: {how}")
+    return meaning
+
+
+def _bytes(sources: dict[str, list[Source]]) -> int:
+    return sum(source.bytes for own in sources.values() for source in own)
+
+
+def _rows_about(source: Source, beginning: Table, size: int) -> int:
+    """Return how many rows are in ``size`` bytes if all files are like the beginning of one."""
+    rows, read_bytes = len(beginning.rows) + len(beginning.bad), source.place.frac * source.bytes
+    return round(rows * size / read_bytes) if read_bytes else rows
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,7 @@ def write_recipe(folder: Path, task: str, data: Path) -> Path:
 
 def _look(task: str, data: Path, base: Path) -> Look:
     files = {"train": [_relative(data, base)], **_siblings(data, base)}
-    table, _ = begin(expand([str(data)], base, "--data")[0])
+    table, *_ = begin(expand([str(data)], base, "--data")[0])
     if recognised(table) is not None:
         return Look(files, None, None)
     mapping = None if task == "preference" else recognise(table.columns, task)

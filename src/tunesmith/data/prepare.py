@@ -104,7 +104,7 @@ def _plan(
     from tunesmith.models.embed import embeddings_identity
     from tunesmith.models.load import tokenizer_identity
 
-    settings = recipe.data.model_dump(mode="json", exclude={"train", "valid", "test", "processes"})
+    settings = recipe.data.model_dump(mode="json", exclude={"train", "valid", "test", "processes", "memory"})
     inputs = {f"{part}:{source.label}": source.digest for part, own in sources.items() for source in own}
     inputs |= {f"{key}:{source.label}": source.digest for key, own in beside.items() for source in own}
     inputs["embeddings"] = embeddings_identity(base_of(recipe))

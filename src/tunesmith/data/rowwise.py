@@ -56,8 +56,8 @@ FRAMES = ("rows", "removed", "repairs")
 """What a piece leaves as tables; the rest are arrays."""
 
 LATER: Any = {
-    **dict.fromkeys(("train", "valid", "test", "processes", "dedup", "relevance", "balance", "size"), True),
-    "decontaminate": True,
+    **dict.fromkeys(("train", "valid", "test", "processes", "memory", "dedup", "relevance"), True),
+    **dict.fromkeys(("balance", "size", "decontaminate"), True),
     "labels": {"fix"},
     "split": {"valid", "test"},
 }
