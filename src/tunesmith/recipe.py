@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -51,6 +52,27 @@ def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
+_UNITS = {"MB": 10**6, "GB": 10**9, "MiB": 1 << 20, "GiB": 1 << 30}
+
+
+def bytes_of(text: str) -> int:
+    """Return the number of bytes that a text such as ``1.5GiB`` says.
+
+    Raises:
+        ValueError: if it says none.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?) ?(MB|GB|MiB|GiB)", text)
+    if found is None:
+        raise ValueError(f"{text!r} is no amount of memory; write it as 800MiB or 2GiB")
+    return int(float(found[1]) * _UNITS[found[2]])
+
+
+def _says_bytes(text: str) -> str:
+    bytes_of(text)
+    return text
+
+
+Bytes = Annotated[str, AfterValidator(_says_bytes)]
 StrList = Annotated[list[str], BeforeValidator(_as_list)]
 Frac = Annotated[float, Field(ge=0.0, le=1.0)]
 OpenFrac = Annotated[float, Field(ge=0.0, lt=1.0)]
@@ -302,6 +324,11 @@ class Data(Section):
     split: Split = Split()
     processes: Annotated[int, Field(ge=1, le=256)] | None = Field(
         None, description="processes that read and judge rows; None: one a core. Changes no byte of the result"
+    )
+    memory: Bytes | None = Field(
+        None,
+        description="most memory of all processes while preparing, such as 2GiB; None: no bound. Says how many "
+        "processes read at once; too little for the rows is an error before work starts. Changes no byte of the result",
     )
     decontaminate: StrList = Field(
         default_factory=list, description="evaluation files whose items must not occur in the training rows"

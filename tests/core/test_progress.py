@@ -3,6 +3,10 @@
 import subprocess
 import sys
 
+import pytest
+
+from tunesmith.core import progress
+
 
 def test_progress_in_a_pipe_is_plain_and_on_stderr():
     script = (
@@ -20,3 +24,34 @@ def test_progress_in_a_pipe_is_plain_and_on_stderr():
         "  training: 2/2  loss 0.5",
         "done [bold]not markup[/bold]",
     ]
+
+
+def test_what_was_found_done_does_not_shorten_the_time_left(monkeypatch):
+    """Bug: nine tenths are taken from before in a second, and the last tenth is promised within another."""
+    clock = [0.0]
+    monkeypatch.setattr(progress, "monotonic_s", lambda: clock[0])
+    pace = progress.Pace(1000)
+    pace.skip(900)
+    assert pace.facts("rows") == {}
+    clock[0] = 30.0
+    pace.work(25, 500)
+    assert pace.facts("rows") == {"rows/s": 17, "left": "2 min"}
+    pace.work(75, 500)
+    assert pace.facts("rows") == {"rows/s": 33, "left": ""}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [
+        (0, "1 s"),
+        (12.4, "12 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min"),
+        (3569, "59 min"),
+        (3571, "1 h 0 min"),
+        (9000, "2 h 30 min"),
+    ],
+)
+def test_a_time_is_as_exact_as_it_deserves(seconds, told):
+    """Bug: 60 s, or 60 min."""
+    assert progress.duration(seconds) == told

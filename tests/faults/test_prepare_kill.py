@@ -65,7 +65,7 @@ def killed_and_finished(folder: Path, kills: int, a_home: int) -> dict[str, Any]
         homes += 1
         while killed < goal and killed_after(chance.uniform(0.1, 1.0) * whole_s, recipe, home):
             killed += 1
-            resumed += any(home.glob("work/*/done-*.json"))
+            resumed += any(home.glob("index/*/done.json"))
             for dataset in Workspace(home).list():
                 dataset.verify()
         assert finished(recipe, home) == undisturbed

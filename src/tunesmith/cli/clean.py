@@ -15,15 +15,30 @@ from tunesmith.core.progress import say
 @home_option
 @json_option
 def command(home: Path | None, as_json: bool) -> None:
-    """Delete unfinished work (killed runs' checkpoints and drafts). Complete artifacts are never touched."""
-    leftovers = workspace_here(home).leftovers()
+    """Delete unfinished work (killed runs' checkpoints and drafts) and what is kept of rows for the next prepare.
+
+    Complete artifacts are never touched.
+    """
+    from tunesmith.data.index import Index
+
+    workspace = workspace_here(home)
+    leftovers = workspace.leftovers()
     freed = sum(file.stat().st_size for path in leftovers for file in [path, *path.rglob("*")] if file.is_file())
     for path in leftovers:
         if path.is_dir():
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
+    try:
+        index = Index(workspace.index_dir).clear()
+    except BlockingIOError:
+        index = None
     if as_json:
-        print_json({"deleted": [path.name for path in leftovers], "freed_bytes": freed})
+        deleted = [path.name for path in leftovers]
+        print_json({"deleted": deleted, "freed_bytes": freed + (index or 0), "index_freed_bytes": index})
+        return
+    say(f"deleted {len(leftovers)} unfinished item(s), {freed / 1e6:.1f} MB freed")
+    if index is None:
+        say("rows kept for the next prepare are in use by a prepare that is running: left as they are")
     else:
-        say(f"deleted {len(leftovers)} unfinished item(s), {freed / 1e6:.1f} MB freed")
+        say(f"deleted the rows kept for the next prepare, {index / 1e6:.1f} MB freed")

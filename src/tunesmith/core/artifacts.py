@@ -46,6 +46,7 @@ _RECORDED_PACKAGES = (
     "peft",
     "polars",
     "numpy",
+    "ftfy",
     "scikit-learn",
     "tokenizers",
 )
@@ -210,6 +211,11 @@ class Workspace:
         """Where drafts and scratch folders lie."""
         return self.root / "work"
 
+    @property
+    def index_dir(self) -> Path:
+        """Where what was made of pieces of files is kept for the next preparation."""
+        return self.root / "index"
+
     def find(self, artifact_id: str) -> Artifact | None:
         """Return the artifact if it is complete on disk, else None."""
         path = self.artifacts_dir / artifact_id
@@ -346,7 +352,7 @@ def _manifest_text(draft: Draft, digests: dict[str, str], seconds: float) -> str
         "counts": draft.counts,
         "result": draft.result,
         "files": digests,
-        "versions": _versions(),
+        "versions": versions(),
         "machine": {"platform": platform.platform(), "cores": os.cpu_count()},
         "created": now_utc().isoformat(timespec="seconds"),
         "seconds": round(seconds, 3),
@@ -354,12 +360,13 @@ def _manifest_text(draft: Draft, digests: dict[str, str], seconds: float) -> str
     return json.dumps(manifest, indent=2, ensure_ascii=False, default=str) + "\n"
 
 
-def _versions() -> dict[str, str]:
-    versions = {"python": platform.python_version()}
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that decide what a stage makes."""
+    found = {"python": platform.python_version()}
     for package in _RECORDED_PACKAGES:
         with contextlib.suppress(metadata.PackageNotFoundError):
-            versions[package] = metadata.version(package)
-    return versions
+            found[package] = metadata.version(package)
+    return found
 
 
 def _fsync(path: Path) -> None:

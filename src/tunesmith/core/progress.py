@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from tunesmith.core.clock import monotonic_s
 
@@ -42,12 +42,56 @@ class Bar(Protocol):
     """What a stage uses to tell how far it is."""
 
     def advance(self, count: int = 1, **facts: float | str) -> None:
-        """Move by ``count`` of the total and show facts such as ``loss=1.2``."""
+        """Move by ``count`` of the total and show facts such as ``loss=1.2``; an empty one is not shown any more."""
 
 
 def _facts_text(facts: dict[str, float | str]) -> str:
-    shown = (f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}" for key, value in facts.items())
-    return " · ".join(shown)
+    return " · ".join(f"{key} {_shown(value)}" for key, value in facts.items() if value != "")
+
+
+def _shown(value: float | str) -> str:
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.4g}" if isinstance(value, float) else value
+
+
+class Pace:
+    """How fast a long work goes and how long the rest takes; what was found done counts for nothing.
+
+    Args:
+        total: what all of the work comes to, in any unit; 0 if that is not known.
+    """
+
+    def __init__(self, total: float) -> None:
+        self._left, self._worked, self._items = total, 0.0, 0
+        self._began_s = monotonic_s()
+
+    def skip(self, amount: float) -> None:
+        """Note a part that need not be done."""
+        self._left -= amount
+
+    def work(self, amount: float, items: int) -> None:
+        """Note a part that is done, and how many items it had."""
+        self._left -= amount
+        self._worked += amount
+        self._items += items
+
+    def facts(self, unit: str) -> dict[str, float | str]:
+        """Return items a second and the time left, as soon as there is something to go by; ``unit`` names the items."""
+        seconds = monotonic_s() - self._began_s
+        if not self._items or seconds <= 0:
+            return {}
+        known = self._worked > 0 and self._left > 0
+        left = duration(seconds * self._left / self._worked) if known else ""
+        return {f"{unit}/s": round(self._items / seconds), "left": left}
+
+
+def duration(seconds: float) -> str:
+    """Return a time for people, as exact as an estimate deserves: ``40 s``, ``3 min``, ``2 h 10 min``."""
+    if seconds < 59.5:
+        return f"{max(round(seconds), 1)} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
 @dataclass
@@ -87,16 +131,19 @@ class _PlainBar:
 
 @contextlib.contextmanager
 def steps(label: str, total: int | None = None, unit: Literal["steps", "bytes"] = "steps") -> Iterator[Bar]:
-    """Show progress of a piece of work: yields a `Bar`; cleans up after itself whatever happens."""
+    """Show progress of a piece of work: yields a `Bar`; cleans up after itself whatever happens.
+
+    Of ``bytes`` the share is shown; who counts them tells how long the rest takes (`Pace`).
+    """
     target = console()
     if not target.is_terminal:
         yield _PlainBar(label, total, unit)
         return
+    counted = (MofNCompleteColumn(), TimeRemainingColumn(compact=True)) if unit == "steps" else (TaskProgressColumn(),)
     columns = (
         TextColumn("  {task.description}"),
         BarColumn(bar_width=28),
-        DownloadColumn() if unit == "bytes" else MofNCompleteColumn(),
-        TimeRemainingColumn(compact=True),
+        *counted,
         TextColumn("[dim]{task.fields[facts]}"),
     )
     with Progress(*columns, console=target, transient=True) as progress:

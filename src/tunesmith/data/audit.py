@@ -20,8 +20,10 @@ from tunesmith.core.errors import DataError
 from tunesmith.core.estimates import wilson
 from tunesmith.data.decide import decide
 from tunesmith.data.gather import gather
+from tunesmith.data.index import Index
 from tunesmith.data.read.sources import Source
 from tunesmith.data.restore import Restored
+from tunesmith.data.rowwise import RowWorker
 from tunesmith.text.examples import read_examples, text_of
 
 if TYPE_CHECKING:
@@ -214,7 +216,8 @@ def _hits(recipe: Recipe, rows: list[Pair]) -> dict[int, set[str]]:
                 messages = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
                 out.write(json.dumps({"messages": messages}) + "\n")
         copy = _for_copy(recipe, file)
-        gathered = gather(copy, {"train": [Source("planted.jsonl", file)]}, Restored(), folder)
+        sources = {"train": [Source("planted.jsonl", file)]}
+        gathered = gather(RowWorker(copy, Restored(), None), sources, Index(folder / "index"), folder)
         decided = decide(copy, gathered, Restored(), folder)
         later = [
             {"row_id": gathered.frame["row_id"][row], "rule": rule} for row, (rule, _) in decided.fates.removed.items()

@@ -1,13 +1,13 @@
 """All files of a recipe, row by row, into pieces on disk: the part of prepare that grows with the data.
 
 Owns which file is read as what, what is refused as a whole, and the frame that holds what later steps need of every
-row. Does not own what is done to a row (`rowwise`) nor the processes (`workers`).
+row. Does not own what is done to a row (`rowwise`), the processes (`workers`), nor how pieces are kept (`index`).
 """
 
 from __future__ import annotations
 
+import contextlib
 import itertools
-import json
 import os
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -17,14 +17,15 @@ import numpy as np
 import polars as pl
 
 from tunesmith.core.errors import DataError
-from tunesmith.core.progress import say, steps
+from tunesmith.core.progress import Pace, say, steps
 from tunesmith.data.duplicates.shingles import take_ranges
+from tunesmith.data.memory import processes_within, refuse_beyond
 from tunesmith.data.noise.corpus import HABITS, Habits
 from tunesmith.data.read.columns import need_column
 from tunesmith.data.read.files import begin
 from tunesmith.data.read.formats import converter
 from tunesmith.data.rows import Removed
-from tunesmith.data.rowwise import Done, Job, RowWorker, Scratch
+from tunesmith.data.rowwise import Done, Job, RowWorker, file_of
 from tunesmith.data.workers import in_processes
 
 if TYPE_CHECKING:
@@ -33,10 +34,10 @@ if TYPE_CHECKING:
 
     from tunesmith.core.progress import Bar
     from tunesmith.core.spans import I64, U64
-    from tunesmith.data.originals import Sealer
+    from tunesmith.data.index import Index
+    from tunesmith.data.read.files import Table
+    from tunesmith.data.read.formats import Meaning
     from tunesmith.data.read.sources import Source
-    from tunesmith.data.restore import Restored
-    from tunesmith.data.rowwise import Measure
     from tunesmith.recipe import Recipe
 
 SMALL_COLUMNS = (
@@ -48,10 +49,14 @@ SMALL_COLUMNS = (
 
 @dataclass
 class Gathered:
-    """Every row that is an example so far, in the order read, and where its text and signatures lie."""
+    """Every row that is an example so far, in the order read, and where its text and signatures lie.
 
-    folder: Path
+    ``scratch`` is the folder for what is decided about rows and true of this preparation alone.
+    """
+
+    index: Index
     done: list[Done]
+    scratch: Path
     _amended: set[int] = field(default_factory=set)
 
     @property
@@ -81,7 +86,7 @@ class Gathered:
 
     def originals(self) -> list[Path]:
         """Return the sealed pieces of what was redacted."""
-        return [Scratch(self.folder, done.number)("originals", "enc") for done in self.done]
+        return [self._file(done, "originals") for done in self.done]
 
     def repairs(self) -> pl.LazyFrame:
         """Return what was changed or flagged; flags that hang on a habit only if the data have it."""
@@ -108,7 +113,7 @@ class Gathered:
     def amend(self, changed: pl.DataFrame) -> None:
         """Give some rows other values: ``changed`` has their index (``row``, ascending) and the columns that change.
 
-        What was read stays on disk, so that a run that is killed and goes on decides the same again.
+        What was read stays as it is in the index, for the run that goes on from a killed one, and for the next.
         """
         taken = 0
         for done, inside in self._by_piece(changed["row"].to_numpy().astype(np.int64)):
@@ -116,7 +121,7 @@ class Gathered:
             taken += len(inside)
             piece = pl.read_parquet(self._file(done, "rows")).with_row_index("row")
             piece = piece.update(own, on="row", include_nulls=True).drop("row")
-            piece.write_parquet(Scratch(self.folder, done.number)("amended", "parquet"))
+            piece.write_parquet(self._amended_file(done))
             self._amended.add(done.number)
         self.__dict__.pop("frame", None)
 
@@ -137,14 +142,44 @@ class Gathered:
 
     def _file(self, done: Done, kind: str) -> Path:
         if kind == "rows" and done.number in self._amended:
-            return Scratch(self.folder, done.number)("amended", "parquet")
-        return Scratch(self.folder, done.number)(kind, "parquet" if kind in _FRAMES else "npy")
+            return self._amended_file(done)
+        return file_of(self.index.path(done.key), kind)
+
+    def _amended_file(self, done: Done) -> Path:
+        return self.scratch / f"amended-{done.number:06}.parquet"
 
     def _all(self, kind: str) -> pl.LazyFrame:
         return pl.scan_parquet([self._file(done, kind) for done in self.done])
 
 
-_FRAMES = ("rows", "removed", "repairs")
+class _Reading:
+    """What has come of the pieces so far, and how far that is."""
+
+    def __init__(self, bar: Bar, size: int) -> None:
+        self.known: dict[int, Done] = {}
+        self.made: dict[int, Done] = {}
+        self.bytes: dict[int, int] = {}
+        self._bar, self._pace, self._rows = bar, Pace(size), 0
+
+    def find(self, one: Done) -> None:
+        """Take in a piece that was done before."""
+        self.known[one.number] = one
+        self._pace.skip(self.bytes[one.number])
+        self._tell(one)
+
+    def make(self, one: Done) -> None:
+        """Take in a piece that was done now."""
+        self.made[one.number] = one
+        self._pace.work(self.bytes[one.number], one.read)
+        self._tell(one)
+
+    def of(self, file: _File) -> list[Done]:
+        """Return what has come of the pieces of a file."""
+        return [self.known.get(number) or self.made[number] for number in file.numbers]
+
+    def _tell(self, one: Done) -> None:
+        self._rows += one.read
+        self._bar.advance(self.bytes[one.number], rows=self._rows, **self._pace.facts("rows"))
 
 
 @dataclass
@@ -158,89 +193,101 @@ class _File:
     numbers: list[int] = field(default_factory=list)
 
 
-def gather(
-    recipe: Recipe,
-    sources: dict[str, list[Source]],
-    restored: Restored,
-    folder: Path,
-    measure: Measure | None = None,
-    sealer: Sealer | None = None,
-) -> Gathered:
-    """Read, repair and judge every row of every file; leaves their pieces in ``folder``.
+def gather(worker: RowWorker, sources: dict[str, list[Source]], index: Index, scratch: Path) -> Gathered:
+    """Read, repair and judge every row of every file; pieces that are in the index are taken from there.
 
     Raises:
         DataError: if a file cannot be what the recipe says, or none of its rows can be used.
         RecipeError: if a path of the recipe is no path.
     """
-    files: list[_File] = []
-    done: dict[int, Done] = {}
-    size = sum(source.bytes for own in sources.values() for source in own)
+    recipe, files = worker.recipe, list[_File]()
+    size = _bytes(sources)
     with steps("reading", size or None, unit="bytes") as bar:
-        jobs = _unfinished(_jobs(recipe, sources, files, bar), folder, done)
+        reading = _Reading(bar, size)
+        jobs = _new(_jobs(recipe, sources, files, index, reading.bytes), index, reading)
         first = list(itertools.islice(jobs, 2))
-        processes = (recipe.data.processes or os.cpu_count() or 1) if len(first) > 1 else 1
-        worker = _Keeping(RowWorker(recipe, restored, folder, measure, sealer))
-        in_processes(worker, itertools.chain(first, jobs), processes, lambda one: done.__setitem__(one.number, one))
+        wished = processes_within(recipe.data, recipe.data.processes or os.cpu_count() or 1)
+        processes = wished if len(first) > 1 else 1
+        in_processes(_Keeping(worker, index), itertools.chain(first, jobs), processes, reading.make)
     for file in files:
-        _settle(file, [done[number] for number in file.numbers])
-    gathered = Gathered(folder, [done[number] for number in sorted(done)])
+        before = sum(one.read for one in reading.of(file) if one.number in reading.known)
+        _settle(file, reading.of(file), before)
+    gathered = Gathered(index, [one for file in files for one in reading.of(file)], scratch)
+    refuse_beyond(recipe.data, gathered.read, size)
     if not (gathered.frame["part"] == "train").any():
         raise DataError(f"{', '.join(recipe.data.train)}: no usable row is left", expected="at least ten usable rows")
     return gathered
 
 
-def _jobs(recipe: Recipe, sources: dict[str, list[Source]], files: list[_File], bar: Bar) -> Iterator[Job]:
-    number = 0
+def _jobs(
+    recipe: Recipe, sources: dict[str, list[Source]], files: list[_File], index: Index, sizes: dict[int, int]
+) -> Iterator[Job]:
+    """Yield all pieces of all files, noting in ``sizes`` about how many bytes of its file each takes."""
+    size = _bytes(sources)
     for part, own in sources.items():
         for source in own:
-            beginning, following = begin(source)
-            meaning, how = converter(beginning, recipe)
-            if (column := recipe.data.split.group_by) is not None:
-                need_column(column, beginning.columns, beginning.label, "data.split.group_by")
-            say(f"  {source.label}: {how}")
-            file = _File(source)
-            files.append(file)
-            for piece in following:
-                file.numbers.append(number)
-                yield Job(number, source.label, part, meaning, piece)
-                number += 1
-            bar.advance(source.bytes)
+            beginning, first, following = begin(source)
+            with contextlib.closing(following):
+                if not files:
+                    refuse_beyond(recipe.data, _rows_about(source, beginning, size), size)
+                meaning, before = _meaning_of(beginning, recipe), 0
+                files.append(_File(source))
+                for piece in itertools.chain(first, following):
+                    number, so_far = len(sizes), round(source.place.frac * source.bytes)
+                    sizes[number], before = so_far - before, so_far
+                    files[-1].numbers.append(number)
+                    key = index.key(source.label, part, asdict(meaning), piece.digest)
+                    yield Job(number, key, source.label, part, meaning, piece)
+
+
+def _meaning_of(beginning: Table, recipe: Recipe) -> Meaning:
+    """Return what the records of a file mean, and say how that was recognised."""
+    meaning, how = converter(beginning, recipe)
+    if (column := recipe.data.split.group_by) is not None:
+        need_column(column, beginning.columns, beginning.label, "data.split.group_by")
+    say(f"  {beginning.label}: {how}")
+    return meaning
+
+
+def _bytes(sources: dict[str, list[Source]]) -> int:
+    return sum(source.bytes for own in sources.values() for source in own)
+
+
+def _rows_about(source: Source, beginning: Table, size: int) -> int:
+    """Return how many rows are in ``size`` bytes if all files are like the beginning of one."""
+    rows, read_bytes = len(beginning.rows) + len(beginning.bad), source.place.frac * source.bytes
+    return round(rows * size / read_bytes) if read_bytes else rows
 
 
 @dataclass(frozen=True)
 class _Keeping:
-    """Does a job and notes, last of all, that it is done."""
+    """Does a job and keeps what it makes."""
 
     worker: RowWorker
+    index: Index
 
     def warm_up(self) -> None:
         """Do what all jobs need."""
         self.worker.warm_up()
 
     def __call__(self, job: Job) -> Done:
-        done = self.worker(job)
-        note = Scratch(self.worker.folder, job.number)("done", "json")
-        unfinished = note.with_suffix(".part")
-        unfinished.write_text(json.dumps(asdict(done), default=str), encoding="utf-8")
-        unfinished.rename(note)
-        return done
+        return Done.of(job, self.index.add(job.key, lambda folder: self.worker(job, folder).note()))
 
 
-def _unfinished(jobs: Iterator[Job], folder: Path, done: dict[int, Done]) -> Iterator[Job]:
-    """Yield the jobs that an earlier run, killed halfway, has not done; put the results of the others into ``done``."""
+def _new(jobs: Iterator[Job], index: Index, reading: _Reading) -> Iterator[Job]:
+    """Yield the jobs that no earlier run has done; tell what became of the others."""
     for job in jobs:
-        note = Scratch(folder, job.number)("done", "json")
-        if note.exists():
-            noted = json.loads(note.read_text(encoding="utf-8"))
-            first = noted.pop("first_fault")
-            done[job.number] = Done(**noted, first_fault=Removed(**first) if first else None)
-        else:
+        note = index.find(job.key)
+        if note is None:
             yield job
+        else:
+            reading.find(Done.of(job, note))
 
 
-def _settle(file: _File, done: list[Done]) -> None:
+def _settle(file: _File, done: list[Done], before: int) -> None:
     file.read, file.kept = sum(one.read for one in done), sum(one.kept for one in done)
-    say(f"  {file.source.label}: {file.read:,} rows, {file.kept:,} usable")
+    told = f", of which {before:,} as prepared before" if before else ""
+    say(f"  {file.source.label}: {file.read:,} rows{told}, {file.kept:,} usable")
     if file.kept:
         return
     first = next(one.first_fault for one in done if one.first_fault is not None)

@@ -17,12 +17,14 @@ from tunesmith.core.errors import DataError, RecipeError, SetupError
 from tunesmith.core.progress import say
 from tunesmith.data.decide import decide
 from tunesmith.data.gather import gather
+from tunesmith.data.index import Index
 from tunesmith.data.prepare import sources_of
 from tunesmith.data.read.columns import Mapping, recognise
 from tunesmith.data.read.files import Table, begin
 from tunesmith.data.read.formats import recognised
 from tunesmith.data.read.sources import expand, is_known
 from tunesmith.data.restore import Restored
+from tunesmith.data.rowwise import RowWorker
 from tunesmith.recipe import parse_recipe
 
 FILE = "recipe.yaml"
@@ -77,7 +79,7 @@ def write_recipe(folder: Path, task: str, data: Path) -> Path:
 
 def _look(task: str, data: Path, base: Path) -> Look:
     files = {"train": [_relative(data, base)], **_siblings(data, base)}
-    table, _ = begin(expand([str(data)], base, "--data")[0])
+    table, *_ = begin(expand([str(data)], base, "--data")[0])
     if recognised(table) is not None:
         return Look(files, None, None)
     mapping = None if task == "preference" else recognise(table.columns, task)
@@ -128,8 +130,11 @@ def _name_for(data: Path) -> str:
 def _check(text: str, base: Path) -> int:
     """Read and judge all rows as prepare would; returns how many are usable for training."""
     recipe = parse_recipe(text, FILE)
-    with tempfile.TemporaryDirectory() as folder:
-        gathered = gather(recipe, sources_of(recipe, base), Restored(), Path(folder))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        gathered = gather(
+            RowWorker(recipe, Restored(), None), sources_of(recipe, base), Index(folder / "index"), folder
+        )
         decided = decide(recipe, gathered, Restored(), base)
     train = len(decided.parts["train"])
     removed = gathered.read - sum(map(len, decided.parts.values()))

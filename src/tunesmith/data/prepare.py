@@ -12,18 +12,20 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from tunesmith.core.artifacts import Artifact, Draft, Plan, Workspace
+from tunesmith.core.artifacts import Artifact, Draft, Plan, Workspace, versions
 from tunesmith.core.clock import monotonic_s
 from tunesmith.core.errors import TunesmithError
+from tunesmith.core.ids import digest
 from tunesmith.data.decide import Decided, decide
 from tunesmith.data.duplicates.decontaminate import evaluation_files
 from tunesmith.data.gather import Gathered, gather
+from tunesmith.data.index import Index
 from tunesmith.data.originals import FILE, join, sealer_of
 from tunesmith.data.read.sources import Source, distinct_labels, expand
 from tunesmith.data.relevance.target import relevance_files
 from tunesmith.data.restore import Restored, restored
 from tunesmith.data.rows import EXAMPLE_COLUMNS, SPLITS, removed_frame, repair_frame, shortened
-from tunesmith.data.rowwise import Measure
+from tunesmith.data.rowwise import Measure, RowWorker
 from tunesmith.data.vectors import base_of
 from tunesmith.data.verdicts import verdicts
 from tunesmith.data.workers import few_collections
@@ -43,7 +45,8 @@ ROW_GROUP_ROWS = 50_000
 def prepare(recipe: Recipe, workspace: Workspace, *, recipe_dir: Path) -> Artifact:
     """Make the Dataset of a recipe, or return it if it is already there.
 
-    Killed and started again it goes on behind the last finished piece.
+    Killed and started again it goes on behind the last finished piece. Pieces of files that were prepared before in the
+    same way are taken from the workspace's index; what needs all rows is always decided anew.
 
     Raises:
         DataError: if a file cannot be what the recipe says, or too little is left to train on.
@@ -62,19 +65,27 @@ def prepare(recipe: Recipe, workspace: Workspace, *, recipe_dir: Path) -> Artifa
 
     def build(draft: Draft) -> None:
         try:
-            sealer = sealer_of(recipe.data.privacy.originals, draft.id, recipe_dir)
-            gathered = gather(recipe, sources, kept, draft.scratch, measure, sealer)
-            decided = decide(recipe, gathered, kept, recipe_dir, measure)
-            if sealer is not None:
-                decided.facts["originals"] = join(sealer, gathered.originals(), draft.path / FILE)
+            worker = RowWorker(recipe, kept, measure, sealer_of(recipe.data.privacy.originals, draft.id, recipe_dir))
+            index = _index(worker, workspace, draft)
+            with index.in_use():
+                gathered = gather(worker, sources, index, draft.scratch)
+                decided = decide(recipe, gathered, kept, recipe_dir, measure)
+                if worker.sealer is not None:
+                    decided.facts["originals"] = join(worker.sealer, gathered.originals(), draft.path / FILE)
+                _write(recipe, gathered, decided, draft)
         except TunesmithError:
             shutil.rmtree(draft.scratch, ignore_errors=True)  # nothing to go on from: the user changes something
             raise
-        _write(recipe, gathered, decided, draft)
         draft.result["seconds"] = round(monotonic_s() - started_s, 2)
 
     with few_collections():
         return workspace.make(plan, build)
+
+
+def _index(worker: RowWorker, workspace: Workspace, draft: Draft) -> Index:
+    """Return the workspace's index, or one that goes with the draft if originals, which are one Dataset's, are kept."""
+    folder = workspace.index_dir if worker.sealer is None else draft.scratch / "index"
+    return Index(folder, digest([CODE, versions(), worker.settings()]))
 
 
 def sources_of(recipe: Recipe, recipe_dir: Path) -> dict[str, list[Source]]:
@@ -109,7 +120,7 @@ def _plan(
     from tunesmith.models.load import tokenizer_identity
     from tunesmith.text.names import pipeline_identity
 
-    settings = recipe.data.model_dump(mode="json", exclude={"train", "valid", "test", "processes"})
+    settings = recipe.data.model_dump(mode="json", exclude={"train", "valid", "test", "processes", "memory"})
     if settings["privacy"]["originals"] is not None:
         settings["privacy"]["originals"] = "kept"  # where the key lies, and which it is, makes no other rows
     inputs = {f"{part}:{source.label}": source.digest for part, own in sources.items() for source in own}

@@ -1,8 +1,9 @@
 """What is done to each row by itself: convert, repair, judge, measure, sign; a piece of a file at a time.
 
-Owns the order of these steps and the files a piece leaves in the scratch folder. Does not own any step, nor anything
-that looks at two rows (`decide`). Runs in worker processes: what a piece leaves depends on the piece and the recipe
-alone, so the number of processes changes nothing, and a piece that was finished before a kill is not done again.
+Owns the order of these steps, the files a piece leaves in its folder, and which settings decide what is in them. Does
+not own any step, nor anything that looks at two rows (`decide`). Runs in worker processes: what a piece leaves depends
+on the piece and those settings alone, so the number of processes changes nothing, and no piece need be done twice
+(`index`).
 """
 
 from __future__ import annotations
@@ -54,15 +55,28 @@ SHINGLE_WORDS_OF = {"prompt": SHINGLE_WORDS, "answer": 2}
 """Words of a shingle. Answers are compared by pairs of words, which one changed word in ten does not hide; what is
 alike by that is looked at closer (`alike`)."""
 
+ENDINGS = {**dict.fromkeys(("rows", "removed", "repairs"), "parquet"), "originals": "enc"}
+"""How the files end that a piece leaves; the rest are arrays."""
+
+LATER: Any = {
+    **dict.fromkeys(("train", "valid", "test", "processes", "memory", "dedup", "relevance"), True),
+    **dict.fromkeys(("balance", "size", "decontaminate"), True),
+    "labels": {"fix"},
+    "split": {"valid", "test"},
+    "privacy": {"originals"},
+}
+"""Settings of data that say nothing about a row by itself; all others, and those to come, do."""
+
 FREE_ANSWERS = ("chat", "preference")
 """Tasks whose answers are texts of their own, worth comparing; labels and JSON repeat."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """A piece of a file to work on; ``number`` orders the pieces of all files."""
+    """A piece of a file to work on; ``number`` orders the pieces of all files, ``key`` names what becomes of it."""
 
     number: int
+    key: str
     label: str
     part: str
     meaning: Meaning
@@ -82,10 +96,22 @@ class Done:
     """What became of a piece: rows read and kept, its part in the habits of the data, and the first removed row."""
 
     number: int
+    key: str
     read: int
     kept: int
     habits: dict[str, int]
     first_fault: Removed | None
+
+    @classmethod
+    def of(cls, job: Job, note: dict[str, Any]) -> Done:
+        """Return what became of a job from its `note`."""
+        first = note["first_fault"]
+        fault = Removed(**first) if first else None
+        return cls(job.number, job.key, note["read"], note["kept"], note["habits"], fault)
+
+    def note(self) -> dict[str, Any]:
+        """Return what is true of the piece wherever it stands among others."""
+        return {name: value for name, value in asdict(self).items() if name not in ("number", "key")}
 
 
 @dataclass
@@ -103,9 +129,30 @@ class RowWorker:
 
     recipe: Recipe
     restored: Restored
-    folder: Path
     measure: Measure | None
     sealer: Sealer | None = None
+
+    def settings(self) -> dict[str, Any]:
+        """Return all that decides what is done to a row, JSON-able; not what only decisions about all rows need."""
+        from tunesmith.models.load import tokenizer_identity
+        from tunesmith.text.names import pipeline_identity
+
+        ner = self.recipe.data.privacy.ner
+        lengths: dict[str, Any] = {}
+        if self.measure is not None:
+            lengths = {
+                "tokenizer": tokenizer_identity(self.measure.base),
+                "max_tokens": self.measure.max_tokens,
+                "system": self.recipe.prompt.system,
+                "template": self.recipe.prompt.template,
+            }
+        return {
+            "task": self.recipe.task,
+            "data": self.recipe.data.model_dump(mode="json", exclude=LATER),
+            "ner": None if ner is None else pipeline_identity(ner),
+            "restored": self.restored.as_config(),
+            "lengths": lengths,
+        }
 
     @cached_property
     def cleaner(self) -> Cleaner:
@@ -135,8 +182,8 @@ class RowWorker:
         """Build the rules and load the tokenizer."""
         _ = self.cleaner, self.noise, self.measure and self.length_of
 
-    def __call__(self, job: Job) -> Done:
-        """Do a piece and leave its files (`Scratch` names them): rows, removed, repairs, and signatures of prompts."""
+    def __call__(self, job: Job, folder: Path) -> Done:
+        """Do a piece and leave its files (`file_of`) in a folder: rows, removed, repairs, and signatures of prompts."""
         records = job.piece.records()
         self.cleaner.repairs.clear()
         self.cleaner.originals.clear()
@@ -148,9 +195,10 @@ class RowWorker:
         for raw in records.rows:
             self._row(job, raw, out)
         self._measure(out)
-        self._write(job.number, out)
+        self._write(folder, job.number, out)
         first = out.removed[len(records.bad)] if len(out.removed) > len(records.bad) else None
-        return Done(job.number, len(records.rows) + len(records.bad), len(out.rows), asdict(self.noise.habits), first)
+        read = len(records.rows) + len(records.bad)
+        return Done(job.number, job.key, read, len(out.rows), asdict(self.noise.habits), first)
 
     def _unread(self, job: Job, bad: BadRow) -> Removed:
         row_id = row_id_of(job.label, bad.line, bad.text)
@@ -220,42 +268,35 @@ class RowWorker:
         text = shortened(self.cleaner.safe(compact_json(row.messages)))
         return Removed(row.row_id, row.source, row.line, rule, evidence, text)
 
-    def _write(self, number: int, out: _Yield) -> None:
+    def _write(self, folder: Path, number: int, out: _Yield) -> None:
         """Write the files of a piece, everything in the order of its rows: where pieces end changes nothing."""
         repairs = [*self.cleaner.repairs, *out.flags]
         changed = {repair.row_id for repair in repairs if repair.after is not None}
         place = {row.row_id: at for at, row in enumerate(out.rows)}
         frame = frame_of(out.rows, changed)
-        file = Scratch(self.folder, number)
-        removed_frame(sorted(out.removed, key=lambda one: one.line)).write_parquet(file("removed", "parquet"))
+        removed_frame(sorted(out.removed, key=lambda one: one.line)).write_parquet(file_of(folder, "removed"))
         repairs = sorted((one for one in repairs if one.row_id in place), key=lambda one: place[one.row_id])
         habits = pl.Series("habit", [one.habit for one in repairs], pl.String)
-        repair_frame(repairs).with_columns(habits).write_parquet(file("repairs", "parquet"))
+        repair_frame(repairs).with_columns(habits).write_parquet(file_of(folder, "repairs"))
         texts = {"prompt": [prompt_text(row) for row in out.rows]}
         if self.recipe.task in FREE_ANSWERS:
             texts["answer"] = [answer_text(row) for row in out.rows]
         for kind, own in texts.items():
             signed = sign(own, SHINGLE_WORDS_OF[kind])
             for name in ("bands", "shingles", "offsets"):
-                np.save(file(f"{kind}-{name}", "npy"), getattr(signed, name))
+                np.save(file_of(folder, f"{kind}-{name}"), getattr(signed, name))
             frame = frame.with_columns(
                 pl.Series(f"{kind}_exact", signed.exact), pl.Series(f"{kind}_words", signed.words)
             )
-        frame.write_parquet(file("rows", "parquet"))
+        frame.write_parquet(file_of(folder, "rows"))
         if self.sealer is not None:
-            file("originals", "enc").write_text(self.sealer.seal(number, self.cleaner.originals), encoding="utf-8")
+            sealed = self.sealer.seal(number, self.cleaner.originals)
+            file_of(folder, "originals").write_text(sealed, encoding="utf-8")
 
 
-@dataclass(frozen=True)
-class Scratch:
-    """Names the files of one piece."""
-
-    folder: Path
-    number: int
-
-    def __call__(self, kind: str, ending: str) -> Path:
-        """Return the path of a kind of file."""
-        return self.folder / f"{kind}-{self.number:06}.{ending}"
+def file_of(folder: Path, kind: str) -> Path:
+    """Return the path of a kind of file in the folder of a piece."""
+    return folder / f"{kind}.{ENDINGS.get(kind, 'npy')}"
 
 
 def length_of(recipe: Recipe, measure: Measure) -> LengthOf:

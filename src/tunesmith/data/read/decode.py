@@ -102,6 +102,7 @@ def opened(source: Source) -> Iterator[BinaryIO]:
             stream: BinaryIO = stack.enter_context(source.path.open("rb"))
         except OSError as error:
             raise unreadable(source, error) from error
+        source.place.follow(stream, source.bytes)
         try:
             for packing in packings:
                 stream = stack.enter_context(_unpacking(stream, packing))
@@ -194,7 +195,10 @@ def text_lines(source: Source, newline: str) -> Iterator[Iterator[str]]:
         DataError: if it is empty, damaged, or no text in any encoding.
     """
     if not _is_utf8(source):
-        yield iter(io.StringIO(decoded(unpacked(source), source.label), newline=newline))
+        text = decoded(unpacked(source), source.label)
+        lines = io.StringIO(text, newline=newline)
+        source.place.follow(lines, len(text))
+        yield iter(lines)
         return
     with opened(source) as stream:
         yield io.TextIOWrapper(stream, encoding="utf-8-sig", newline=newline)

@@ -1,8 +1,8 @@
 """A file to records: CSV, TSV, JSON lines, JSON, Parquet, plain or packed; every bad record kept with its line.
 
 Owns the containers. Does not own encodings (`decode`) nor what a record means (`formats`). A file is read in pieces of
-`PIECE_ROWS` records; only JSON arrays and text that is not UTF-8 lie in memory whole. A file that holds no record at
-all, or only bad ones, is an error; one bad record among good ones is a `BadRow`.
+`PIECE_ROWS` records, fewer if they are long; only JSON arrays and text that is not UTF-8 lie in memory whole. A file
+that holds no record at all, or only bad ones, is an error; one bad record among good ones is a `BadRow`.
 """
 
 from __future__ import annotations
@@ -11,26 +11,32 @@ import csv
 import itertools
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import orjson
 
 from tunesmith.core.errors import DataError
+from tunesmith.core.ids import digest_bytes
 from tunesmith.core.progress import say
 from tunesmith.data.read.decode import decoded, ending_of, refuse_binary, text_lines, unpacked
 from tunesmith.data.read.sources import KINDS
 from tunesmith.data.rows import BadRow, RawRow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
     import polars as pl
 
     from tunesmith.data.read.sources import Source
 
+T = TypeVar("T")
 PIECE_ROWS = 10_000
 """Records of a piece: what is in memory at a time, and the unit of work of a process."""
 
+PIECE_CHARS = 1 << 23
+"""Characters after which a piece ends with fewer records. Not counted in JSON arrays, which lie in memory anyway."""
+
+SAMPLE_ROWS = 100
 DELIMITERS = ",;\t|"
 LARGEST_FIELD_CHARS = 1 << 28
 
@@ -45,6 +51,11 @@ class Records:
     def records(self) -> Records:
         """Return itself."""
         return self
+
+    @property
+    def digest(self) -> str:
+        """Hash of the records and their lines."""
+        return digest_bytes(repr((self.rows, self.bad)).encode())
 
 
 @dataclass(slots=True)
@@ -68,6 +79,13 @@ class JsonLines:
                 parsed.bad.append(BadRow(number, "not_an_object", {"found": type(value).__name__}, line))
         return parsed
 
+    @property
+    def digest(self) -> str:
+        """Hash of the lines and their numbers."""
+        numbers = ",".join([str(number) for number, _ in self.lines])
+        text = "\n".join([numbers, *(line for _, line in self.lines)])
+        return digest_bytes(text.encode("utf-8", "surrogatepass"))
+
 
 @dataclass(slots=True)
 class Rows:
@@ -81,6 +99,11 @@ class Rows:
         rows = [RawRow(number, row) for number, row in enumerate(self.frame.iter_rows(named=True), self.first)]
         return Records(rows)
 
+    @property
+    def digest(self) -> str:
+        """Hash of the rows, their types and the number of the first."""
+        return digest_bytes(b"%d " % self.first + self.frame.write_ipc(None).getvalue())
+
 
 Piece = Records | JsonLines | Rows
 
@@ -93,7 +116,6 @@ class Table:
     rows: list[RawRow] = field(default_factory=list)
     bad: list[BadRow] = field(default_factory=list)
     columns: list[str] = field(default_factory=list)
-    pieces: int = 0
 
     def add(self, piece: Piece) -> None:
         """Take in another piece."""
@@ -101,7 +123,6 @@ class Table:
         self.rows += records.rows
         self.bad += records.bad
         self.columns = list(dict.fromkeys([*self.columns, *(name for row in records.rows for name in row.fields)]))
-        self.pieces += 1
 
 
 def read(source: Source) -> Table:
@@ -111,14 +132,14 @@ def read(source: Source) -> Table:
         DataError: naming the file, if it is empty, of another kind than its name says, or has no good record.
         MissingExtraError: if it needs a library that is not installed.
     """
-    table, following = begin(source)
-    for piece in itertools.islice(following, table.pieces, None):
+    table, _, following = begin(source)
+    for piece in following:
         table.add(piece)
     return table
 
 
-def begin(source: Source) -> tuple[Table, Iterator[Piece]]:
-    """Return the beginning of a file, up to its first piece with a good record, and all of its pieces.
+def begin(source: Source) -> tuple[Table, list[Piece], Generator[Piece, None, None]]:
+    """Return the beginning of a file, up to its first piece with a good record, its pieces, and those that follow.
 
     Raises:
         DataError: as `read`.
@@ -129,11 +150,11 @@ def begin(source: Source) -> tuple[Table, Iterator[Piece]]:
         first.append(piece)
         table.add(piece)
         if table.rows:
-            return table, itertools.chain(first, following)
+            return table, first, following
     _refuse_without_rows(table)
 
 
-def pieces(source: Source) -> Iterator[Piece]:
+def pieces(source: Source) -> Generator[Piece, None, None]:
     """Yield a file's records in pieces of at most `PIECE_ROWS`; where a piece ends depends on the file alone.
 
     Raises:
@@ -163,9 +184,27 @@ def pieces(source: Source) -> Iterator[Piece]:
     yield from readers[ending](source)
 
 
-def _in_pieces(records: Iterable[RawRow | BadRow]) -> Iterator[Records]:
-    following = iter(records)
-    while batch := list(itertools.islice(following, PIECE_ROWS)):
+def _batches(records: Iterable[T], chars_of: Callable[[T], int]) -> Iterator[list[T]]:
+    """Yield records in their order, as many at a time as make a piece; later records never move its border."""
+    batch, chars = list[T](), 0
+    for record in records:
+        batch.append(record)
+        chars += chars_of(record)
+        if len(batch) >= PIECE_ROWS or chars >= PIECE_CHARS:
+            yield batch
+            batch, chars = [], 0
+    if batch:
+        yield batch
+
+
+def _cell_chars(record: RawRow | BadRow) -> int:
+    return sum(map(len, record.fields.values())) if isinstance(record, RawRow) else len(record.text)
+
+
+def _in_pieces(
+    records: Iterable[RawRow | BadRow], chars_of: Callable[[RawRow | BadRow], int] = lambda _: 0
+) -> Iterator[Records]:
+    for batch in _batches(records, chars_of):
         rows = [record for record in batch if isinstance(record, RawRow)]
         yield Records(rows, [record for record in batch if isinstance(record, BadRow)])
 
@@ -200,7 +239,8 @@ def _delimited(source: Source, delimiter: str | None) -> Iterator[Piece]:
     with text_lines(source, "") as stream:
         lines = _Lines(stream)
         header = next((line for line in lines.following(0) if line.strip()), "")
-        yield from _in_pieces(_rows(lines, delimiter or _delimiter(header, source.label), source.label))
+        rows = _rows(lines, delimiter or _delimiter(header, source.label), source.label)
+        yield from _in_pieces(rows, _cell_chars)
 
 
 class _Lines:
@@ -330,7 +370,7 @@ def _json_lines(source: Source) -> Iterator[Piece]:
                 yield from _json(source)
                 return
         following = itertools.chain([first] if first else [], lines)
-        while batch := list(itertools.islice(following, PIECE_ROWS)):
+        for batch in _batches(following, lambda line: len(line[1])):
             yield JsonLines(batch)
 
 
@@ -358,7 +398,11 @@ def _json(source: Source) -> Iterator[Piece]:
             expected="an array of objects, or an object with one array of objects",
             hint=f"python -m json.tool {label} shows where; one object a line belongs into a .jsonl file",
         ) from error
-    yield from _in_pieces(_record(number, item) for number, item in enumerate(_array_in(value, label), 1))
+    items, done = _array_in(value, label), 0
+    for piece in _in_pieces(_record(number, item) for number, item in enumerate(items, 1)):
+        done += len(piece.rows) + len(piece.bad)
+        source.place.reach(done, len(items))
+        yield piece
 
 
 def _parsed(text: str) -> Any:
@@ -411,8 +455,12 @@ def _parquet(source: Source) -> Iterator[Piece]:
     try:
         whole = pl.scan_parquet(io.BytesIO(unpacked(source)) if packed else source.path)
         height = whole.select(pl.len()).collect().item()
-        for first in range(0, height, PIECE_ROWS):
-            yield Rows(first + 1, whole.slice(first, PIECE_ROWS).collect())
+        beginning = whole.head(SAMPLE_ROWS).collect()
+        usual_bytes = max(int(beginning.estimated_size()) // max(beginning.height, 1), 1)
+        step = max(1, min(PIECE_ROWS, PIECE_CHARS // usual_bytes))
+        for first in range(0, height, step):
+            source.place.reach(first + step, height)
+            yield Rows(first + 1, whole.slice(first, step).collect())
     except (pl.exceptions.PolarsError, OSError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(

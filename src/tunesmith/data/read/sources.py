@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import glob
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from tunesmith.core.errors import DataError, RecipeError, did_you_mean
 from tunesmith.core.ids import digest_file
@@ -23,13 +23,37 @@ KINDS = {".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet"}
 PACKED = {".gz", ".bz2", ".xz", ".zst"}
 
 
+class Place:
+    """How far the reading of a file is, for those who wait."""
+
+    def __init__(self) -> None:
+        self._stream: IO[Any] | None = None
+        self._done, self._whole = 1, 1
+
+    def follow(self, stream: IO[Any], whole: int) -> None:
+        """Count by where a stream is, of ``whole`` in its own unit."""
+        self._stream, self._whole = stream, max(whole, 1)
+
+    def reach(self, done: int, whole: int) -> None:
+        """Note that so much of the whole is read."""
+        self._stream, self._done, self._whole = None, done, max(whole, 1)
+
+    @property
+    def frac(self) -> float:
+        """Share that is read, in [0, 1]."""
+        if self._stream is not None:
+            self._done = self._whole if self._stream.closed else self._stream.tell()
+        return min(self._done / self._whole, 1.0)
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One file (or dataset of the hub): where it is, and the label it has in every artifact."""
+    """One file (or dataset of the hub): where it is, the label it has in every artifact, how far it has been read."""
 
     label: str
     path: Path
     hub: str | None = None
+    place: Place = field(default_factory=Place, compare=False, repr=False)
 
     @property
     def digest(self) -> str:
