@@ -283,3 +283,18 @@ def test_a_restored_row_is_still_without_personal_data(tmp_path):
     ]
     assert len(texts) == len(ROWS) + 1 and not [text for text in texts if "jane" in text]
     assert [text for text in texts if "[EMAIL]" in text]
+
+
+def test_pairs_are_made_of_train_alone(tmp_path):
+    """Bug: a conflict whose row is held out becomes a preference pair, and its prompt is learnt."""
+    things = ["parcel", "card", "letter", "box", "lamp", "chair", "phone", "cup"]
+    asked = [f"What is the rule for a {thing} of colour {n}?" for thing in things for n in range(10)]
+    rows = [{"prompt": prompt, "completion": f"{word} {at}, as the book says."} for at, prompt in enumerate(asked)
+            for word in ("Rule", "Rule", "Other")]  # fmt: skip
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    recipe = Recipe(name="t", task="chat", data={"train": "a.jsonl", "dedup": {"conflicts": "pairs", "near": None}})
+    dataset = prepare(recipe, Workspace(tmp_path / "home"), recipe_dir=tmp_path)
+    learnt = {json.loads(text)[0]["content"] for text in pl.read_parquet(dataset.path / "train.parquet")["messages"]}
+    lines = (dataset.path / "preference_pairs.jsonl").read_text().splitlines()
+    paired = {json.loads(line)["input"]["messages"][0]["content"] for line in lines}
+    assert len(learnt) == len(paired) == 64 and paired == learnt

@@ -74,11 +74,12 @@ def decide(
     _refuse_nothing_left(recipe, fates)
     conflicts = conflicts_of(fates, recipe.data.dedup)
     decided.conflicts = len(conflicts) + len(alike.conflicts)
-    if recipe.data.dedup.conflicts == "pairs":
-        decided.pairs = preference_pairs(gathered, conflicts)
     if recipe.task == "classify":
         decided.notes += check_labels(decided.living(gathered), recipe)
     decided.parts = split(gathered.frame, fates.living(), recipe.data.split, recipe.seed, alike.clusters)
+    if recipe.data.dedup.conflicts == "pairs":
+        learnt = set(decided.parts["train"])
+        decided.pairs = preference_pairs(gathered, [one for one in conflicts if one.answers[0][0] in learnt])
     decided.facts |= fix_labels(fates, gathered, decided.parts["train"], recipe, measure)
     decided.parts["train"] = [row for row in decided.parts["train"] if fates.alive[row]]
     _even_out(decided, gathered, recipe)
