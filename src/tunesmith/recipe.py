@@ -42,7 +42,6 @@ class Later:
     topic: str
 
 
-CURATION = Later("dataset curation")
 ENGINE = Later("the full training engine")
 EVALUATION = Later("deeper evaluation")
 OPERATIONS = Later("serving and operations")

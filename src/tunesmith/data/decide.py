@@ -79,7 +79,8 @@ def decide(
     decided.parts = split(gathered.frame, fates.living(), recipe.data.split, recipe.seed, alike.clusters)
     if recipe.data.dedup.conflicts == "pairs":
         learnt = set(decided.parts["train"])
-        decided.pairs = preference_pairs(gathered, [one for one in conflicts if one.answers[0][0] in learnt])
+        sure = [one for one in conflicts if not one.tied and one.answers[0][0] in learnt]
+        decided.pairs = preference_pairs(gathered, sure)
     decided.facts |= fix_labels(fates, gathered, decided.parts["train"], recipe, measure)
     decided.parts["train"] = [row for row in decided.parts["train"] if fates.alive[row]]
     _even_out(decided, gathered, recipe)
