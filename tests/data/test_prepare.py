@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import random
 import shutil
 from pathlib import Path
 from typing import Any
@@ -285,16 +286,68 @@ def test_a_restored_row_is_still_without_personal_data(tmp_path):
     assert [text for text in texts if "[EMAIL]" in text]
 
 
+def prepared_chats(folder: Path, rows: list[tuple[str, str]], **dedup: Any) -> Artifact:
+    """Prepare chats of (question, answer)."""
+    lines = (json.dumps({"prompt": asked, "completion": told}) + "\n" for asked, told in rows)
+    (folder / "a.jsonl").write_text("".join(lines))
+    recipe = Recipe(name="t", task="chat", data={"train": "a.jsonl", "dedup": dedup})
+    return prepare(recipe, Workspace(folder / "home"), recipe_dir=folder)
+
+
+def asked_in(dataset: Artifact, part: str) -> set[str]:
+    """Return the questions of a split."""
+    return {json.loads(text)[0]["content"] for text in pl.read_parquet(dataset.path / f"{part}.parquet")["messages"]}
+
+
 def test_pairs_are_made_of_train_alone(tmp_path):
     """Bug: a conflict whose row is held out becomes a preference pair, and its prompt is learnt."""
     things = ["parcel", "card", "letter", "box", "lamp", "chair", "phone", "cup"]
     asked = [f"What is the rule for a {thing} of colour {n}?" for thing in things for n in range(10)]
-    rows = [{"prompt": prompt, "completion": f"{word} {at}, as the book says."} for at, prompt in enumerate(asked)
-            for word in ("Rule", "Rule", "Other")]  # fmt: skip
-    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    recipe = Recipe(name="t", task="chat", data={"train": "a.jsonl", "dedup": {"conflicts": "pairs", "near": None}})
-    dataset = prepare(recipe, Workspace(tmp_path / "home"), recipe_dir=tmp_path)
-    learnt = {json.loads(text)[0]["content"] for text in pl.read_parquet(dataset.path / "train.parquet")["messages"]}
+    rows = [
+        (prompt, f"{word} {at}, as the book says.")
+        for at, prompt in enumerate(asked)
+        for word in ("Rule", "Rule", "Other")
+    ]
+    dataset = prepared_chats(tmp_path, rows, conflicts="pairs", near=None)
     lines = (dataset.path / "preference_pairs.jsonl").read_text().splitlines()
     paired = {json.loads(line)["input"]["messages"][0]["content"] for line in lines}
-    assert len(learnt) == len(paired) == 64 and paired == learnt
+    assert len(paired) == 64 and paired == asked_in(dataset, "train")
+
+
+def test_rows_of_one_template_are_all_kept_and_held_out(tmp_path):
+    """Bug: all rows of a template are one cluster, nothing can be held out, and good data are refused as too few."""
+    text = (
+        "Article {}: you are asked about the stock of our warehouse in the harbour, which is counted every evening by "
+        "the two clerks of the night shift and written into the ledger. How many units of it are left on the shelves?"
+    )
+    rows = [(text.format(10_000 + n), f"There are {n * 7 % 3001} units of it left on our shelves.") for n in range(600)]
+    dataset = prepared_chats(tmp_path, rows)
+    assert {part: len(asked_in(dataset, part)) for part in ("train", "valid", "test")} == {
+        "train": 480, "valid": 60, "test": 60,
+    }  # fmt: skip
+
+
+def test_rows_that_all_ask_alike_are_refused_by_that_name(tmp_path):
+    """Bug: a user with hundreds of rows is told that they are too few."""
+    asked = "please tell me in your own words what you think of the new garden of the old museum in our small town"
+    rows = [
+        (asked + " and" * (n % 2) + f" {'so ' * (n % 3)}on", f"My thought {'ab'[n % 2]} of {n} is short.")
+        for n in range(200)
+    ]
+    with pytest.raises(DataError, match=r"of \d+ rows ask alike"):
+        prepared_chats(tmp_path, rows, conflicts="flag")
+
+
+def test_alike_questions_stay_together_when_near_duplicates_are_not_looked_for(tmp_path):
+    """Bug: `near: null` leaves copies with one changed word on both sides of the split, and the score is a lie."""
+    words = [f"{a}{b}{c}" for a in "bdkmprst" for b in "aeiou" for c in "lnrst"]
+    rows = []
+    chance = random.Random(5)
+    for n in range(100):
+        own = chance.choices(words, k=40)
+        rows += [(" ".join(own), f"The answer is {n}."), (" ".join([*own[:-1], "changed"]), f"It is {n}, of course.")]
+    dataset = prepared_chats(tmp_path, rows, near=None)
+    sides = {
+        part: {" ".join(asked.split()[:-1]) for asked in asked_in(dataset, part)} for part in ("train", "test", "valid")
+    }
+    assert len(sides["train"]) + len(sides["test"]) + len(sides["valid"]) == 100

@@ -31,7 +31,7 @@ def split(
     living: NDArray[np.int64],
     settings: Split,
     seed: int,
-    alike: Iterable[Sequence[int]] = (),
+    alike: Sequence[Sequence[int]] = (),
 ) -> dict[str, list[int]]:
     """Return the indices of the rows of ``train``, ``valid`` and ``test``, ascending.
 
@@ -58,7 +58,7 @@ def split(
     for name in shares:
         parts[name] = [row for row in parts["train"] if chosen.get(row) == name]
     parts["train"] = [row for row in parts["train"] if row not in chosen]
-    _refuse_empty(parts, shares, frame, len(living))
+    _refuse_empty(parts, shares, frame, len(living), max(map(len, alike), default=0))
     return parts
 
 
@@ -142,7 +142,9 @@ def together(ties: Iterable[Sequence[int]], rows: Sequence[int]) -> list[list[in
     return list(joined.values())
 
 
-def _refuse_empty(parts: dict[str, list[int]], shares: dict[str, float], frame: pl.DataFrame, living: int) -> None:
+def _refuse_empty(
+    parts: dict[str, list[int]], shares: dict[str, float], frame: pl.DataFrame, living: int, most_alike: int
+) -> None:
     empty = next((name for name in ("train", *shares) if not parts[name]), None)
     if empty is None:
         return
@@ -154,6 +156,12 @@ def _refuse_empty(parts: dict[str, list[int]], shares: dict[str, float], frame: 
             f"nothing can be held out for {empty}: the group {group!r} holds {count:,} of {living:,} rows",
             expected="groups much smaller than the data",
             hint="check data.columns.group, or give data.valid and data.test files of their own",
+        )
+    if most_alike > living / 2:
+        raise DataError(
+            f"nothing can be held out for {empty}: {most_alike:,} of {living:,} rows ask alike, with the same facts",
+            expected="questions that differ, so that what is held out was not learnt",
+            hint="give data.valid and data.test files of their own",
         )
     raise DataError(
         f"{living:,} usable rows are too few to hold any out for {empty}",

@@ -11,6 +11,7 @@ import json
 from collections import Counter
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,6 +35,12 @@ if TYPE_CHECKING:
     from tunesmith.data.fates import Fates
     from tunesmith.data.gather import Gathered
     from tunesmith.recipe import Dedup
+
+SPLIT_ALIKE = 0.7
+"""Jaccard from which prompts stay on one side of a split where the recipe looks for no near-duplicates."""
+
+LARGEST_FRAC, LARGEST_ROWS = 0.1, 10
+"""A cluster of more of the rows than this could not be held out; it is one template, and facts tell its rows apart."""
 
 ALARM_ROWS = 100
 """A cluster of fewer rows than this never stops the work, however small the data are."""
@@ -60,14 +67,14 @@ Twin = tuple[int, int, float]
 
 @dataclass
 class Alike:
-    """What was found: pairs of alike prompts whose answers differ, and clusters that must stay on one side."""
+    """What was found: pairs of alike prompts whose answers differ, and rows that must stay on one side of the split."""
 
     conflicts: list[tuple[int, int]] = field(default_factory=list)
     clusters: list[list[int]] = field(default_factory=list)
 
 
 def remove_alike(fates: Fates, gathered: Gathered, settings: Dedup) -> Alike:
-    """Remove near-duplicates and near-leaks among the living rows; return what else is alike.
+    """Remove near-duplicates and near-leaks among the living rows, unless that is off; return what else is alike.
 
     Rules: ``near_leak`` (alike a held-out row), ``near_duplicate`` (alike a kept row, answer included),
     ``template_cap`` (beyond ``settings.max_template_rows`` of one template).
@@ -77,6 +84,7 @@ def remove_alike(fates: Fates, gathered: Gathered, settings: Dedup) -> Alike:
     """
     found = Alike()
     if settings.near is None:
+        found.clusters = _Search(fates, gathered, SPLIT_ALIKE).bundles()
         return found
     search = _Search(fates, gathered, settings.near)
     _remove(fates, gathered, settings, [*search.leaks(), *search.twins(found)], "question")
@@ -91,9 +99,10 @@ def remove_alike(fates: Fates, gathered: Gathered, settings: Dedup) -> Alike:
     ]
     for kept, row in found.conflicts:
         fates.flag(row, "near_conflict", fates.twin(kept))
-    found.clusters = _Search(fates, gathered, settings.near).clusters()
+    left = _Search(fates, gathered, settings.near)
     if settings.max_template_rows is not None:
-        _cap_templates(fates, search.parts, found.clusters, settings.max_template_rows)
+        _cap_templates(fates, search.parts, left.templates(), settings.max_template_rows)
+    found.clusters = left.bundles()
     return found
 
 
@@ -205,9 +214,26 @@ class _Search:
             for row, kept in zip(own[same].tolist(), held[same].tolist(), strict=True)
         ]
 
-    def clusters(self) -> list[list[int]]:
+    def templates(self) -> list[list[int]]:
         """Return sets of rows whose prompts are alike, whatever their facts and answers."""
-        first = near_clusters(self._signatures(), self._shingles, threshold=self.threshold)
+        return self._sets(self._clusters)
+
+    def bundles(self) -> list[list[int]]:
+        """Return rows that stay on one side of the split: those alike; of a large template, those of the same facts."""
+        first = self._clusters
+        large = np.bincount(first, minlength=1)[first] > max(LARGEST_ROWS, LARGEST_FRAC * len(first))
+        if large.any():
+            guard: Any = {"keys_of": self.facts.keys_of, "allows": self.facts.allows}
+            told_apart = near_clusters(self._signatures(), self._shingles, threshold=self.threshold, **guard)
+            first = np.where(large, told_apart, first)
+        return self._sets(first)
+
+    @cached_property
+    def _clusters(self) -> I64:
+        return near_clusters(self._signatures(), self._shingles, threshold=self.threshold)
+
+    def _sets(self, first: I64) -> list[list[int]]:
+        """Return the rows of each cluster of several, given for each row its cluster."""
         order = np.argsort(first, kind="stable")
         cuts = np.flatnonzero(np.diff(first[order])) + 1
         return [self.rows[part].tolist() for part in np.split(order, cuts) if len(part) > 1]
