@@ -82,15 +82,14 @@ class Noise:
 
     Args:
         recipe: Says what to do with each kind; ``off`` is not looked for.
-        language: Language of the data (ISO 639-1), for questions too short to tell; None: unknown.
 
     Raises:
         RecipeError: if ``data.clean.answer_schema`` is no JSON Schema.
     """
 
-    def __init__(self, recipe: Recipe, language: str | None = None) -> None:
+    def __init__(self, recipe: Recipe) -> None:
         clean = recipe.data.clean
-        self.task, self.language = recipe.task, language
+        self.task = recipe.task
         self.actions: dict[str, str] = {
             name: "flag" if action == "repair" else action
             for name, action in clean.model_dump(include=set(_RULES)).items()
@@ -134,7 +133,7 @@ class Noise:
         """Judge by the rules that need more than the exchange, or look at both of its texts."""
         actions = self.actions
         answer = exchange.answer_name
-        if "language" in actions and (why := other_language(exchange, self.language, self.languages)) is not None:
+        if "language" in actions and (why := other_language(exchange, self.languages)) is not None:
             yield self._finding("language", answer, why)
         if "truncated" in actions and (why := truncated(exchange, self.habits)) is not None:
             habit = why.pop("habit", "")

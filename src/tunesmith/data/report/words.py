@@ -24,7 +24,7 @@ _RULES = {
     "template_cap": "beyond the most rows kept of one template",
     "label_error": "another label fits better, says a probe that has not seen the row",
     "irrelevant": "far from the target that data.relevance names",
-    "pii": "personal data replaced by placeholders; what stood there is kept nowhere",
+    "pii": "personal data, replaced by placeholders unless the recipe says otherwise",
     "secret": "keys and tokens",
     "too_long": "longer than the base reads: the answer would be cut",
     "not_rendered": "the base's chat template refuses it",
