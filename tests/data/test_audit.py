@@ -59,3 +59,19 @@ def test_a_rule_that_is_off_finds_nothing(tmp_path):
 def test_few_rows_are_refused(tmp_path):
     with pytest.raises(DataError, match="too few to plant"):
         audit(*made(tmp_path, rows=60))
+
+
+def test_chats_with_a_system_message_and_rules_about_groups_are_audited(tmp_path):
+    """Bug: a system message leaves no row to plant in; a file named in the recipe is looked for beside the copy."""
+    made(tmp_path)
+    rows = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()]
+    with (tmp_path / "b.jsonl").open("w") as file:
+        for row in rows:
+            said = [("system", "Be kind."), ("user", row["prompt"]), ("assistant", row["completion"])]
+            messages = [{"role": role, "content": content} for role, content in said]
+            file.write(json.dumps({"messages": messages}) + "\n")
+    (tmp_path / "domain.txt").write_text("\n".join(row["prompt"] for row in rows[:60]))
+    more = {"relevance": {"to": "domain.txt", "action": "flag"}, "balance": {"by": "length"}}
+    recipe = Recipe(name="s", task="chat", data={"train": "b.jsonl", **more})
+    result = audit(recipe, prepare(recipe, Workspace(tmp_path / "home"), recipe_dir=tmp_path))
+    assert recalls(result)["HTML of a web form"] >= 0.9

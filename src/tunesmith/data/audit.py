@@ -165,11 +165,11 @@ def audit(recipe: Recipe, dataset: Artifact) -> dict[str, Any]:
     pairs = [
         (example.input_text, text_of(example.messages[-1]))
         for example in read_examples(dataset.path / "train.parquet")
-        if len(example.messages) == 2 and isinstance(example.messages[-1].get("content"), str)
+        if example.input_text and isinstance(example.messages[-1].get("content"), str)
     ]
     if len(pairs) < FEWEST_ROWS:
         raise DataError(
-            f"{dataset.id}: {len(pairs):,} single questions with an answer are too few to plant defects in",
+            f"{dataset.id}: {len(pairs):,} questions with an answer are too few to plant defects in",
             expected=f"at least {FEWEST_ROWS} rows in train",
         )
     planted = _plant(pairs, recipe.task, recipe.seed)
@@ -240,10 +240,10 @@ def _hits(recipe: Recipe, rows: list[Pair]) -> dict[int, set[str]]:
 
 
 def _for_copy(recipe: Recipe, file: Path) -> Recipe:
-    """Return the recipe for the copy: the same rules, on a file of chats of its own."""
-    data = recipe.data.model_copy(
-        update={"train": [str(file)], "valid": [], "test": [], "format": "openai", "columns": None, "decontaminate": []}
-    )
+    """Return the recipe for the copy: the same rules about rows, on a file of chats of its own."""
+    nothing = dict.fromkeys(("columns", "relevance", "balance", "size"))
+    files = {"train": [str(file)], "valid": [], "test": [], "decontaminate": []}
+    data = recipe.data.model_copy(update={**nothing, **files, "format": "openai"})
     names = data.labels.model_copy(update={"fix": "off"})
     split = data.split.model_copy(update={"group_by": None})
     return recipe.model_copy(update={"data": data.model_copy(update={"labels": names, "split": split})})
