@@ -351,3 +351,15 @@ def test_alike_questions_stay_together_when_near_duplicates_are_not_looked_for(t
         part: {" ".join(asked.split()[:-1]) for asked in asked_in(dataset, part)} for part in ("train", "test", "valid")
     }
     assert len(sides["train"]) + len(sides["test"]) + len(sides["valid"]) == 100
+
+
+def test_a_restored_row_that_is_found_no_more_is_told(tmp_path):
+    """Bug: a line put above a restored row takes it out again, and nobody is told."""
+    rows = [(f"how do I find shelf {n} of hall {n * 3}?", f"Go to hall {n * 3}, shelf {n}.") for n in range(60)]
+    rows.append(rows[5])
+    before = prepared_chats(tmp_path, rows)
+    [twin] = pl.read_parquet(before.path / "removed.parquet")["row_id"].to_list()
+    restore_row(before, twin, tmp_path)
+    assert prepared_chats(tmp_path, rows).result["notes"] == before.result["notes"]
+    told = prepared_chats(tmp_path, [("where is the exit?", "Behind you, on the left."), *rows]).result["notes"]
+    assert [note for note in told if twin in note]

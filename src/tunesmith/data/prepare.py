@@ -70,6 +70,9 @@ def prepare(recipe: Recipe, workspace: Workspace, *, recipe_dir: Path) -> Artifa
             with index.in_use():
                 gathered = gather(worker, sources, index, draft.scratch)
                 decided = decide(recipe, gathered, kept, recipe_dir, measure)
+                decided.notes += (
+                    kept.lost([*gathered.frame["row_id"], *gathered.removed()["row_id"]]) if kept.rows else []
+                )
                 if worker.sealer is not None:
                     decided.facts["originals"] = join(worker.sealer, gathered.originals(), draft.path / FILE)
                 _write(recipe, gathered, decided, draft)

@@ -13,6 +13,7 @@ import yaml
 from tunesmith.core.errors import ArtifactError, DataError, did_you_mean
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from tunesmith.core.artifacts import Artifact
@@ -39,6 +40,13 @@ class Restored:
     def keeps(self, row_id: str, rule: str) -> bool:
         """Tell whether a row that ``rule`` would remove stays."""
         return is_restorable(rule) and (row_id in self.rows or rule in self.rules)
+
+    def lost(self, row_ids: Iterable[str]) -> list[str]:
+        """Return a sentence for each row that is wanted back and is not among the ids of all rows that were read."""
+        return [
+            f"{FILE}: row {row_id} is in no file any more: it was changed, or stands in another line. Restore it anew"
+            for row_id in sorted(self.rows.difference(row_ids))
+        ]
 
     def as_config(self) -> dict[str, list[str]]:
         """Return both as sorted lists, for the id of the Dataset."""
