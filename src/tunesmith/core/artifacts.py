@@ -410,12 +410,18 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 _OS_ERROR = re.compile(r"\(os error (\d+)\)")
+_SHORT_WRITE = re.compile(r"\d+ requested and \d+ written")
 
 
 def _errno(error: BaseException) -> int:
-    """Return the system's error number behind an exception; libraries written in Rust put it into their message."""
-    if isinstance(error, OSError):
-        return error.errno or 0
+    """Return the system's error number behind an exception, 0 if there is none.
+
+    Libraries written in Rust put it into their message; numpy says only that it wrote less than it should.
+    """
+    if isinstance(error, OSError) and error.errno:
+        return error.errno
+    if _SHORT_WRITE.fullmatch(str(error)):
+        return errno.ENOSPC
     found = _OS_ERROR.search(str(error))
     return int(found[1]) if found else 0
 
