@@ -371,7 +371,7 @@ _SHAPE_USES: dict[Shape, frozenset[str]] = {
     "polynomial": frozenset({"warmup", "floor", "power"}),
     "plateau": frozenset({"warmup", "floor", "factor", "patience"}),
 }
-_OF_NO_SHAPE = frozenset({"shape", "peak", "rates"})
+_OF_NO_SHAPE = frozenset({"shape", "peak"})
 
 
 class Schedule(Section):
