@@ -37,10 +37,16 @@ BAD_RECIPES = {
     "template without input": (GOOD + "prompt:\n  template: classify this\n", ["prompt", "{input}"]),
     "section a string": (GOOD + "train: lora\n", ["recipe.yaml:5", "train"]),
     "learning rate zero": (GOOD + "train: {schedule: {peak: 0}}\n", ["train.schedule.peak"]),
-    "later: schedule": (
-        GOOD + "train: {schedule: {shape: cyclic}}\n",
-        ["train.schedule.shape", "does not have yet", "cosine"],
+    "a setting of another schedule": (
+        GOOD + "train:\n  schedule: {shape: cosine, cycles: 3}\n",
+        ["recipe.yaml:6", "train.schedule", "cycles means nothing to shape cosine", "floor, warmup"],
     ),
+    "warm-up longer than the run": (GOOD + "train: {schedule: {warmup: 1.5}}\n", ["train.schedule.warmup", "1.5"]),
+    "warm-up in bytes": (
+        GOOD + "train: {schedule: {warmup: 20 MB}}\n",
+        ["train.schedule.warmup", "20 MB", "20000 tokens"],
+    ),
+    "cyclic from zero": (GOOD + "train: {schedule: {shape: cyclic, floor: 0}}\n", ["train.schedule", "floor 0"]),
     "later: dora": (GOOD + "train: {method: dora}\n", ["train.method", "does not have yet"]),
     "semantic dedup too low": (GOOD + "  dedup: {semantic: 0.2}\n", ["data.dedup.semantic", "0.2"]),
     "relevance to nothing": (GOOD + "  relevance: {to: []}\n", ["data.relevance.to"]),

@@ -23,7 +23,7 @@ from tunesmith.train.optimizer import build_optimizer, trainable
 from tunesmith.train.schedule import multiplier
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from tunesmith.core.progress import Bar
@@ -63,6 +63,13 @@ class Run:
     def total_steps(self) -> int:
         """Planned steps over all epochs."""
         return sum(self.epoch_steps)
+
+    def rate(self, step: int, validations: Sequence[float] = ()) -> float:
+        """Return the learning rate of a step, before factors of single weights."""
+        settings, total = self.settings, self.total_steps
+        return self.peak * multiplier(
+            settings.schedule, step, total, batch_tokens=settings.batch_tokens, validations=validations
+        )
 
     @property
     def eval_every(self) -> int:
@@ -119,7 +126,7 @@ def update(run: Run, optimizer: torch.optim.Optimizer, step: int, rows: list[int
     """
     model = run.loaded.model
     model.train()
-    rate = run.peak * multiplier(run.settings.schedule, step, run.total_steps)
+    rate = run.rate(step, progress.validations)
     for group in optimizer.param_groups:
         group["lr"] = rate
     batches = micro_batches(run.train, rows)
@@ -160,6 +167,7 @@ def _validate(run: Run, progress: Progress) -> None:
     early_stopping = run.settings.regularise.early_stopping
     if progress.best.see(progress.step, value, early_stopping):
         save_best(run.folder, model)
+    progress.validations.append(value)
     progress.metrics[-1]["valid_loss"] = value
     if progress.best.should_stop(early_stopping):
         progress.stopped_by = f"valid_loss: no gain in {progress.best.without_gain} validations"

@@ -30,7 +30,7 @@ def estimate(recipe: Recipe, dataset: Artifact, workspace: Workspace) -> dict[st
         DataError: as `stage.train` would.
     """
     from tunesmith.train import stage
-    from tunesmith.train.schedule import multiplier
+    from tunesmith.train.schedule import told
 
     loaded = load_model(reference(recipe.base, workspace))
     stage.merged_base(recipe, loaded)
@@ -51,7 +51,8 @@ def estimate(recipe: Recipe, dataset: Artifact, workspace: Workspace) -> dict[st
         "seconds_per_step": round(seconds_per_step, 3),
         "seconds_at_most": round(seconds_per_step * total, 1),
         "memory_bytes": _memory_bytes(run),
-        "learning_rate": [[step, run.peak * multiplier(recipe.train.schedule, step, total)] for step in points],
+        "learning_rate": [[step, run.rate(step)] for step in points],
+        "schedule": told(recipe.train.schedule, total, recipe.train.batch_tokens),
         "precision": run.precision,
         "money_usd": 0.0,
     }

@@ -163,7 +163,7 @@ def prepare_run(recipe: Recipe, loaded: LoadedModel, train: TokenSet, valid: Tok
     from tunesmith.models.precision import choose_precision
     from tunesmith.train.batches import plan_steps
     from tunesmith.train.loop import Run
-    from tunesmith.train.schedule import default_peak
+    from tunesmith.train.schedule import check_schedule, default_peak
 
     settings = recipe.train
     if settings.method == "lora":
@@ -171,7 +171,7 @@ def prepare_run(recipe: Recipe, loaded: LoadedModel, train: TokenSet, valid: Tok
     set_dropout(loaded.model, settings.regularise.dropout)
     hidden = int(loaded.model.config.get_text_config().hidden_size)
     peak = settings.schedule.peak
-    return Run(
+    run = Run(
         loaded=loaded,
         train=train,
         valid=valid,
@@ -184,6 +184,8 @@ def prepare_run(recipe: Recipe, loaded: LoadedModel, train: TokenSet, valid: Tok
         ),
         folder=folder,
     )
+    check_schedule(settings.schedule, run.total_steps, settings.batch_tokens, validated=len(valid) > 0)
+    return run
 
 
 def _with_lora(recipe: Recipe, loaded: LoadedModel) -> Any:
