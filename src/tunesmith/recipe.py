@@ -483,6 +483,15 @@ class Tokens(Section):
     add: dict[str, str] = Field(default_factory=dict, description="token to the description it starts from")
 
 
+class Shortcuts(Section):
+    """Work left out because the result is the same without it; each is tried on the base and used where it is exact."""
+
+    packed: bool = Field(True, description="lay sequences end to end without padding")
+    shared: bool = Field(True, description="read a beginning that sequences share once per row")
+    last_layer: bool = Field(True, description="do the last layer's work only where a target is predicted")
+    head: bool = Field(True, description="make logits and their gradients a chunk of positions at a time")
+
+
 class Train(Section):
     """How the base becomes the model."""
 
@@ -508,6 +517,7 @@ class Train(Section):
     schedule: Schedule = Schedule()
     regularise: Regularise = Regularise()
     lora: Lora = Lora()
+    shortcuts: Shortcuts = Shortcuts()
     freeze: Annotated[Freeze | None, ENGINE] = None
     tokens: Annotated[Tokens | None, ENGINE] = None
 

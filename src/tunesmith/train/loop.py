@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from tunesmith.core.progress import Bar
     from tunesmith.models.load import LoadedModel
+    from tunesmith.models.shortcuts import Shortcuts
     from tunesmith.recipe import Train
 
 CHECKPOINT_EVERY_S = 120.0
@@ -46,6 +47,8 @@ class Run:
         precision: ``float32`` or ``bfloat16``, of the matrix products.
         seed: of order and dropout.
         epoch_steps: steps of each epoch, from `batches.plan_steps`.
+        shortcuts: the work that may be left out without changing the result.
+        row_tokens: most tokens of one forward pass.
         folder: where checkpoints lie.
     """
 
@@ -57,6 +60,8 @@ class Run:
     precision: str
     seed: int
     epoch_steps: list[int]
+    shortcuts: Shortcuts
+    row_tokens: int
     folder: Path
 
     @property
@@ -129,13 +134,13 @@ def update(run: Run, optimizer: torch.optim.Optimizer, step: int, rows: list[int
     rate = run.rate(step, progress.validations)
     for group in optimizer.param_groups:
         group["lr"] = rate
-    batches = micro_batches(run.train, rows)
+    batches = micro_batches(run.train, rows, run.shortcuts, run.row_tokens)
     weight = float(sum(batch.weights_N.sum() for batch in batches))
     torch.manual_seed(run.seed * 1_000_003 + step)  # dropout is a function of (seed, step)
     total = torch.zeros((), device=model.device)
     for batch in batches:
         with compute_in(run.precision, model.device):
-            loss = supervised_loss(model, batch.to(model.device)) / weight
+            loss = supervised_loss(model, batch.share(weight).to(model.device), run.shortcuts)
         torch.autograd.backward(loss)
         total += loss.detach()
     norm = torch.nn.utils.clip_grad_norm_(trainable(model).values(), run.settings.regularise.clip)
@@ -147,7 +152,7 @@ def update(run: Run, optimizer: torch.optim.Optimizer, step: int, rows: list[int
         )
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
-    targets = sum(len(batch.weights_N) for batch in batches)
+    targets = sum(len(batch.labels_N) for batch in batches)
     progress.tokens += sum(len(run.train.rendered[i].ids) for i in rows)
     progress.target_tokens += targets
     progress.metrics.append(

@@ -83,13 +83,12 @@ def _memory_bytes(run: Run) -> int:
 
     Source: Korthikanti et al. 2022, "Reducing activation recomputation", section 4.1, for the 34.
     """
-    from tunesmith.train.batches import MICRO_BATCH_TOKENS
     from tunesmith.train.optimizer import trainable
 
     weights = sum(parameter.numel() for parameter in run.loaded.model.parameters())
     learning = sum(parameter.numel() for parameter in trainable(run.loaded.model).values())
     config = run.loaded.model.config.get_text_config()
-    tokens = min(MICRO_BATCH_TOKENS, sum(len(one.ids) for one in run.train.rendered))
+    tokens = min(run.row_tokens, sum(len(one.ids) for one in run.train.rendered))
     activations = tokens * config.num_hidden_layers * 34 * config.hidden_size
     logits = min(tokens, run.settings.batch_tokens) * config.vocab_size * 2 * _FLOAT_BYTES
     return int(weights * _FLOAT_BYTES + learning * 3 * _FLOAT_BYTES + activations + logits)

@@ -161,7 +161,8 @@ def prepare_run(recipe: Recipe, loaded: LoadedModel, train: TokenSet, valid: Tok
     """Choose what learns, set dropout, and return everything the loop needs."""
     from tunesmith.models.dropout import set_dropout
     from tunesmith.models.precision import choose_precision
-    from tunesmith.train.batches import plan_steps
+    from tunesmith.models.shortcuts import Shortcuts, exact_shortcuts
+    from tunesmith.train.batches import ROW_TOKENS, plan_steps
     from tunesmith.train.loop import Run
     from tunesmith.train.schedule import check_schedule, default_peak
 
@@ -171,17 +172,21 @@ def prepare_run(recipe: Recipe, loaded: LoadedModel, train: TokenSet, valid: Tok
     set_dropout(loaded.model, settings.regularise.dropout)
     hidden = int(loaded.model.config.get_text_config().hidden_size)
     peak = settings.schedule.peak
+    device = loaded.model.device
+    precision = choose_precision(settings.precision, device)
     run = Run(
         loaded=loaded,
         train=train,
         valid=valid,
         settings=settings,
         peak=float(peak) if isinstance(peak, float | int) else default_peak(settings.method, hidden),
-        precision=choose_precision(settings.precision, loaded.model.device),
+        precision=precision,
         seed=recipe.seed,
         epoch_steps=plan_steps(
             train.num_targets, settings.batch_tokens, recipe.seed, settings.epochs, settings.max_steps
         ),
+        shortcuts=Shortcuts(**settings.shortcuts.model_dump()) & exact_shortcuts(loaded.model, precision),
+        row_tokens=ROW_TOKENS.get(device.type, ROW_TOKENS["cpu"]),
         folder=folder,
     )
     check_schedule(settings.schedule, run.total_steps, settings.batch_tokens, validated=len(valid) > 0)
