@@ -38,7 +38,7 @@ RESULT = Path(__file__).parent / "results" / "train_gpu.json"
 SHAPES = {  # hidden size, layers, heads, key-value heads, inner size, vocabulary: those of Qwen2.5
     "0.5B": (896, 24, 14, 2, 4864, 151936),
     "1.5B": (1536, 28, 12, 2, 8960, 151936),
-    "smoke": (64, 2, 4, 2, 128, 512),
+    "smoke": (64, 6, 4, 2, 128, 512),
 }
 PEAK_FLOPS = {"H100": 989e12, "H200": 989e12, "A100": 312e12}
 """Dense bfloat16 of the data sheets; a name not listed has no MFU."""

@@ -518,6 +518,9 @@ class Train(Section):
     regularise: Regularise = Regularise()
     lora: Lora = Lora()
     shortcuts: Shortcuts = Shortcuts()
+    compile: Literal["auto", "always", "never"] = Field(
+        "auto", description="compile the decoder layers; auto: on a GPU, for runs long enough to pay for it"
+    )
     freeze: Annotated[Freeze | None, ENGINE] = None
     tokens: Annotated[Tokens | None, ENGINE] = None
 

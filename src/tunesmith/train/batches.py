@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from tunesmith.models.shortcuts import Shortcuts
     from tunesmith.text.chat import Rendered
 
-ROW_TOKENS = {"cpu": 4096, "cuda": 16384}
-"""Most tokens of one forward pass while training; bounds memory, changes no result beyond rounding."""
-
 SHORTEST_SHARE = 0.75
 """Within a padded micro-batch no row is shorter than this share of the longest, unless the batch would be tiny."""
 

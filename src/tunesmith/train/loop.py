@@ -14,6 +14,7 @@ import torch
 
 from tunesmith.core.clock import monotonic_s
 from tunesmith.core.errors import DataError
+from tunesmith.models.compiled import compile_layers, pays
 from tunesmith.models.precision import compute_in
 from tunesmith.models.score import nll
 from tunesmith.train.batches import TokenSet, micro_batches, steps_of_epoch
@@ -65,6 +66,12 @@ class Run:
     folder: Path
 
     @property
+    def compiled(self) -> bool:
+        """Whether the decoder layers run as compiled code."""
+        wanted = self.settings.compile
+        return wanted == "always" or (wanted == "auto" and pays(self.loaded.model.device, self.total_steps))
+
+    @property
     def total_steps(self) -> int:
         """Planned steps over all epochs."""
         return sum(self.epoch_steps)
@@ -89,6 +96,8 @@ def fit(run: Run, bar: Bar) -> Progress:
         DataError: if the loss is no longer a number.
     """
     model = run.loaded.model
+    if run.compiled:
+        compile_layers(model)
     optimizer = build_optimizer(model, run.settings.regularise.weight_decay)
     progress = load_checkpoint(run.folder, model, optimizer) or Progress()
     bar.advance(progress.step)

@@ -160,10 +160,11 @@ def merged_base(recipe: Recipe, loaded: LoadedModel) -> None:
 def prepare_run(recipe: Recipe, loaded: LoadedModel, train: TokenSet, valid: TokenSet, folder: Path) -> Run:
     """Choose what learns, set dropout, and return everything the loop needs."""
     from tunesmith.models.dropout import set_dropout
-    from tunesmith.models.precision import choose_precision
+    from tunesmith.models.precision import choose_precision, halve_frozen
     from tunesmith.models.shortcuts import Shortcuts, exact_shortcuts
-    from tunesmith.train.batches import ROW_TOKENS, plan_steps
+    from tunesmith.train.batches import plan_steps
     from tunesmith.train.loop import Run
+    from tunesmith.train.memory import row_tokens
     from tunesmith.train.schedule import check_schedule, default_peak
 
     settings = recipe.train
@@ -174,6 +175,8 @@ def prepare_run(recipe: Recipe, loaded: LoadedModel, train: TokenSet, valid: Tok
     peak = settings.schedule.peak
     device = loaded.model.device
     precision = choose_precision(settings.precision, device)
+    halve_frozen(loaded.model, precision)
+    shortcuts = Shortcuts(**settings.shortcuts.model_dump()) & exact_shortcuts(loaded.model, precision)
     run = Run(
         loaded=loaded,
         train=train,
@@ -185,8 +188,8 @@ def prepare_run(recipe: Recipe, loaded: LoadedModel, train: TokenSet, valid: Tok
         epoch_steps=plan_steps(
             train.num_targets, settings.batch_tokens, recipe.seed, settings.epochs, settings.max_steps
         ),
-        shortcuts=Shortcuts(**settings.shortcuts.model_dump()) & exact_shortcuts(loaded.model, precision),
-        row_tokens=ROW_TOKENS.get(device.type, ROW_TOKENS["cpu"]),
+        shortcuts=shortcuts,
+        row_tokens=row_tokens(loaded, train, shortcuts, precision),
         folder=folder,
     )
     check_schedule(settings.schedule, run.total_steps, settings.batch_tokens, validated=len(valid) > 0)
