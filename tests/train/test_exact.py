@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM
 
 from families import FAMILIES, family_config
+from tunesmith.models.compiled import compile_layers
+from tunesmith.models.precision import compute_in
 from tunesmith.models.shortcuts import ALL, Shortcuts, exact_shortcuts
 from tunesmith.text.chat import Rendered
 from tunesmith.train.batches import TokenSet, micro_batches
@@ -98,3 +100,30 @@ def test_a_shortcut_changes_neither_loss_nor_gradients(family: str, tokens: Toke
         assert got.keys() == wanted.keys(), switch
         for name, gradient in wanted.items():
             assert float((got[name] - gradient).abs().max()) <= 1e-5 * largest, (switch, name)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_on_a_gpu_packed_rows_give_the_gradients_of_plain_examples(precision: str, compiled: bool) -> None:
+    """Catches flash attention whose causal corner, window or shared beginning is off, and graphs that mix up rows."""
+    torch.manual_seed(0)
+    plain = AutoModelForCausalLM.from_config(family_config("qwen3")).cuda()
+    packed = deepcopy(plain)
+    assert exact_shortcuts(packed, precision) == ALL
+    if compiled:
+        compile_layers(packed)
+    random = np.random.default_rng(0)
+    beginning = random.integers(0, VOCABULARY, 40).tolist()
+    ids = [[*beginning, *random.integers(0, VOCABULARY, 5 + 3 * n).tolist()] for n in range(6)]
+    ids += [random.integers(0, VOCABULARY, 9).tolist()]
+    rendered = [Rendered(one, [i % 3 == 1 for i in range(len(one))], 1, 0) for one in ids]
+    tokens = TokenSet(rendered, [1.0] * len(ids))
+    for model, shortcuts in ((plain, Shortcuts()), (packed, ALL)):
+        for batch in micro_batches(tokens, range(len(ids)), shortcuts, 200):
+            with compute_in(precision, model.device):
+                supervised_loss(model, batch.to(model.device), shortcuts).backward()
+    off = 1e-5 if precision == "float32" else 3e-2
+    largest = max(float(one.grad.abs().max()) for one in plain.parameters())
+    for (name, one), other in zip(plain.named_parameters(), packed.parameters(), strict=True):
+        assert float((one.grad - other.grad).abs().max()) <= off * largest, name
