@@ -28,6 +28,7 @@ from pydantic import (
 
 from tunesmith.core.errors import RecipeError, did_you_mean
 from tunesmith.core.yaml_lines import YamlDocument, parse_yaml
+from tunesmith.recipe_fit import refuse_idle
 
 Baseline = Literal["base", "prompt", "linear", "majority"]
 Task = Literal["classify", "extract", "chat", "preference"]
@@ -156,7 +157,11 @@ class Clean(Section):
     refusal: Judged = Field("flag", description="'I'm sorry, but I cannot': right or wrong depends on the question")
     repetition: Judged = Field("remove", description="a word, phrase or line over and over: teaches loops")
     gibberish: Judged = Field("flag", description="letters at random, symbol soup; may be a code or a rare language")
-    language: Judged = Field("flag", description="an answer in another language than its question; translations stay")
+    language: Judged = Field(
+        "flag",
+        description="an answer in another language than its question, translations stay; of classify and extract an "
+        "input in none of languages",
+    )
     truncated: Judged = Field("flag", description="an answer that stops in a sentence, list, bracket or code block")
     placeholder: Judged = Field("flag", description="'{name}', '[Insert date]', lorem ipsum; templates may have them")
     missing_attachment: Judged = Field("remove", description="'<image>', 'the attached file': the answer is invented")
@@ -169,10 +174,15 @@ class Clean(Section):
     arithmetic: Judged = Field("flag", description="'3 + 4 = 8' in an answer")
     tool_calls: Judged = Field("remove", description="a call of a tool that is not given, or against its JSON Schema")
     answer_schema: dict[str, Any] | None = Field(
-        None, description="extract: JSON Schema that answers must keep; rows that do not are removed by rule schema"
+        None,
+        description="JSON Schema that answers must keep (all tasks but classify); rows that do not are removed by rule "
+        "schema",
     )
-    languages: list[str] | None = Field(
-        None, description="ISO 639-1 codes of the languages answers may be in; None: that of the question"
+    languages: list[Annotated[str, Field(pattern="^[a-z]{2}$")]] | None = Field(
+        None,
+        min_length=1,
+        description="ISO 639-1 codes of the languages that answers, or inputs of classify and extract, may be in; None: "
+        "that of the question",
     )
 
 
@@ -512,6 +522,11 @@ class Recipe(Section):
         for path, later, choices in _set_too_early(self):
             instead = f"choose one of {', '.join(choices)}" if choices else "remove it"
             raise ValueError(f"{path} needs {later.topic}, which this version does not have yet; {instead}")
+        return self
+
+    @model_validator(mode="after")
+    def _nothing_unheard(self) -> Recipe:
+        refuse_idle(self)
         return self
 
     def given(self) -> dict[str, Any]:

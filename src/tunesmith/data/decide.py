@@ -1,6 +1,6 @@
 """Rules about several rows, in their order: duplicates, leaks, relevance, the split, labels, balance and size.
 
-Owns the order, and why it is so: what is the same goes before anything is counted; what is held out is fixed before
+Owns the order, and why it is so: noise goes first, since what is removed for it is no copy of anything; what is the same goes before anything is counted; what is held out is fixed before
 labels are doubted and train is evened out, so that validation and test never change by either. Does not own any rule.
 """
 
@@ -18,12 +18,14 @@ from tunesmith.data.duplicates.decontaminate import decontaminate, evaluation_fi
 from tunesmith.data.duplicates.exact import conflicts_of, deduplicate, preference_pairs
 from tunesmith.data.duplicates.semantic import remove_semantic
 from tunesmith.data.fates import Fates
+from tunesmith.data.habits import settle_hints
 from tunesmith.data.label_fix import fix_labels
 from tunesmith.data.labels import check_labels
 from tunesmith.data.relevance.judge import judge_relevance
 from tunesmith.data.select import reduce_train
 from tunesmith.data.split import split
 from tunesmith.data.topics import look_at_topics
+from tunesmith.recipe_fit import idle_notes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,7 +64,8 @@ def decide(
         DataError: if too little is left, or a rule stops and asks.
     """
     fates = Fates(gathered.frame, restored)
-    decided = Decided(fates)
+    decided = Decided(fates, notes=idle_notes(recipe))
+    decided.notes += settle_hints(fates, gathered)
     deduplicate(fates, recipe.data.dedup)
     alike = remove_alike(fates, gathered, recipe.data.dedup)
     remove_semantic(fates, gathered, recipe)

@@ -20,7 +20,7 @@ from tunesmith.core.errors import DataError
 from tunesmith.core.progress import Pace, say, steps
 from tunesmith.data.duplicates.shingles import take_ranges
 from tunesmith.data.memory import processes_within, refuse_beyond
-from tunesmith.data.noise.corpus import HABITS, Habits
+from tunesmith.data.noise.corpus import ANSWERED, HABITS, Habits
 from tunesmith.data.read.columns import need_column
 from tunesmith.data.read.files import begin
 from tunesmith.data.read.formats import converter
@@ -89,12 +89,18 @@ class Gathered:
         return [self._file(done, "originals") for done in self.done]
 
     def repairs(self) -> pl.LazyFrame:
-        """Return what was changed or flagged; flags that hang on a habit only if the data have it."""
+        """Return what was changed or flagged whatever the habits of the data are."""
+        return self._all("repairs").filter(pl.col("habit") == "").drop("habit", "removes")
+
+    def hints(self) -> pl.DataFrame:
+        """Return what speaks against a row because of a habit that is counted row by row and that the data have, or may
+        have (`corpus.ANSWERED`): as repairs, with ``habit`` and ``removes``.
+        """
         habits = Habits()
         for done in self.done:
             habits.merge(Habits(**done.habits))
-        held = [habit for habit in ("", *HABITS) if habits.trusts(habit)]
-        return self._all("repairs").filter(pl.col("habit").is_in(held)).drop("habit")
+        held = [ANSWERED, *filter(habits.trusts, HABITS)]
+        return self._all("repairs").filter(pl.col("habit").is_in(held)).collect()
 
     def rows(self) -> pl.LazyFrame:
         """Return all columns of all rows."""
