@@ -181,8 +181,8 @@ class Clean(Section):
     languages: list[Annotated[str, Field(pattern="^[a-z]{2}$")]] | None = Field(
         None,
         min_length=1,
-        description="ISO 639-1 codes of the languages that answers, or inputs of classify and extract, may be in; None: "
-        "that of the question",
+        description="ISO 639-1 codes of the languages that answers, or inputs of classify and extract, may be in; "
+        "None: that of the question",
     )
 
 
@@ -631,7 +631,7 @@ def _line(problem: Any, document: YamlDocument) -> int:
 
 def _place_of(message: str, document: YamlDocument, where: str) -> str:
     """Find the line of the dotted key a message of the whole recipe begins with."""
-    line = document.line_of(tuple(message.split(" ", 1)[0].split(".")))
+    line = document.line_of(tuple(message.split(" ", 1)[0].rstrip(":").split(".")))
     return f"{where}:{line}" if line else where
 
 

@@ -32,16 +32,20 @@ def refuse_idle(recipe: Recipe) -> None:
     """Raise if a setting that nothing looks at asks for anything but its default, or for being off.
 
     Raises:
-        ValueError: that begins with the setting's dotted key.
+        ValueError: that begins with the setting's dotted key and a colon.
     """
     for key, why in _idle(recipe):
         if _given(recipe, key) and not _is_default(recipe, key):
-            raise ValueError(f"{key} {why}")
+            raise ValueError(f"{key}: {why}")
 
 
 def idle_notes(recipe: Recipe) -> list[str]:
-    """Return a sentence for each setting that is written out at its default and that nothing looks at."""
-    return [f"{key} {why}" for key, why in _idle(recipe) if _given(recipe, key) and _value(recipe, key) is not None]
+    """Return a sentence for all settings that are written out at their defaults and not looked at for one reason."""
+    given: dict[str, list[str]] = {}
+    for key, why in _idle(recipe):
+        if _given(recipe, key) and _value(recipe, key) is not None:
+            given.setdefault(why, []).append(key)
+    return [f"{', '.join(keys)}: {why}" for why, keys in given.items()]
 
 
 def _idle(recipe: Recipe) -> Iterator[Idle]:
@@ -54,39 +58,39 @@ def _idle_for_task(recipe: Recipe) -> Iterator[Idle]:
     if task not in FREE_ANSWERS:
         answers = "labels" if task == "classify" else "JSON"
         for rule in OF_FREE_ANSWERS:
-            yield f"data.clean.{rule}", f"is about free answers, and those of {task} are {answers}: leave it out"
+            yield f"data.clean.{rule}", f"about free answers, and those of {task} are {answers}; leave it out"
         if clean.languages is None:
-            why = f"compares answer and question, and the answers of {task} are {answers}: say in data.clean.languages"
-            yield "data.clean.language", f"{why} which languages inputs may be in"
+            why = f"the answers of {task} are {answers}; say in data.clean.languages which languages inputs may be in"
+            yield "data.clean.language", why
     if task != "extract":
-        yield "data.clean.almost_json", f"mends the JSON of extract, and this is {task}: leave it out"
+        yield "data.clean.almost_json", f"mends the JSON of extract, and this is {task}; leave it out"
     if task == "classify":
-        yield "data.clean.answer_schema", "is for JSON, and answers of classify are labels: list them in labels.names"
+        yield "data.clean.answer_schema", "for JSON, and answers of classify are labels; list them in data.labels.names"
     else:
-        yield "data.labels.names", f"lists the labels of classify, and this is {task}: leave it out"
+        yield "data.labels.names", f"the labels of classify, and this is {task}; leave it out"
     if task == "preference":
-        yield "data.labels.fix", "judges answers out of a closed set, and preference has none: leave it out"
-        yield "data.columns", "cannot say which answer was rejected: write the examples as openai_preference"
+        yield "data.labels.fix", "for answers out of a closed set, and preference has none; leave it out"
+        yield "data.columns", "plain columns hold no rejected answers; write the examples in the form openai_preference"
     if task == "extract" and recipe.data.labels.fix == "relabel":
-        yield "data.labels.fix", "cannot replace a field of JSON: use flag or remove"
+        yield "data.labels.fix", "relabel cannot replace a field of JSON; use flag or remove"
 
 
 def _idle_beside_others(recipe: Recipe) -> Iterator[Idle]:
     data = recipe.data
     if data.clean.language == "off":
-        yield "data.clean.languages", "says nothing while data.clean.language is off: leave one of them out"
+        yield "data.clean.languages", "data.clean.language is off; leave one of them out"
     if data.dedup.semantic is None:
-        yield "data.dedup.embedding", "is for semantic duplicates: give data.dedup.semantic, such as 0.95"
+        yield "data.dedup.embedding", "for semantic duplicates; give data.dedup.semantic too, such as 0.95"
     if data.dedup.near is None:
         for name in ("max_template_rows", "max_cluster_frac"):
-            yield f"data.dedup.{name}", "is for near duplicates, and data.dedup.near is off (null): leave it out"
+            yield f"data.dedup.{name}", "for near duplicates, and data.dedup.near is off (null); leave it out"
     if data.format not in ("auto", "columns"):
-        yield "data.columns", f"is for plain columns, and data.format is {data.format}: leave one of them out"
+        yield "data.columns", f"for plain columns, and data.format is {data.format}; leave one of them out"
     for part in ("valid", "test"):
         if getattr(data, part):
-            yield f"data.split.{part}", f"is not held out of train, since data.{part} names files: leave it out"
+            yield f"data.split.{part}", f"nothing is held out of train, since data.{part} names files; leave it out"
     if data.columns is not None and data.columns.group is not None:
-        yield "data.split.group_by", "is the same as data.columns.group: leave one of them out"
+        yield "data.split.group_by", "the same as data.columns.group; leave one of them out"
 
 
 def _section(recipe: Recipe, key: str) -> tuple[Section | None, str]:

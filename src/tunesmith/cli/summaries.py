@@ -18,6 +18,8 @@ _VERDICT_STYLES = {
     "good": "green", "look": "yellow", "poor": "red",
 }  # fmt: skip
 LINE_CHARS = 80
+MOST_NOTES = 2
+"""Notes that the terminal shows of a Dataset; its report has all."""
 
 
 def show_dataset(result: dict[str, Any]) -> None:
@@ -36,6 +38,8 @@ def show_dataset(result: dict[str, Any]) -> None:
         head = f"  {topic:<11} {verdict['verdict']:<11} "
         why = _fitting(verdict["why"].split("; "), "; ", LINE_CHARS - len(head))
         say(head + why, style=_VERDICT_STYLES.get(verdict["verdict"], ""))
+    for note in result.get("notes", [])[:MOST_NOTES]:
+        say("  note: " + _fitting([note], "", LINE_CHARS - 8))
     if "originals" in result.get("facts", {}):
         kept = f"{result['facts']['originals']:,} redacted originals kept, encrypted"
         say(f"  {kept} · tunesmith show {result['dataset']} --originals")

@@ -1,7 +1,8 @@
 """Rules about several rows, in their order: duplicates, leaks, relevance, the split, labels, balance and size.
 
-Owns the order, and why it is so: noise goes first, since what is removed for it is no copy of anything; what is the same goes before anything is counted; what is held out is fixed before
-labels are doubted and train is evened out, so that validation and test never change by either. Does not own any rule.
+Owns the order, and why it is so: noise goes first, since what goes for it is no copy of anything; what is the same
+goes before anything is counted; what is held out is fixed before labels are doubted and train is evened out, so that
+validation and test never change by either. Does not own any rule.
 """
 
 from __future__ import annotations
@@ -25,7 +26,6 @@ from tunesmith.data.relevance.judge import judge_relevance
 from tunesmith.data.select import reduce_train
 from tunesmith.data.split import split
 from tunesmith.data.topics import look_at_topics
-from tunesmith.recipe_fit import idle_notes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,8 +64,7 @@ def decide(
         DataError: if too little is left, or a rule stops and asks.
     """
     fates = Fates(gathered.frame, restored)
-    decided = Decided(fates, notes=idle_notes(recipe))
-    decided.notes += settle_hints(fates, gathered)
+    decided = Decided(fates, notes=settle_hints(fates, gathered))
     deduplicate(fates, recipe.data.dedup)
     alike = remove_alike(fates, gathered, recipe.data.dedup)
     remove_semantic(fates, gathered, recipe)

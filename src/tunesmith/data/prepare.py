@@ -16,6 +16,7 @@ from tunesmith.core.artifacts import Artifact, Draft, Plan, Workspace, versions
 from tunesmith.core.clock import monotonic_s
 from tunesmith.core.errors import TunesmithError
 from tunesmith.core.ids import digest
+from tunesmith.core.progress import say
 from tunesmith.data.decide import Decided, decide
 from tunesmith.data.duplicates.decontaminate import evaluation_files
 from tunesmith.data.gather import Gathered, gather
@@ -29,6 +30,7 @@ from tunesmith.data.rowwise import Measure, RowWorker
 from tunesmith.data.vectors import base_of
 from tunesmith.data.verdicts import verdicts
 from tunesmith.data.workers import few_collections
+from tunesmith.recipe_fit import idle_notes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,6 +55,8 @@ def prepare(recipe: Recipe, workspace: Workspace, *, recipe_dir: Path) -> Artifa
         RecipeError: if a path of the recipe is no path.
         SetupError: if the base's tokenizer cannot be loaded, or the key for the originals is missing.
     """
+    for note in idle_notes(recipe):  # not in the Dataset, which is the same without what is noted
+        say(f"  note: {note}")
     sources = sources_of(recipe, recipe_dir)
     kept = restored(recipe_dir)
     measure = measure_of(recipe, workspace)

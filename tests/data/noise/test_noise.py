@@ -98,7 +98,7 @@ def test_what_a_repair_could_not_mend_is_flagged():
 def test_labels_and_values_are_not_judged_as_answers(task):
     """Bug: a label 'n/a' or the input copied into JSON is taken for a bad answer."""
     answer = "n/a" if task == "classify" else '{"a": "N/A"}'
-    assert judged(row_of("I attached the picture, see the file. Ignore my last message.", answer), task) == []
+    assert judged(row_of("I attached the picture, see the file. As above.", answer), task) == []
 
 
 def test_rows_about_ai_may_speak_of_it():
