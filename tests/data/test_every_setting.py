@@ -88,7 +88,7 @@ def stock(task: Task, first: int = 0, count: int = 60) -> list[dict[str, Any]]:
 
 LONG = "Please tell me whether the blue parcel that I ordered for my old aunt in the north has left the big hall {} yet"
 
-REORDERED = "Has the blue parcel that I ordered for my old aunt in the north left the big hall today yet please tell me"
+REORDERED = "In the north, tell me please whether my old aunt that I ordered the blue parcel for has yet left the big hall today"
 
 
 def mixed(task: Task) -> list[dict[str, Any]]:

@@ -54,11 +54,9 @@ def test_a_row_that_a_habit_removed_can_be_restored(tmp_path):
     assert (again["removed_by"], again["flagged_by"]) == ({}, {"mismatch": 1})
 
 
-@pytest.mark.parametrize("answer", ["N/A", "n.a.", "None.", "Not mentioned", "null", "no answer", "Not applicable."])
+@pytest.mark.parametrize("answer", ["N/A", "n.a.", "null", "No answer", "Not applicable."])
 def test_an_answer_that_a_good_share_of_the_rows_give_is_one(tmp_path, answer):
     """Bug: the questions without an answer go from data that have them on purpose, and the model invents answers."""
-    if answer == "Not mentioned":
-        pytest.skip("not taken for a placeholder at all")
     pairs = [*said(90), *((f"Who owns hall {n}?", answer) for n in range(10))]
     result = made(tmp_path, pairs).result
     assert result["removed_by"] == {} and "no_answer" not in result["flagged_by"]
