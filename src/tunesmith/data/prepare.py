@@ -22,7 +22,7 @@ from tunesmith.data.duplicates.decontaminate import evaluation_files
 from tunesmith.data.gather import Gathered, gather
 from tunesmith.data.index import Index
 from tunesmith.data.originals import FILE, join, sealer_of
-from tunesmith.data.read.sources import Source, distinct_labels, expand
+from tunesmith.data.read.sources import Source, distinct_labels, expand, refuse_shared
 from tunesmith.data.relevance.target import relevance_files
 from tunesmith.data.restore import Restored, restored
 from tunesmith.data.rows import EXAMPLE_COLUMNS, SPLITS, removed_frame, repair_frame, shortened
@@ -64,6 +64,7 @@ def prepare(recipe: Recipe, workspace: Workspace, *, recipe_dir: Path) -> Artifa
         "decontaminate": evaluation_files(recipe.data.decontaminate, recipe_dir),
         "relevance": relevance_files(recipe, recipe_dir),
     }
+    refuse_shared({"data.train": sources["train"], "data.decontaminate": beside["decontaminate"]})
     plan = _plan(recipe, sources, beside, kept, measure)
     started_s = monotonic_s()
 
@@ -100,10 +101,12 @@ def sources_of(recipe: Recipe, recipe_dir: Path) -> dict[str, list[Source]]:
 
     Raises:
         DataError: if one is not there.
-        RecipeError: if an entry is no path.
+        RecipeError: if an entry is no path, or a file is in two of them.
     """
     lists = {"train": recipe.data.train, "valid": recipe.data.valid, "test": recipe.data.test}
-    return distinct_labels({part: expand(entries, recipe_dir, f"data.{part}") for part, entries in lists.items()})
+    parts = {part: expand(entries, recipe_dir, f"data.{part}") for part, entries in lists.items()}
+    refuse_shared({f"data.{part}": own for part, own in parts.items()})
+    return distinct_labels(parts)
 
 
 def measure_of(recipe: Recipe, workspace: Workspace) -> Measure | None:
