@@ -25,12 +25,8 @@ MOST_NOTES = 2
 def show_dataset(result: dict[str, Any]) -> None:
     """Show how many rows were read, kept and removed, and what to think of them: at most ten lines of 80 columns."""
     rows, splits = result["rows"], result["splits"]
-    repaired = result.get("states", {}).get("repaired", 0)
-    say(
-        f"  {rows['read']:,} rows read · {rows['kept']:,} kept"
-        + (f", {repaired:,} of them repaired" if repaired else "")
-        + f" · {rows['removed']:,} removed"
-    )
+    states = " · ".join(f"{count:,} {state.replace('_', ' ')}" for state, count in result["states"].items() if count)
+    say(f"  {rows['read']:,} rows read: {states}")
     if removed := sorted(result["removed_by"].items(), key=lambda item: (-item[1], item[0])):
         say("  removed by " + _fitting([f"{rule} {count:,}" for rule, count in removed], ", ", LINE_CHARS - 13))
     say(f"  {splits['train']:,} train · {splits['valid']:,} valid · {splits['test']:,} test")

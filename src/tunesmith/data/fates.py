@@ -58,7 +58,7 @@ class Fates:
     def mend(self, row: int, rule: str, before: str, after: str, evidence: Evidence) -> bool:
         """Note that a row's answer is replaced, unless the user restored it; tell whether it may be."""
         row_id = self._columns["row_id"][row]
-        if self._restored.keeps(row_id, rule):
+        if self._restored.keeps(row_id, rule) or self._restored.undoes(row_id, rule):
             return False
         self.flagged.append(Repair(row_id, "answer", rule, before, after, evidence))
         return True

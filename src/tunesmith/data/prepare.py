@@ -75,9 +75,8 @@ def prepare(recipe: Recipe, workspace: Workspace, *, recipe_dir: Path) -> Artifa
             with index.in_use():
                 gathered = gather(worker, sources, index, draft.scratch)
                 decided = decide(recipe, gathered, kept, recipe_dir, measure)
-                decided.notes += (
-                    kept.lost([*gathered.frame["row_id"], *gathered.removed()["row_id"]]) if kept.rows else []
-                )
+                if kept.rows or kept.repairs:
+                    decided.notes += kept.lost([*gathered.frame["row_id"], *gathered.removed()["row_id"]])
                 if worker.sealer is not None:
                     decided.facts["originals"] = join(worker.sealer, gathered.originals(), draft.path / FILE)
                 _write(recipe, gathered, decided, draft)
@@ -221,17 +220,21 @@ def _result(
         "removed_by": _counts(removed["rule"]),
         "repaired_by": _counts(changed["rule"]),
         "flagged_by": _counts(flagged["rule"]),
-        "states": {
-            "kept": kept - changed["row_id"].n_unique() if changed.height else kept,
-            "repaired": changed["row_id"].n_unique() if changed.height else 0,
-            "removed": removed.height,
-        },
+        "states": _states(gathered, decided, changed, removed),
         "conflicts": decided.conflicts,
         "splits": {name: len(rows) for name, rows in decided.parts.items()},
         "verdicts": verdicts(recipe, gathered, decided, removed),
         "facts": decided.facts,
         "notes": decided.notes,
     }
+
+
+def _states(gathered: Gathered, decided: Decided, changed: pl.DataFrame, removed: pl.DataFrame) -> dict[str, int]:
+    """Return how many rows are in each state; every row read is in one: what is held out is not learnt from."""
+    train = gathered.frame["row_id"][decided.parts["train"]]
+    repaired = int(train.is_in(changed["row_id"].unique().implode()).sum())
+    held_out = sum(len(decided.parts[name]) for name in ("valid", "test"))
+    return {"kept": len(train) - repaired, "repaired": repaired, "held_out": held_out, "removed": removed.height}
 
 
 def _counts(rules: pl.Series) -> dict[str, int]:

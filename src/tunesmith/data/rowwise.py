@@ -157,7 +157,7 @@ class RowWorker:
     @cached_property
     def cleaner(self) -> Cleaner:
         """What repairs rows."""
-        return Cleaner(self.recipe)
+        return Cleaner(self.recipe, self.restored)
 
     @cached_property
     def lenient(self) -> Cleaner:
@@ -165,7 +165,7 @@ class RowWorker:
         clean = self.recipe.data.clean
         flags = {name: "flag" for name in type(clean).model_fields if getattr(clean, name) == "remove"}
         data = self.recipe.data.model_copy(update={"clean": clean.model_copy(update=flags)})
-        return Cleaner(self.recipe.model_copy(update={"data": data}))
+        return Cleaner(self.recipe.model_copy(update={"data": data}), self.restored)
 
     @cached_property
     def noise(self) -> Noise:
