@@ -17,6 +17,7 @@ _VERDICT_STYLES = {
     "pass": "bold green", "fail": "bold red", "undecided": "bold yellow",
     "good": "green", "look": "yellow", "poor": "red",
 }  # fmt: skip
+_STATES = {"kept": "unchanged", "repaired": "repaired", "held_out": "held out", "removed": "removed"}
 LINE_CHARS = 80
 MOST_NOTES = 2
 """Notes that the terminal shows of a Dataset; its report has all."""
@@ -25,7 +26,7 @@ MOST_NOTES = 2
 def show_dataset(result: dict[str, Any]) -> None:
     """Show how many rows were read, kept and removed, and what to think of them: at most ten lines of 80 columns."""
     rows, splits = result["rows"], result["splits"]
-    states = " · ".join(f"{count:,} {state.replace('_', ' ')}" for state, count in result["states"].items() if count)
+    states = " · ".join(f"{count:,} {_STATES[state]}" for state, count in result["states"].items() if count)
     say(f"  {rows['read']:,} rows read: {states}")
     if removed := sorted(result["removed_by"].items(), key=lambda item: (-item[1], item[0])):
         say("  removed by " + _fitting([f"{rule} {count:,}" for rule, count in removed], ", ", LINE_CHARS - 13))

@@ -106,12 +106,11 @@ def _near_conflict(one: Shown, other: Shown) -> str:
 def repairs_shown(picked: Picked, texts: Texts, dataset: str) -> str:
     """Return repairs by rule, before and after, with the changes marked, and the commands that undo them."""
     intro = '<p class="soft">· is a space, ↵ a line break, → a tab that was taken out or put in.</p>'
-    blocks = "".join(
-        _ruled(one, _leave_all(one.rule, dataset) + "".join(_repair(row, texts, dataset) for row in one.rows), "changes",
-               number < 1)
-        for number, one in enumerate(picked.repaired)
-    )  # fmt: skip
-    return intro + blocks if blocks else ""
+    blocks = []
+    for number, one in enumerate(picked.repaired):
+        rows = "".join(_repair(row, texts, dataset) for row in one.rows)
+        blocks.append(_ruled(one, _leave_all(one.rule, dataset) + rows, "changes", number < 1))
+    return intro + "".join(blocks) if blocks else ""
 
 
 def _leave_all(rule: str, dataset: str) -> str:
