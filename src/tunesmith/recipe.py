@@ -52,6 +52,15 @@ def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
+def _as_label(value: Any) -> Any:
+    """Return a number that names a label as text, as it stands in the data; a truth value may stand there as 'yes'."""
+    if isinstance(value, bool):
+        raise ValueError(
+            "yes, no, on, off, true and false are truth values in YAML; put labels such as 'yes' in quotes"
+        )
+    return str(value) if isinstance(value, int | float) else value
+
+
 _UNITS = {"MB": 10**6, "GB": 10**9, "MiB": 1 << 20, "GiB": 1 << 30}
 
 
@@ -106,7 +115,9 @@ class Columns(Section):
 class Labels(Section):
     """The closed set of answers of a classification, and what to do with labels that are probably wrong."""
 
-    names: list[str] | None = Field(None, description="the allowed labels; None: those that occur in the data")
+    names: list[Annotated[str, BeforeValidator(_as_label)]] | None = Field(
+        None, description="the allowed labels; None: those that occur in the data"
+    )
     fix: Literal["off", "flag", "remove", "relabel"] = Field(
         "flag",
         description="what to do with probably wrong labels of train, found by out-of-fold confident learning; relabel "
@@ -319,8 +330,8 @@ class Data(Section):
     valid: StrList = Field(default_factory=list, description="files to validate on instead of a share of train")
     test: StrList = Field(default_factory=list, description="files to test on instead of a share of train")
     format: Literal[
-        "auto", "openai", "openai_preference", "sharegpt", "alpaca", "prompt_completion", "bedrock_claude",
-        "bedrock_converse", "columns",
+        "auto", "openai", "openai_preference", "chosen_rejected", "sharegpt", "alpaca", "prompt_completion",
+        "bedrock_claude", "bedrock_converse", "columns",
     ] = "auto"  # fmt: skip
     columns: Columns | None = Field(None, description="mapping for plain columns; None: recognise")
     labels: Labels = Labels()

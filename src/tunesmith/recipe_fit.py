@@ -70,7 +70,7 @@ def _idle_for_task(recipe: Recipe) -> Iterator[Idle]:
         yield "data.labels.names", f"the labels of classify, and this is {task}; leave it out"
     if task == "preference":
         yield "data.labels.fix", "for answers out of a closed set, and preference has none; leave it out"
-        yield "data.columns", "plain columns hold no rejected answers; write the examples in the form openai_preference"
+        yield "data.columns", "plain columns hold no rejected answers; write prompt, chosen and rejected"
     if task == "extract" and recipe.data.labels.fix == "relabel":
         yield "data.labels.fix", "relabel cannot replace a field of JSON; use flag or remove"
 

@@ -47,6 +47,9 @@ SMALL_COLUMNS = (
 """What is held in memory of every row, about 150 bytes; texts stay on disk."""
 
 
+SHOWN_FAULTS = 3
+
+
 @dataclass
 class Gathered:
     """Every row that is an example so far, in the order read, and where its text and signatures lie.
@@ -215,10 +218,11 @@ def gather(worker: RowWorker, sources: dict[str, list[Source]], index: Index, sc
         wished = processes_within(recipe.data, recipe.data.processes or os.cpu_count() or 1)
         processes = wished if len(first) > 1 else 1
         in_processes(_Keeping(worker, index), itertools.chain(first, jobs), processes, reading.make)
+    gathered = Gathered(index, [one for file in files for one in reading.of(file)], scratch)
+    faults = gathered.removed().group_by("source", "rule").len().sort("len", "rule", descending=[True, False])
     for file in files:
         before = sum(one.read for one in reading.of(file) if one.number in reading.known)
-        _settle(file, reading.of(file), before)
-    gathered = Gathered(index, [one for file in files for one in reading.of(file)], scratch)
+        _settle(file, reading.of(file), before, faults.filter(pl.col("source") == file.source.label))
     refuse_beyond(recipe.data, gathered.read, size)
     if not (gathered.frame["part"] == "train").any():
         raise DataError(f"{', '.join(recipe.data.train)}: no usable row is left", expected="at least ten usable rows")
@@ -290,10 +294,13 @@ def _new(jobs: Iterator[Job], index: Index, reading: _Reading) -> Iterator[Job]:
             reading.find(Done.of(job, note))
 
 
-def _settle(file: _File, done: list[Done], before: int) -> None:
+def _settle(file: _File, done: list[Done], before: int, faults: pl.DataFrame) -> None:
+    """Say what has come of a file (``faults``: its rules and how often, the commonest first); refuse one of no use."""
     file.read, file.kept = sum(one.read for one in done), sum(one.kept for one in done)
     told = f", of which {before:,} as prepared before" if before else ""
-    say(f"  {file.source.label}: {file.read:,} rows{told}, {file.kept:,} usable")
+    why = ", ".join(f"{rule} {count:,}" for rule, count in faults.select("rule", "len").head(SHOWN_FAULTS).iter_rows())
+    why = f" (removed: {why}{', …' if faults.height > SHOWN_FAULTS else ''})" if why else ""
+    say(f"  {file.source.label}: {file.read:,} rows{told}, {file.kept:,} usable{why}")
     if file.kept:
         return
     first = next(one.first_fault for one in done if one.first_fault is not None)
