@@ -84,6 +84,20 @@ def test_a_value_of_a_closed_set_is_an_answer(tmp_path):
     assert made(tmp_path, pairs, dedup={"near": None}).result["removed_by"] == {}
 
 
+def test_questions_without_a_word_are_no_error(tmp_path):
+    """Bug: rows of nothing but emoji, with answers that repeat, end in a traceback of the probe of labels."""
+    pairs = [("\U0001f600" * (n + 1), "\U0001f44d" * (n % 5 + 1)) for n in range(60)]
+    assert made(tmp_path, pairs).result["rows"]["read"] == 60
+
+
+def test_a_record_a_thousand_lists_deep_is_one_removed_row(tmp_path):
+    """Bug: the report parses what no parser takes, and one odd line ends in a traceback."""
+    deep = '{"question": ' + "[" * 3000 + "]" * 3000 + "}\n"
+    sound = "".join(json.dumps({"question": asked, "answer": answer}) + "\n" for asked, answer in said(30))
+    (tmp_path / "b.jsonl").write_text(sound + deep)
+    assert made(tmp_path, said(1), train=["b.jsonl"]).result["removed_by"]["invalid_json"] == 1
+
+
 def test_the_habit_is_that_of_a_file(tmp_path):
     """Bug: a file of unanswerable questions makes the blanks of another file answers."""
     pairs = [*said(80), *((f"Who owns hall {n}?", "N/A") for n in range(20))]
