@@ -28,6 +28,10 @@ BAD_RECIPES = {
     "infinite clip": (GOOD + "train: {regularise: {clip: .inf}}\n", ["train.regularise.clip", "finite"]),
     "gate at not a number": (GOOD + "evaluate: {gate: {minimum: {accuracy: .nan}}}\n", ["gate.minimum.accuracy"]),
     "a star without quotes": ("name: a\ntask: classify\ndata:\n  train: *.jsonl\n", [":4", 'quotes: "*.jsonl"']),
+    "labels that YAML takes for flags": (
+        GOOD + "  labels: {names: [yes, no]}\n",
+        ["recipe.yaml:5", "data.labels.names.0", "put labels such as 'yes' in quotes"],
+    ),
     "no labels": (GOOD + "  labels: {names: []}\n", ["data.labels.names", "at least two"]),
     "a label twice": (GOOD + "  labels: {names: [a, b, a]}\n", ["data.labels.names", "'a' is named twice"]),
     "an empty label": (GOOD + "  labels: {names: [a, b, '']}\n", ["data.labels.names", "'' is empty"]),

@@ -44,6 +44,12 @@ def test_a_recipe_written_in_python_equals_one_in_yaml():
     assert ours == parse_recipe(GOOD)
 
 
+def test_labels_that_are_numbers_are_their_digits():
+    """Bug: `names: [0, 1, 2]` is refused although the file has 0, 1 and 2."""
+    recipe = parse_recipe(GOOD + "  labels: {names: [0, 1, 2.5]}\n")
+    assert recipe.data.labels.names == ["0", "1", "2.5"]
+
+
 def test_a_full_dump_of_a_recipe_loads_again():
     recipe = parse_recipe(GOOD + "train: {epochs: 2, regularise: {early_stopping: null}}\n")
     assert parse_recipe(yaml.safe_dump(recipe.model_dump(mode="json"))) == recipe

@@ -30,6 +30,7 @@ from pydantic import (
 
 from tunesmith.core.errors import RecipeError, did_you_mean
 from tunesmith.core.yaml_lines import YamlDocument, parse_yaml
+from tunesmith.recipe_fit import refuse_idle
 
 Baseline = Literal["base", "prompt", "linear", "majority"]
 Task = Literal["classify", "extract", "chat", "preference"]
@@ -51,6 +52,15 @@ OPERATIONS = Later("serving and operations")
 
 def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
+
+
+def _as_label(value: Any) -> Any:
+    """Return a number that names a label as text, as it stands in the data; a truth value may stand there as 'yes'."""
+    if isinstance(value, bool):
+        raise ValueError(
+            "yes, no, on, off, true and false are truth values in YAML; put labels such as 'yes' in quotes"
+        )
+    return str(value) if isinstance(value, int | float) else value
 
 
 _UNITS = {"MB": 10**6, "GB": 10**9, "MiB": 1 << 20, "GiB": 1 << 30}
@@ -107,7 +117,9 @@ class Columns(Section):
 class Labels(Section):
     """The closed set of answers of a classification, and what to do with labels that are probably wrong."""
 
-    names: list[str] | None = Field(None, description="the allowed labels; None: those that occur in the data")
+    names: list[Annotated[str, BeforeValidator(_as_label)]] | None = Field(
+        None, description="the allowed labels; None: those that occur in the data"
+    )
     fix: Literal["off", "flag", "remove", "relabel"] = Field(
         "flag",
         description="what to do with probably wrong labels of train, found by out-of-fold confident learning; relabel "
@@ -158,7 +170,11 @@ class Clean(Section):
     refusal: Judged = Field("flag", description="'I'm sorry, but I cannot': right or wrong depends on the question")
     repetition: Judged = Field("remove", description="a word, phrase or line over and over: teaches loops")
     gibberish: Judged = Field("flag", description="letters at random, symbol soup; may be a code or a rare language")
-    language: Judged = Field("flag", description="an answer in another language than its question; translations stay")
+    language: Judged = Field(
+        "flag",
+        description="an answer in another language than its question, translations stay; of classify and extract an "
+        "input in none of languages",
+    )
     truncated: Judged = Field("flag", description="an answer that stops in a sentence, list, bracket or code block")
     placeholder: Judged = Field("flag", description="'{name}', '[Insert date]', lorem ipsum; templates may have them")
     missing_attachment: Judged = Field("remove", description="'<image>', 'the attached file': the answer is invented")
@@ -171,10 +187,15 @@ class Clean(Section):
     arithmetic: Judged = Field("flag", description="'3 + 4 = 8' in an answer")
     tool_calls: Judged = Field("remove", description="a call of a tool that is not given, or against its JSON Schema")
     answer_schema: dict[str, Any] | None = Field(
-        None, description="extract: JSON Schema that answers must keep; rows that do not are removed by rule schema"
+        None,
+        description="JSON Schema that answers must keep (all tasks but classify); rows that do not are removed by rule "
+        "schema",
     )
-    languages: list[str] | None = Field(
-        None, description="ISO 639-1 codes of the languages answers may be in; None: that of the question"
+    languages: list[Annotated[str, Field(pattern="^[a-z]{2}$")]] | None = Field(
+        None,
+        min_length=1,
+        description="ISO 639-1 codes of the languages that answers, or inputs of classify and extract, may be in; "
+        "None: that of the question",
     )
 
 
@@ -311,8 +332,8 @@ class Data(Section):
     valid: StrList = Field(default_factory=list, description="files to validate on instead of a share of train")
     test: StrList = Field(default_factory=list, description="files to test on instead of a share of train")
     format: Literal[
-        "auto", "openai", "openai_preference", "sharegpt", "alpaca", "prompt_completion", "bedrock_claude",
-        "bedrock_converse", "columns",
+        "auto", "openai", "openai_preference", "chosen_rejected", "sharegpt", "alpaca", "prompt_completion",
+        "bedrock_claude", "bedrock_converse", "columns",
     ] = "auto"  # fmt: skip
     columns: Columns | None = Field(None, description="mapping for plain columns; None: recognise")
     labels: Labels = Labels()
@@ -602,6 +623,11 @@ class Recipe(Section):
             raise ValueError(f"{path} needs {later.topic}, which this version does not have yet; {instead}")
         return self
 
+    @model_validator(mode="after")
+    def _nothing_unheard(self) -> Recipe:
+        refuse_idle(self)
+        return self
+
     def given(self) -> dict[str, Any]:
         """Return what the user set, without defaults, JSON-able."""
         return self.model_dump(mode="json", exclude_unset=True)
@@ -704,7 +730,7 @@ def _line(problem: Any, document: YamlDocument) -> int:
 
 def _place_of(message: str, document: YamlDocument, where: str) -> str:
     """Find the line of the dotted key a message of the whole recipe begins with."""
-    line = document.line_of(tuple(message.split(" ", 1)[0].split(".")))
+    line = document.line_of(tuple(message.split(" ", 1)[0].rstrip(":").split(".")))
     return f"{where}:{line}" if line else where
 
 

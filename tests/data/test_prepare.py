@@ -89,6 +89,13 @@ def test_removed_rows_say_where_they_were(tmp_path):
     ]  # fmt: skip
 
 
+def test_what_was_wrong_with_rows_is_said_where_they_are_counted(tmp_path, capsys):
+    """Bug: of a file with commas nobody quoted three rows are left, and the error that follows is about a label."""
+    (tmp_path / "a.csv").write_text(csv_text([*ROWS, ("a, b, c", "x"), ("", "refund"), ("d, e", "x")]))
+    made(tmp_path)
+    assert f"{len(ROWS)} usable (removed: ragged_row 2, empty_input 1)" in capsys.readouterr().err
+
+
 def test_same_bytes_same_id_same_files(tmp_path):
     """Bug: order of a set, a clock or a path of the machine gets into the artifact."""
     folders = [tmp_path / "one", tmp_path / "other place"]

@@ -17,18 +17,17 @@ _VERDICT_STYLES = {
     "pass": "bold green", "fail": "bold red", "undecided": "bold yellow",
     "good": "green", "look": "yellow", "poor": "red",
 }  # fmt: skip
+_STATES = {"kept": "unchanged", "repaired": "repaired", "held_out": "held out", "removed": "removed"}
 LINE_CHARS = 80
+MOST_NOTES = 2
+"""Notes that the terminal shows of a Dataset; its report has all."""
 
 
 def show_dataset(result: dict[str, Any]) -> None:
     """Show how many rows were read, kept and removed, and what to think of them: at most ten lines of 80 columns."""
     rows, splits = result["rows"], result["splits"]
-    repaired = result.get("states", {}).get("repaired", 0)
-    say(
-        f"  {rows['read']:,} rows read · {rows['kept']:,} kept"
-        + (f", {repaired:,} of them repaired" if repaired else "")
-        + f" · {rows['removed']:,} removed"
-    )
+    states = " · ".join(f"{count:,} {_STATES[state]}" for state, count in result["states"].items() if count)
+    say(f"  {rows['read']:,} rows read: {states}")
     if removed := sorted(result["removed_by"].items(), key=lambda item: (-item[1], item[0])):
         say("  removed by " + _fitting([f"{rule} {count:,}" for rule, count in removed], ", ", LINE_CHARS - 13))
     say(f"  {splits['train']:,} train · {splits['valid']:,} valid · {splits['test']:,} test")
@@ -36,6 +35,8 @@ def show_dataset(result: dict[str, Any]) -> None:
         head = f"  {topic:<11} {verdict['verdict']:<11} "
         why = _fitting(verdict["why"].split("; "), "; ", LINE_CHARS - len(head))
         say(head + why, style=_VERDICT_STYLES.get(verdict["verdict"], ""))
+    for note in result.get("notes", [])[:MOST_NOTES]:
+        say("  note: " + _fitting([note], "", LINE_CHARS - 8))
     if "originals" in result.get("facts", {}):
         kept = f"{result['facts']['originals']:,} redacted originals kept, encrypted"
         say(f"  {kept} · tunesmith show {result['dataset']} --originals")

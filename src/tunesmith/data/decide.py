@@ -1,7 +1,8 @@
 """Rules about several rows, in their order: duplicates, leaks, relevance, the split, labels, balance and size.
 
-Owns the order, and why it is so: what is the same goes before anything is counted; what is held out is fixed before
-labels are doubted and train is evened out, so that validation and test never change by either. Does not own any rule.
+Owns the order, and why it is so: noise goes first, since what goes for it is no copy of anything; what is the same
+goes before anything is counted; what is held out is fixed before labels are doubted and train is evened out, so that
+validation and test never change by either. Does not own any rule.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from tunesmith.data.duplicates.decontaminate import decontaminate, evaluation_fi
 from tunesmith.data.duplicates.exact import conflicts_of, deduplicate, preference_pairs
 from tunesmith.data.duplicates.semantic import remove_semantic
 from tunesmith.data.fates import Fates
+from tunesmith.data.habits import settle_hints
 from tunesmith.data.label_fix import fix_labels
 from tunesmith.data.labels import check_labels
 from tunesmith.data.relevance.judge import judge_relevance
@@ -62,7 +64,7 @@ def decide(
         DataError: if too little is left, or a rule stops and asks.
     """
     fates = Fates(gathered.frame, restored)
-    decided = Decided(fates)
+    decided = Decided(fates, notes=settle_hints(fates, gathered))
     deduplicate(fates, recipe.data.dedup)
     alike = remove_alike(fates, gathered, recipe.data.dedup)
     remove_semantic(fates, gathered, recipe)

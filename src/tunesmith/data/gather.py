@@ -20,7 +20,7 @@ from tunesmith.core.errors import DataError
 from tunesmith.core.progress import Pace, say, steps
 from tunesmith.data.duplicates.shingles import take_ranges
 from tunesmith.data.memory import processes_within, refuse_beyond
-from tunesmith.data.noise.corpus import HABITS, Habits
+from tunesmith.data.noise.corpus import ANSWERED, HABITS, Habits
 from tunesmith.data.read.columns import need_column
 from tunesmith.data.read.files import begin
 from tunesmith.data.read.formats import converter
@@ -45,6 +45,9 @@ SMALL_COLUMNS = (
     "answer_key", "content", "chars", "repaired", "prompt_exact", "prompt_words", "answer_exact", "answer_words",
 )  # fmt: skip
 """What is held in memory of every row, about 150 bytes; texts stay on disk."""
+
+
+SHOWN_FAULTS = 3
 
 
 @dataclass
@@ -89,12 +92,18 @@ class Gathered:
         return [self._file(done, "originals") for done in self.done]
 
     def repairs(self) -> pl.LazyFrame:
-        """Return what was changed or flagged; flags that hang on a habit only if the data have it."""
+        """Return what was changed or flagged whatever the habits of the data are."""
+        return self._all("repairs").filter(pl.col("habit") == "").drop("habit", "removes")
+
+    def hints(self) -> pl.DataFrame:
+        """Return what speaks against a row because of a habit that is counted row by row and that the data have, or may
+        have (`corpus.ANSWERED`): as repairs, with ``habit`` and ``removes``.
+        """
         habits = Habits()
         for done in self.done:
             habits.merge(Habits(**done.habits))
-        held = [habit for habit in ("", *HABITS) if habits.trusts(habit)]
-        return self._all("repairs").filter(pl.col("habit").is_in(held)).drop("habit")
+        held = [ANSWERED, *filter(habits.trusts, HABITS)]
+        return self._all("repairs").filter(pl.col("habit").is_in(held)).collect()
 
     def rows(self) -> pl.LazyFrame:
         """Return all columns of all rows."""
@@ -209,10 +218,11 @@ def gather(worker: RowWorker, sources: dict[str, list[Source]], index: Index, sc
         wished = processes_within(recipe.data, recipe.data.processes or os.cpu_count() or 1)
         processes = wished if len(first) > 1 else 1
         in_processes(_Keeping(worker, index), itertools.chain(first, jobs), processes, reading.make)
+    gathered = Gathered(index, [one for file in files for one in reading.of(file)], scratch)
+    faults = gathered.removed().group_by("source", "rule").len().sort("len", "rule", descending=[True, False])
     for file in files:
         before = sum(one.read for one in reading.of(file) if one.number in reading.known)
-        _settle(file, reading.of(file), before)
-    gathered = Gathered(index, [one for file in files for one in reading.of(file)], scratch)
+        _settle(file, reading.of(file), before, faults.filter(pl.col("source") == file.source.label))
     refuse_beyond(recipe.data, gathered.read, size)
     if not (gathered.frame["part"] == "train").any():
         raise DataError(f"{', '.join(recipe.data.train)}: no usable row is left", expected="at least ten usable rows")
@@ -284,10 +294,13 @@ def _new(jobs: Iterator[Job], index: Index, reading: _Reading) -> Iterator[Job]:
             reading.find(Done.of(job, note))
 
 
-def _settle(file: _File, done: list[Done], before: int) -> None:
+def _settle(file: _File, done: list[Done], before: int, faults: pl.DataFrame) -> None:
+    """Say what has come of a file (``faults``: its rules and how often, the commonest first); refuse one of no use."""
     file.read, file.kept = sum(one.read for one in done), sum(one.kept for one in done)
     told = f", of which {before:,} as prepared before" if before else ""
-    say(f"  {file.source.label}: {file.read:,} rows{told}, {file.kept:,} usable")
+    why = ", ".join(f"{rule} {count:,}" for rule, count in faults.select("rule", "len").head(SHOWN_FAULTS).iter_rows())
+    why = f" (removed: {why}{', …' if faults.height > SHOWN_FAULTS else ''})" if why else ""
+    say(f"  {file.source.label}: {file.read:,} rows{told}, {file.kept:,} usable{why}")
     if file.kept:
         return
     first = next(one.first_fault for one in done if one.first_fault is not None)

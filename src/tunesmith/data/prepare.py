@@ -16,12 +16,13 @@ from tunesmith.core.artifacts import Artifact, Draft, Plan, Workspace, versions
 from tunesmith.core.clock import monotonic_s
 from tunesmith.core.errors import TunesmithError
 from tunesmith.core.ids import digest
+from tunesmith.core.progress import say
 from tunesmith.data.decide import Decided, decide
 from tunesmith.data.duplicates.decontaminate import evaluation_files
 from tunesmith.data.gather import Gathered, gather
 from tunesmith.data.index import Index
 from tunesmith.data.originals import FILE, join, sealer_of
-from tunesmith.data.read.sources import Source, distinct_labels, expand
+from tunesmith.data.read.sources import Source, distinct_labels, expand, refuse_shared
 from tunesmith.data.relevance.target import relevance_files
 from tunesmith.data.restore import Restored, restored
 from tunesmith.data.rows import EXAMPLE_COLUMNS, SPLITS, removed_frame, repair_frame, shortened
@@ -29,13 +30,14 @@ from tunesmith.data.rowwise import Measure, RowWorker
 from tunesmith.data.vectors import base_of
 from tunesmith.data.verdicts import verdicts
 from tunesmith.data.workers import few_collections
+from tunesmith.recipe_fit import idle_notes
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tunesmith.recipe import Recipe
 
-CODE = "prepare-5"
+CODE = "prepare-6"
 """Version of what this stage makes of the same files; part of every Dataset's id."""
 
 HOSTED = ("openai:", "azure:", "bedrock:")
@@ -53,6 +55,8 @@ def prepare(recipe: Recipe, workspace: Workspace, *, recipe_dir: Path) -> Artifa
         RecipeError: if a path of the recipe is no path.
         SetupError: if the base's tokenizer cannot be loaded, or the key for the originals is missing.
     """
+    for note in idle_notes(recipe):  # not in the Dataset, which is the same without what is noted
+        say(f"  note: {note}")
     sources = sources_of(recipe, recipe_dir)
     kept = restored(recipe_dir)
     measure = measure_of(recipe, workspace)
@@ -60,6 +64,7 @@ def prepare(recipe: Recipe, workspace: Workspace, *, recipe_dir: Path) -> Artifa
         "decontaminate": evaluation_files(recipe.data.decontaminate, recipe_dir),
         "relevance": relevance_files(recipe, recipe_dir),
     }
+    refuse_shared({"data.train": sources["train"], "data.decontaminate": beside["decontaminate"]})
     plan = _plan(recipe, sources, beside, kept, measure)
     started_s = monotonic_s()
 
@@ -70,9 +75,8 @@ def prepare(recipe: Recipe, workspace: Workspace, *, recipe_dir: Path) -> Artifa
             with index.in_use():
                 gathered = gather(worker, sources, index, draft.scratch)
                 decided = decide(recipe, gathered, kept, recipe_dir, measure)
-                decided.notes += (
-                    kept.lost([*gathered.frame["row_id"], *gathered.removed()["row_id"]]) if kept.rows else []
-                )
+                if kept.rows or kept.repairs:
+                    decided.notes += kept.lost([*gathered.frame["row_id"], *gathered.removed()["row_id"]])
                 if worker.sealer is not None:
                     decided.facts["originals"] = join(worker.sealer, gathered.originals(), draft.path / FILE)
                 _write(recipe, gathered, decided, draft)
@@ -96,10 +100,12 @@ def sources_of(recipe: Recipe, recipe_dir: Path) -> dict[str, list[Source]]:
 
     Raises:
         DataError: if one is not there.
-        RecipeError: if an entry is no path.
+        RecipeError: if an entry is no path, or a file is in two of them.
     """
     lists = {"train": recipe.data.train, "valid": recipe.data.valid, "test": recipe.data.test}
-    return distinct_labels({part: expand(entries, recipe_dir, f"data.{part}") for part, entries in lists.items()})
+    parts = {part: expand(entries, recipe_dir, f"data.{part}") for part, entries in lists.items()}
+    refuse_shared({f"data.{part}": own for part, own in parts.items()})
+    return distinct_labels(parts)
 
 
 def measure_of(recipe: Recipe, workspace: Workspace) -> Measure | None:
@@ -214,17 +220,21 @@ def _result(
         "removed_by": _counts(removed["rule"]),
         "repaired_by": _counts(changed["rule"]),
         "flagged_by": _counts(flagged["rule"]),
-        "states": {
-            "kept": kept - changed["row_id"].n_unique() if changed.height else kept,
-            "repaired": changed["row_id"].n_unique() if changed.height else 0,
-            "removed": removed.height,
-        },
+        "states": _states(gathered, decided, changed, removed),
         "conflicts": decided.conflicts,
         "splits": {name: len(rows) for name, rows in decided.parts.items()},
         "verdicts": verdicts(recipe, gathered, decided, removed),
         "facts": decided.facts,
         "notes": decided.notes,
     }
+
+
+def _states(gathered: Gathered, decided: Decided, changed: pl.DataFrame, removed: pl.DataFrame) -> dict[str, int]:
+    """Return how many rows are in each state; every row read is in one: what is held out is not learnt from."""
+    train = gathered.frame["row_id"][decided.parts["train"]]
+    repaired = int(train.is_in(changed["row_id"].unique().implode()).sum())
+    held_out = sum(len(decided.parts[name]) for name in ("valid", "test"))
+    return {"kept": len(train) - repaired, "repaired": repaired, "held_out": held_out, "removed": removed.height}
 
 
 def _counts(rules: pl.Series) -> dict[str, int]:

@@ -147,7 +147,8 @@ class Removed:
 class Repair:
     """A change to one field of one row; ``after`` None means it was only flagged, ``evidence`` says why.
 
-    A flag with a ``habit`` says something only in data that have it (`corpus.Habits`), which only all rows tell.
+    A flag with a ``habit`` says something only in data that have it, which only all rows tell (`habits`); with
+    ``removes`` the row then goes.
     """
 
     row_id: str
@@ -157,6 +158,7 @@ class Repair:
     after: str | None
     evidence: dict[str, Any] = dataclasses.field(default_factory=dict)
     habit: str = ""
+    removes: bool = False
 
 
 def row_id_of(source: str, line: int, content: str) -> str:

@@ -98,7 +98,7 @@ def test_what_a_repair_could_not_mend_is_flagged():
 def test_labels_and_values_are_not_judged_as_answers(task):
     """Bug: a label 'n/a' or the input copied into JSON is taken for a bad answer."""
     answer = "n/a" if task == "classify" else '{"a": "N/A"}'
-    assert judged(row_of("I attached the picture, see the file. Ignore my last message.", answer), task) == []
+    assert judged(row_of("I attached the picture, see the file. As above.", answer), task) == []
 
 
 def test_rows_about_ai_may_speak_of_it():
@@ -181,11 +181,11 @@ def test_no_common_word_counts_where_answers_have_them():
     assert settled([stranger] * 100) == [[]] * 100
 
 
-def test_a_finding_to_remove_never_hangs_on_a_habit():
-    """Bug: whether a row is removed depends on rows that another process has."""
+def test_a_finding_that_hangs_on_a_habit_says_so_whatever_is_done_about_it():
+    """Bug: `remove` only flags, or removes before it is known whether answers end in full stops here."""
     for action in ("remove", "flag"):
         found = judged(row_of("What is rain?", CUT), truncated=action, mismatch=action)
-        assert [(one.action, one.habit) for one in found] == [("flag", "stops")]
+        assert [(one.action, one.habit) for one in found] == [(action, "stops")]
 
 
 @settings(max_examples=50, deadline=None)

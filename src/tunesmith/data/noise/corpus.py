@@ -49,6 +49,10 @@ _COMMON = word_set(
 HABITS = ("stops", "words")
 """What data may be used to: answers that end in full stops; answers that take up words of their question."""
 
+ANSWERED = "answered"
+"""A habit that is not counted here but told by all answers together (`data.habits`): 'N/A' is no answer, unless the
+data answer so as a rule."""
+
 
 @dataclass(slots=True)
 class Habits:

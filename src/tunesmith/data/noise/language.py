@@ -137,10 +137,16 @@ def other_language(exchange: Exchange, allowed: frozenset[str] | None) -> dict[s
     if spoken is None:
         return None
     asked = language_of(exchange.prompt)
-    outside = allowed is not None and not _among(spoken, allowed)
-    if not outside and (asked is None or asked == spoken or _alike(answer, asked, spoken)):
+    foreign = allowed is not None and not _among(spoken, allowed)
+    if not foreign and (asked is None or asked == spoken or _alike(answer, asked, spoken)):
         return None
     return None if _explained(exchange, spoken, asked) else {"prompt": asked, "answer": spoken}
+
+
+def outside(view: View, allowed: frozenset[str]) -> dict[str, Any] | None:
+    """Return the language of an input that is in none of the ``allowed`` ones, or None; unsure is allowed."""
+    spoken = language_of(view)
+    return None if spoken is None or _among(spoken, allowed) else {"input": spoken, "allowed": sorted(allowed)}
 
 
 def _both_english(exchange: Exchange) -> bool:

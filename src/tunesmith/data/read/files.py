@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import itertools
 import json
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -215,8 +216,10 @@ def _refuse_without_rows(table: Table) -> NoReturn:
         raise DataError(
             f"{table.label}:{first.line}: none of {len(table.bad)} rows can be read; the first: {first.rule} "
             f"({_told(first.evidence)})",
-            expected="records as the file's ending says",
-            hint=f"look at it with: head -n 3 {table.label}",
+            expected="one JSON object on each line" if first.rule == "invalid_json" else "records as the ending says",
+            hint=f"jq -c . {table.label} writes each object on a line of its own"
+            if first.rule == "invalid_json"
+            else f"look at it with: head -n 3 {table.label}",
         )
     raise DataError(f"{table.label}: holds no records", expected="at least one row of examples")
 
@@ -238,8 +241,10 @@ def _delimited(source: Source, delimiter: str | None) -> Iterator[Piece]:
     csv.field_size_limit(LARGEST_FIELD_CHARS)
     with text_lines(source, "") as stream:
         lines = _Lines(stream)
-        header = next((line for line in lines.following(0) if line.strip()), "")
-        rows = _rows(lines, delimiter or _delimiter(header, source.label), source.label)
+        start, header = next((one for one in enumerate(lines.following(0)) if one[1].strip()), (0, ""))
+        if said := re.fullmatch(r"sep=(.)\s*", header, re.IGNORECASE):  # as Excel writes and reads it
+            delimiter, start = said[1], start + 1
+        rows = _rows(lines, start, delimiter or _delimiter(header, source.label), source.label)
         yield from _in_pieces(rows, _cell_chars)
 
 
@@ -286,10 +291,10 @@ def _delimiter(header: str, label: str) -> str:
     return best
 
 
-def _rows(lines: _Lines, delimiter: str, label: str) -> Iterator[RawRow | BadRow]:
+def _rows(lines: _Lines, start: int, delimiter: str, label: str) -> Iterator[RawRow | BadRow]:
     columns: list[str] = []
     any_row = False
-    for line, cells, fault, text in _records(lines, delimiter):
+    for line, cells, fault, text in _records(lines, start, delimiter):
         if not columns:
             columns = _header(line, cells, fault, label)
             continue
@@ -307,14 +312,14 @@ def _rows(lines: _Lines, delimiter: str, label: str) -> Iterator[RawRow | BadRow
         )
 
 
-def _records(lines: _Lines, delimiter: str) -> Iterator[tuple[int, list[str], str, str]]:
-    """Yield ``(first physical line, cells, fault, text of a faulty line)``; blank lines are no records.
+def _records(lines: _Lines, start: int, delimiter: str) -> Iterator[tuple[int, list[str], str, str]]:
+    """Yield ``(first physical line, cells, fault, text of a faulty line)`` from a line on; blank lines are no records.
 
     A stray quote swallows lines until another quote, or the end, shows that it was none of the writer's: its line is a
     fault, and reading goes on below it. Of the lines it had swallowed, those with an odd number of quotes are faults
     too: they are pieces of a record.
     """
-    start = swallowed = 0
+    swallowed = 0
     while lines.has(start):
         reader = csv.reader(lines.following(start), delimiter=delimiter, strict=True)
         first = start
@@ -429,17 +434,20 @@ def _record(number: int, item: Any) -> RawRow | BadRow:
 def _array_in(value: Any, label: str) -> list[Any]:
     if isinstance(value, list):
         return value
+    hint = "keep only the array of examples in the file"
     if isinstance(value, dict):
         arrays = {key: item for key, item in value.items() if isinstance(item, list)}
         if len(arrays) == 1:
             return next(iter(arrays.values()))
         found = f"an object with {len(arrays)} arrays" + (f" ({', '.join(arrays)[:200]})" if arrays else "")
+        if arrays and len(set(map(len, arrays.values()))) == 1:
+            hint = 'write rows, not columns: pandas.DataFrame.to_json(path, orient="records")'
     else:
         found = f"a {type(value).__name__}"
     raise DataError(
         f"{label}: the JSON is {found}",
         expected="an array of objects, or an object with one array of objects",
-        hint="keep only the array of examples in the file",
+        hint=hint,
     )
 
 

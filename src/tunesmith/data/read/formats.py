@@ -10,8 +10,11 @@ releases have them, Amazon Bedrock user guide (Claude ``system``/``messages``; `
 
 from __future__ import annotations
 
+import ast
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import orjson
 
 from tunesmith.core.errors import DataError
 from tunesmith.data.read import columns as column_names
@@ -29,9 +32,29 @@ Record = dict[str, Any]
 ROLES = {
     "human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "model": "assistant",
     "bot": "assistant", "chatgpt": "assistant", "bing": "assistant", "bard": "assistant", "system": "system",
-    "tool": "tool", "function_response": "tool", "observation": "tool", "developer": "system",
+    "tool": "tool", "function": "tool", "function_response": "tool", "observation": "tool", "developer": "system",
 }  # fmt: skip
 SAMPLE_ROWS = 50
+
+
+_NESTED = ("messages", "conversations", "preferred_output", "non_preferred_output", "tools")
+
+
+def unpacked(record: Record) -> Record:
+    """Return a record with lists that stand in it as text, as CSV exports have them: JSON, or a Python list printed."""
+    texts = {key: one for key in _NESTED if isinstance(one := record.get(key), str) and one.lstrip()[:1] == "["}
+    return {**record, **{key: _list_in(text) for key, text in texts.items()}} if texts else record
+
+
+def _list_in(text: str) -> Any:
+    """Return the list that a text writes out, or the text if it is none."""
+    for parse in (orjson.loads, ast.literal_eval):
+        try:
+            value = parse(text)
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+            continue
+        return value if isinstance(value, list) else text
+    return text
 
 
 def openai(record: Record) -> Row:
@@ -53,6 +76,28 @@ def openai_preference(record: Record) -> Row:
     return Row(prompt + preferred, tools=_tools(given), rejected=rejected)
 
 
+def chosen_rejected(record: Record) -> Row:
+    """Convert ``{"prompt", "chosen", "rejected"}``, each as text or messages; answers may be whole conversations."""
+    prompt = _turns(record.get("prompt"), "user")
+    chosen, rejected = (_turns(record.get(key), "assistant") for key in ("chosen", "rejected"))
+    if not chosen or not rejected:
+        raise RowFault("wrong_format", expected="chosen and rejected, each text or messages")
+    if chosen[0]["role"] != "assistant":
+        if chosen[:-1] != rejected[:-1]:
+            raise RowFault("wrong_format", expected="chosen and rejected that answer the same conversation")
+        prompt, chosen, rejected = chosen[:-1], chosen[-1:], rejected[-1:]
+    return Row(_with_system(record.get("system"), prompt + chosen), tools=_tools(record), rejected=rejected)
+
+
+def _turns(value: Any, role: str) -> list[Message]:
+    """Return messages as they are, or a text as one message of a role; nothing for nothing."""
+    if isinstance(value, list):
+        return _messages(value)
+    if isinstance(value, dict):
+        raise RowFault("wrong_format", found="dict", expected="text or messages")
+    return [{"role": role, "content": _string(value)}] if _string(value) else []
+
+
 def sharegpt(record: Record) -> Row:
     """Convert ``{"conversations": [{"from": "human", "value": "..."}, ...]}``, with an optional ``system``."""
     messages = []
@@ -60,9 +105,9 @@ def sharegpt(record: Record) -> Row:
         if not isinstance(turn, dict):
             raise RowFault("wrong_format", turn=number, found=type(turn).__name__)
         speaker = turn.get("from", turn.get("role"))
-        if not isinstance(speaker, str) or speaker not in ROLES:
+        if not isinstance(speaker, str) or speaker.lower() not in ROLES:
             raise RowFault("unknown_role", turn=number, role=speaker)
-        messages.append({"role": ROLES[speaker], "content": _string(turn.get("value", turn.get("content")))})
+        messages.append({"role": ROLES[speaker.lower()], "content": _string(turn.get("value", turn.get("content")))})
     return Row(_with_system(record.get("system"), messages))
 
 
@@ -117,6 +162,7 @@ def _converse_texts(parts: Any, key: str) -> list[str]:
 FORMATS: dict[str, Callable[[Record], Row]] = {
     "bedrock_converse": bedrock_converse,
     "openai_preference": openai_preference,
+    "chosen_rejected": chosen_rejected,
     "sharegpt": sharegpt,
     "bedrock_claude": bedrock_claude,
     "openai": openai,
@@ -126,6 +172,7 @@ FORMATS: dict[str, Callable[[Record], Row]] = {
 _SIGNS: dict[str, Callable[[Record], bool]] = {
     "bedrock_converse": lambda record: "schemaVersion" in record and "messages" in record,
     "openai_preference": lambda record: "preferred_output" in record and "non_preferred_output" in record,
+    "chosen_rejected": lambda record: "chosen" in record and "rejected" in record,
     "sharegpt": lambda record: isinstance(record.get("conversations"), list),
     "bedrock_claude": lambda record: isinstance(record.get("messages"), list) and isinstance(record.get("system"), str),
     "openai": lambda record: isinstance(record.get("messages"), list),
@@ -135,6 +182,7 @@ _SIGNS: dict[str, Callable[[Record], bool]] = {
 _SHAPES = {
     "bedrock_converse": '{"schemaVersion": "bedrock-conversation-2024", "messages": [...]}',
     "openai_preference": '{"input": {"messages"}, "preferred_output", "non_preferred_output"}',
+    "chosen_rejected": '{"prompt", "chosen", "rejected"}',
     "sharegpt": '{"conversations": [{"from", "value"}]}',
     "bedrock_claude": '{"system", "messages"}',
     "openai": '{"messages": [{"role", "content"}]}',
@@ -159,7 +207,7 @@ class Meaning:
         """
         if self.mapping is not None:
             return _from_columns(record, self.mapping, self.task)
-        return FORMATS[self.format](record)
+        return FORMATS[self.format](unpacked(record))
 
 
 def converter(table: Table, recipe: Recipe) -> tuple[Meaning, str]:
@@ -182,7 +230,7 @@ def converter(table: Table, recipe: Recipe) -> tuple[Meaning, str]:
 
 def recognised(table: Table) -> str | None:
     """Return the message format that most of a file's first records have, or None."""
-    sample = [row.fields for row in table.rows[:SAMPLE_ROWS]]
+    sample = [unpacked(row.fields) for row in table.rows[:SAMPLE_ROWS]]
     for name, sign in _SIGNS.items():
         if sum(map(sign, sample)) * 2 > len(sample):
             return name
@@ -190,7 +238,7 @@ def recognised(table: Table) -> str | None:
 
 
 def _refuse_other_format(table: Table, wanted: str) -> None:
-    if any(_SIGNS[wanted](row.fields) for row in table.rows):
+    if any(_SIGNS[wanted](unpacked(row.fields)) for row in table.rows):
         return
     found = recognised(table)
     hint = f"data.format: {found}" if found else "data.format: auto, or columns with data.columns"
@@ -206,8 +254,8 @@ def _by_columns(table: Table, recipe: Recipe) -> tuple[Meaning, str]:
     if task == "preference":
         raise DataError(
             f"{table.label}: plain columns ({', '.join(table.columns)[:300]}) hold no rejected answers",
-            expected=_SHAPES["openai_preference"],
-            hint="write the examples in that form and set data.format: openai_preference",
+            expected=f"{_SHAPES['chosen_rejected']} or {_SHAPES['openai_preference']}",
+            hint="write the examples in one of these forms",
         )
     if given is not None:
         mapping = column_names.mapped(given, table.columns, table.label)
@@ -223,7 +271,12 @@ def _refuse_columns(table: Table, task: str) -> Mapping:
         f"{table.label}: cannot tell the question from the answer: it has the columns {', '.join(table.columns)[:300]}",
         expected=f"columns such as text and {column_names.TARGET_NAMES[task][0]}, or a message format: "
         + "; ".join(_SHAPES.values()),
-        hint=f"add to the recipe, under data:  columns: {{input: {first}, target: {last}}}  with the right names",
+        hint=f"add to the recipe, under data:  columns: {{input: {first}, target: {last}}}  with the right names"
+        + (
+            "; the first line of the file must name the columns"
+            if ".csv" in table.label or ".tsv" in table.label
+            else ""
+        ),
     )
 
 
@@ -346,10 +399,9 @@ def _text_parts(content: Any) -> str:
 
 
 def _role(role: Any) -> str:
-    if role == "function":
-        return "tool"
-    if role == "developer":
-        return "system"
-    if role not in ("system", "user", "assistant", "tool"):
+    if role in ("user", "assistant", "system", "tool"):
+        return str(role)  # nearly always
+    known = ROLES.get(role.lower()) if isinstance(role, str) else None
+    if known is None:
         raise RowFault("unknown_role", role=role, expected="system, user, assistant or tool")
-    return str(role)
+    return known

@@ -58,6 +58,13 @@ def rule_words(rule: str) -> str:
     return (field.description or "") if field else ""
 
 
+def known_rules() -> frozenset[str]:
+    """Return the names of all rules."""
+    from tunesmith.recipe import Clean
+
+    return frozenset(_RULES) | {name for name in Clean.model_fields if name not in ("answer_schema", "languages")}
+
+
 def evidence_words(rule: str, evidence: Mapping[str, Any], near: float | None) -> str:
     """Return the evidence against a row as a sentence (plain text); what has no words of its own is listed.
 
