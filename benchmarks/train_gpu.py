@@ -274,7 +274,7 @@ def measure(engine: str, case: Case, device: torch.device) -> dict[str, Any]:
         "first_steps_s": round(sum(steps.seconds[:2]), 2),
         "tokens_per_s": round(median(steps.tokens[2:])),
         "target_tokens_per_s": round(median(steps.targets[2:])),
-        "mfu": round(rate / peak, 4) if peak else None,
+        "mfu": round(rate / peak, 4) if peak and engine == "Tunesmith" else None,  # a peer's batch is seen as one example
         "peak_memory_gib": round(torch.cuda.max_memory_allocated() / 2**30, 2) if device.type == "cuda" else None,
     }  # fmt: skip
 
