@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from tunesmith.recipe import Recipe
 
-CODE = "prepare-5"
+CODE = "prepare-6"
 """Version of what this stage makes of the same files; part of every Dataset's id."""
 
 HOSTED = ("openai:", "azure:", "bedrock:")

@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tunesmith.data.asked import texts_of
 from tunesmith.data.kmeans import k_means
 from tunesmith.data.noise.exchange import View
 from tunesmith.data.noise.function_words import FUNCTION_WORDS
 from tunesmith.data.noise.language import language_of
 from tunesmith.data.read.files import PIECE_ROWS
 from tunesmith.data.rowwise import FREE_ANSWERS
-from tunesmith.data.told import spread, texts_of
+from tunesmith.data.sample import spread
 from tunesmith.data.vectors import base_of, by_content, can_embed, vectors_of
 from tunesmith.data.verdicts import effective_number
 

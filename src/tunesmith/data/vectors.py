@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.errors import MissingExtraError
+from tunesmith.data.asked import texts_of
 from tunesmith.data.read.files import PIECE_ROWS
 from tunesmith.data.rowwise import FREE_ANSWERS
-from tunesmith.data.told import texts_of
 
 if TYPE_CHECKING:
     from tunesmith.core.spans import I64
