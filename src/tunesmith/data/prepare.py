@@ -6,6 +6,7 @@ nor rules about several rows and their order (`decide`).
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,8 @@ from tunesmith.core.artifacts import Artifact, Draft, Plan, Workspace, versions
 from tunesmith.core.clock import monotonic_s
 from tunesmith.core.errors import TunesmithError
 from tunesmith.core.ids import digest
-from tunesmith.data.decide import Decided, decide
+from tunesmith.core.progress import Course, steps
+from tunesmith.data.decide import Decided, costs, decide
 from tunesmith.data.duplicates.decontaminate import evaluation_files
 from tunesmith.data.gather import Gathered, gather
 from tunesmith.data.index import Index
@@ -31,6 +33,7 @@ from tunesmith.data.verdicts import verdicts
 from tunesmith.data.workers import few_collections
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tunesmith.recipe import Recipe
@@ -69,13 +72,15 @@ def prepare(recipe: Recipe, workspace: Workspace, *, recipe_dir: Path) -> Artifa
             index = _index(worker, workspace, draft)
             with index.in_use():
                 gathered = gather(worker, sources, index, draft.scratch)
-                decided = decide(recipe, gathered, kept, recipe_dir, measure)
-                decided.notes += (
-                    kept.lost([*gathered.frame["row_id"], *gathered.removed()["row_id"]]) if kept.rows else []
-                )
-                if worker.sealer is not None:
-                    decided.facts["originals"] = join(worker.sealer, gathered.originals(), draft.path / FILE)
-                _write(recipe, gathered, decided, draft)
+                with _course(recipe, gathered) as course:
+                    decided = decide(recipe, gathered, kept, recipe_dir, measure, course.begin)
+                    decided.notes += (
+                        kept.lost([*gathered.frame["row_id"], *gathered.removed()["row_id"]]) if kept.rows else []
+                    )
+                    if worker.sealer is not None:
+                        decided.facts["originals"] = join(worker.sealer, gathered.originals(), draft.path / FILE)
+                    course.begin("writing")
+                    _write(recipe, gathered, decided, draft)
         except TunesmithError:
             shutil.rmtree(draft.scratch, ignore_errors=True)  # nothing to go on from: the user changes something
             raise
@@ -83,6 +88,14 @@ def prepare(recipe: Recipe, workspace: Workspace, *, recipe_dir: Path) -> Artifa
 
     with few_collections():
         return workspace.make(plan, build)
+
+
+@contextlib.contextmanager
+def _course(recipe: Recipe, gathered: Gathered) -> Iterator[Course]:
+    """Show how far the work on all rows together is."""
+    takes = costs(recipe, gathered.frame.height)
+    with steps("deciding", round(sum(takes.values())), "share") as bar:
+        yield Course(bar, takes)
 
 
 def _index(worker: RowWorker, workspace: Workspace, draft: Draft) -> Index:

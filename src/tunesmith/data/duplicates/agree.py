@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.core.progress import steps
 from tunesmith.core.spans import I64
 from tunesmith.data.asked import answered, asked
 from tunesmith.data.duplicates.facts import Facts, plain_words, same_facts
@@ -98,12 +99,14 @@ def judged(gathered: Gathered, threshold: float, kept: I64, rows: I64, answered:
 
     def settle(some: Judged) -> None:
         same[some.at], alike[some.at] = some.same, some.answered
+        bar.advance(len(some.same))
 
     chars = gathered.frame["chars"].to_numpy()
     sizes = np.cumsum(chars[kept].astype(np.int64) + chars[rows])
     processes = gathered.processes if len(sizes) and sizes[-1] > ALONE_CHARS else 1
     jobs = (Pairs(at, kept[at], rows[at], answered[at]) for at in _portions(sizes, processes))
-    in_processes(Judge(replace(gathered), threshold), jobs, processes, settle)
+    with steps("comparing pairs", len(kept)) as bar:
+        in_processes(Judge(replace(gathered), threshold), jobs, processes, settle)
     return same, alike
 
 
