@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -18,7 +19,7 @@ from tunesmith.core.clock import monotonic_s
 from tunesmith.core.errors import TunesmithError
 from tunesmith.core.ids import digest
 from tunesmith.core.progress import Course, steps
-from tunesmith.data.decide import Decided, costs, decide
+from tunesmith.data.decide import Decided, costs, decide, look
 from tunesmith.data.duplicates.decontaminate import evaluation_files
 from tunesmith.data.gather import Gathered, gather
 from tunesmith.data.index import Index
@@ -79,8 +80,7 @@ def prepare(recipe: Recipe, workspace: Workspace, *, recipe_dir: Path) -> Artifa
                     )
                     if worker.sealer is not None:
                         decided.facts["originals"] = join(worker.sealer, gathered.originals(), draft.path / FILE)
-                    course.begin("writing")
-                    _write(recipe, gathered, decided, draft)
+                    _finish(recipe, gathered, decided, draft, course)
         except TunesmithError:
             shutil.rmtree(draft.scratch, ignore_errors=True)  # nothing to go on from: the user changes something
             raise
@@ -160,13 +160,20 @@ def _plan(
     )
 
 
+def _finish(recipe: Recipe, gathered: Gathered, decided: Decided, draft: Draft, course: Course) -> None:
+    """Look at what train is about while the splits are written, on another core; then write the rest."""
+    course.begin("topics")
+    with ThreadPoolExecutor(1) as beside:
+        written = beside.submit(_write_splits, gathered, decided, draft.path)
+        look(decided, gathered, recipe)
+        course.begin("writing")
+        written.result()
+    _write(recipe, gathered, decided, draft)
+
+
 def _write(recipe: Recipe, gathered: Gathered, decided: Decided, draft: Draft) -> None:
     from tunesmith.data.report.page import write_report
 
-    for name in SPLITS:
-        _rows_of(gathered, decided.parts[name], decided.weights).sink_parquet(
-            draft.path / f"{name}.parquet", row_group_size=ROW_GROUP_ROWS, maintain_order=True
-        )
     removed = _removed(gathered, decided)
     removed.write_parquet(draft.path / "removed.parquet")
     repairs = _repairs(gathered, decided)
@@ -180,6 +187,13 @@ def _write(recipe: Recipe, gathered: Gathered, decided: Decided, draft: Draft) -
     draft.result = _result(recipe, gathered, decided, removed, repairs, draft.id)
     draft.counts = {**draft.result["splits"], "removed": removed.height, "repairs": repairs.height}
     write_report(draft.path / "report.html", gathered, decided, removed, repairs, draft.result)
+
+
+def _write_splits(gathered: Gathered, decided: Decided, folder: Path) -> None:
+    for name in SPLITS:
+        _rows_of(gathered, decided.parts[name], decided.weights).sink_parquet(
+            folder / f"{name}.parquet", row_group_size=ROW_GROUP_ROWS, maintain_order=True
+        )
 
 
 def _rows_of(gathered: Gathered, rows: list[int], weights: dict[int, float]) -> pl.LazyFrame:
