@@ -19,7 +19,8 @@ from tunesmith.core.progress import steps
 from tunesmith.core.spans import I64
 from tunesmith.data.asked import answered, asked
 from tunesmith.data.duplicates.facts import Facts, plain_words, same_facts
-from tunesmith.data.duplicates.near import SHORT_WORDS, jaccards
+from tunesmith.data.duplicates.jaccard import jaccards
+from tunesmith.data.duplicates.near import SHORT_WORDS
 from tunesmith.data.duplicates.shingles import sign
 from tunesmith.data.noise.function_words import LANGUAGES_OF
 from tunesmith.data.rows import from_json
