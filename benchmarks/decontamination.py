@@ -121,7 +121,7 @@ def clean_off() -> dict[str, str]:
     """Return the rules of single rows, all off."""
     from tunesmith.recipe import Clean
 
-    return {name: "off" for name in Clean.model_fields if name not in ("answer_schema", "language")}
+    return {name: "off" for name in Clean.model_fields if name not in ("answer_schema", "languages")}
 
 
 def measure(seed: int) -> dict:
