@@ -6,8 +6,10 @@ nor rules about several rows and their order (`decide`).
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -16,8 +18,8 @@ from tunesmith.core.artifacts import Artifact, Draft, Plan, Workspace, versions
 from tunesmith.core.clock import monotonic_s
 from tunesmith.core.errors import TunesmithError
 from tunesmith.core.ids import digest
-from tunesmith.core.progress import say
-from tunesmith.data.decide import Decided, decide
+from tunesmith.core.progress import Course, say, steps
+from tunesmith.data.decide import Decided, costs, decide, look
 from tunesmith.data.duplicates.decontaminate import evaluation_files
 from tunesmith.data.gather import Gathered, gather
 from tunesmith.data.index import Index
@@ -33,6 +35,7 @@ from tunesmith.data.workers import few_collections
 from tunesmith.recipe_fit import idle_notes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tunesmith.recipe import Recipe
@@ -74,12 +77,13 @@ def prepare(recipe: Recipe, workspace: Workspace, *, recipe_dir: Path) -> Artifa
             index = _index(worker, workspace, draft)
             with index.in_use():
                 gathered = gather(worker, sources, index, draft.scratch)
-                decided = decide(recipe, gathered, kept, recipe_dir, measure)
-                if kept.rows or kept.repairs:
-                    decided.notes += kept.lost([*gathered.frame["row_id"], *gathered.removed()["row_id"]])
-                if worker.sealer is not None:
-                    decided.facts["originals"] = join(worker.sealer, gathered.originals(), draft.path / FILE)
-                _write(recipe, gathered, decided, draft)
+                with _course(recipe, gathered) as course:
+                    decided = decide(recipe, gathered, kept, recipe_dir, measure, course.begin)
+                    if kept.rows or kept.repairs:
+                        decided.notes += kept.lost([*gathered.frame["row_id"], *gathered.removed()["row_id"]])
+                    if worker.sealer is not None:
+                        decided.facts["originals"] = join(worker.sealer, gathered.originals(), draft.path / FILE)
+                    _finish(recipe, gathered, decided, draft, course)
         except TunesmithError:
             shutil.rmtree(draft.scratch, ignore_errors=True)  # nothing to go on from: the user changes something
             raise
@@ -87,6 +91,14 @@ def prepare(recipe: Recipe, workspace: Workspace, *, recipe_dir: Path) -> Artifa
 
     with few_collections():
         return workspace.make(plan, build)
+
+
+@contextlib.contextmanager
+def _course(recipe: Recipe, gathered: Gathered) -> Iterator[Course]:
+    """Show how far the work on all rows together is."""
+    takes = costs(recipe, gathered.frame.height)
+    with steps("deciding", round(sum(takes.values())), "share") as bar:
+        yield Course(bar, takes)
 
 
 def _index(worker: RowWorker, workspace: Workspace, draft: Draft) -> Index:
@@ -153,13 +165,20 @@ def _plan(
     )
 
 
+def _finish(recipe: Recipe, gathered: Gathered, decided: Decided, draft: Draft, course: Course) -> None:
+    """Look at what train is about while the splits are written, on another core; then write the rest."""
+    course.begin("topics")
+    with ThreadPoolExecutor(1) as beside:
+        written = beside.submit(_write_splits, gathered, decided, draft.path)
+        look(decided, gathered, recipe)
+        course.begin("writing")
+        written.result()
+    _write(recipe, gathered, decided, draft)
+
+
 def _write(recipe: Recipe, gathered: Gathered, decided: Decided, draft: Draft) -> None:
     from tunesmith.data.report.page import write_report
 
-    for name in SPLITS:
-        _rows_of(gathered, decided.parts[name], decided.weights).sink_parquet(
-            draft.path / f"{name}.parquet", row_group_size=ROW_GROUP_ROWS, maintain_order=True
-        )
     removed = _removed(gathered, decided)
     removed.write_parquet(draft.path / "removed.parquet")
     repairs = _repairs(gathered, decided)
@@ -173,6 +192,13 @@ def _write(recipe: Recipe, gathered: Gathered, decided: Decided, draft: Draft) -
     draft.result = _result(recipe, gathered, decided, removed, repairs, draft.id)
     draft.counts = {**draft.result["splits"], "removed": removed.height, "repairs": repairs.height}
     write_report(draft.path / "report.html", gathered, decided, removed, repairs, draft.result)
+
+
+def _write_splits(gathered: Gathered, decided: Decided, folder: Path) -> None:
+    for name in SPLITS:
+        _rows_of(gathered, decided.parts[name], decided.weights).sink_parquet(
+            folder / f"{name}.parquet", row_group_size=ROW_GROUP_ROWS, maintain_order=True
+        )
 
 
 def _rows_of(gathered: Gathered, rows: list[int], weights: dict[int, float]) -> pl.LazyFrame:

@@ -171,17 +171,6 @@ def same_text(text: str) -> str:
     return " ".join(text.casefold().split())
 
 
-def prompt_text(row: Row) -> str:
-    """Return all that is asked: the messages before the answer, one after the other."""
-    return "\n".join(text_of(message) for message in row.prompt)
-
-
-def answer_text(row: Row) -> str:
-    """Return all that is answered last: the text, and the calls of tools as JSON."""
-    calls = row.answer.get("tool_calls")
-    return text_of(row.answer) + (compact_json(calls) if calls else "")
-
-
 def prompt_key(row: Row) -> int:
     """Return 64 bits that two rows share when they ask the same thing, up to case and whitespace."""
     parts = [f"{message['role']}:{same_text(text_of(message))}" for message in row.prompt]

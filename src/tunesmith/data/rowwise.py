@@ -17,7 +17,9 @@ import numpy as np
 import polars as pl
 
 from tunesmith.core.errors import DataError
+from tunesmith.data.asked import answered, asked
 from tunesmith.data.check import check_row
+from tunesmith.data.duplicates.facts import guard_key
 from tunesmith.data.duplicates.shingles import SHINGLE_WORDS, sign
 from tunesmith.data.noise.clean import Cleaner
 from tunesmith.data.noise.corpus import Habits
@@ -29,10 +31,8 @@ from tunesmith.data.rows import (
     Repair,
     Row,
     RowFault,
-    answer_text,
     compact_json,
     frame_of,
-    prompt_text,
     removed_frame,
     repair_frame,
     row_id_of,
@@ -282,15 +282,17 @@ class RowWorker:
         hints = {"habit": [one.habit for one in repairs], "removes": [one.removes for one in repairs]}
         whole = repair_frame(repairs).hstack(pl.DataFrame(hints, schema={"habit": pl.String, "removes": pl.Boolean}))
         whole.write_parquet(file_of(folder, "repairs"))
-        texts = {"prompt": [prompt_text(row) for row in out.rows]}
+        texts = {"prompt": [asked(row.messages) for row in out.rows]}
         if self.recipe.task in FREE_ANSWERS:
-            texts["answer"] = [answer_text(row) for row in out.rows]
+            texts["answer"] = [answered(row.messages) for row in out.rows]
         for kind, own in texts.items():
             signed = sign(own, SHINGLE_WORDS_OF[kind])
             for name in ("bands", "shingles", "offsets"):
                 np.save(file_of(folder, f"{kind}-{name}"), getattr(signed, name))
+            facts = np.fromiter(map(guard_key, own), np.uint64, len(own))
             frame = frame.with_columns(
-                pl.Series(f"{kind}_exact", signed.exact), pl.Series(f"{kind}_words", signed.words)
+                pl.Series(f"{kind}_{name}", values)
+                for name, values in (("exact", signed.exact), ("words", signed.words), ("facts", facts))
             )
         frame.write_parquet(file_of(folder, "rows"))
         if self.sealer is not None:

@@ -14,7 +14,8 @@ import numpy as np
 
 from tunesmith.core.errors import DataError
 from tunesmith.data import learning_curve
-from tunesmith.data.told import asked_and_answered, spread
+from tunesmith.data.asked import exchanges_of
+from tunesmith.data.sample import spread
 from tunesmith.text.examples import read_examples
 
 if TYPE_CHECKING:
@@ -172,7 +173,7 @@ def rows_needed(gathered: Gathered, train: Sequence[int], valid: Sequence[int], 
 
 def _probe_of(gathered: Gathered, train: I64, held: I64, classify: bool) -> Probe:
     (asked, answers), (held_asked, held_answers) = (
-        zip(*map(asked_and_answered, gathered.texts(rows)["messages"].to_list()), strict=True) for rows in (train, held)
+        zip(*exchanges_of(gathered, rows), strict=True) for rows in (train, held)
     )
     if not classify:
         return learning_curve.ngram_probe(answers, held_answers)

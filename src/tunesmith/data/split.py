@@ -8,19 +8,22 @@ order changes nothing.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
 
 from tunesmith.core.errors import DataError
 from tunesmith.core.ids import digest_bytes
+from tunesmith.data.components import lowest_of_each
 from tunesmith.data.rows import SPLITS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    import numpy as np
-    import polars as pl
     from numpy.typing import NDArray
 
+    from tunesmith.core.spans import I64
     from tunesmith.recipe import Split
 
 _FEWEST_TO_HOLD_OUT = 10
@@ -103,43 +106,30 @@ def _fits(counts: Counter[str], wanted: dict[str, int]) -> bool:
 def _bundles(frame: pl.DataFrame, rows: list[int], seed: int, alike: Iterable[Sequence[int]]) -> list[list[int]]:
     """Return rows that must stay together, in an order hashed from the seed and what the rows of each ask."""
     keys = frame["prompt_key"].to_list()
-    bundles = together(_ties(frame, rows, alike), rows)
+    first = lowest_of_each(len(rows), *_ties(frame, np.array(rows, np.int64), alike)).tolist()
+    joined: dict[int, list[int]] = defaultdict(list)
+    for row, bundle in zip(rows, first, strict=True):
+        joined[bundle].append(row)
+    bundles = joined.values()
     return sorted(bundles, key=lambda bundle: digest_bytes(f"{seed}\0{min(keys[row] for row in bundle)}".encode()))
 
 
-def _ties(frame: pl.DataFrame, rows: list[int], alike: Iterable[Sequence[int]]) -> Iterable[Sequence[int]]:
-    inside = set(rows)
+def _ties(frame: pl.DataFrame, rows: I64, alike: Iterable[Sequence[int]]) -> tuple[I64, I64]:
+    """Return places in ``rows`` that must stay together: of equal prompts, equal groups, and alike ones."""
+    place = np.full(frame.height, -1)
+    place[rows] = np.arange(len(rows))
+    own = frame[rows].select("prompt_key", pl.col("group").rank("dense")).with_row_index("place")
+    ties = [np.zeros((0, 2), np.int64)]
     for column in ("prompt_key", "group"):
-        by_value: dict[Any, list[int]] = defaultdict(list)
-        values = frame[column].to_list()
-        for row in rows:
-            if values[row] is not None:
-                by_value[values[row]].append(row)
-        yield from (same for same in by_value.values() if len(same) > 1)
-    for same in alike:
-        own = [row for row in same if row in inside]
-        if len(own) > 1:
-            yield own
-
-
-def together(ties: Iterable[Sequence[int]], rows: Sequence[int]) -> list[list[int]]:
-    """Join rows that are tied, directly or through others (union-find); a row without ties is alone."""
-    parent: dict[int, int] = {}
-
-    def root(row: int) -> int:
-        while (above := parent.get(row, row)) != row:
-            parent[row] = parent.get(above, above)
-            row = above
-        return row
-
-    for tied in ties:
-        first = root(tied[0])
-        for row in tied[1:]:
-            parent[root(row)] = first
-    joined: dict[int, list[int]] = defaultdict(list)
-    for row in rows:
-        joined[root(row)].append(row)
-    return list(joined.values())
+        same = own.select("place", column).drop_nulls().sort(column, "place").to_numpy()
+        again = np.flatnonzero(same[1:, 1] == same[:-1, 1])
+        ties.append(np.stack([same[again, 0], same[again + 1, 0]], axis=1))
+    for cluster in alike:
+        inside = place[np.asarray(cluster, np.int64)]
+        inside = inside[inside >= 0]
+        ties.append(np.stack([inside[:-1], inside[1:]], axis=1))
+    one, other = np.concatenate(ties).astype(np.int64).T
+    return one, other
 
 
 def _refuse_empty(

@@ -65,14 +65,16 @@ _STRIDE = 32  # characters
 class Facts:
     """The facts that forbid a merge, of texts that are fetched when asked for: ``texts_of(rows)`` gives their texts.
 
-    Hand `keys_of` and `allows` to `near.near_duplicates`.
+    Hand `keys_of` and `allows` to `near.near_duplicates`. ``keys`` are the keys of all rows, if they are known.
     """
 
-    def __init__(self, texts_of: Callable[[I64], Sequence[str]]) -> None:
-        self._texts_of = texts_of
+    def __init__(self, texts_of: Callable[[I64], Sequence[str]], keys: U64 | None = None) -> None:
+        self._texts_of, self._keys = texts_of, keys
 
     def keys_of(self, rows: I64) -> U64:
         """Return the `guard_key` of each row's text."""
+        if self._keys is not None:
+            return self._keys[rows]
         return np.fromiter(map(guard_key, self._texts_of(rows)), np.uint64, len(rows))
 
     def allows(self, kept: I64, rows: I64) -> NDArray[np.bool_]:

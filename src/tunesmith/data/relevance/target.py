@@ -13,13 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.errors import DataError, RecipeError
+from tunesmith.data.asked import exchange, exchanges_of
 from tunesmith.data.read.columns import INPUT_NAMES, find
 from tunesmith.data.read.decode import ending_of, text_lines
 from tunesmith.data.read.files import read
 from tunesmith.data.read.formats import FORMATS, recognised
 from tunesmith.data.read.sources import HUB, KINDS, expand
 from tunesmith.data.rows import RowFault
-from tunesmith.data.told import asked_and_answered, spread, told
+from tunesmith.data.sample import spread
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -104,7 +105,7 @@ def _validation(recipe: Recipe, gathered: Gathered, living: NDArray[np.bool_]) -
             "data.relevance.to: 'valid' stands for the validation files, and data.valid names none",
             expected="files in data.valid, or a target of its own",
         )
-    return [asked_and_answered(messages) for messages in gathered.texts(spread(rows))["messages"].to_list()]
+    return [*exchanges_of(gathered, spread(rows))]
 
 
 def _texts_in(source: Source, recipe: Recipe) -> list[tuple[str, str | None]]:
@@ -119,7 +120,7 @@ def _texts_in(source: Source, recipe: Recipe) -> list[tuple[str, str | None]]:
     for row in table.rows:
         try:
             if name:
-                found.append(told(FORMATS[name](row.fields).messages))
+                found.append(exchange(FORMATS[name](row.fields).messages))
             else:
                 found.append(("\n".join(str(row.fields.get(column) or "") for column in columns).strip(), None))
         except RowFault:
