@@ -65,7 +65,7 @@ def decide(
     decided = Decided(fates)
     deduplicate(fates, recipe.data.dedup)
     alike = remove_alike(fates, gathered, recipe.data.dedup)
-    remove_semantic(fates, gathered, recipe)
+    decided.facts |= remove_semantic(fates, gathered, recipe)
     if recipe.data.decontaminate:
         files = evaluation_files(recipe.data.decontaminate, recipe_dir)
         decided.facts["evaluation_items"] = decontaminate(fates, gathered, files)
