@@ -68,10 +68,10 @@ def test_every_rule_has_a_defect_or_a_reason():
 
 def test_every_task_has_what_its_rules_look_for():
     """Bug: rules of a task (JSON against its schema, labels that are not listed) are planted in no task."""
-    on = {"labels": {"names": ["a", "b"]}, "decontaminate": "e.jsonl", "dedup": {"semantic": 0.95}, "train": "a"}
-    on["clean"] = {"answer_schema": {"type": "object"}}
+    on = {"decontaminate": "e.jsonl", "dedup": {"semantic": 0.95}, "train": "a"}
+    own = {"classify": {"labels": {"names": ["a", "b"]}}, "extract": {"clean": {"answer_schema": {"type": "object"}}}}
     planted = {
-        task: {one.rule for one in defects_of(Recipe(name="t", task=task, data=on))}
+        task: {one.rule for one in defects_of(Recipe(name="t", task=task, data=on | own.get(task, {})))}
         for task in ("classify", "extract", "chat", "preference")
     }
     assert set().union(*planted.values()) == {one.rule for one in DEFECTS}
