@@ -83,3 +83,11 @@ def test_any_yaml_is_a_recipe_or_a_recipe_error(value):
         parse_recipe(yaml.safe_dump(value, allow_unicode=True))
     except RecipeError as error:
         assert str(error)
+
+
+def test_off_without_quotes_is_the_word():
+    """Bug: the recipe as the documentation writes it is refused, because YAML takes off for false."""
+    recipe = parse_recipe(GOOD.replace("data:", "data:\n  clean: {html: off, echo: OFF}\n  labels: {fix: off}", 1))
+    assert (recipe.data.clean.html, recipe.data.clean.echo, recipe.data.labels.fix) == ("off", "off", "off")
+    with pytest.raises(RecipeError, match="false"):
+        parse_recipe(GOOD.replace("data:", "data:\n  clean: {html: yes}", 1))

@@ -97,8 +97,13 @@ class Section(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _no_flag_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
-        """Refuse ``true`` where a number is meant: Pydantic would take it for 1."""
-        if isinstance(value, bool) and "bool" not in str(cls.model_fields[str(info.field_name)].annotation):
+        """Take the ``off`` of YAML, which reads it as false, for the word; refuse ``true`` where a number is meant:
+        Pydantic would take it for 1.
+        """
+        kind = str(cls.model_fields[str(info.field_name)].annotation)
+        if value is False and "'off'" in kind:
+            return "off"
+        if isinstance(value, bool) and "bool" not in kind:
             raise ValueError("true and false are no value of this setting")
         return value
 
@@ -208,8 +213,10 @@ class Dedup(Section):
     near: Annotated[float, Field(ge=0.5, le=1.0)] | None = Field(
         0.7, description="Jaccard similarity of 5-word shingles, verified, from which prompt and answer are the same"
     )
-    semantic: Annotated[float, Field(ge=0.5, le=1.0)] | None = Field(
-        None, description="cosine of embeddings from which prompts are the same; None: off. 0.95 is a place to start"
+    semantic: Annotated[float, Field(ge=0.5, le=1.0)] | Literal["auto"] | None = Field(
+        None,
+        description="cosine of embeddings from which prompts are the same; auto: midway between what random pairs of "
+        "your rows stay below and 1, at least 0.9; None: off",
     )
     embedding: str | None = Field(
         None, description="sentence-transformers model for semantic; None: the input embeddings of the base"
@@ -223,7 +230,7 @@ class Dedup(Section):
         None, description="most rows kept of one template (same words, other slots); None: all"
     )
     max_cluster_frac: Frac = Field(
-        0.01, description="a cluster of near duplicates over this share of the rows stops and asks"
+        0.01, description="a cluster of near or semantic duplicates over this share of the rows stops and asks"
     )
 
 

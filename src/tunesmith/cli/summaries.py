@@ -53,19 +53,39 @@ def _fitting(parts: Sequence[str], between: str, most: int) -> str:
 
 
 def show_audit(result: dict[str, Any]) -> None:
-    """Show how many of the planted defects the rules found, and how often they spoke of sound rows."""
+    """Show what each rule found of the planted defects, and how much of what it took was planted: the worst first.
+
+    Rules without a mistake share a line.
+    """
+    ranked = sorted(result["rules"], key=lambda one: one["recall"]["value"])
     lines = [
-        (
-            one["defect"],
-            "{value:.0%} [{low:.0%}, {high:.0%}] of {n}".format(**one["recall"]),
-            f"{one['also_on_sound_rows']['value']:.1%}",
-        )
-        for one in result["kinds"]
+        (one["rule"], one["defect"], _share(one["recall"]), _share(one["precision"]), f"{one['before']['value']:.1%}")
+        for one in ranked
+        if not _is_perfect(one)
     ]
     say("")
-    table("defects planted in a copy", ["kind", "found", "also on other rows"], lines, numeric_from=1)
+    columns = ["rule", "planted", "found", "rightly", "your rows"]
+    if lines:
+        table(
+            f"defects planted in {result['copies']} copies of {result['rows']:,} rows", columns, lines, numeric_from=2
+        )
+    if perfect := [one["rule"] for one in ranked if _is_perfect(one)]:
+        say(f"  found all that was planted and took nothing else: {', '.join(perfect)}")
     if result["not_planted"]:
-        say(f"  no row was fit for: {', '.join(result['not_planted'])}")
+        say(f"  not planted: {', '.join(result['not_planted'])}", style="dim")
+    where(result["path"])
+
+
+def _is_perfect(one: dict[str, Any]) -> bool:
+    return bool(one["recall"]["value"] == 1 and one["precision"] and one["precision"]["value"] == 1)
+
+
+def _share(estimate: dict[str, Any] | None) -> str:
+    return (
+        "–"
+        if estimate is None
+        else f"{estimate['value']:.0%} [{100 * estimate['low']:.0f}, {100 * estimate['high']:.0f}]"
+    )
 
 
 def show_model(result: dict[str, Any]) -> None:

@@ -77,7 +77,7 @@ def decide(
     begin("duplicates")
     deduplicate(fates, recipe.data.dedup)
     alike = remove_alike(fates, gathered, recipe.data.dedup)
-    remove_semantic(fates, gathered, recipe)
+    decided.facts |= remove_semantic(fates, gathered, recipe)
     begin("other rules")
     if recipe.data.decontaminate:
         files = evaluation_files(recipe.data.decontaminate, recipe_dir)

@@ -102,7 +102,7 @@ def remove_alike(fates: Fates, gathered: Gathered, settings: Dedup) -> Alike:
 def _remove(fates: Fates, gathered: Gathered, settings: Dedup, twins: Sequence[Twin], of: str) -> None:
     parts = gathered.frame["part"]
     near = [twin for twin in twins if parts[twin[1]] == "train"]
-    _refuse_large(fates, gathered, near, settings.max_cluster_frac)
+    refuse_large(fates, gathered, near, settings.max_cluster_frac)
     for row, kept, jaccard in twins:
         rule = "near_duplicate" if parts[kept] == "train" else "near_leak"
         fates.remove(row, rule, {**fates.twin(kept), "jaccard": round(jaccard, 4), "of": of})
@@ -261,13 +261,15 @@ class Search:
         found.conflicts += zip(self.rows[kept[differ]].tolist(), self.rows[some[differ]].tolist(), strict=True)
         return alike
 
-    _prompts, _same = said, same  # the names that `semantic` knows
 
-
-_Search = Search
-
-
-def _refuse_large(fates: Fates, gathered: Gathered, twins: Sequence[Twin], most_frac: float) -> None:
+def refuse_large(
+    fates: Fates,
+    gathered: Gathered,
+    twins: Sequence[Twin],
+    most_frac: float,
+    what: str = "near duplicates",
+    otherwise: str = "data.dedup.near: 0.9 or off (null)",
+) -> None:
     """Stop and ask if one row would stand for more of the others than a mistake of the rule should cost."""
     most = max(ALARM_ROWS, most_frac * gathered.frame.height)
     sizes = Counter(kept for _, kept, _ in twins)
@@ -279,9 +281,9 @@ def _refuse_large(fates: Fates, gathered: Gathered, twins: Sequence[Twin], most_
     shown = "".join(f"\n    {asked(text)[:110]!r} -> {answered(text)[:40]!r}" for text in texts)
     raise DataError(
         f"{size:,} rows ({size / gathered.frame.height:.1%}) are nearly the same as "
-        f"{fates.twin(kept)['at']} and would be removed as near duplicates:{shown}",
+        f"{fates.twin(kept)['at']} and would be removed as {what}:{shown}",
         expected=f"no more than {most_frac:.0%} of the rows in one cluster",
-        hint="if they are duplicates, data.dedup.max_cluster_frac: 1.0; if not, data.dedup.near: 0.9 or off (null)",
+        hint=f"if they are duplicates, data.dedup.max_cluster_frac: 1.0; if not, {otherwise}",
     )
 
 

@@ -59,6 +59,9 @@ for _pair in _OPPOSITE_WORDS.encode().split():
     _OPPOSITES.setdefault(_left, set()).add(_right)
     _OPPOSITES.setdefault(_right, set()).add(_left)
 _OPPOSED = frozenset(_OPPOSITES)
+_COURTESIES = frozenset(b"thanks thank please hi hello hey dear cheers regards greetings sir madam".split())
+"""Words that are written with a capital anywhere and name nobody: "my order is late Thanks"."""
+
 _STRIDE = 32  # characters
 
 
@@ -171,7 +174,7 @@ def _has_name(text: str, folded: str, words: set[bytes], start: int, stop: int) 
     """Tell whether one of the words stands in a part of a text as a name; a text of capitals only shows none."""
     if len(folded) != len(text) or text[start:stop] == folded[start:stop] or text.isupper():
         return False
-    for word in map(bytes.decode, words):
+    for word in map(bytes.decode, words - _COURTESIES):
         at = folded.find(word, start, stop)
         while at >= 0:
             if text[at : at + len(word)] != word and _in_a_sentence(text, at):
