@@ -6,6 +6,8 @@ outside the graph (it depends on which sequences share a row), and so does the l
 
 from __future__ import annotations
 
+import os
+import shutil
 from typing import TYPE_CHECKING
 
 import torch
@@ -24,7 +26,15 @@ def pays(device: torch.device, total_steps: int) -> bool:
     return device.type == "cuda" and total_steps >= PAYS_FROM_STEPS
 
 
-def compile_layers(model: PreTrainedModel) -> None:
+def cannot(device: torch.device) -> str:
+    """Return why layers cannot be compiled on this machine; empty if they can."""
+    wanted = os.environ.get("CXX") or "g++"
+    if device.type == "cpu" and not shutil.which(wanted):
+        return f"there is no C++ compiler ({wanted}) on this machine"
+    return ""
+
+
+def compile_layers(model: PreTrainedModel, backend: str = "inductor") -> None:
     """Compile every decoder layer but the last, in place; names of weights stay."""
     for layer in decoder_layers(causal_lm(model))[:-1]:
-        layer.compile(dynamic=True)
+        layer.compile(dynamic=True, backend=backend)

@@ -6,6 +6,7 @@ scaled after the head) is left off and the plain way is taken.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,8 @@ from tunesmith.models.packed import Packing, attend_packed
 from tunesmith.models.precision import compute_in
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from transformers import PreTrainedModel
 
 TOLERANCE = {"float32": 1e-4, "bfloat16": 5e-2}
@@ -49,73 +52,100 @@ class Shortcuts:
 ALL = Shortcuts(packed=True, shared=True, last_layer=True, head=True)
 
 
+LEAK = 1e-6
+"""Least change of one sequence's logits, as a share of the largest, that another sequence of its row is blamed for. It
+is zero where nothing leaks; a random state-space model leaks 1e-5, which is no rounding and grows with training."""
+
+_LOUD = 1000.0
+_NOT_TAKEN = (ValueError, RuntimeError, TypeError, AttributeError, IndexError, NotImplementedError)
+"""How an architecture says that it does not take a packed row, or has no decoder of the usual kind."""
+
+
 @torch.no_grad()
 def exact_shortcuts(model: PreTrainedModel, precision: str) -> Shortcuts:
     """Try each shortcut on the model and return those that give the same logits; the model then attends packed rows."""
     inner = causal_lm(model)
     training, attention = model.training, inner.config._attn_implementation
     model.eval()
-    with compute_in(precision, inner.device):
+    with compute_in(precision, inner.device), _loud(inner):
         trial = _Trial(inner, precision)
-        head = trial.same(trial.through_decoder(prune=False))
-        packed = trial.packs()
-        found = Shortcuts(
-            packed,
-            packed and trial.same(trial.shared()),
-            head and trial.same(trial.through_decoder(prune=True)),
-            head,
-        )
+        head = trial.same(trial.whole)
+        last_layer = head and trial.same(trial.pruned)
+        packed = trial.same(trial.packed)
+        shared = packed and trial.same(trial.shared)
     if not packed:
         inner.set_attn_implementation(attention)
     model.train(training)
-    return found
+    return Shortcuts(packed, shared, last_layer, head)
+
+
+@contextlib.contextmanager
+def _loud(model: Any) -> Iterator[None]:
+    """Make the head's output so large that whatever bends it afterwards (a soft cap on the logits) shows."""
+    handle = model.get_output_embeddings().register_forward_hook(lambda _module, _inputs, output: output * _LOUD)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 class _Trial:
-    """Three short sequences, two of which begin alike, and the last logits of each as the model itself gives them."""
+    """Three short sequences, two of which begin alike, and the last logits (3, V) as the model itself gives them.
+
+    Each other method gives them by one shortcut.
+    """
 
     def __init__(self, model: Any, precision: str) -> None:
         self.model, self.tolerance = model, TOLERANCE[precision]
-        vocabulary = model.get_input_embeddings().num_embeddings
-        ids = (torch.arange(3 * max(_LENGTHS)) * 7 + 3) % vocabulary
+        ids = (torch.arange(3 * max(_LENGTHS)) * 7 + 3) % model.get_input_embeddings().num_embeddings
         self.sequences = [ids[i * max(_LENGTHS) :][:n] for i, n in enumerate(_LENGTHS)]
         self.sequences[1][:_COMMON] = self.sequences[0][:_COMMON]
-        self.plain = [
-            self._logits(model(input_ids=one[None].to(model.device), use_cache=False)) for one in self.sequences
-        ]
+        self.plain = torch.stack([call_on(model, self._alone(one)).logits[0, -1].float() for one in self.sequences])
 
-    def _logits(self, output: Any) -> torch.Tensor:
-        logits_TV: torch.Tensor = output.logits[0].float()
-        return logits_TV
-
-    def same(self, got: torch.Tensor | None) -> bool:
-        """Tell whether the sequences' last logits (3, V) are those of the plain way."""
-        wanted = torch.stack([one[-1] for one in self.plain])
-        return got is not None and bool((got - wanted).abs().max() <= self.tolerance * wanted.abs().max())
-
-    def packs(self) -> bool:
+    def same(self, shortcut: Callable[[], torch.Tensor]) -> bool:
+        """Tell whether a shortcut gives the plain way's logits."""
         try:
-            attend_packed(self.model)
-            ends = torch.tensor(_LENGTHS).cumsum(0) - 1
-            return self.same(self._run(torch.cat(self.sequences), ends, Packing(_LENGTHS, (-1, -1, -1))))
-        except (ValueError, RuntimeError, TypeError):
-            return False  # the architecture does not take packed rows
+            off = (shortcut() - self.plain).abs().max()
+        except _NOT_TAKEN:
+            return False
+        return bool(off <= self.tolerance * self.plain.abs().max())
+
+    def whole(self) -> torch.Tensor:
+        """By decoder and head, each called alone."""
+        return self._through_decoder(prune=False)
+
+    def pruned(self) -> torch.Tensor:
+        """By a last layer that works at the last position alone."""
+        return self._through_decoder(prune=True)
+
+    def packed(self) -> torch.Tensor:
+        """By one row of all sequences."""
+        attend_packed(self.model)
+        packing = Packing(_LENGTHS, (-1, -1, -1))
+        logits = self._at_ends(self.sequences, packing)
+        others = self._at_ends([self.sequences[0].flip(0), *self.sequences[1:]], packing)
+        if (logits - others)[1:].abs().max() > LEAK * logits.abs().max():
+            raise ValueError(f"{type(self.model).__name__} carries state from one sequence of a row to the next")
+        return logits
 
     def shared(self) -> torch.Tensor:
+        """By one row in which the beginning of the first two stands once."""
         first, second, third = self.sequences
         segments = [first[:_COMMON], first[_COMMON:], second[_COMMON:], third]
-        packing = Packing(tuple(map(len, segments)), (-1, 0, 0, -1))
-        ends = torch.tensor(packing.lengths).cumsum(0)[1:] - 1
-        return self._run(torch.cat(segments), ends, packing)
+        return self._at_ends(segments, Packing(tuple(map(len, segments)), (-1, 0, 0, -1)))[-3:]
 
-    def _run(self, ids: torch.Tensor, ends: torch.Tensor, packing: Packing) -> torch.Tensor:
-        row = Row(ids[None].to(self.model.device), ends, packing)
-        return self._logits(call_on(self.model, row))[ends]
+    def _alone(self, sequence: torch.Tensor) -> Row:
+        return Row(sequence[None].to(self.model.device), torch.tensor([len(sequence) - 1]))
 
-    def through_decoder(self, *, prune: bool) -> torch.Tensor | None:
-        """Return the last logits of each sequence by decoder and head; None if the head is not one linear map."""
+    def _at_ends(self, segments: list[torch.Tensor], packing: Packing) -> torch.Tensor:
+        ends = torch.tensor(packing.lengths).cumsum(0) - 1
+        row = Row(torch.cat(segments)[None].to(self.model.device), ends, packing)
+        logits_SV: torch.Tensor = call_on(self.model, row).logits[0, ends].float()
+        return logits_SV
+
+    def _through_decoder(self, *, prune: bool) -> torch.Tensor:
         head = self.model.get_output_embeddings()
         if type(head) is not torch.nn.Linear:
-            return None
-        rows = [Row(one[None].to(self.model.device), torch.tensor([len(one) - 1])) for one in self.sequences]
+            raise TypeError(f"the head is a {type(head).__name__}, not one linear map")
+        rows = [self._alone(one) for one in self.sequences]
         return torch.cat([head(hidden_at(self.model, row, prune_last_layer=prune)) for row in rows]).float()

@@ -46,6 +46,7 @@ def activation_bytes_per_token(loaded: LoadedModel, tokens: TokenSet, shortcuts:
         seen.setdefault(tensor.untyped_storage().data_ptr(), tensor.untyped_storage().nbytes())
         return tensor
 
+    loaded.model.train()
     with torch.autograd.graph.saved_tensors_hooks(note, _same), compute_in(precision, device):
         loss = supervised_loss(loaded.model, batch.to(device), shortcuts)
     del loss

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tunesmith.train.checkpoint import Progress
     from tunesmith.train.loop import Run
 
-CODE = "train-1"
+CODE = "train-2"
 TOO_LONG_ALLOWED_FRAC = 0.01
 """Up to this share of examples may be left out, counted, because they are longer than the model reads."""
 
@@ -159,6 +159,7 @@ def merged_base(recipe: Recipe, loaded: LoadedModel) -> None:
 
 def prepare_run(recipe: Recipe, loaded: LoadedModel, train: TokenSet, valid: TokenSet, folder: Path) -> Run:
     """Choose what learns, set dropout, and return everything the loop needs."""
+    from tunesmith.models.compiled import cannot
     from tunesmith.models.dropout import set_dropout
     from tunesmith.models.precision import choose_precision, halve_frozen
     from tunesmith.models.shortcuts import Shortcuts, exact_shortcuts
@@ -192,6 +193,8 @@ def prepare_run(recipe: Recipe, loaded: LoadedModel, train: TokenSet, valid: Tok
         row_tokens=row_tokens(loaded, train, shortcuts, precision),
         folder=folder,
     )
+    if run.compiled and (why := cannot(device)):
+        raise RecipeError(f"train.compile: {settings.compile}: {why}", hint="train.compile: never, or install one")
     check_schedule(settings.schedule, run.total_steps, settings.batch_tokens, validated=len(valid) > 0)
     return run
 
