@@ -40,8 +40,8 @@ _CONFIGS = {
     "llama-untied": (LlamaConfig, {"tie_word_embeddings": False}),
     "llama-padded": (LlamaConfig, {"tie_word_embeddings": False, "vocab_size": 300}),
     "qwen3": (Qwen3Config, {"tie_word_embeddings": True}),
-    "gemma3": (Gemma3TextConfig, {"tie_word_embeddings": True, "sliding_window": 64}),
-    "mistral": (MistralConfig, {"tie_word_embeddings": False}),
+    "gemma3": (Gemma3TextConfig, {"tie_word_embeddings": True, "sliding_window": 16}),
+    "mistral": (MistralConfig, {"tie_word_embeddings": False, "sliding_window": 16}),
     "phi": (PhiConfig, {"tie_word_embeddings": False}),  # the head has a bias
     "gpt2": (GPT2Config, {"tie_word_embeddings": True}),
 }
