@@ -21,8 +21,9 @@ from tunesmith.core.artifacts import Workspace
 from tunesmith.core.errors import TunesmithError
 from tunesmith.core.ids import digest_file
 from tunesmith.data.prepare import prepare
-from tunesmith.recipe import Clean, Data, Recipe, Section, Task, _section_type, parse_recipe
-from tunesmith.recipe_fit import OF_FREE_ANSWERS
+from tunesmith.recipe import Clean, Data, Recipe, Section, Task, parse_recipe
+from tunesmith.recipe.fit import OF_FREE_ANSWERS
+from tunesmith.recipe.section import section_type
 
 TASKS: tuple[Task, ...] = get_args(Task)
 FREE = ("chat", "preference")
@@ -33,7 +34,7 @@ THINGS = ["lamp", "chair", "table", "mirror", "carpet", "kettle", "drawer", "can
 def leaves(section: type[Section] = Data, prefix: str = "") -> Iterator[str]:
     """Yield the dotted name of every setting that is no section itself."""
     for name, info in section.model_fields.items():
-        inner = _section_type(info.annotation)
+        inner = section_type(info.annotation)
         if inner is None:
             yield prefix + name
         else:

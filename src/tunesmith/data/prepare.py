@@ -32,7 +32,7 @@ from tunesmith.data.rowwise import Measure, RowWorker
 from tunesmith.data.vectors import base_of
 from tunesmith.data.verdicts import verdicts
 from tunesmith.data.workers import few_collections
-from tunesmith.recipe_fit import idle_notes
+from tunesmith.recipe.fit import idle_notes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tunesmith.recipe import Recipe, Section
+    from tunesmith.recipe.section import Section
+    from tunesmith.recipe.whole import Recipe
 
 FREE_ANSWERS = ("chat", "preference")
 """Tasks whose answers are texts of their own; labels and JSON are not judged as such."""
