@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from tunesmith.core.errors import DataError
 from tunesmith.data.read.columns import INPUT_NAMES, find
 from tunesmith.data.read.files import read
-from tunesmith.data.read.formats import FORMATS, recognised
+from tunesmith.data.read.formats import FORMATS
+from tunesmith.data.read.recognise import recognised
 from tunesmith.data.rows import RowFault
 
 if TYPE_CHECKING:

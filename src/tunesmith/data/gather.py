@@ -23,7 +23,7 @@ from tunesmith.data.memory import processes_beside, processes_within, refuse_bey
 from tunesmith.data.noise.corpus import ANSWERED, HABITS, Habits
 from tunesmith.data.read.columns import need_column
 from tunesmith.data.read.files import begin
-from tunesmith.data.read.formats import converter
+from tunesmith.data.read.recognise import converter
 from tunesmith.data.rows import Removed
 from tunesmith.data.rowwise import Done, Job, RowWorker, file_of
 from tunesmith.data.workers import in_processes
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from tunesmith.core.spans import I64, U64
     from tunesmith.data.index import Index
     from tunesmith.data.read.files import Table
-    from tunesmith.data.read.formats import Meaning
+    from tunesmith.data.read.recognise import Meaning
     from tunesmith.data.read.sources import Source
     from tunesmith.recipe import Recipe
 

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
     from tunesmith.data.originals import Sealer
     from tunesmith.data.read.files import Piece
-    from tunesmith.data.read.formats import Meaning
+    from tunesmith.data.read.recognise import Meaning
     from tunesmith.data.restore import Restored
     from tunesmith.recipe import Recipe
     from tunesmith.text.lengths import LengthOf

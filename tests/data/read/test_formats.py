@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from tunesmith.core.errors import DataError
 from tunesmith.data.check import check_row
 from tunesmith.data.read.files import Table
-from tunesmith.data.read.formats import FORMATS, Meaning, converter, recognised
+from tunesmith.data.read.formats import FORMATS
+from tunesmith.data.read.recognise import Meaning, converter, recognised
 from tunesmith.data.rows import RawRow, Row, RowFault
 from tunesmith.recipe import Recipe
 

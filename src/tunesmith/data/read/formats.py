@@ -1,8 +1,7 @@
 """What a record means: message formats and plain columns, each to one conversation that ends with the answer.
 
-Owns recognition (said aloud, by the first records) and conversion. Does not own reading (`files`) nor whether a
-conversation is usable (`check`). A record that does not fit its file's format is a `RowFault`; a file none of whose
-records fit is an error.
+Owns conversion. Does not own which format a file has (`recognise`), reading (`files`) nor whether a conversation is
+usable (`check`). A record that does not fit its file's format is a `RowFault`.
 
 Source: the formats' own documentation: OpenAI fine-tuning guide (chat, preference), ShareGPT and Alpaca as their
 releases have them, Amazon Bedrock user guide (Claude ``system``/``messages``; ``bedrock-conversation-2024``).
@@ -11,13 +10,10 @@ releases have them, Amazon Bedrock user guide (Claude ``system``/``messages``; `
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from tunesmith.core.errors import DataError
-from tunesmith.data.read import columns as column_names
 from tunesmith.data.rows import Row, RowFault, to_json
 from tunesmith.text.examples import Message
 
@@ -25,8 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tunesmith.data.read.columns import Mapping
-    from tunesmith.data.read.files import Table
-    from tunesmith.recipe import Recipe
 
 Record = dict[str, Any]
 ROLES = {
@@ -34,7 +28,6 @@ ROLES = {
     "bot": "assistant", "chatgpt": "assistant", "bing": "assistant", "bard": "assistant", "system": "system",
     "tool": "tool", "function": "tool", "function_response": "tool", "observation": "tool", "developer": "system",
 }  # fmt: skip
-SAMPLE_ROWS = 50
 
 
 _NESTED = ("messages", "conversations", "preferred_output", "non_preferred_output", "tools")
@@ -169,118 +162,14 @@ FORMATS: dict[str, Callable[[Record], Row]] = {
     "prompt_completion": prompt_completion,
     "alpaca": alpaca,
 }
-_SIGNS: dict[str, Callable[[Record], bool]] = {
-    "bedrock_converse": lambda record: "schemaVersion" in record and "messages" in record,
-    "openai_preference": lambda record: "preferred_output" in record and "non_preferred_output" in record,
-    "chosen_rejected": lambda record: "chosen" in record and "rejected" in record,
-    "sharegpt": lambda record: isinstance(record.get("conversations"), list),
-    "bedrock_claude": lambda record: isinstance(record.get("messages"), list) and isinstance(record.get("system"), str),
-    "openai": lambda record: isinstance(record.get("messages"), list),
-    "prompt_completion": lambda record: "prompt" in record and "completion" in record,
-    "alpaca": lambda record: "instruction" in record and "output" in record,
-}
-_SHAPES = {
-    "bedrock_converse": '{"schemaVersion": "bedrock-conversation-2024", "messages": [...]}',
-    "openai_preference": '{"input": {"messages"}, "preferred_output", "non_preferred_output"}',
-    "chosen_rejected": '{"prompt", "chosen", "rejected"}',
-    "sharegpt": '{"conversations": [{"from", "value"}]}',
-    "bedrock_claude": '{"system", "messages"}',
-    "openai": '{"messages": [{"role", "content"}]}',
-    "prompt_completion": '{"prompt", "completion"}',
-    "alpaca": '{"instruction", "input", "output"}',
-}
 
 
-@dataclass(frozen=True)
-class Meaning:
-    """What the records of one file mean: a message format, or columns; turns a record into an example."""
-
-    format: str
-    task: str
-    mapping: Mapping | None = None
-
-    def __call__(self, record: Record) -> Row:
-        """Convert one record.
-
-        Raises:
-            RowFault: if it does not fit.
-        """
-        if self.mapping is not None:
-            return _from_columns(record, self.mapping, self.task)
-        return FORMATS[self.format](unpacked(record))
-
-
-def converter(table: Table, recipe: Recipe) -> tuple[Meaning, str]:
-    """Return what turns a file's records into examples, and a sentence that says how the file was recognised.
+def from_columns(record: Record, mapping: Mapping, task: str) -> Row:
+    """Convert a record of plain columns.
 
     Raises:
-        DataError: if the file is wholly of another kind than the recipe says, or cannot be recognised.
+        RowFault: if its weight is no number.
     """
-    wanted = recipe.data.format
-    if wanted == "columns" or (wanted == "auto" and recipe.data.columns is not None):
-        return _by_columns(table, recipe)
-    if wanted != "auto":
-        _refuse_other_format(table, wanted)
-        return Meaning(wanted, recipe.task), f"{wanted} format, from the recipe"
-    found = recognised(table)
-    if found is not None:
-        return Meaning(found, recipe.task), f"recognised as {found} format by its keys"
-    return _by_columns(table, recipe)
-
-
-def recognised(table: Table) -> str | None:
-    """Return the message format that most of a file's first records have, or None."""
-    sample = [unpacked(row.fields) for row in table.rows[:SAMPLE_ROWS]]
-    for name, sign in _SIGNS.items():
-        if sum(map(sign, sample)) * 2 > len(sample):
-            return name
-    return None
-
-
-def _refuse_other_format(table: Table, wanted: str) -> None:
-    if any(_SIGNS[wanted](unpacked(row.fields)) for row in table.rows):
-        return
-    found = recognised(table)
-    hint = f"data.format: {found}" if found else "data.format: auto, or columns with data.columns"
-    raise DataError(
-        f"{table.label}: data.format says {wanted}, but its records have the keys {', '.join(table.columns)[:300]}",
-        expected=_SHAPES[wanted],
-        hint=f"in the recipe, {hint}",
-    )
-
-
-def _by_columns(table: Table, recipe: Recipe) -> tuple[Meaning, str]:
-    task, given = recipe.task, recipe.data.columns
-    if task == "preference":
-        raise DataError(
-            f"{table.label}: plain columns ({', '.join(table.columns)[:300]}) hold no rejected answers",
-            expected=f"{_SHAPES['chosen_rejected']} or {_SHAPES['openai_preference']}",
-            hint="write the examples in one of these forms",
-        )
-    if given is not None:
-        mapping = column_names.mapped(given, table.columns, table.label)
-    else:
-        mapping = column_names.recognise(table.columns, task) or _refuse_columns(table, task)
-    shown = f"input {' + '.join(mapping.input)}, target {mapping.target}"
-    return Meaning("columns", task, mapping), f"plain columns, {shown} ({mapping.how})"
-
-
-def _refuse_columns(table: Table, task: str) -> Mapping:
-    first, last = ([*table.columns, "<column>"])[0], (table.columns or ["<column>"])[-1]
-    raise DataError(
-        f"{table.label}: cannot tell the question from the answer: it has the columns {', '.join(table.columns)[:300]}",
-        expected=f"columns such as text and {column_names.TARGET_NAMES[task][0]}, or a message format: "
-        + "; ".join(_SHAPES.values()),
-        hint=f"add to the recipe, under data:  columns: {{input: {first}, target: {last}}}  with the right names"
-        + (
-            "; the first line of the file must name the columns"
-            if ".csv" in table.label or ".tsv" in table.label
-            else ""
-        ),
-    )
-
-
-def _from_columns(record: Record, mapping: Mapping, task: str) -> Row:
     first, *others = mapping.input
     prompt = _string(record.get(first))
     prompt += "".join(f"\n{name}: {_string(record.get(name))}" for name in others)

@@ -17,7 +17,8 @@ from tunesmith.data.asked import exchange, exchanges_of
 from tunesmith.data.read.columns import INPUT_NAMES, find
 from tunesmith.data.read.decode import ending_of, text_lines
 from tunesmith.data.read.files import read
-from tunesmith.data.read.formats import FORMATS, recognised
+from tunesmith.data.read.formats import FORMATS
+from tunesmith.data.read.recognise import recognised
 from tunesmith.data.read.sources import HUB, KINDS, expand
 from tunesmith.data.rows import RowFault
 from tunesmith.data.sample import spread
