@@ -24,7 +24,8 @@ def write_project(folder: Path, base: Path) -> Path:
     recipe = folder / "recipe.yaml"
     recipe.write_text(
         f"name: kill\ntask: classify\nbase: {base}\ndata: {{train: a.csv}}\n"
-        "train: {method: full, epochs: 12, batch_tokens: 64, eval_every: 5, threads: 1}\n"
+        "train: {method: full, epochs: 12, batch_tokens: 64, eval_every: 5, threads: 1,\n"
+        "  schedule: {shape: plateau, patience: 0}}\n"
         "evaluate: {baselines: [base, linear], gate: {against: []}}\n"
     )
     return recipe
