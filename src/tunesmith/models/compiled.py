@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from tunesmith.models.dropout import decoder_layers
+from tunesmith.models.layers import decoder_layers
 from tunesmith.models.forward import causal_lm
 
 if TYPE_CHECKING:

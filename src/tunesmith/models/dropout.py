@@ -17,6 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
+from tunesmith.models.forward import causal_lm
+from tunesmith.models.layers import decoder_layers
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -53,10 +56,14 @@ def set_dropout(model: PreTrainedModel, probability: float) -> Callable[[], None
     return restore
 
 
-def decoder_layers(model: PreTrainedModel) -> list[nn.Module]:
-    """Return the decoder's layers: the longest module list of the model."""
-    lists = [module for module in model.modules() if isinstance(module, nn.ModuleList)]
-    return max((list(one) for one in lists), key=len, default=[])
+def train_from(model: PreTrainedModel, depth: int) -> None:
+    """Set training mode from a depth upwards (see `layers.depths`); below it nothing learns, so nothing is dropped."""
+    model.train()
+    if depth > 0:
+        inner = causal_lm(model)
+        inner.get_decoder().eval()
+        for layer in decoder_layers(inner)[depth:]:
+            layer.train()
 
 
 def _blocks(layers: list[nn.Module]) -> list[nn.Module]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from tunesmith.models.dropout import decoder_layers
+from tunesmith.models.layers import decoder_layers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

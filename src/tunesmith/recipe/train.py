@@ -55,7 +55,7 @@ _SHAPE_USES: dict[Shape, frozenset[str]] = {
     "polynomial": frozenset({"warmup", "floor", "power"}),
     "plateau": frozenset({"warmup", "floor", "factor", "patience"}),
 }
-_OF_NO_SHAPE = frozenset({"shape", "peak"})
+_OF_NO_SHAPE = frozenset({"shape", "peak", "layer_decay", "rates"})
 
 
 class Schedule(Section):
@@ -93,6 +93,17 @@ class Schedule(Section):
     factor: Annotated[float, Field(gt=0, lt=1)] = Field(0.5, description="plateau: multiplier when validation stalls")
     patience: Annotated[int, Field(ge=0, le=1000)] = Field(
         1, description="plateau: validations without gain that are borne; less than that of early stopping"
+    )
+
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = Field(
+        1.0,
+        description="each layer's rate over that of the layer above it, the embeddings' lowest: what is low is general "
+        "and needs less change. 0.8 to 0.95 is usual",
+    )
+    rates: dict[str, Annotated[float, Field(gt=0, le=1000)]] = Field(
+        default_factory=dict,
+        description="factor on the rate of weights by whole parts of their names, as in freeze.patterns: {norm: 0.1}; "
+        "{lora_B: 16} is LoRA+",
     )
 
     def uses(self, name: str) -> bool:
@@ -153,13 +164,45 @@ class Lora(Section):
     targets: StrList = Field(default_factory=lambda: ["all-linear"], description="module names, or all-linear")
 
 
-class Freeze(Section):
-    """Which weights stay as they are."""
+LayerRange = Annotated[str, Field(pattern=r"^(-?\d+)?:(-?\d+)?$")]
+Epochs = Annotated[str, Field(pattern=r"^\d+(\.\d+)? epochs?$")]
 
-    layers: str | None = None
-    patterns: StrList = Field(default_factory=list)
-    unfreeze: Literal["never", "gradual"] = "never"
-    layer_decay: Frac = 1.0
+
+class Freeze(Section):
+    """Which weights stay as they are: no gradients, no optimiser state, no backward pass below the first that learns."""
+
+    layers: LayerRange | None = Field(
+        None,
+        description="decoder layers, as a slice: '0:9' the lowest nine, ':-2' all but the top two. With layer 0 go the "
+        "input embeddings, and a head that is tied to them",
+    )
+    patterns: StrList = Field(
+        default_factory=list,
+        description="weights by whole parts of their names, with * ? and [0-3]: norm, layers.3.mlp, q_proj. "
+        "They stay whatever is unfrozen",
+    )
+    unfreeze: Literal["never", "gradual"] | dict[OpenFrac, LayerRange] = Field(
+        "never",
+        description="gradual: the frozen layers learn one after the other from the top down, the embeddings last (layers "
+        "is then ':-1' unless given); or share of the run to layers: {0.3: '6:9', 0.6: '0:6'}",
+    )
+    pace: OpenFrac | Steps | Epochs | None = Field(
+        None,
+        description="gradual: how long until one layer more: a share of the run (below 1), steps (a whole number) or "
+        "'1 epoch'; None: all learn from the middle of the run on",
+    )
+
+    @model_validator(mode="after")
+    def _nothing_unused(self) -> Freeze:
+        if self.pace is not None and self.unfreeze != "gradual":
+            raise ValueError("pace means nothing without unfreeze: gradual")
+        if self.pace in (0, "0 epochs"):
+            raise ValueError("pace 0 freezes nothing")
+        if isinstance(self.unfreeze, dict) and not self.layers:
+            raise ValueError("unfreeze names layers, but layers freezes none")
+        if self.unfreeze == "never" and not self.layers and not self.patterns:
+            raise ValueError("freezes nothing; give layers, patterns or unfreeze")
+        return self
 
 
 class Tokens(Section):
@@ -180,8 +223,8 @@ class Shortcuts(Section):
 class Train(Section):
     """How the base becomes the model."""
 
-    method: Literal["full", "lora"] | Annotated[Literal["dora", "qlora", "layers"], ENGINE] = Field(
-        "lora", description="full: every weight; lora: small adapters beside frozen weights"
+    method: Literal["full", "lora"] | Annotated[Literal["dora", "qlora"], ENGINE] = Field(
+        "lora", description="full: every weight that freeze leaves; lora: small adapters beside frozen weights"
     )
     epochs: Annotated[float, Field(gt=0, le=1000)] = 3
     max_steps: Annotated[int, Field(ge=1, le=100_000_000)] | None = None
@@ -206,5 +249,5 @@ class Train(Section):
     compile: Literal["auto", "always", "never"] = Field(
         "auto", description="compile the decoder layers; auto: on a GPU, for runs long enough to pay for it"
     )
-    freeze: Annotated[Freeze | None, ENGINE] = None
+    freeze: Freeze | None = None
     tokens: Annotated[Tokens | None, ENGINE] = None

@@ -16,13 +16,16 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from tunesmith.train.optimizer import trainable
 from tunesmith.train.stop import BestSoFar
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from torch import nn
+
+    Weights = Mapping[str, nn.Parameter]
+    """Everything that learns at some step of a run, by name."""
 
 _LATEST, _BEST, _STATE, _WEIGHTS, _OPTIMIZER = (
     "latest",
@@ -47,36 +50,36 @@ class Progress:
     metrics: list[dict[str, Any]] = field(default_factory=list)
 
 
-def save_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
+def save_checkpoint(folder: Path, weights: Weights, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
     """Write the state under ``folder``, replacing the one before only when the new one is complete."""
     with _Replacing(folder / _LATEST) as new:
-        save_file(_weights(model), new / _WEIGHTS)
-        save_file(_optimizer_tensors(model, optimizer), new / _OPTIMIZER)
+        save_file(_tensors(weights), new / _WEIGHTS)
+        save_file(_optimizer_tensors(weights, optimizer), new / _OPTIMIZER)
         (new / _STATE).write_text(json.dumps(asdict(progress)), encoding="utf-8")
 
 
-def load_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> Progress | None:
-    """Put a saved state back into model and optimizer; None if there is none."""
+def load_checkpoint(folder: Path, weights: Weights, optimizer: torch.optim.Optimizer) -> Progress | None:
+    """Put a saved state back into weights and optimizer; None if there is none."""
     latest = _existing(folder / _LATEST)
     if latest is None:
         return None
     fields = json.loads((latest / _STATE).read_text(encoding="utf-8"))
-    _set_weights(model, load_file(latest / _WEIGHTS))
-    _set_optimizer(model, optimizer, load_file(latest / _OPTIMIZER))
+    _set_weights(weights, load_file(latest / _WEIGHTS))
+    _set_optimizer(weights, optimizer, load_file(latest / _OPTIMIZER))
     return Progress(**{**fields, "best": BestSoFar(**fields["best"])})
 
 
-def save_best(folder: Path, model: nn.Module) -> None:
+def save_best(folder: Path, weights: Weights) -> None:
     """Keep the weights as the best so far."""
     with _Replacing(folder / _BEST) as new:
-        save_file(_weights(model), new / _WEIGHTS)
+        save_file(_tensors(weights), new / _WEIGHTS)
 
 
-def load_best(folder: Path, model: nn.Module) -> None:
-    """Put the best weights into the model; leaves it as it is if no best was kept."""
+def load_best(folder: Path, weights: Weights) -> None:
+    """Put the best weights back; leaves them as they are if no best was kept."""
     best = _existing(folder / _BEST)
     if best is not None:
-        _set_weights(model, load_file(best / _WEIGHTS))
+        _set_weights(weights, load_file(best / _WEIGHTS))
 
 
 class _Replacing:
@@ -114,26 +117,25 @@ def _existing(path: Path) -> Path | None:
     return path if path.is_dir() else old if old.is_dir() else None
 
 
-def _weights(model: nn.Module) -> dict[str, torch.Tensor]:
-    return {name: parameter.detach().contiguous() for name, parameter in trainable(model).items()}
+def _tensors(weights: Weights) -> dict[str, torch.Tensor]:
+    return {name: parameter.detach().contiguous() for name, parameter in weights.items()}
 
 
-def _set_weights(model: nn.Module, weights: dict[str, torch.Tensor]) -> None:
+def _set_weights(weights: Weights, tensors: dict[str, torch.Tensor]) -> None:
     with torch.no_grad():
-        for name, parameter in trainable(model).items():
-            parameter.copy_(weights[name])
+        for name, parameter in weights.items():
+            parameter.copy_(tensors[name])
 
 
-def _optimizer_tensors(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
+def _optimizer_tensors(weights: Weights, optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
     return {
         f"{name}|{key}": value.contiguous()
-        for name, parameter in trainable(model).items()
+        for name, parameter in weights.items()
         for key, value in optimizer.state[parameter].items()
     }
 
 
-def _set_optimizer(model: nn.Module, optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]) -> None:
-    parameters = trainable(model)
+def _set_optimizer(weights: Weights, optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]) -> None:
     for full_name, value in tensors.items():
         name, key = full_name.rsplit("|", 1)
-        optimizer.state[parameters[name]][key] = value.to(parameters[name].device)
+        optimizer.state[weights[name]][key] = value.to(weights[name].device)

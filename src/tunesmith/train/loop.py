@@ -15,12 +15,13 @@ import torch
 from tunesmith.core.clock import monotonic_s
 from tunesmith.core.errors import DataError
 from tunesmith.models.compiled import compile_layers, pays
+from tunesmith.models.dropout import train_from
 from tunesmith.models.precision import compute_in
 from tunesmith.models.score import nll
 from tunesmith.train.batches import TokenSet, micro_batches, steps_of_epoch
 from tunesmith.train.checkpoint import Progress, load_best, load_checkpoint, save_best, save_checkpoint
 from tunesmith.train.loss import supervised_loss
-from tunesmith.train.optimizer import build_optimizer, trainable
+from tunesmith.train.optimizer import build_optimizer, set_rate, trainable
 from tunesmith.train.schedule import multiplier
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from tunesmith.models.load import LoadedModel
     from tunesmith.models.shortcuts import Shortcuts
     from tunesmith.recipe import Train
+    from tunesmith.train.freeze import Learning
 
 CHECKPOINT_EVERY_S = 120.0
 
@@ -40,7 +42,8 @@ class Run:
     """What is trained on what, and how.
 
     Args:
-        loaded: the model with its trainable parameters already chosen.
+        loaded: the model; whatever learns at some step takes gradients.
+        learning: which of its weights learn, and from which step on.
         train: tokenised training examples.
         valid: tokenised validation examples; empty means no validation, and the last weights are kept.
         settings: the recipe's ``train`` section.
@@ -54,6 +57,7 @@ class Run:
     """
 
     loaded: LoadedModel
+    learning: Learning
     train: TokenSet
     valid: TokenSet
     settings: Train
@@ -95,11 +99,11 @@ def fit(run: Run, bar: Bar) -> Progress:
     Raises:
         DataError: if the loss is no longer a number.
     """
-    model = run.loaded.model
+    model, weights = run.loaded.model, run.learning.weights
     if run.compiled:
         compile_layers(model)
-    optimizer = build_optimizer(model, run.settings.regularise.weight_decay)
-    progress = load_checkpoint(run.folder, model, optimizer) or Progress()
+    optimizer = build_optimizer(model, run.settings)
+    progress = load_checkpoint(run.folder, weights, optimizer) or Progress()
     bar.advance(progress.step)
     started_s, spent_s, saved_s = monotonic_s(), progress.seconds, monotonic_s()
     for step, rows in steps_from(run, progress.step):
@@ -112,11 +116,11 @@ def fit(run: Run, bar: Bar) -> Progress:
             _validate(run, progress)
             saved_s = -math.inf
         if monotonic_s() - saved_s > CHECKPOINT_EVERY_S:
-            save_checkpoint(run.folder, model, optimizer, progress)
+            save_checkpoint(run.folder, weights, optimizer, progress)
             saved_s = monotonic_s()
         bar.advance(1, **_facts(progress))
     progress.stopped_by = progress.stopped_by or "last step"
-    load_best(run.folder, model)
+    load_best(run.folder, weights)
     model.eval()
     return progress
 
@@ -139,10 +143,10 @@ def update(run: Run, optimizer: torch.optim.Optimizer, step: int, rows: list[int
         DataError: if the loss or the gradient is no longer a number.
     """
     model = run.loaded.model
-    model.train()
+    run.learning.begin(step)
+    train_from(model, run.learning.lowest(step))
     rate = run.rate(step, progress.validations)
-    for group in optimizer.param_groups:
-        group["lr"] = rate
+    set_rate(optimizer, rate)
     batches = micro_batches(run.train, rows, run.shortcuts, run.row_tokens)
     weight = float(sum(batch.weights_N.sum() for batch in batches))
     torch.manual_seed(run.seed * 1_000_003 + step)  # dropout is a function of (seed, step)
@@ -180,7 +184,7 @@ def _validate(run: Run, progress: Progress) -> None:
     value = sum(score.nats for score in scores) / sum(score.num_targets for score in scores)
     early_stopping = run.settings.regularise.early_stopping
     if progress.best.see(progress.step, value, early_stopping):
-        save_best(run.folder, model)
+        save_best(run.folder, run.learning.weights)
     progress.validations.append(value)
     progress.metrics[-1]["valid_loss"] = value
     if progress.best.should_stop(early_stopping):

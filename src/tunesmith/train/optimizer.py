@@ -1,13 +1,22 @@
-"""AdamW with weight decay only where it belongs. Owns parameter groups; does not own the rate (`schedule`)."""
+"""AdamW over groups of weights: which rate each has relative to the schedule's, and whether it decays.
+
+Owns parameter groups. Does not own the rate of a step (`schedule`) nor which weights learn (`freeze`).
+"""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 import torch
 
+from tunesmith.models.layers import EMBEDDINGS, decoder_layers, depths, matching
+
 if TYPE_CHECKING:
     from torch import nn
+    from transformers import PreTrainedModel
+
+    from tunesmith.recipe import Schedule, Train
 
 BETAS = (0.9, 0.95)
 """Source: Brown et al. 2020 (GPT-3), table D.1; the shorter second memory suits short runs."""
@@ -18,14 +27,58 @@ def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
     return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
 
 
-def build_optimizer(model: nn.Module, weight_decay: float) -> torch.optim.AdamW:
-    """Return AdamW over what learns: matrices decay, vectors (norms, biases) do not.
+def build_optimizer(model: PreTrainedModel, settings: Train) -> torch.optim.AdamW:
+    """Return AdamW over what learns: matrices decay, vectors (norms, biases) do not; each group has its ``factor``.
+
+    Raises:
+        RecipeError: if a pattern of ``schedule.rates`` matches nothing that learns.
 
     Source: Loshchilov & Hutter 2019, "Decoupled weight decay regularization".
     """
-    parameters = trainable(model).values()
-    groups = [
-        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW([group for group in groups if group["params"]], lr=0.0, betas=BETAS, fused=True)
+    factors = rate_factors(model, settings.schedule)
+    groups: dict[tuple[float, float], list[nn.Parameter]] = defaultdict(list)
+    for name, parameter in trainable(model).items():
+        decay = settings.regularise.weight_decay if parameter.ndim >= 2 else 0.0
+        groups[factors[name], decay].append(parameter)
+    return torch.optim.AdamW(
+        [{"params": group, "factor": factor, "weight_decay": decay} for (factor, decay), group in groups.items()],
+        lr=0.0, betas=BETAS, fused=True,
+    )  # fmt: skip
+
+
+def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Give each group the rate of a step times its own factor."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group["factor"]
+
+
+def rate_factors(model: PreTrainedModel, schedule: Schedule) -> dict[str, float]:
+    """Return the factor on the learning rate of each weight that learns, by name.
+
+    The top layer and what is above it have 1, each layer below ``layer_decay`` times that of the one above, the
+    embeddings one step less than layer 0. Patterns of ``rates`` multiply on top of that.
+
+    Raises:
+        RecipeError: if a pattern matches nothing that learns.
+
+    Source: Howard & Ruder 2018, "ULMFiT", section 3.2 (discriminative fine-tuning); as one factor per layer,
+    Clark et al. 2020, "ELECTRA", appendix A.2.
+    """
+    names, depth, top = list(trainable(model)), depths(model), len(decoder_layers(model)) - 1
+    factors = {name: schedule.layer_decay ** max(0, top - depth[name]) for name in names}
+    for pattern, factor in schedule.rates.items():
+        for name in matching(pattern, names, "train.schedule.rates"):
+            factors[name] *= factor
+    return factors
+
+
+def told_factors(model: PreTrainedModel, schedule: Schedule) -> list[tuple[str, float, float]]:
+    """Return (place, lowest factor, highest factor) from the embeddings up; empty if every factor is 1."""
+    factors, depth, top = rate_factors(model, schedule), depths(model), len(decoder_layers(model))
+    if set(factors.values()) == {1.0}:
+        return []
+    words = {EMBEDDINGS: "embeddings", top: "head"}
+    at_place: dict[int, list[float]] = defaultdict(list)
+    for name, factor in factors.items():
+        at_place[depth[name]].append(factor)
+    return [(words.get(place, f"layer {place}"), min(here), max(here)) for place, here in sorted(at_place.items())]

@@ -69,7 +69,7 @@ def measured_step_s(run: Run) -> float:
 
     if run.compiled:
         compile_layers(run.loaded.model)
-    optimizer = build_optimizer(run.loaded.model, run.settings.regularise.weight_decay)
+    optimizer = build_optimizer(run.loaded.model, run.settings)
     times: list[float] = []
     for step, rows in steps_from(run, 0):
         started_s = monotonic_s()

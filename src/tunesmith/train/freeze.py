@@ -1,0 +1,178 @@
+"""Which weights learn, and from which step on: a pure function of the recipe, the model's layers and the step.
+
+Owns the recipe's ``freeze``: ranges of layers, patterns, unfreezing. Does not own rates (`optimizer`), nor the states of
+a frozen beginning that are kept on disk (`frozen_cache`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tunesmith.core.errors import RecipeError
+from tunesmith.models.layers import EMBEDDINGS, decoder_layers, depths, matching
+from tunesmith.train.optimizer import trainable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from torch import nn
+    from transformers import PreTrainedModel
+
+    from tunesmith.recipe import Freeze
+
+ALL_LEARN_FROM = 0.5
+"""Share of a run after which gradual unfreezing without a pace is done: the other half is for all weights together."""
+
+GRADUAL_LAYERS = ":-1"
+"""Source: Howard & Ruder 2018, "ULMFiT", section 3.3: at first only the last layer learns."""
+
+
+@dataclass(frozen=True)
+class Learning:
+    """What learns in a run.
+
+    Args:
+        weights: everything that learns at some step, by name.
+        first_steps: from which step on each of them learns.
+        depth: where each of them lies, as in `models.layers.depths`.
+        num_layers: of the decoder.
+    """
+
+    weights: Mapping[str, nn.Parameter]
+    first_steps: Mapping[str, int]
+    depth: Mapping[str, int]
+    num_layers: int
+
+    @classmethod
+    def of(cls, model: PreTrainedModel, starts: Mapping[int, int]) -> Learning:
+        """Read what learns from a model on which `freeze` has been called; ``starts`` is of `first_steps`.
+
+        Raises:
+            RecipeError: if nothing learns in the first step.
+        """
+        weights, depth = trainable(model), depths(model)
+        first = {name: starts.get(depth[name], 0) for name in weights}  # added tokens learn in frozen embeddings too
+        if not first or min(first.values()) > 0:
+            raise RecipeError(
+                "train.freeze: nothing is left to learn" + (" in the first step" if first else ""),
+                hint="freeze fewer layers; a head that is tied to frozen embeddings is frozen with them",
+            )
+        return cls(weights, first, {name: depth[name] for name in weights}, len(decoder_layers(model)))
+
+    def begin(self, step: int) -> None:
+        """Let gradients be made for what learns at a step and for nothing else."""
+        for name, weight in self.weights.items():
+            weight.requires_grad_(self.first_steps[name] <= step)
+
+    def lowest(self, step: int) -> int:
+        """Return the depth of the lowest weight that learns at a step: nothing below it needs a backward pass."""
+        return min(self.depth[name] for name, first in self.first_steps.items() if first <= step)
+
+    @property
+    def frozen_layers(self) -> int:
+        """How many of the lowest layers never learn, with everything below them; 0 if the embeddings learn."""
+        return max(0, min(self.depth.values()))
+
+    def count(self, step: int) -> int:
+        """Return how many numbers learn at a step."""
+        return sum(self.weights[name].numel() for name, first in self.first_steps.items() if first <= step)
+
+    def told(self) -> str:
+        """Return in words when what was frozen at first begins to learn; empty if nothing does."""
+        begins: dict[int, list[int]] = {}
+        for name, first in self.first_steps.items():
+            begins.setdefault(first, []).append(self.depth[name])
+        return ", ".join(
+            f"{_named(set(places))} from step {first:,}" for first, places in sorted(begins.items()) if first > 0
+        )
+
+
+def freeze(model: PreTrainedModel, settings: Freeze | None, starts: Mapping[int, int]) -> None:
+    """Mark what never learns by ``requires_grad``; to be called before adapters are put in, which go beside the rest.
+
+    Raises:
+        RecipeError: if a pattern matches nothing.
+    """
+    weights = dict(model.named_parameters(remove_duplicate=False))
+    depth = depths(model)
+    patterns = settings.patterns if settings else []
+    stay = {name for one in patterns for name in matching(one, list(weights), "train.freeze.patterns")}
+    stay |= {name for name, place in depth.items() if place not in starts}
+    for name in stay:
+        weights[name].requires_grad_(False)
+
+
+def first_steps(settings: Freeze | None, num_layers: int, epoch_steps: Sequence[int]) -> dict[int, int]:
+    """Return from which step on each depth learns (see `models.layers.depths`); one that never does is missing.
+
+    Raises:
+        RecipeError: for a range that the model does not have, or that thaws what is not frozen.
+    """
+    starts = dict.fromkeys(range(EMBEDDINGS, num_layers + 1), 0)
+    if settings is None:
+        return starts
+    frozen = _places(_frozen_range(settings), num_layers, "layers")
+    thawed = _thawed(settings, frozen, num_layers, epoch_steps)
+    total = sum(epoch_steps)
+    return {
+        place: thawed.get(place, total) if place in frozen else 0
+        for place in starts
+        if place not in frozen or thawed.get(place, total) < total
+    }
+
+
+def _frozen_range(settings: Freeze) -> str | None:
+    return settings.layers or (GRADUAL_LAYERS if settings.unfreeze == "gradual" else None)
+
+
+def _places(written: str | None, num_layers: int, where: str) -> list[int]:
+    """Return the depths of a range of layers, from the top down; with layer 0 go the embeddings."""
+    if written is None:
+        return []
+    bounds = [int(bound) if bound else None for bound in written.split(":")]
+    places = list(range(num_layers)[slice(*bounds)])
+    if any(bound is not None and abs(bound) > num_layers for bound in bounds) or not places:
+        raise RecipeError(
+            f"train.freeze.{where}: {written!r} is no range of layers of this model, which has {num_layers}",
+            expected=f"a slice such as '0:{num_layers // 2}' or ':-1'",
+        )
+    return [*reversed(places), *([EMBEDDINGS] if places[0] == 0 else [])]
+
+
+def _thawed(
+    settings: Freeze, frozen: Sequence[int], num_layers: int, epoch_steps: Sequence[int]
+) -> dict[int, int]:
+    """Return from which step on each frozen depth learns, if it ever does."""
+    total = sum(epoch_steps)
+    if settings.unfreeze == "gradual":
+        pace = ALL_LEARN_FROM / len(frozen) if settings.pace is None else settings.pace
+        return {place: _steps(pace, number + 1, epoch_steps) for number, place in enumerate(frozen)}
+    steps: dict[int, int] = {}
+    for share, written in sorted(settings.unfreeze.items()) if isinstance(settings.unfreeze, dict) else []:
+        for place in _places(written, num_layers, "unfreeze"):
+            if place not in frozen or place in steps:
+                why = "is not frozen" if place not in frozen else "is unfrozen twice"
+                raise RecipeError(
+                    f"train.freeze.unfreeze: {written!r} at {share:g}: {_named([place])} {why}",
+                    expected=f"layers within {settings.layers!r}, each once",
+                )
+            steps[place] = round(share * total)
+    return steps
+
+
+def _steps(pace: float | str, times: int, epoch_steps: Sequence[int]) -> int:
+    """Return the first step after a pace was gone a number of times; one that is past the end may be any number there."""
+    if isinstance(pace, str):
+        ends = np.concatenate([[0], np.cumsum(epoch_steps)])
+        return round(float(np.interp(times * float(pace.split()[0]), np.arange(len(ends)), ends)))
+    return times * pace if isinstance(pace, int) else round(times * pace * sum(epoch_steps))
+
+
+def _named(places: Iterable[int]) -> str:
+    """Return depths in words: ``layers 3 to 5``, ``layer 0 and the embeddings``."""
+    layers = sorted(place for place in places if place != EMBEDDINGS)
+    words = [f"layer {layers[0]}" if len(layers) == 1 else f"layers {layers[0]} to {layers[-1]}"] if layers else []
+    return " and ".join([*words, *(["the embeddings"] if EMBEDDINGS in places else [])])
