@@ -46,7 +46,11 @@ BAD_RECIPES = {
     "relevance to nothing": (GOOD + "  relevance: {to: []}\n", ["data.relevance.to"]),
     "relevance that keeps nothing": (GOOD + "  relevance: {to: valid, keep: 0}\n", ["data.relevance.keep", "0"]),
     "near dedup too low": (GOOD + "  dedup: {near: 0.2}\n", ["data.dedup.near", "0.2"]),
-    "later: tokens": (GOOD + "train: {tokens: {add: {a: b}}}\n", ["train.tokens", "does not have yet"]),
+    "a token known by spaces": (GOOD + "train: {tokens: {add: {' a': b}}}\n", ["train.tokens.add", "' a'", "spaces"]),
+    "a token that means nothing": (GOOD + "train: {tokens: {add: {a: ''}}}\n", ["description of 'a' is empty"]),
+    "no tokens to add": (GOOD + "train: {tokens: {add: {}}}\n", ["train.tokens.add", "token to the words"]),
+    "tokens alone without tokens": (GOOD + "train: {method: tokens}\n", ["train", "no tokens are added"]),
+    "a token twice": (GOOD + "train: {tokens: {add: {a: b, a: c}}}\n", ["train.tokens.add.a", "twice"]),
     "later: judge": (GOOD + "evaluate: {judge: {model: x}}\n", ["evaluate.judge", "does not have yet"]),
     "merged unknown key": (
         "x: &x {epochz: 3}\nname: a\ntask: classify\ndata: {train: x.csv}\ntrain:\n  <<: *x\n",

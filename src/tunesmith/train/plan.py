@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.clock import monotonic_s
-from tunesmith.models.load import load_model, reference
+from tunesmith.models.load import reference
 
 if TYPE_CHECKING:
     from tunesmith.core.artifacts import Artifact, Workspace
@@ -31,9 +31,9 @@ def estimate(recipe: Recipe, dataset: Artifact, workspace: Workspace) -> dict[st
     """
     from tunesmith.train import stage
     from tunesmith.train.schedule import multiplier
+    from tunesmith.train.start import load_start
 
-    loaded = load_model(reference(recipe.base, workspace))
-    stage.merged_base(recipe, loaded)
+    loaded = load_start(recipe, reference(recipe.base, workspace))
     sets = stage.tokenise(recipe, dataset, stage.task_of(recipe, dataset), loaded)
     with tempfile.TemporaryDirectory() as folder:
         run = stage.prepare_run(recipe, loaded, sets.train, sets.valid, Path(folder))
