@@ -1,11 +1,12 @@
 """Near-duplicates: recall, precision and rows per CPU second beside five other systems, each in its own environment.
 
-Run: ``python benchmarks/near_duplicates.py [--venvs DIR] [--work DIR]``. Needs ../shared/bench/dedup_bench.py (corpus
+Run: ``python benchmarks/near_duplicates.py [--venvs DIR] [--work DIR] [--templated]``. Needs ../shared/bench/dedup_bench.py (corpus
 and the peers' code, run from there) and pip for the peers. Writes benchmarks/results/near_duplicates.json.
 
 One process and one thread each, started in turn; imports are not counted, reading the corpus is (``cpu_s``). Ours also
 says what it takes from a list of texts to a drop mask (``engine_cpu_s``). Peers too slow for 200,000 rows get 50,000.
-The corpus has another seed than the harness's default. Then 3,000 rows of one template with different facts.
+The corpus has another seed than the harness's default. Then 3,000 rows of one template with different facts, by the
+whole `tunesmith prepare`; with ``--templated`` only that part of the result is measured anew.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 HARNESS = ROOT.parent / "shared" / "bench"
+RESULT = ROOT / "benchmarks" / "results" / "near_duplicates.json"
 SEED, THRESHOLD, ROWS, SLOW_ROWS = 11, 0.7, 200_000, 50_000
 ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "RAYON")} | {"POLARS_MAX_THREADS": "1"}
 PIP = {
@@ -90,28 +92,46 @@ def ours(data: str) -> dict:
 
 
 def templated(rows: int = 3000) -> dict:
-    """Return how many of ``rows`` rows of one template, each another fact, are dropped."""
-    from tunesmith.data.duplicates.facts import Facts
-    from tunesmith.data.duplicates.near import near_duplicates
-    from tunesmith.data.duplicates.shingles import sign
+    """Prepare ``rows`` rows of one template, each another fact, by the public command with the recipe's defaults.
 
-    text = (
+    Returns how many of the facts (an article and its number) are in the splits, what removed the others, and how many
+    rows a search without the guard of facts would have dropped.
+    """
+    import polars as pl
+
+    asks = (
         "Article {}: you are asked about the stock of our warehouse in the harbour, which is counted every evening by "
         "the two clerks of the night shift and written into the ledger before the gates are closed. How many units are "
         "left on the shelves after the delivery of this morning was booked, and the returns of the last week were "
-        "taken out? Answer: the number of units of it that are left on the shelves is {}"
+        "taken out?"
     )
-    texts = [text.format(10_000 + row, row * 7 % 3001) for row in range(rows)]
-    start, signed = time.process_time(), sign(texts)
-    facts = Facts(lambda some: [texts[row] for row in some.tolist()])
-    bare = near_duplicates(signed, signed.of, threshold=THRESHOLD)
-    middle = time.process_time()
-    guarded = near_duplicates(signed, signed.of, threshold=THRESHOLD, keys_of=facts.keys_of, allows=facts.allows)
-    end = time.process_time()
+    answers = "The number of units of it that are left on the shelves is {}."
+    facts = {(asks.format(10_000 + row), answers.format(row * 7 % 3001)) for row in range(rows)}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        lines = (json.dumps({"prompt": ask, "completion": answer}) + "\n" for ask, answer in sorted(facts))
+        (folder / "rows.jsonl").write_text("".join(lines))
+        (folder / "recipe.yaml").write_text("name: templated\ntask: chat\ndata: {train: rows.jsonl}\n")
+        command = [sys.executable, "-m", "tunesmith", "prepare", str(folder / "recipe.yaml"), "--json"]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            raise SystemExit(done.stderr[-3000:])
+        result = json.loads(done.stdout)
+        parts = [pl.read_parquet(Path(result["path"]) / f"{part}.parquet") for part in ("train", "valid", "test")]
+        kept = [tuple(one["content"] for one in json.loads(text)) for text in pl.concat(parts)["messages"]]
     return {
-        "rows": rows, "dropped": len(guarded.row), "cpu_s": round(end - middle, 2),
-        "dropped_without_guard": len(bare.row), "cpu_s_without_guard": round(middle - start, 2),
+        "rows": rows, "facts": len(facts), "facts_kept": len(facts & set(kept)), "removed_by": result["removed_by"],
+        "splits": result["splits"], "dropped_without_guard": without_guard([" ".join(fact) for fact in sorted(facts)]),
     }  # fmt: skip
+
+
+def without_guard(texts: list[str]) -> int:
+    """Return how many texts are near-duplicates if facts do not count."""
+    from tunesmith.data.duplicates.near import near_duplicates
+    from tunesmith.data.duplicates.shingles import sign
+
+    signed = sign(texts)
+    return len(near_duplicates(signed, signed.of, threshold=THRESHOLD).row)
 
 
 def told(command: list[str]) -> dict:
@@ -182,24 +202,31 @@ def machine() -> dict:
     return {"cpu": models[0].split(": ")[1] if models else platform.machine(), "cores": os.cpu_count()}
 
 
+def everything(venvs: Path | None, folder: Path | None) -> dict:
+    """Compare all engines on both corpora."""
+    with tempfile.TemporaryDirectory() as name:
+        work = folder or Path(name)
+        pythons = environments(venvs or work / "venvs")
+        result = {"seed": SEED, "threshold": THRESHOLD, "machine": machine(), "python": platform.python_version()}
+        for rows in (ROWS, SLOW_ROWS):
+            data = corpus(pythons["main"], rows, work / f"corpus{rows}")
+            result[f"rows_{rows}"] = compare(rows, data, pythons, work)
+    return result
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--venvs", type=Path)
     parser.add_argument("--work", type=Path)
     parser.add_argument("--ours", metavar="CORPUS")
+    parser.add_argument("--templated", action="store_true")
     asked = parser.parse_args()
     if asked.ours:
         print(json.dumps(ours(asked.ours)))
         return
-    with tempfile.TemporaryDirectory() as name:
-        work = asked.work or Path(name)
-        pythons = environments(asked.venvs or work / "venvs")
-        result = {"seed": SEED, "threshold": THRESHOLD, "machine": machine(), "python": platform.python_version()}
-        for rows in (ROWS, SLOW_ROWS):
-            data = corpus(pythons["main"], rows, work / f"corpus{rows}")
-            result[f"rows_{rows}"] = compare(rows, data, pythons, work)
-        result |= {"templated": templated(), "date": datetime.now(UTC).date().isoformat()}
-    (ROOT / "benchmarks" / "results" / "near_duplicates.json").write_text(json.dumps(result, indent=1) + "\n")
+    result = json.loads(RESULT.read_text()) if asked.templated else everything(asked.venvs, asked.work)
+    result |= {"templated": templated(), "date": datetime.now(UTC).date().isoformat()}
+    RESULT.write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps(result, indent=1))
 
 

@@ -2,7 +2,7 @@
 
 Run: ``python benchmarks/noise.py``. Needs ../shared/data. Writes benchmarks/results/noise.json and prints it as tables.
 Rows go through the product's own functions, in prepare's order: `Cleaner.clean`, `check_row`, `Noise.judge`, and
-`Habits.settle` once all rows of a set are counted. A row counts as caught if the rule meant for its defect removed,
+`Habits.trusts` once all rows of a set are counted. A row counts as caught if the rule meant for its defect removed,
 repaired or flagged it.
 """
 
@@ -48,10 +48,10 @@ OTHERS = {"exact_duplicate", "near_duplicate", "contradictory_duplicate", "pii",
 COST_ROWS = 20_000
 
 
-def judged(rows: Iterable[Row], task: str, language: str | None = "en") -> list[dict[str, set[str]]]:
+def judged(rows: Iterable[Row], task: str) -> list[dict[str, set[str]]]:
     """Return for each row which rules removed, flagged and repaired it. Personal data is left to its own benchmark."""
     recipe = Recipe(name="noise", task=task, data={"train": "x", "privacy": {"pii": "off", "secrets": "off"}})
-    cleaner, noise = Cleaner(recipe), Noise(recipe, language)
+    cleaner, noise = Cleaner(recipe), Noise(recipe)
     seen = []
     for row in rows:
         cleaner.repairs.clear()
@@ -66,7 +66,7 @@ def judged(rows: Iterable[Row], task: str, language: str | None = "en") -> list[
         seen.append((removed, found, {repair.rule for repair in cleaner.repairs}))
     out = []
     for removed, found, repaired in seen:
-        held = noise.habits.settle(found)
+        held = [one for one in found if noise.habits.trusts(one.habit)]
         removed |= {one.rule for one in held if one.action == "remove"}
         out.append(
             {"removed": removed, "flagged": {one.rule for one in held if one.action == "flag"}, "repaired": repaired}
@@ -339,7 +339,7 @@ def steps(rows: list[Row], pii: str) -> dict[str, float]:
     recipe = Recipe(name="noise", task="chat", data={"train": "x", "privacy": {"pii": pii}})
     runs = []
     for _ in range(3):
-        cleaner, noise = Cleaner(recipe), Noise(recipe, "en")
+        cleaner, noise = Cleaner(recipe), Noise(recipe)
         times = [time.process_time()]
         for row in rows:
             cleaner.clean(row)

@@ -19,8 +19,8 @@ import numpy as np
 
 from tunesmith.core.estimates import paired_bootstrap
 from tunesmith.data.learning_curve import linear_probe, ngram_probe
+from tunesmith.data.sample import spread
 from tunesmith.data.select import choose
-from tunesmith.data.told import spread
 from tunesmith.data.vectors import SAMPLE_ROWS, rounded
 from tunesmith.models.embed import embedder
 

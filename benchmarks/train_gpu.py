@@ -1,8 +1,9 @@
-"""How near the training loop comes to what a GPU can do: target tokens and tokens a second, MFU, memory.
+"""Tunesmith's training loop and TRL's on a GPU: tokens a second, MFU, memory, the same work in the same run.
 
-Run on a machine with a GPU: ``python benchmarks/train_gpu.py [--size 0.5B] [--steps 6]``; with ``--smoke`` a tiny model on
-the CPU. Models are made from config with random weights (speed does not depend on their values), data are synthetic.
-Writes benchmarks/results/train_gpu.json.
+Run on a machine with a GPU: ``python benchmarks/train_gpu.py [--case 1.5B,long,full] [--engine Tunesmith]``; needs trl,
+datasets and liger-kernel for the peer. With ``--case smoke,chat,full`` a tiny model on the CPU. Models are made from config
+with random weights (speed does not depend on their values), data are synthetic. Both engines keep float32 weights and
+multiply in bfloat16. Writes benchmarks/results/train_gpu.json.
 
 MFU counts 6 floating-point operations a weight and token, and 6 T d for causal attention a layer and token, of the
 non-embedding weights and the head at target positions: what must be done, not what is done twice.
@@ -13,8 +14,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import subprocess
+import sys
 import tempfile
 import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
@@ -24,6 +29,7 @@ import numpy as np
 import torch
 from transformers import AutoModelForCausalLM, Qwen2Config
 
+from tunesmith.models.compiled import compile_layers
 from tunesmith.models.load import LoadedModel
 from tunesmith.models.precision import choose_device, exact_arithmetic
 from tunesmith.recipe import Recipe
@@ -31,15 +37,20 @@ from tunesmith.text.chat import Rendered
 from tunesmith.train.batches import TokenSet
 from tunesmith.train.checkpoint import Progress
 from tunesmith.train.loop import steps_from, update
-from tunesmith.train.optimizer import build_optimizer, trainable
+from tunesmith.train.optimizer import build_optimizer
 from tunesmith.train.stage import prepare_run
 
 RESULT = Path(__file__).parent / "results" / "train_gpu.json"
 SHAPES = {  # hidden size, layers, heads, key-value heads, inner size, vocabulary: those of Qwen2.5
     "0.5B": (896, 24, 14, 2, 4864, 151936),
     "1.5B": (1536, 28, 12, 2, 8960, 151936),
-    "smoke": (64, 2, 4, 2, 128, 512),
+    "8B": (4096, 36, 32, 8, 12288, 151936),  # Qwen3's
+    "smoke": (64, 6, 4, 2, 128, 512),
 }
+CASES = ["1.5B,long,full", "0.5B,chat,full", "1.5B,chat,lora"]
+LORA = {"rank": 16, "alpha": 32}
+TRL_PASS_TOKENS = {"0.5B": 16_384, "1.5B": 8192, "8B": 4096, "smoke": 512}
+"""Tokens of one forward pass of TRL tuned by hand: what fits 80 GB without recomputation."""
 PEAK_FLOPS = {"H100": 989e12, "H200": 989e12, "A100": 312e12}
 """Dense bfloat16 of the data sheets; a name not listed has no MFU."""
 
@@ -59,97 +70,261 @@ def make_model(size: str, device: torch.device) -> LoadedModel:
     return LoadedModel(model, None, size)  # type: ignore[arg-type]
 
 
-def make_data(mix: str, vocabulary: int, rows: int, scale: float) -> TokenSet:
-    """Return examples of random tokens; lengths are log-normal between the mix's bounds."""
-    shortest, longest, answer = MIXES[mix]
-    draw = np.random.default_rng(7)
-    lengths = np.clip(draw.lognormal(5.7, 0.8, rows), shortest, longest) * scale
-    rendered = []
-    for length in np.maximum(lengths.astype(int), 4).tolist():
-        prompt = min(length - 1, round(length * (1 - answer)))
-        ids = draw.integers(0, vocabulary, length).tolist()
-        rendered.append(Rendered(ids, [False] * prompt + [True] * (length - prompt), turns=1, untrained_turns=0))
-    return TokenSet(rendered, [1.0] * rows)
+@dataclass(frozen=True)
+class Case:
+    """One measurement: which model, which lengths, what learns, how many steps."""
+
+    size: str
+    mix: str
+    method: str
+    steps: int
+
+    @property
+    def step_tokens(self) -> int:
+        """Tokens of a step, prompts included."""
+        return 1024 if self.size == "smoke" else 32_768
+
+    def data(self) -> TokenSet:
+        """Return examples of random tokens; lengths are log-normal between the mix's bounds."""
+        shortest, longest, answer = MIXES[self.mix]
+        scale = 0.05 if self.size == "smoke" else 1.0
+        draw = np.random.default_rng(7)
+        lengths = np.clip(draw.lognormal(5.7, 0.8, 100 if self.mix == "long" else 2000), shortest, longest) * scale
+        rendered = []
+        for length in np.maximum(lengths.astype(int), 4).tolist():
+            prompt = min(length - 1, round(length * (1 - answer)))
+            ids = draw.integers(0, SHAPES[self.size][-1], length).tolist()
+            rendered.append(Rendered(ids, [False] * prompt + [True] * (length - prompt), turns=1, untrained_turns=0))
+        return TokenSet(rendered, [1.0] * len(rendered))
 
 
-def needed_flops(loaded: LoadedModel, tokens: TokenSet, rows: list[int], method: str) -> float:
-    """Return the operations one step over these rows needs; frozen weights need no gradient of their own (4, not 6)."""
+class Steps:
+    """What each step took and did. ``needed`` tells the operations that some examples need."""
+
+    def __init__(self, needed: Callable[[Sequence[Rendered]], float]) -> None:
+        self.needed = needed
+        self.seconds: list[float] = []
+        self.tokens: list[float] = []
+        self.targets: list[float] = []
+        self.flops: list[float] = []
+
+    def begin(self) -> None:
+        _finish()
+        self._began_s = time.perf_counter()
+
+    def end(self, examples: Sequence[Rendered], loss: float) -> None:
+        _finish()
+        seconds = time.perf_counter() - self._began_s
+        self.seconds.append(seconds)
+        self.tokens.append(sum(len(one.ids) for one in examples) / seconds)
+        self.targets.append(sum(one.num_targets for one in examples) / seconds)
+        self.flops.append(self.needed(examples) / seconds)
+
+
+def _finish() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def needed_flops(loaded: LoadedModel, method: str) -> Callable[[Sequence[Rendered]], float]:
+    """Return what tells the operations a step needs; frozen weights need no gradient of their own (4, not 6)."""
     config = loaded.model.config.get_text_config()
     head = config.vocab_size * config.hidden_size
     body = sum(p.numel() for n, p in loaded.model.named_parameters() if "embed" not in n and "lm_head" not in n)
     each = 6.0 if method == "full" else 4.0
-    total = 0.0
-    for row in rows:
-        length, targets = len(tokens.rendered[row].ids), tokens.rendered[row].num_targets
-        attention = config.num_hidden_layers * length * config.hidden_size * length
-        total += each * (body * length + head * targets) + 6.0 * attention
-    return total
+
+    def needed(examples: Sequence[Rendered]) -> float:
+        total = 0.0
+        for one in examples:
+            length = len(one.ids)
+            attention = config.num_hidden_layers * length * config.hidden_size * length
+            total += each * (body * length + head * one.num_targets) + 6.0 * attention
+        return total
+
+    return needed
 
 
-def measure(size: str, mix: str, method: str, steps: int, device: torch.device) -> dict[str, Any]:
-    """Return the medians over the steps after one to warm up."""
-    torch.manual_seed(0)
-    loaded = make_model(size, device)
+def our_steps(case: Case, device: torch.device) -> Steps:
+    """Train with Tunesmith's engine; return what each step took."""
+    loaded = make_model(case.size, device)
     settings = {
-        "method": method, "epochs": 1, "batch_tokens": 32_768 if size != "smoke" else 512, "precision": "bfloat16",
-        "regularise": {"dropout": 0.0},
+        "method": case.method, "epochs": 1, "batch_tokens": round(case.step_tokens * MIXES[case.mix][2]),
+        "precision": "bfloat16", "compile": "never" if case.size == "smoke" else "always",
+        "regularise": {"dropout": 0.0}, "lora": LORA,
     }  # fmt: skip
-    recipe = Recipe(name="made", task="chat", base=size, data={"train": "x"}, train=settings)
-    tokens = make_data(mix, SHAPES[size][-1], 64 if mix == "long" else 2000, 1.0 if size != "smoke" else 0.05)
+    recipe = Recipe(name="made", task="chat", base=case.size, data={"train": "x"}, train=settings)
+    tokens = case.data()
+    steps = Steps(needed_flops(loaded, case.method))
+    torch.set_float32_matmul_precision("high")
     with tempfile.TemporaryDirectory() as folder, exact_arithmetic():
         run = prepare_run(recipe, loaded, tokens, TokenSet([], []), Path(folder))
+        print(run.shortcuts, "row tokens", run.row_tokens, file=sys.stderr)
+        if run.compiled:
+            compile_layers(run.loaded.model)
         optimizer = build_optimizer(run.loaded.model, 0.01)
-        if device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats()
-        seconds, rates, targets, flops = [], [], [], []
         for step, rows in steps_from(run, 0):
-            started_s = time.perf_counter()
-            update(run, optimizer, step, rows, Progress())
-            if device.type == "cuda":
-                torch.cuda.synchronize()
-            seconds.append(time.perf_counter() - started_s)
-            rates.append(sum(len(tokens.rendered[i].ids) for i in rows) / seconds[-1])
-            targets.append(sum(tokens.rendered[i].num_targets for i in rows) / seconds[-1])
-            flops.append(needed_flops(loaded, tokens, rows, method) / seconds[-1])
-            if step == steps:
+            steps.begin()
+            progress = Progress()
+            update(run, optimizer, step, rows, progress)
+            steps.end([tokens.rendered[i] for i in rows], progress.metrics[-1]["loss"])
+            if step == case.steps:
                 break
+    return steps
+
+
+def trl_steps(case: Case, device: torch.device, tuned: bool, packed: bool) -> Steps:
+    """Train with TRL: as it comes, or by hand with its fused head, without recomputation, packed or grouped by length."""
+    from datasets import Dataset
+    from transformers import TrainerCallback
+    from trl import SFTConfig, SFTTrainer
+
+    loaded, examples = make_model(case.size, device), case.data().rendered
+    steps = Steps(needed_flops(loaded, case.method))
+    seen: list[Rendered] = []
+
+    class Watch(TrainerCallback):
+        def on_step_begin(self, *_: Any, **__: Any) -> None:
+            seen.clear()
+            steps.begin()
+
+        def on_step_end(self, *_: Any, **__: Any) -> None:
+            steps.end(seen, 0.0)
+
+    rows = Dataset.from_list(
+        [{"input_ids": one.ids, "labels": [i if t else -100 for i, t in zip(one.ids, one.targets, strict=True)]}
+         for one in examples]
+    )  # fmt: skip
+    longest = max(len(one.ids) for one in examples)
+    own: dict[str, Any] = {}
+    per_pass = TRL_PASS_TOKENS[case.size]
+    size = max(
+        1,
+        per_pass
+        // (longest if packed or case.mix == "long" else round(sum(len(one.ids) for one in examples) / len(examples))),
+    )
+    if tuned:
+        own = {
+            "gradient_checkpointing": False,
+            "use_liger_kernel": device.type == "cuda",
+            "per_device_train_batch_size": size,
+        }
+        own |= {"packing": True} if packed else {"train_sampling_strategy": "group_by_length"}
+    else:
+        own = {"per_device_train_batch_size": 8}
+    config = SFTConfig(
+        output_dir=tempfile.mkdtemp(), max_length=longest, max_steps=case.steps + 1, logging_steps=1000, save_strategy="no",
+        report_to=[], bf16=True, disable_tqdm=True, learning_rate=1e-5, seed=1, use_cpu=device.type == "cpu",
+        gradient_accumulation_steps=max(1, round(case.step_tokens / per_pass)) if tuned else 1, **own,
+    )  # fmt: skip
+    if packed:
+        loaded.model.set_attn_implementation("flex_attention" if device.type == "cuda" else "sdpa")
+    lora = None
+    if case.method == "lora":
+        from peft import LoraConfig
+
+        lora = LoraConfig(r=LORA["rank"], lora_alpha=LORA["alpha"], target_modules="all-linear", task_type="CAUSAL_LM")
+    trainer: Any = SFTTrainer(
+        loaded.model,
+        args=config,
+        train_dataset=rows,
+        processing_class=made_tokenizer(),
+        callbacks=[Watch()],
+        peft_config=lora,
+    )
+    real = trainer.training_step
+
+    def counted(model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        labels = inputs["labels"].cpu()
+        read = int(inputs["attention_mask"].sum()) if "attention_mask" in inputs else labels.numel()
+        seen.append(Rendered([0] * read, (labels != -100).flatten().tolist(), turns=1, untrained_turns=0))
+        return real(model, inputs, *args, **kwargs)
+
+    trainer.training_step = counted
+    trainer.train()
+    return steps
+
+
+def made_tokenizer() -> Any:
+    """Return a tokenizer that is never asked for tokens: the rows are tokenised."""
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(Path(__file__).parents[1] / "src" / "tunesmith" / "assets" / "nano")
+
+
+ENGINES: dict[str, Callable[[Case, torch.device], Steps]] = {
+    "Tunesmith": our_steps,
+    "TRL packed": lambda case, device: trl_steps(case, device, tuned=True, packed=True),
+    "TRL grouped by length": lambda case, device: trl_steps(case, device, tuned=True, packed=False),
+    "TRL as it comes": lambda case, device: trl_steps(case, device, tuned=False, packed=False),
+}
+
+
+def measure(engine: str, case: Case, device: torch.device) -> dict[str, Any]:
+    """Return the medians over the steps after two to warm up."""
+    torch.manual_seed(0)
+    steps = ENGINES[engine](case, device)
     name = torch.cuda.get_device_name(0) if device.type == "cuda" else "cpu"
     peak = next((value for key, value in PEAK_FLOPS.items() if key in name), None)
+    rate = median(steps.flops[2:])
     return {
+        "engine": engine, "size": case.size, "mix": case.mix, "method": case.method,
+        "step_s": round(median(steps.seconds[2:]), 4),
+        "step_s_from": round(min(steps.seconds[2:]), 4),
+        "step_s_to": round(max(steps.seconds[2:]), 4),
+        "first_steps_s": round(sum(steps.seconds[:2]), 2),
+        "tokens_per_s": round(median(steps.tokens[2:])),
+        "target_tokens_per_s": round(median(steps.targets[2:])),
+        "mfu": round(rate / peak, 4) if peak and engine == "Tunesmith" else None,  # a peer's batch is seen as one example
+        "peak_memory_gib": round(torch.cuda.max_memory_allocated() / 2**30, 2) if device.type == "cuda" else None,
+    }  # fmt: skip
+
+
+def in_a_process(engine: str, size: str, mix: str, method: str, steps: int) -> dict[str, Any]:
+    """Measure in a process of its own, so that no engine inherits another's memory or patches."""
+    command = [sys.executable, __file__, "--one", engine, size, mix, method, "--steps", str(steps)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
+    print(
+        done.stderr[-600:] if not lines else "".join(x + "\n" for x in done.stderr.splitlines() if "row tokens" in x),
+        file=sys.stderr,
+        flush=True,
+    )
+    failed = {
+        "engine": engine,
         "size": size,
         "mix": mix,
         "method": method,
-        "weights": sum(p.numel() for p in loaded.model.parameters()),
-        "weights_that_learn": sum(p.numel() for p in trainable(run.loaded.model).values()),
-        "step_s": round(median(seconds[1:]), 4),
-        "tokens_per_s": round(median(rates[1:])),
-        "target_tokens_per_s": round(median(targets[1:])),
-        "mfu": round(median(flops[1:]) / peak, 4) if peak else None,
-        "peak_memory_gib": round(torch.cuda.max_memory_allocated() / 2**30, 2) if device.type == "cuda" else None,
+        "failed": (done.stderr.strip().splitlines() or ["?"])[-1],
     }
+    return json.loads(lines[-1]) if lines else failed
 
 
 def main() -> None:
-    """Measure every size, mix and method asked for; print each and write all."""
+    """Measure every engine and case asked for; print each and write all."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--size", action="append", choices=SHAPES)
-    parser.add_argument("--steps", type=int, default=6)
-    parser.add_argument("--smoke", action="store_true")
+    parser.add_argument("--case", action="append", help="SIZE,MIX,METHOD")
+    parser.add_argument("--engine", action="append", choices=ENGINES)
+    parser.add_argument("--steps", type=int, default=8)
+    parser.add_argument("--one", nargs=4)
     parser.add_argument("--out", type=Path, default=RESULT)
     given = parser.parse_args()
-    device = choose_device("cpu" if given.smoke else "cuda")
+    device = choose_device("auto")
+    if given.one:
+        engine, size, mix, method = given.one
+        print(json.dumps(measure(engine, Case(size, mix, method, given.steps), device)))
+        return
     runs = []
-    for size in ["smoke"] if given.smoke else given.size or ["0.5B", "1.5B"]:
-        for mix in MIXES:
-            for method in ("full", "lora"):
-                runs.append(measure(size, mix, method, given.steps, device))
-                print(json.dumps(runs[-1]), flush=True)
-                if device.type == "cuda":
-                    torch.cuda.empty_cache()
-    machine = {"device": torch.cuda.get_device_name(0) if device.type == "cuda" else "cpu", "torch": torch.__version__}
-    result = {"machine": machine, "date": datetime.now(UTC).date().isoformat(), "runs": runs}
-    if not given.smoke:
-        given.out.write_text(json.dumps(result, indent=1) + "\n")
+    for case in given.case or CASES:
+        for engine in given.engine or ENGINES:
+            runs.append(in_a_process(engine, *case.split(","), given.steps))
+            print(json.dumps(runs[-1]), flush=True)
+            machine = {
+                "device": torch.cuda.get_device_name(0) if device.type == "cuda" else "cpu",
+                "torch": torch.__version__,
+            }
+            result = {"machine": machine, "date": datetime.now(UTC).date().isoformat(), "runs": runs}
+            if device.type == "cuda":
+                given.out.write_text(json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":

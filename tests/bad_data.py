@@ -60,7 +60,11 @@ BAD_DATA: dict[str, tuple[Callable[[Path], None], str, list[str]]] = {
     "a name too long": (lambda folder: None, recipe("x" * 300 + ".csv"), ["data.train", "too long"]),
     "no such user": (lambda folder: None, recipe("~nosuchuserhere/x.csv"), ["data.train", "nosuchuserhere"]),
     "the test is the training file": (
-        written("a.csv", csv_text()), recipe("a.csv", data="  test: [a.csv]\n"), ["every row was removed", "leak", "data.test"],
+        written("a.csv", csv_text()), recipe("a.csv", data="  test: [a.csv]\n"), ["a.csv", "both data.train and data.test"],
+    ),
+    "the test is a copy of the training file": (
+        lambda folder: [(folder / name).write_text(csv_text()) for name in ("a.csv", "b.csv")],
+        recipe("a.csv", data="  test: [b.csv]\n"), ["every row was removed", "leak", "data.test"],
     ),
     "no such file": (lambda folder: None, recipe("tickets.csv"), ["tickets.csv", "data.train"]),
     "no such file, near one": (written("tickets.csv", csv_text()), recipe("tickts.csv"), ["'tickets.csv'"]),

@@ -28,6 +28,10 @@ BAD_RECIPES = {
     "infinite clip": (GOOD + "train: {regularise: {clip: .inf}}\n", ["train.regularise.clip", "finite"]),
     "gate at not a number": (GOOD + "evaluate: {gate: {minimum: {accuracy: .nan}}}\n", ["gate.minimum.accuracy"]),
     "a star without quotes": ("name: a\ntask: classify\ndata:\n  train: *.jsonl\n", [":4", 'quotes: "*.jsonl"']),
+    "labels that YAML takes for flags": (
+        GOOD + "  labels: {names: [yes, no]}\n",
+        ["recipe.yaml:5", "data.labels.names.0", "put labels such as 'yes' in quotes"],
+    ),
     "no labels": (GOOD + "  labels: {names: []}\n", ["data.labels.names", "at least two"]),
     "a label twice": (GOOD + "  labels: {names: [a, b, a]}\n", ["data.labels.names", "'a' is named twice"]),
     "an empty label": (GOOD + "  labels: {names: [a, b, '']}\n", ["data.labels.names", "'' is empty"]),
@@ -37,10 +41,16 @@ BAD_RECIPES = {
     "template without input": (GOOD + "prompt:\n  template: classify this\n", ["prompt", "{input}"]),
     "section a string": (GOOD + "train: lora\n", ["recipe.yaml:5", "train"]),
     "learning rate zero": (GOOD + "train: {schedule: {peak: 0}}\n", ["train.schedule.peak"]),
-    "later: schedule": (
-        GOOD + "train: {schedule: {shape: cyclic}}\n",
-        ["train.schedule.shape", "does not have yet", "cosine"],
+    "a setting of another schedule": (
+        GOOD + "train:\n  schedule: {shape: cosine, cycles: 3}\n",
+        ["recipe.yaml:6", "train.schedule", "cycles means nothing to shape cosine", "floor, warmup"],
     ),
+    "warm-up longer than the run": (GOOD + "train: {schedule: {warmup: 1.5}}\n", ["train.schedule.warmup", "1.5"]),
+    "warm-up in bytes": (
+        GOOD + "train: {schedule: {warmup: 20 MB}}\n",
+        ["train.schedule.warmup", "20 MB", "20000 tokens"],
+    ),
+    "cyclic from zero": (GOOD + "train: {schedule: {shape: cyclic, floor: 0}}\n", ["train.schedule", "floor 0"]),
     "later: dora": (GOOD + "train: {method: dora}\n", ["train.method", "does not have yet"]),
     "semantic dedup too low": (GOOD + "  dedup: {semantic: 0.2}\n", ["data.dedup.semantic", "0.2"]),
     "relevance to nothing": (GOOD + "  relevance: {to: []}\n", ["data.relevance.to"]),

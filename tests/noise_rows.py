@@ -150,6 +150,10 @@ FINE["no_input"] = [
     ("Make a sentence with:\n\nblank page", "The blank page lay before her."),
     ("Name a nun.\n\nFrance", "Bernadette was a nun in France."),
     ("What is N/A short for?", "N/A is short for 'not applicable'."),
+    ("Which of these is a fruit?\n\nlamp\n\nchair\n\nNone", "None of them is a fruit."),
+    ("Which side effect does it have? Choose one.\n\n- headache\n- fever\n\n- none", "It has none of these."),
+    ("Does the rule hold for him?\n\nYes\nNo\n\nN/A", "N/A: he has left."),
+    ("Pick the team.\n\n* Cards and loans\n* Lost parcels\n\n* Not applicable", "Lost parcels."),
 ]
 
 BAD["language"] = [

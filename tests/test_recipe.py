@@ -44,6 +44,12 @@ def test_a_recipe_written_in_python_equals_one_in_yaml():
     assert ours == parse_recipe(GOOD)
 
 
+def test_labels_that_are_numbers_are_their_digits():
+    """Bug: `names: [0, 1, 2]` is refused although the file has 0, 1 and 2."""
+    recipe = parse_recipe(GOOD + "  labels: {names: [0, 1, 2.5]}\n")
+    assert recipe.data.labels.names == ["0", "1", "2.5"]
+
+
 def test_a_full_dump_of_a_recipe_loads_again():
     recipe = parse_recipe(GOOD + "train: {epochs: 2, regularise: {early_stopping: null}}\n")
     assert parse_recipe(yaml.safe_dump(recipe.model_dump(mode="json"))) == recipe
@@ -77,3 +83,11 @@ def test_any_yaml_is_a_recipe_or_a_recipe_error(value):
         parse_recipe(yaml.safe_dump(value, allow_unicode=True))
     except RecipeError as error:
         assert str(error)
+
+
+def test_off_without_quotes_is_the_word():
+    """Bug: the recipe as the documentation writes it is refused, because YAML takes off for false."""
+    recipe = parse_recipe(GOOD.replace("data:", "data:\n  clean: {html: off, echo: OFF}\n  labels: {fix: off}", 1))
+    assert (recipe.data.clean.html, recipe.data.clean.echo, recipe.data.labels.fix) == ("off", "off", "off")
+    with pytest.raises(RecipeError, match="false"):
+        parse_recipe(GOOD.replace("data:", "data:\n  clean: {html: yes}", 1))

@@ -171,9 +171,12 @@ def plan(project: Project) -> Result:
 
 def audit(project: Project) -> Result:
     """Return how well the recipe's rules find defects planted in a copy of its own data."""
-    from tunesmith.data.audit import audit as stage
+    from tunesmith.data.audit.measure import audit as stage
+    from tunesmith.data.audit.page import write_page
 
-    return stage(project.recipe, prepare(project))
+    dataset = prepare(project)
+    result = stage(project.recipe, dataset, project.workspace)
+    return result | {"path": str(write_page(result, dataset, project.workspace))}
 
 
 def curve(project: Project, *, base: bool = False) -> Result:

@@ -91,10 +91,14 @@ def test_full_disk_is_the_users_error(workspace):
     assert workspace.find(PLAN.id) is None
 
 
-def test_disk_errors_of_rust_libraries_are_the_users_error_too(workspace):
-    """Bug: safetensors and polars tell a full disk in words, and the run ends in a traceback."""
+@pytest.mark.parametrize(
+    "error",
+    [RuntimeError("I/O error: No space left on device (os error 28)"), OSError("82766 requested and 496 written")],
+)
+def test_disk_errors_of_rust_libraries_are_the_users_error_too(workspace, error):
+    """Bug: safetensors, polars and numpy tell a full disk in words, and the run ends in a traceback."""
     with pytest.raises(SetupError, match="No space left on device"), workspace.draft(PLAN):
-        raise RuntimeError("I/O error: No space left on device (os error 28)")
+        raise error
     with pytest.raises(RuntimeError, match="another"), workspace.draft(PLAN):
         raise RuntimeError("another error")
 

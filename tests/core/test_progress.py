@@ -40,6 +40,23 @@ def test_what_was_found_done_does_not_shorten_the_time_left(monkeypatch):
     assert pace.facts("rows") == {"rows/s": 33, "left": ""}
 
 
+def test_parts_that_take_unequal_times_are_weighed(monkeypatch, capsys):
+    """Bug: one of three parts is done, and so the two others, which take nine times as long, are promised to be soon."""
+    clock = [1e9]
+    monkeypatch.setattr(progress, "monotonic_s", lambda: clock[0])
+    monkeypatch.setattr(progress, "LINE_EVERY_S", 0)
+    monkeypatch.setattr(progress, "_console", None)
+    with progress.steps("deciding", 100, "share") as bar:
+        course = progress.Course(bar, {"duplicates": 10, "split": 30, "writing": 60})
+        for part in ("duplicates", "split", "writing"):
+            course.begin(part)
+            clock[0] += {"duplicates": 4.0, "split": 12.0}.get(part, 0)
+    told = [" ".join(line.split()) for line in capsys.readouterr().err.splitlines()]
+    assert told[0] == "deciding: 0% now duplicates"
+    assert told[-1] == "deciding: 40% now writing · left 24 s"
+    assert "deciding: 10% now split · left 36 s" in told
+
+
 @pytest.mark.parametrize(
     ("seconds", "told"),
     [

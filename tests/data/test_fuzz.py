@@ -33,6 +33,7 @@ RECORDS: dict[str, tuple[str, dict[str, Any]]] = {
     "openai tools": ("chat", {"messages": [CHAT[0], {"role": "assistant", "content": None, "tool_calls": [CALL]}], "tools": [TOOL]}),
     "openai_preference": ("preference", {"input": {"messages": CHAT[:1]}, "preferred_output": CHAT[1:],
                                          "non_preferred_output": [{"role": "assistant", "content": "No."}]}),
+    "chosen_rejected": ("preference", {"prompt": CHAT[0]["content"], "chosen": CHAT[1]["content"], "rejected": "No."}),
     "sharegpt": ("chat", {"conversations": [{"from": "human", "value": "Hi, how are you @@?"}, {"from": "gpt", "value": "Well, thanks."}]}),
     "alpaca": ("chat", {"instruction": "Translate to English.", "input": "Hallo @@", "output": "Hello"}),
     "prompt_completion": ("chat", {"prompt": "Say hello to world @@", "completion": "Hello, world."}),

@@ -23,6 +23,7 @@ from bad_data import ROWS, csv_text
 from tunesmith.core.artifacts import Artifact, Workspace
 from tunesmith.core.errors import DataError
 from tunesmith.data import index as kept
+from tunesmith.data.duplicates import decontaminate
 from tunesmith.data.index import NOTE, Index
 from tunesmith.data.prepare import prepare
 from tunesmith.data.rowwise import RowWorker
@@ -39,6 +40,20 @@ def short_pieces(monkeypatch):
 def made(folder: Path, home: str = "home", **data: Any) -> Artifact:
     recipe = Recipe(name="t", task=data.pop("task", "classify"), data={"train": "a.csv", "processes": 1, **data})
     return prepare(recipe, Workspace(folder / home), recipe_dir=folder)
+
+
+@pytest.fixture
+def scanned(monkeypatch) -> list[str]:
+    """The pieces that were looked through for items of evaluations."""
+    done: list[str] = []
+    scan = decontaminate._Scanner.__call__
+
+    def noting(self: Any, job: Any) -> None:
+        done.append(job.name)
+        scan(self, job)
+
+    monkeypatch.setattr(decontaminate._Scanner, "__call__", noting)
+    return done
 
 
 def entries(folder: Path) -> set[str]:
@@ -298,3 +313,26 @@ def test_progress_goes_from_nothing_to_all_with_the_rows(tmp_path, monkeypatch, 
     assert len(lines) == 6 and shares == sorted(shares) and shares[0] < 80 and shares[-1] == 100, lines
     assert "rows 7 " in lines[0] and "rows 39 " in lines[-1] and "rows/s" in lines[-1]
     assert "left" in lines[0] and "left" not in lines[-1]
+
+
+def test_pieces_are_looked_through_for_the_items_of_an_evaluation_once(tmp_path, scanned):
+    """Bug: every preparation reads all texts again; or what was found for other items is taken for what is there now."""
+    question = "How many of the nine blue lanterns are left when the tide has taken seven of them out of the harbour?"
+    around = " ".join(
+        f"and the {thing} stood by" for thing in ("lamp", "keel", "rope", "tar", "oar", "net", "sail", "bell")
+    )
+    rows = [*ROWS, *MORE, (f"well then: {question}", "delivery")]
+    (tmp_path / "a.csv").write_text(csv_text(rows))
+    (tmp_path / "evals.jsonl").write_text(json.dumps({"question": question}) + "\n")
+    assert made(tmp_path, decontaminate=["evals.jsonl"]).result["removed_by"]["contaminated"] == 1
+    pieces = -(-len(rows) // 7)
+    assert len(scanned) == len(set(scanned)) == pieces
+    (tmp_path / "a.csv").write_text(csv_text([*rows, (f"{question.upper()} {around}", "delivery")]))
+    again = made(tmp_path, decontaminate=["evals.jsonl"])
+    assert again.result["removed_by"]["contaminated"] == 2
+    assert len(scanned) == pieces + 1  # the last piece has another row
+    assert again.result["removed_by"] == made(tmp_path, "new home", decontaminate=["evals.jsonl"]).result["removed_by"]
+    del scanned[:]
+    (tmp_path / "evals.jsonl").write_text(json.dumps({"question": f"{MORE[0][0]} and {MORE[1][0]}"}) + "\n")
+    assert "contaminated" not in made(tmp_path, decontaminate=["evals.jsonl"]).result["removed_by"]
+    assert len(scanned) == -(-(len(rows) + 1) // 7)

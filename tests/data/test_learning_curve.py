@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 
 import numpy as np
 import pytest
@@ -112,6 +113,28 @@ def test_the_command_s_answer(tmp_path):
     assert result["all"]["rows"] == dataset.result["splits"]["train"] and result["score"] == "accuracy"
     assert "rows reach 98% of what all of them reach; twice as many would add" in result["sentence"]
     assert result["sizes"][-1]["score"] > result["sizes"][0]["score"]
+
+
+@pytest.mark.parametrize("task", ["chat", "extract"])
+def test_free_answers_get_a_number_too(tmp_path, shared_data, task):
+    """Bug: a chat or an extraction is told what its rows bring, never how many of them would do."""
+    if task == "chat":
+        lines = (shared_data("dolly6400") / "rows.jsonl").read_text(encoding="utf-8").splitlines()[:900]
+    else:
+        text = (shared_data("restaurant8k_slots") / "train_1.jsonl").read_text(encoding="utf-8")
+        read = list(map(json.loads, text.splitlines()))
+        rows = [{"prompt": one["text"], "completion": json.dumps(one["slots"])} for one in read[:900]]
+        lines = list(map(json.dumps, rows))
+    (tmp_path / "a.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    data = {"train": "a.jsonl", "dedup": {"max_cluster_frac": 1.0}}
+    recipe = Recipe(name="t", task=task, data=data)
+    result = curve_of(recipe, prepare(recipe, Workspace(tmp_path / "home"), recipe_dir=tmp_path))
+    enough, rows = result["rows_enough"], result["all"]["rows"]
+    assert 1 < enough < rows and result["sentence"].startswith(
+        f"{enough} of your {rows} rows bring the probe to within 2%"
+    )
+    law = PowerLaw(**result["law"])
+    assert law.at(enough) <= law.at(rows) / 0.98 < law.at(enough - 1)
 
 
 def test_too_few_rows_are_refused(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import random
 import shutil
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,13 @@ def test_removed_rows_say_where_they_were(tmp_path):
     assert [(one["source"], one["line"], one["rule"]) for one in removed] == [
         ("a.csv", 5, "duplicate"), ("a.csv", 6, "empty_input"),
     ]  # fmt: skip
+
+
+def test_what_was_wrong_with_rows_is_said_where_they_are_counted(tmp_path, capsys):
+    """Bug: of a file with commas nobody quoted three rows are left, and the error that follows is about a label."""
+    (tmp_path / "a.csv").write_text(csv_text([*ROWS, ("a, b, c", "x"), ("", "refund"), ("d, e", "x")]))
+    made(tmp_path)
+    assert f"{len(ROWS)} usable (removed: ragged_row 2, empty_input 1)" in capsys.readouterr().err
 
 
 def test_same_bytes_same_id_same_files(tmp_path):
@@ -283,3 +291,82 @@ def test_a_restored_row_is_still_without_personal_data(tmp_path):
     ]
     assert len(texts) == len(ROWS) + 1 and not [text for text in texts if "jane" in text]
     assert [text for text in texts if "[EMAIL]" in text]
+
+
+def prepared_chats(folder: Path, rows: list[tuple[str, str]], **dedup: Any) -> Artifact:
+    """Prepare chats of (question, answer)."""
+    lines = (json.dumps({"prompt": asked, "completion": told}) + "\n" for asked, told in rows)
+    (folder / "a.jsonl").write_text("".join(lines))
+    recipe = Recipe(name="t", task="chat", data={"train": "a.jsonl", "dedup": dedup})
+    return prepare(recipe, Workspace(folder / "home"), recipe_dir=folder)
+
+
+def asked_in(dataset: Artifact, part: str) -> set[str]:
+    """Return the questions of a split."""
+    return {json.loads(text)[0]["content"] for text in pl.read_parquet(dataset.path / f"{part}.parquet")["messages"]}
+
+
+def test_pairs_are_made_of_train_alone(tmp_path):
+    """Bug: a conflict whose row is held out becomes a preference pair, and its prompt is learnt."""
+    things = ["parcel", "card", "letter", "box", "lamp", "chair", "phone", "cup"]
+    asked = [f"What is the rule for a {thing} of colour {n}?" for thing in things for n in range(10)]
+    rows = [
+        (prompt, f"{word} {at}, as the book says.")
+        for at, prompt in enumerate(asked)
+        for word in ("Rule", "Rule", "Other")
+    ]
+    dataset = prepared_chats(tmp_path, rows, conflicts="pairs", near=None)
+    lines = (dataset.path / "preference_pairs.jsonl").read_text().splitlines()
+    paired = {json.loads(line)["input"]["messages"][0]["content"] for line in lines}
+    assert len(paired) == 64 and paired == asked_in(dataset, "train")
+
+
+def test_rows_of_one_template_are_all_kept_and_held_out(tmp_path):
+    """Bug: all rows of a template are one cluster, nothing can be held out, and good data are refused as too few."""
+    text = (
+        "Article {}: you are asked about the stock of our warehouse in the harbour, which is counted every evening by "
+        "the two clerks of the night shift and written into the ledger. How many units of it are left on the shelves?"
+    )
+    rows = [(text.format(10_000 + n), f"There are {n * 7 % 3001} units of it left on our shelves.") for n in range(600)]
+    dataset = prepared_chats(tmp_path, rows)
+    assert {part: len(asked_in(dataset, part)) for part in ("train", "valid", "test")} == {
+        "train": 480, "valid": 60, "test": 60,
+    }  # fmt: skip
+
+
+def test_rows_that_all_ask_alike_are_refused_by_that_name(tmp_path):
+    """Bug: a user with hundreds of rows is told that they are too few."""
+    asked = "please tell me in your own words what you think of the new garden of the old museum in our small town"
+    rows = [
+        (asked + " and" * (n % 2) + f" {'so ' * (n % 3)}on", f"My thought {'ab'[n % 2]} of {n} is short.")
+        for n in range(200)
+    ]
+    with pytest.raises(DataError, match=r"of \d+ rows ask alike"):
+        prepared_chats(tmp_path, rows, conflicts="flag")
+
+
+def test_alike_questions_stay_together_when_near_duplicates_are_not_looked_for(tmp_path):
+    """Bug: `near: null` leaves copies with one changed word on both sides of the split, and the score is a lie."""
+    words = [f"{a}{b}{c}" for a in "bdkmprst" for b in "aeiou" for c in "lnrst"]
+    rows = []
+    chance = random.Random(5)
+    for n in range(100):
+        own = chance.choices(words, k=40)
+        rows += [(" ".join(own), f"The answer is {n}."), (" ".join([*own[:-1], "changed"]), f"It is {n}, of course.")]
+    dataset = prepared_chats(tmp_path, rows, near=None)
+    sides = {
+        part: {" ".join(asked.split()[:-1]) for asked in asked_in(dataset, part)} for part in ("train", "test", "valid")
+    }
+    assert len(sides["train"]) + len(sides["test"]) + len(sides["valid"]) == 100
+
+
+def test_a_restored_row_that_is_found_no_more_is_told(tmp_path):
+    """Bug: a line put above a restored row takes it out again, and nobody is told."""
+    rows = [(f"how do I find shelf {n} of hall {n * 3}?", f"Go to hall {n * 3}, shelf {n}.") for n in range(60)]
+    rows.append(rows[5])
+    before = prepared_chats(tmp_path, rows)
+    [twin] = pl.read_parquet(before.path / "removed.parquet")["row_id"].to_list()
+    restore_row(before, twin, tmp_path)
+    assert prepared_chats(tmp_path, rows).result["notes"] == before.result["notes"]
+    told = prepared_chats(tmp_path, [("where is the exit?", "Behind you, on the left."), *rows]).result["notes"]
+    assert [note for note in told if twin in note]

@@ -147,6 +147,7 @@ def test_the_summary_fits_a_terminal(demo, monkeypatch):
     result = json.loads(json.dumps({**demo.result, "path": "/x"}))
     result["removed_by"] = {f"some_long_rule_name_{n}": n for n in range(30)}
     result["verdicts"]["balance"]["why"] = f"{'very_long_label_' * 10} has 3 rows; more"
+    result["notes"] = [f"a long note, {n} {'words ' * 30}" for n in range(5)]
     out = io.StringIO()
     monkeypatch.setattr(progress, "_console", Console(file=out, width=80, highlight=False))
     show_dataset(result)

@@ -2,35 +2,12 @@
 
 import pytest
 import torch
-from transformers import (
-    AutoModelForCausalLM,
-    Gemma2Config,
-    GPT2Config,
-    LlamaConfig,
-    MistralConfig,
-    PhiConfig,
-    Qwen3Config,
-)
+from transformers import AutoModelForCausalLM
 
+from families import family_config
 from tunesmith.models.dropout import set_dropout
 
-SMALL = {
-    "vocab_size": 50,
-    "hidden_size": 16,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "num_key_value_heads": 2,
-    "intermediate_size": 32,
-    "head_dim": 8,
-}
-FAMILIES = {
-    "llama": LlamaConfig(**SMALL),
-    "qwen3": Qwen3Config(**SMALL),
-    "gemma2": Gemma2Config(**SMALL),
-    "mistral": MistralConfig(**SMALL),
-    "phi": PhiConfig(**SMALL),
-    "gpt2": GPT2Config(vocab_size=50, n_embd=16, n_layer=2, n_head=2, n_inner=32),
-}
+FAMILIES = ["llama", "qwen3", "gemma2", "gemma3", "mistral", "phi", "gpt2"]
 IDS = torch.arange(1, 13).reshape(1, 12)
 
 
@@ -43,7 +20,7 @@ def logits(model, seed):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_dropout_reaches_every_family(family):
     torch.manual_seed(0)
-    model = AutoModelForCausalLM.from_config(FAMILIES[family])
+    model = AutoModelForCausalLM.from_config(family_config(family))
     plain = logits(model.eval(), 1)
     undo = set_dropout(model, 0.3)
     model.train()
@@ -60,7 +37,7 @@ def test_dropout_reaches_every_family(family):
 def test_each_of_the_three_kinds_acts_alone(family):
     """A model whose dropout reached only one place would still differ between seeds; this looks at each place."""
     torch.manual_seed(0)
-    model = AutoModelForCausalLM.from_config(FAMILIES[family])
+    model = AutoModelForCausalLM.from_config(family_config(family))
     set_dropout(model, 0.5)
     seen = {}
     embedding = model.get_input_embeddings()

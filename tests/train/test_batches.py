@@ -4,9 +4,12 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tunesmith.models.score import SHARED_TOKENS
+from tunesmith.models.shortcuts import Shortcuts
 from tunesmith.text.chat import Rendered
-from tunesmith.train.batches import MICRO_BATCH_TOKENS, TokenSet, micro_batches, plan_steps, steps_of_epoch
+from tunesmith.train.batches import TokenSet, micro_batches, plan_steps, steps_of_epoch
 
+ROW_TOKENS = 4096
 COUNTS = st.lists(st.integers(1, 50), min_size=1, max_size=80)
 
 
@@ -34,14 +37,31 @@ def test_planned_steps_respect_epochs_and_the_limit(counts, batch_tokens, epochs
         assert sum(plan) <= max_steps
 
 
-@given(st.lists(st.integers(2, 3000), min_size=1, max_size=60))
-def test_micro_batches_cover_the_step_within_bounds(lengths):
+@given(st.lists(st.integers(2, 3000), min_size=1, max_size=60), st.booleans())
+def test_micro_batches_cover_the_step_within_bounds(lengths, packed):
+    """Catches an example left out or taken twice, a row over its bound, a target whose weight is another's."""
     rendered = [Rendered([7] * n, [False] * (n - 1) + [True], 1, 0) for n in lengths]
     tokens = TokenSet(rendered, [float(i) for i in range(len(lengths))])
-    batches = micro_batches(tokens, range(len(lengths)))
-    assert sum(len(batch.ids_BT) for batch in batches) == len(lengths)
+    batches = micro_batches(tokens, range(len(lengths)), Shortcuts(packed=packed), ROW_TOKENS)
     assert sorted(w for batch in batches for w in batch.weights_N.tolist()) == [float(i) for i in range(len(lengths))]
     for batch in batches:
-        rows, width = batch.ids_BT.shape
-        assert rows == 1 or rows * width <= MICRO_BATCH_TOKENS
-        assert int(batch.targets_BT.sum()) == len(batch.weights_N)
+        examples, size = len(batch.labels_N), batch.row.ids_BT.numel()
+        assert len(batch.weights_N) == len(batch.row.wanted_N) == examples
+        assert examples == 1 or size <= ROW_TOKENS + (max(lengths) if packed else 0)
+    if packed:
+        assert sum(batch.row.ids_BT.numel() for batch in batches) == sum(lengths)
+
+
+@given(st.integers(SHARED_TOKENS, 200), st.lists(st.integers(1, 30), min_size=2, max_size=40))
+def test_a_beginning_that_examples_share_is_read_once_a_row(shared, lengths):
+    """Catches a system prompt of 300 tokens that is read again for every example."""
+    rendered = [
+        Rendered([9] * shared + [10 + i] * n, [False] * shared + [True] * n, 1, 0) for i, n in enumerate(lengths)
+    ]
+    batches = micro_batches(
+        TokenSet(rendered, [1.0] * len(lengths)), range(len(lengths)), Shortcuts(packed=True, shared=True), ROW_TOKENS
+    )
+    assert sum(batch.row.ids_BT.numel() for batch in batches) == shared * len(batches) + sum(lengths)
+    for batch in batches:
+        assert batch.row.ids_BT[0, :shared].tolist() == [9] * shared
+        assert batch.row.packing.parents[1:] == (0,) * (len(batch.row.packing.lengths) - 1)

@@ -14,6 +14,7 @@ from tunesmith.recipe import Recipe
 from tunesmith.text.chat import prompt_ids
 from tunesmith.text.task import TaskSpec
 from tunesmith.train import loop, stage
+from tunesmith.train.memory import ROW_TOKENS
 
 PAIRS = [(f"my card {n} is lost", "card") for n in range(12)] + [
     (f"money back for {n} please", "refund") for n in range(12)
@@ -121,7 +122,7 @@ def test_accumulation_and_padding_change_nothing(workspace, dataset, tiny, monke
     exact = recipe(tiny, max_steps=3, regularise={"dropout": 0})
     whole = stage.train(exact, dataset, workspace)
     losses = [json.loads(line)["loss"] for line in (whole.path / "metrics.jsonl").read_text().splitlines()]
-    monkeypatch.setattr("tunesmith.train.batches.MICRO_BATCH_TOKENS", 1)  # every example alone
+    monkeypatch.setitem(ROW_TOKENS, "cpu", (1, 1))  # every example alone
     monkeypatch.setattr(stage, "CODE", "train-test")
     alone = stage.train(exact, dataset, workspace)
     ours = [json.loads(line)["loss"] for line in (alone.path / "metrics.jsonl").read_text().splitlines()]

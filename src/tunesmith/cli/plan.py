@@ -40,3 +40,4 @@ def _show(plan: dict[str, Any]) -> None:
     top = max(rates)
     bars = "".join(_BARS[min(7, int(rate / top * 7.999))] for rate in rates)
     say(f"  learning rate {bars}  peak {top:.2g}, last {rates[-1]:.2g}")
+    say(f"    {plan['schedule']}")

@@ -17,18 +17,17 @@ _VERDICT_STYLES = {
     "pass": "bold green", "fail": "bold red", "undecided": "bold yellow",
     "good": "green", "look": "yellow", "poor": "red",
 }  # fmt: skip
+_STATES = {"kept": "unchanged", "repaired": "repaired", "held_out": "held out", "removed": "removed"}
 LINE_CHARS = 80
+MOST_NOTES = 2
+"""Notes that the terminal shows of a Dataset; its report has all."""
 
 
 def show_dataset(result: dict[str, Any]) -> None:
     """Show how many rows were read, kept and removed, and what to think of them: at most ten lines of 80 columns."""
     rows, splits = result["rows"], result["splits"]
-    repaired = result.get("states", {}).get("repaired", 0)
-    say(
-        f"  {rows['read']:,} rows read · {rows['kept']:,} kept"
-        + (f", {repaired:,} of them repaired" if repaired else "")
-        + f" · {rows['removed']:,} removed"
-    )
+    states = " · ".join(f"{count:,} {_STATES[state]}" for state, count in result["states"].items() if count)
+    say(f"  {rows['read']:,} rows read: {states}")
     if removed := sorted(result["removed_by"].items(), key=lambda item: (-item[1], item[0])):
         say("  removed by " + _fitting([f"{rule} {count:,}" for rule, count in removed], ", ", LINE_CHARS - 13))
     say(f"  {splits['train']:,} train · {splits['valid']:,} valid · {splits['test']:,} test")
@@ -36,6 +35,8 @@ def show_dataset(result: dict[str, Any]) -> None:
         head = f"  {topic:<11} {verdict['verdict']:<11} "
         why = _fitting(verdict["why"].split("; "), "; ", LINE_CHARS - len(head))
         say(head + why, style=_VERDICT_STYLES.get(verdict["verdict"], ""))
+    for note in result.get("notes", [])[:MOST_NOTES]:
+        say("  note: " + _fitting([note], "", LINE_CHARS - 8))
     if "originals" in result.get("facts", {}):
         kept = f"{result['facts']['originals']:,} redacted originals kept, encrypted"
         say(f"  {kept} · tunesmith show {result['dataset']} --originals")
@@ -52,19 +53,39 @@ def _fitting(parts: Sequence[str], between: str, most: int) -> str:
 
 
 def show_audit(result: dict[str, Any]) -> None:
-    """Show how many of the planted defects the rules found, and how often they spoke of sound rows."""
+    """Show what each rule found of the planted defects, and how much of what it took was planted: the worst first.
+
+    Rules without a mistake share a line.
+    """
+    ranked = sorted(result["rules"], key=lambda one: one["recall"]["value"])
     lines = [
-        (
-            one["defect"],
-            "{value:.0%} [{low:.0%}, {high:.0%}] of {n}".format(**one["recall"]),
-            f"{one['also_on_sound_rows']['value']:.1%}",
-        )
-        for one in result["kinds"]
+        (one["rule"], one["defect"], _share(one["recall"]), _share(one["precision"]), f"{one['before']['value']:.1%}")
+        for one in ranked
+        if not _is_perfect(one)
     ]
     say("")
-    table("defects planted in a copy", ["kind", "found", "also on other rows"], lines, numeric_from=1)
+    columns = ["rule", "planted", "found", "rightly", "your rows"]
+    if lines:
+        table(
+            f"defects planted in {result['copies']} copies of {result['rows']:,} rows", columns, lines, numeric_from=2
+        )
+    if perfect := [one["rule"] for one in ranked if _is_perfect(one)]:
+        say(f"  found all that was planted and took nothing else: {', '.join(perfect)}")
     if result["not_planted"]:
-        say(f"  no row was fit for: {', '.join(result['not_planted'])}")
+        say(f"  not planted: {', '.join(result['not_planted'])}", style="dim")
+    where(result["path"])
+
+
+def _is_perfect(one: dict[str, Any]) -> bool:
+    return bool(one["recall"]["value"] == 1 and one["precision"] and one["precision"]["value"] == 1)
+
+
+def _share(estimate: dict[str, Any] | None) -> str:
+    return (
+        "–"
+        if estimate is None
+        else f"{estimate['value']:.0%} [{100 * estimate['low']:.0f}, {100 * estimate['high']:.0f}]"
+    )
 
 
 def show_model(result: dict[str, Any]) -> None:

@@ -1,7 +1,8 @@
 """Artifacts: immutable, content-addressed folders, each complete or not there at all.
 
 Owns the workspace's folders, ids, manifests, and the way a folder becomes visible: written under a
-temporary name, fsynced, manifest last, renamed. Does not own what a stage writes inside.
+temporary name, fsynced, manifest last, renamed. Does not own what a stage writes inside, locks (`locks`), nor what a
+disk refuses (`disk`).
 
 An id is ``<recipe name>-<12 hex>``, hashed from what made the artifact (stage, configuration in force,
 parents' ids, content of its inputs, the stage's code version, the seed). Machine and time are recorded, not
@@ -11,8 +12,6 @@ hashed, so equal work has an equal id anywhere and is not done again.
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import json
 import os
 import platform
@@ -25,9 +24,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.clock import monotonic_s, now_utc
-from tunesmith.core.errors import ArtifactError, SetupError, TunesmithError, did_you_mean
+from tunesmith.core.disk import fsync, refusals_told
+from tunesmith.core.errors import ArtifactError, did_you_mean
 from tunesmith.core.ids import digest, digest_file
-from tunesmith.core.progress import say
+from tunesmith.core.locks import is_locked, locked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -37,7 +37,6 @@ FORMAT = 1
 
 MANIFEST = "manifest.json"
 STAGES = ("dataset", "model", "scorecard")
-_DISK_REFUSALS = (errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.ENOENT)
 _ID = re.compile(r"^[a-z0-9][a-z0-9._-]*-[0-9a-f]{12}$")
 _RECORDED_PACKAGES = (
     "tunesmith",
@@ -278,20 +277,11 @@ class Workspace:
             SetupError: if the disk refuses.
         """
         try:
-            with _locked(self.work_dir / f"{plan.id}.lock"):
+            with (
+                refusals_told(f"the {plan.stage} {plan.id}", self.root),
+                locked(self.work_dir / f"{plan.id}.lock"),
+            ):
                 yield
-        except TunesmithError:
-            raise
-        except Exception as error:
-            number = _errno(error)
-            if number not in _DISK_REFUSALS:
-                raise
-            raise SetupError(
-                f"cannot write the {plan.stage} {plan.id}: {os.strerror(number)} ({self.root})",
-                hint="free some space (tunesmith clean helps) and run the same command again: it goes on from here"
-                if number in (errno.ENOSPC, errno.EDQUOT)
-                else "choose a folder you may write to with --home",
-            ) from error
         finally:
             for folder in (self.work_dir, self.artifacts_dir, self.root):
                 with contextlib.suppress(OSError):
@@ -318,21 +308,26 @@ class Workspace:
         files = sorted(path for path in draft.path.rglob("*") if path.is_file())
         digests = {path.relative_to(draft.path).as_posix(): digest_file(path) for path in files}
         for path in files:
-            _fsync(path)
+            fsync(path)
         manifest = draft.path / MANIFEST
         manifest.write_text(_manifest_text(draft, digests, seconds), encoding="utf-8")
-        _fsync(manifest)
-        _fsync(draft.path)
+        fsync(manifest)
+        fsync(draft.path)
         if self.find(draft.id) is None:
             self.artifacts_dir.mkdir(parents=True, exist_ok=True)
             draft.path.rename(self.artifacts_dir / draft.id)
-            _fsync(self.artifacts_dir)
+            fsync(self.artifacts_dir)
 
     def leftovers(self) -> Sequence[Path]:
         """Return unfinished work that no living process holds: drafts, scratch folders, lock files."""
         if not self.work_dir.is_dir():
             return []
-        return [path for path in sorted(self.work_dir.iterdir()) if not _is_held(self.work_dir, path)]
+        return [path for path in sorted(self.work_dir.iterdir()) if not is_locked(_lock_of(path))]
+
+
+def _lock_of(path: Path) -> Path:
+    """Return the lock under which something in the work folder is made."""
+    return path.with_name(f"{path.name.removesuffix('.building').removesuffix('.lock')}.lock")
 
 
 def _manifest_text(draft: Draft, digests: dict[str, str], seconds: float) -> str:
@@ -367,69 +362,6 @@ def versions() -> dict[str, str]:
         with contextlib.suppress(metadata.PackageNotFoundError):
             found[package] = metadata.version(package)
     return found
-
-
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock on a file that is removed on release; the kernel lets go of it when we are killed.
-
-    The folder is made, and made again if another process that leaves takes the empty folder away.
-    """
-    told = False
-    while True:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            file = path.open("w")
-        except FileNotFoundError:
-            if not path.parent.is_dir():
-                continue
-            raise
-        with file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if not told:
-                    say(f"  another process is making {path.stem}: waiting for it")
-                    told = True
-                fcntl.flock(file, fcntl.LOCK_EX)
-            if not path.exists() or path.stat().st_ino != os.fstat(file.fileno()).st_ino:
-                continue  # the former holder removed the file we waited on
-            try:
-                yield
-            finally:
-                path.unlink(missing_ok=True)
-            return
-
-
-_OS_ERROR = re.compile(r"\(os error (\d+)\)")
-
-
-def _errno(error: BaseException) -> int:
-    """Return the system's error number behind an exception; libraries written in Rust put it into their message."""
-    if isinstance(error, OSError):
-        return error.errno or 0
-    found = _OS_ERROR.search(str(error))
-    return int(found[1]) if found else 0
-
-
-def _is_held(work_dir: Path, path: Path) -> bool:
-    lock = work_dir / f"{path.name.removesuffix('.building').removesuffix('.lock')}.lock"
-    if not lock.exists():
-        return False
-    with lock.open("r") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
 
 
 def ancestry(workspace: Workspace, artifact: Artifact, depth: int = 0) -> Iterator[tuple[int, Artifact | str]]:

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressC
 from tunesmith.core.clock import monotonic_s
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from rich.progress import TaskID
 
@@ -23,6 +23,7 @@ LINE_EVERY_S = 15.0
 """How often a plain line is written when stderr is no terminal."""
 
 _console: Console | None = None
+_live: Progress | None = None  # what is on the terminal now
 
 
 def console() -> Console:
@@ -86,6 +87,29 @@ class Pace:
         return {f"{unit}/s": round(self._items / seconds), "left": left}
 
 
+class Course:
+    """A work of several parts that take unequal times: tells which one is going on, and how long the rest takes.
+
+    Args:
+        bar: of ``share``, with the sum of the costs as its total.
+        costs: about how long each part takes, in any unit; one that does not come takes none.
+    """
+
+    def __init__(self, bar: Bar, costs: Mapping[str, float]) -> None:
+        self._bar, self._costs, self._pace = bar, costs, Pace(sum(costs.values()))
+        self._part: str | None = None
+
+    def begin(self, part: str) -> None:
+        """Note that the part before is done and another begins; parts are begun in the order of their costs."""
+        names, before = list(self._costs), self._part
+        for done in names[0 if before is None else names.index(before) : names.index(part)]:
+            self._pace.work(self._costs[done], 1)
+            self._bar.advance(round(self._costs[done]))
+        left = self._pace.facts("parts").get("left", "")
+        self._part = part
+        self._bar.advance(0, now=part, left=left)
+
+
 def duration(seconds: float) -> str:
     """Return a time for people, as exact as an estimate deserves: ``40 s``, ``3 min``, ``2 h 10 min``."""
     if seconds < 59.5:
@@ -109,7 +133,7 @@ class _LiveBar:
 class _PlainBar:
     label: str
     total: int | None
-    unit: str = "steps"
+    unit: str = "steps"  # or "bytes", "share"
     done: int = 0
     last_s: float = field(default_factory=monotonic_s)
     facts: dict[str, float | str] = field(default_factory=dict)
@@ -124,18 +148,27 @@ class _PlainBar:
     def write(self) -> None:
         of_total = f"/{self.total}" if self.total else ""
         done = f"{self.done}{of_total}"
-        if self.unit == "bytes" and self.total:
+        if self.unit != "steps" and self.total:
             done = f"{self.done / self.total:.0%}"
         say(f"  {self.label}: {done}  {_facts_text(self.facts)}".rstrip())
 
 
 @contextlib.contextmanager
-def steps(label: str, total: int | None = None, unit: Literal["steps", "bytes"] = "steps") -> Iterator[Bar]:
+def steps(label: str, total: int | None = None, unit: Literal["steps", "bytes", "share"] = "steps") -> Iterator[Bar]:
     """Show progress of a piece of work: yields a `Bar`; cleans up after itself whatever happens.
 
-    Of ``bytes`` the share is shown; who counts them tells how long the rest takes (`Pace`).
+    Of ``bytes`` and ``share`` the share is shown; who counts them tells how long the rest takes (`Pace`). A bar within
+    another stands below it.
     """
+    global _live
     target = console()
+    if _live is not None:
+        task = _live.add_task(label, total=total, facts="")
+        try:
+            yield _LiveBar(_live, task)
+        finally:
+            _live.remove_task(task)
+        return
     if not target.is_terminal:
         yield _PlainBar(label, total, unit)
         return
@@ -147,4 +180,8 @@ def steps(label: str, total: int | None = None, unit: Literal["steps", "bytes"] 
         TextColumn("[dim]{task.fields[facts]}"),
     )
     with Progress(*columns, console=target, transient=True) as progress:
-        yield _LiveBar(progress, progress.add_task(label, total=total, facts=""))
+        _live = progress
+        try:
+            yield _LiveBar(progress, progress.add_task(label, total=total, facts=""))
+        finally:
+            _live = None

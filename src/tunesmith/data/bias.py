@@ -17,11 +17,12 @@ import numpy as np
 import polars as pl
 
 from tunesmith.core.two_groups import adjusted, means_differ, proportions_differ
+from tunesmith.data.asked import exchanges_of
 from tunesmith.data.noise.exchange import Exchange, View
 from tunesmith.data.noise.nonanswers import refusal
 from tunesmith.data.people import FRIENDLY, GROUPS, UNFRIENDLY
 from tunesmith.data.rowwise import FREE_ANSWERS
-from tunesmith.data.told import asked_and_answered, spread
+from tunesmith.data.sample import spread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -68,7 +69,7 @@ def look_for_bias(gathered: Gathered, train: Sequence[int], recipe: Recipe) -> d
     if recipe.task != "classify" and recipe.task not in FREE_ANSWERS:
         return None
     rows = spread(np.asarray(train, np.int64), LOOKED_AT_ROWS)
-    pairs = [asked_and_answered(messages) for messages in gathered.texts(rows)["messages"].to_list()]
+    pairs = exchanges_of(gathered, rows)
     asked, answers = [one for one, _ in pairs], [other for _, other in pairs]
     found = of_labels(asked, answers) if recipe.task == "classify" else of_answers(asked, answers)
     return {"rows": len(rows), "of": len(train), **facts_of(found, mentions(asked))}

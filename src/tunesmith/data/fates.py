@@ -51,14 +51,14 @@ class Fates:
         self.removed[row] = (rule, evidence)
         return True
 
-    def flag(self, row: int, rule: str, evidence: Evidence) -> None:
-        """Note something about a row that stays as it is."""
-        self.flagged.append(Repair(self._columns["row_id"][row], "row", rule, "", None, evidence))
+    def flag(self, row: int, rule: str, evidence: Evidence, field: str = "row") -> None:
+        """Note something about a row, or one of its fields, that stays as it is."""
+        self.flagged.append(Repair(self._columns["row_id"][row], field, rule, "", None, evidence))
 
     def mend(self, row: int, rule: str, before: str, after: str, evidence: Evidence) -> bool:
         """Note that a row's answer is replaced, unless the user restored it; tell whether it may be."""
         row_id = self._columns["row_id"][row]
-        if self._restored.keeps(row_id, rule):
+        if self._restored.keeps(row_id, rule) or self._restored.undoes(row_id, rule):
             return False
         self.flagged.append(Repair(row_id, "answer", rule, before, after, evidence))
         return True

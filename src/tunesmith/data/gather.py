@@ -19,11 +19,11 @@ import polars as pl
 from tunesmith.core.errors import DataError
 from tunesmith.core.progress import Pace, say, steps
 from tunesmith.data.duplicates.shingles import take_ranges
-from tunesmith.data.memory import processes_within, refuse_beyond
-from tunesmith.data.noise.corpus import HABITS, Habits
+from tunesmith.data.memory import processes_beside, processes_within, refuse_beyond
+from tunesmith.data.noise.corpus import ANSWERED, HABITS, Habits
 from tunesmith.data.read.columns import need_column
 from tunesmith.data.read.files import begin
-from tunesmith.data.read.formats import converter
+from tunesmith.data.read.recognise import converter
 from tunesmith.data.rows import Removed
 from tunesmith.data.rowwise import Done, Job, RowWorker, file_of
 from tunesmith.data.workers import in_processes
@@ -36,27 +36,33 @@ if TYPE_CHECKING:
     from tunesmith.core.spans import I64, U64
     from tunesmith.data.index import Index
     from tunesmith.data.read.files import Table
-    from tunesmith.data.read.formats import Meaning
+    from tunesmith.data.read.recognise import Meaning
     from tunesmith.data.read.sources import Source
     from tunesmith.recipe import Recipe
 
 SMALL_COLUMNS = (
     "row_id", "source", "line", "label", "group", "weight", "tokens", "target_tokens", "part", "prompt_key",
-    "answer_key", "content", "chars", "repaired", "prompt_exact", "prompt_words", "answer_exact", "answer_words",
+    "answer_key", "content", "chars", "repaired", "prompt_exact", "prompt_words", "prompt_facts", "answer_exact",
+    "answer_words", "answer_facts",
 )  # fmt: skip
-"""What is held in memory of every row, about 150 bytes; texts stay on disk."""
+"""What is held in memory of every row, about 170 bytes; texts stay on disk."""
+
+
+SHOWN_FAULTS = 3
 
 
 @dataclass
 class Gathered:
     """Every row that is an example so far, in the order read, and where its text and signatures lie.
 
-    ``scratch`` is the folder for what is decided about rows and true of this preparation alone.
+    ``scratch`` is the folder for what is decided about rows and true of this preparation alone; ``processes`` is how
+    many may work on texts at once.
     """
 
     index: Index
     done: list[Done]
     scratch: Path
+    processes: int = 1
     _amended: set[int] = field(default_factory=set)
 
     @property
@@ -89,12 +95,18 @@ class Gathered:
         return [self._file(done, "originals") for done in self.done]
 
     def repairs(self) -> pl.LazyFrame:
-        """Return what was changed or flagged; flags that hang on a habit only if the data have it."""
+        """Return what was changed or flagged whatever the habits of the data are."""
+        return self._all("repairs").filter(pl.col("habit") == "").drop("habit", "removes")
+
+    def hints(self) -> pl.DataFrame:
+        """Return what speaks against a row because of a habit that is counted row by row and that the data have, or may
+        have (`corpus.ANSWERED`): as repairs, with ``habit`` and ``removes``.
+        """
         habits = Habits()
         for done in self.done:
             habits.merge(Habits(**done.habits))
-        held = [habit for habit in ("", *HABITS) if habits.trusts(habit)]
-        return self._all("repairs").filter(pl.col("habit").is_in(held)).drop("habit")
+        held = [ANSWERED, *filter(habits.trusts, HABITS)]
+        return self._all("repairs").filter(pl.col("habit").is_in(held)).collect()
 
     def rows(self) -> pl.LazyFrame:
         """Return all columns of all rows."""
@@ -103,7 +115,7 @@ class Gathered:
     def shingles(self, kind: str, rows: I64) -> tuple[U64, I64]:
         """Return the shingle hashes of the prompts or answers of some rows (ascending), flat, and their offsets."""
         flat, sizes = [np.zeros(0, np.uint64)], [np.zeros(1, np.int64)]
-        for done, inside in self._by_piece(rows):
+        for done, inside in self.by_piece(rows):
             stored = np.load(self._file(done, f"{kind}-shingles"), mmap_mode="r")
             part, offsets = take_ranges(stored, np.load(self._file(done, f"{kind}-offsets")), inside)
             flat.append(part)
@@ -116,7 +128,7 @@ class Gathered:
         What was read stays as it is in the index, for the run that goes on from a killed one, and for the next.
         """
         taken = 0
-        for done, inside in self._by_piece(changed["row"].to_numpy().astype(np.int64)):
+        for done, inside in self.by_piece(changed["row"].to_numpy().astype(np.int64)):
             own = changed[taken : taken + len(inside)].with_columns(pl.Series("row", inside, pl.UInt32))
             taken += len(inside)
             piece = pl.read_parquet(self._file(done, "rows")).with_row_index("row")
@@ -128,17 +140,22 @@ class Gathered:
     def texts(self, rows: I64, columns: Sequence[str] = ("messages",)) -> pl.DataFrame:
         """Return text columns of some rows (ascending), in that order."""
         frames = []
-        for done, inside in self._by_piece(rows):
+        for done, inside in self.by_piece(rows):
             frame = pl.read_parquet(self._file(done, "rows"), columns=list(columns))
             frames.append(frame[inside])
         return pl.concat(frames) if frames else pl.DataFrame(schema=dict.fromkeys(columns, pl.String))
 
-    def _by_piece(self, rows: I64) -> Iterator[tuple[Done, I64]]:
+    def by_piece(self, rows: I64) -> Iterator[tuple[Done, I64]]:
+        """Yield the pieces that some rows (ascending) are in, and the rows' places there."""
         cuts = np.searchsorted(rows, self.starts)
         for number, done in enumerate(self.done):
             inside = rows[cuts[number] : cuts[number + 1]]
             if len(inside):
                 yield done, inside - self.starts[number]
+
+    def rows_file(self, done: Done) -> Path:
+        """Return the file of a piece's rows."""
+        return self._file(done, "rows")
 
     def _file(self, done: Done, kind: str) -> Path:
         if kind == "rows" and done.number in self._amended:
@@ -206,14 +223,16 @@ def gather(worker: RowWorker, sources: dict[str, list[Source]], index: Index, sc
         reading = _Reading(bar, size)
         jobs = _new(_jobs(recipe, sources, files, index, reading.bytes), index, reading)
         first = list(itertools.islice(jobs, 2))
-        wished = processes_within(recipe.data, recipe.data.processes or os.cpu_count() or 1)
-        processes = wished if len(first) > 1 else 1
+        wished = recipe.data.processes or os.cpu_count() or 1
+        processes = processes_within(recipe.data, wished) if len(first) > 1 else 1
         in_processes(_Keeping(worker, index), itertools.chain(first, jobs), processes, reading.make)
+    gathered = Gathered(index, [one for file in files for one in reading.of(file)], scratch)
+    faults = gathered.removed().group_by("source", "rule").len().sort("len", "rule", descending=[True, False])
     for file in files:
         before = sum(one.read for one in reading.of(file) if one.number in reading.known)
-        _settle(file, reading.of(file), before)
-    gathered = Gathered(index, [one for file in files for one in reading.of(file)], scratch)
+        _settle(file, reading.of(file), before, faults.filter(pl.col("source") == file.source.label))
     refuse_beyond(recipe.data, gathered.read, size)
+    gathered.processes = processes_beside(recipe.data, gathered.read, wished)
     if not (gathered.frame["part"] == "train").any():
         raise DataError(f"{', '.join(recipe.data.train)}: no usable row is left", expected="at least ten usable rows")
     return gathered
@@ -284,10 +303,13 @@ def _new(jobs: Iterator[Job], index: Index, reading: _Reading) -> Iterator[Job]:
             reading.find(Done.of(job, note))
 
 
-def _settle(file: _File, done: list[Done], before: int) -> None:
+def _settle(file: _File, done: list[Done], before: int, faults: pl.DataFrame) -> None:
+    """Say what has come of a file (``faults``: its rules and how often, the commonest first); refuse one of no use."""
     file.read, file.kept = sum(one.read for one in done), sum(one.kept for one in done)
     told = f", of which {before:,} as prepared before" if before else ""
-    say(f"  {file.source.label}: {file.read:,} rows{told}, {file.kept:,} usable")
+    why = ", ".join(f"{rule} {count:,}" for rule, count in faults.select("rule", "len").head(SHOWN_FAULTS).iter_rows())
+    why = f" (removed: {why}{', …' if faults.height > SHOWN_FAULTS else ''})" if why else ""
+    say(f"  {file.source.label}: {file.read:,} rows{told}, {file.kept:,} usable{why}")
     if file.kept:
         return
     first = next(one.first_fault for one in done if one.first_fault is not None)

@@ -21,7 +21,7 @@ from tunesmith.data.index import Index
 from tunesmith.data.prepare import sources_of
 from tunesmith.data.read.columns import Mapping, recognise
 from tunesmith.data.read.files import Table, begin
-from tunesmith.data.read.formats import recognised
+from tunesmith.data.read.recognise import recognised
 from tunesmith.data.read.sources import expand, is_known
 from tunesmith.data.restore import Restored
 from tunesmith.data.rowwise import RowWorker

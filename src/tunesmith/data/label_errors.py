@@ -9,6 +9,7 @@ Source: Northcutt, Jiang and Chuang, "Confident Learning: Estimating Uncertainty
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,9 @@ class Doubt:
     p_likely: float
 
 
+_WORD = re.compile(r"\w")
+
+
 def out_of_fold(texts: Sequence[str], labels: Sequence[str]) -> tuple[NDArray[np.float64], list[str]]:
     """Return each row's probability of each label (n x k), by a probe that has not seen the row, and the k labels.
 
@@ -65,7 +69,7 @@ def out_of_fold(texts: Sequence[str], labels: Sequence[str]) -> tuple[NDArray[np
     words = TfidfVectorizer(
         ngram_range=(1, 2), sublinear_tf=True, strip_accents="unicode", token_pattern=r"(?u)\b\w+\b"
     )
-    features: Any = words.fit_transform(text or "(empty)" for text in texts)
+    features: Any = words.fit_transform(text if _WORD.search(text) else "(no words)" for text in texts)
     folds = _folds(codes)
     chances = np.zeros((len(codes), len(names)))
     for fold in range(FOLDS):

@@ -14,10 +14,10 @@ import numpy as np
 import polars as pl
 
 from tunesmith.core.errors import DataError
+from tunesmith.data.asked import asked
 from tunesmith.data.closed_sets import ClosedSet, closed_sets
-from tunesmith.data.duplicates.alike import asked
 from tunesmith.data.label_errors import FEWEST_ROWS, Doubt, doubtful, out_of_fold, sure
-from tunesmith.data.rows import compact_json
+from tunesmith.data.rows import compact_json, from_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,7 +65,7 @@ def _judged(fates: Fates, gathered: Gathered, closed: ClosedSet, fix: str) -> It
     """
     messages = gathered.texts(closed.rows)["messages"].to_list()
     order = np.searchsorted(closed.rows, fates.by_content(closed.rows)).tolist()
-    texts, values = [asked(messages[at]) for at in order], [closed.values[at] for at in order]
+    texts, values = [asked(from_json(messages[at])) for at in order], [closed.values[at] for at in order]
     chances, names = out_of_fold(texts, values)
     relabel = fix == "relabel" and closed.field is None
     certain = sure(chances, names, values) if relabel else np.zeros(len(texts), np.bool_)

@@ -193,8 +193,9 @@ def sentence_in_bits(curve: Curve, rows: int, learner: str = "the probe", unit: 
     """Return the answer for losses in bits a word, or another unit."""
     gain, law = curve.gain(rows, 2 * rows), curve.law()
     return (
-        f"your {rows:,} rows bring {learner} to {law.at(rows):.2f} bits a {unit}; twice as many would save "
-        f"{gain.value:.2f} ± {(gain.high - gain.low) / 2:.2f} more"
+        f"{rows_enough_in_bits(law, rows):,} of your {rows:,} rows bring {learner} to within {1 - ENOUGH_FRAC:.0%} "
+        f"of the {law.at(rows):.2f} bits a {unit} that all of them reach; twice as many would save {gain.value:.2f} ± "
+        f"{(gain.high - gain.low) / 2:.2f} more"
     )
 
 

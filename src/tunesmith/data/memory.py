@@ -42,6 +42,17 @@ def processes_within(data: Data, wished: int) -> int:
     return max(1, min(wished, fitting))
 
 
+def processes_beside(data: Data, rows: int, wished: int) -> int:
+    """Return how many processes may work on texts beside the one that holds all rows: at most ``wished``, at least one.
+
+    One means that there is no other: the work is done in that process.
+    """
+    if data.memory is None:
+        return wished
+    fitting = (bytes_of(data.memory) - COMPARING_BYTES - rows * ROW_BYTES) // PROCESS_BYTES
+    return max(1, min(wished, fitting))
+
+
 def refuse_beyond(data: Data, rows: int, size: int) -> None:
     """Raise a `RecipeError` if rows of ``size`` bytes together cannot be prepared within ``data.memory``."""
     least = needed_bytes(rows, size, 1)

@@ -6,8 +6,10 @@ nor rules about several rows and their order (`decide`).
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -16,12 +18,13 @@ from tunesmith.core.artifacts import Artifact, Draft, Plan, Workspace, versions
 from tunesmith.core.clock import monotonic_s
 from tunesmith.core.errors import TunesmithError
 from tunesmith.core.ids import digest
-from tunesmith.data.decide import Decided, decide
+from tunesmith.core.progress import Course, say, steps
+from tunesmith.data.decide import Decided, costs, decide, look
 from tunesmith.data.duplicates.decontaminate import evaluation_files
 from tunesmith.data.gather import Gathered, gather
 from tunesmith.data.index import Index
 from tunesmith.data.originals import FILE, join, sealer_of
-from tunesmith.data.read.sources import Source, distinct_labels, expand
+from tunesmith.data.read.sources import Source, distinct_labels, expand, refuse_shared
 from tunesmith.data.relevance.target import relevance_files
 from tunesmith.data.restore import Restored, restored
 from tunesmith.data.rows import EXAMPLE_COLUMNS, SPLITS, removed_frame, repair_frame, shortened
@@ -29,13 +32,15 @@ from tunesmith.data.rowwise import Measure, RowWorker
 from tunesmith.data.vectors import base_of
 from tunesmith.data.verdicts import verdicts
 from tunesmith.data.workers import few_collections
+from tunesmith.recipe.fit import idle_notes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tunesmith.recipe import Recipe
 
-CODE = "prepare-5"
+CODE = "prepare-6"
 """Version of what this stage makes of the same files; part of every Dataset's id."""
 
 HOSTED = ("openai:", "azure:", "bedrock:")
@@ -53,6 +58,8 @@ def prepare(recipe: Recipe, workspace: Workspace, *, recipe_dir: Path) -> Artifa
         RecipeError: if a path of the recipe is no path.
         SetupError: if the base's tokenizer cannot be loaded, or the key for the originals is missing.
     """
+    for note in idle_notes(recipe):  # not in the Dataset, which is the same without what is noted
+        say(f"  note: {note}")
     sources = sources_of(recipe, recipe_dir)
     kept = restored(recipe_dir)
     measure = measure_of(recipe, workspace)
@@ -60,6 +67,7 @@ def prepare(recipe: Recipe, workspace: Workspace, *, recipe_dir: Path) -> Artifa
         "decontaminate": evaluation_files(recipe.data.decontaminate, recipe_dir),
         "relevance": relevance_files(recipe, recipe_dir),
     }
+    refuse_shared({"data.train": sources["train"], "data.decontaminate": beside["decontaminate"]})
     plan = _plan(recipe, sources, beside, kept, measure)
     started_s = monotonic_s()
 
@@ -69,10 +77,13 @@ def prepare(recipe: Recipe, workspace: Workspace, *, recipe_dir: Path) -> Artifa
             index = _index(worker, workspace, draft)
             with index.in_use():
                 gathered = gather(worker, sources, index, draft.scratch)
-                decided = decide(recipe, gathered, kept, recipe_dir, measure)
-                if worker.sealer is not None:
-                    decided.facts["originals"] = join(worker.sealer, gathered.originals(), draft.path / FILE)
-                _write(recipe, gathered, decided, draft)
+                with _course(recipe, gathered) as course:
+                    decided = decide(recipe, gathered, kept, recipe_dir, measure, course.begin)
+                    if kept.rows or kept.repairs:
+                        decided.notes += kept.lost([*gathered.frame["row_id"], *gathered.removed()["row_id"]])
+                    if worker.sealer is not None:
+                        decided.facts["originals"] = join(worker.sealer, gathered.originals(), draft.path / FILE)
+                    _finish(recipe, gathered, decided, draft, course)
         except TunesmithError:
             shutil.rmtree(draft.scratch, ignore_errors=True)  # nothing to go on from: the user changes something
             raise
@@ -80,6 +91,14 @@ def prepare(recipe: Recipe, workspace: Workspace, *, recipe_dir: Path) -> Artifa
 
     with few_collections():
         return workspace.make(plan, build)
+
+
+@contextlib.contextmanager
+def _course(recipe: Recipe, gathered: Gathered) -> Iterator[Course]:
+    """Show how far the work on all rows together is."""
+    takes = costs(recipe, gathered.frame.height)
+    with steps("deciding", round(sum(takes.values())), "share") as bar:
+        yield Course(bar, takes)
 
 
 def _index(worker: RowWorker, workspace: Workspace, draft: Draft) -> Index:
@@ -93,10 +112,12 @@ def sources_of(recipe: Recipe, recipe_dir: Path) -> dict[str, list[Source]]:
 
     Raises:
         DataError: if one is not there.
-        RecipeError: if an entry is no path.
+        RecipeError: if an entry is no path, or a file is in two of them.
     """
     lists = {"train": recipe.data.train, "valid": recipe.data.valid, "test": recipe.data.test}
-    return distinct_labels({part: expand(entries, recipe_dir, f"data.{part}") for part, entries in lists.items()})
+    parts = {part: expand(entries, recipe_dir, f"data.{part}") for part, entries in lists.items()}
+    refuse_shared({f"data.{part}": own for part, own in parts.items()})
+    return distinct_labels(parts)
 
 
 def measure_of(recipe: Recipe, workspace: Workspace) -> Measure | None:
@@ -144,13 +165,20 @@ def _plan(
     )
 
 
+def _finish(recipe: Recipe, gathered: Gathered, decided: Decided, draft: Draft, course: Course) -> None:
+    """Look at what train is about while the splits are written, on another core; then write the rest."""
+    course.begin("topics")
+    with ThreadPoolExecutor(1) as beside:
+        written = beside.submit(_write_splits, gathered, decided, draft.path)
+        look(decided, gathered, recipe)
+        course.begin("writing")
+        written.result()
+    _write(recipe, gathered, decided, draft)
+
+
 def _write(recipe: Recipe, gathered: Gathered, decided: Decided, draft: Draft) -> None:
     from tunesmith.data.report.page import write_report
 
-    for name in SPLITS:
-        _rows_of(gathered, decided.parts[name], decided.weights).sink_parquet(
-            draft.path / f"{name}.parquet", row_group_size=ROW_GROUP_ROWS, maintain_order=True
-        )
     removed = _removed(gathered, decided)
     removed.write_parquet(draft.path / "removed.parquet")
     repairs = _repairs(gathered, decided)
@@ -164,6 +192,13 @@ def _write(recipe: Recipe, gathered: Gathered, decided: Decided, draft: Draft) -
     draft.result = _result(recipe, gathered, decided, removed, repairs, draft.id)
     draft.counts = {**draft.result["splits"], "removed": removed.height, "repairs": repairs.height}
     write_report(draft.path / "report.html", gathered, decided, removed, repairs, draft.result)
+
+
+def _write_splits(gathered: Gathered, decided: Decided, folder: Path) -> None:
+    for name in SPLITS:
+        _rows_of(gathered, decided.parts[name], decided.weights).sink_parquet(
+            folder / f"{name}.parquet", row_group_size=ROW_GROUP_ROWS, maintain_order=True
+        )
 
 
 def _rows_of(gathered: Gathered, rows: list[int], weights: dict[int, float]) -> pl.LazyFrame:
@@ -211,17 +246,21 @@ def _result(
         "removed_by": _counts(removed["rule"]),
         "repaired_by": _counts(changed["rule"]),
         "flagged_by": _counts(flagged["rule"]),
-        "states": {
-            "kept": kept - changed["row_id"].n_unique() if changed.height else kept,
-            "repaired": changed["row_id"].n_unique() if changed.height else 0,
-            "removed": removed.height,
-        },
+        "states": _states(gathered, decided, changed, removed),
         "conflicts": decided.conflicts,
         "splits": {name: len(rows) for name, rows in decided.parts.items()},
         "verdicts": verdicts(recipe, gathered, decided, removed),
         "facts": decided.facts,
         "notes": decided.notes,
     }
+
+
+def _states(gathered: Gathered, decided: Decided, changed: pl.DataFrame, removed: pl.DataFrame) -> dict[str, int]:
+    """Return how many rows are in each state; every row read is in one: what is held out is not learnt from."""
+    train = gathered.frame["row_id"][decided.parts["train"]]
+    repaired = int(train.is_in(changed["row_id"].unique().implode()).sum())
+    held_out = sum(len(decided.parts[name]) for name in ("valid", "test"))
+    return {"kept": len(train) - repaired, "repaired": repaired, "held_out": held_out, "removed": removed.height}
 
 
 def _counts(rules: pl.Series) -> dict[str, int]:

@@ -147,7 +147,8 @@ class Removed:
 class Repair:
     """A change to one field of one row; ``after`` None means it was only flagged, ``evidence`` says why.
 
-    A flag with a ``habit`` says something only in data that have it (`corpus.Habits`), which only all rows tell.
+    A flag with a ``habit`` says something only in data that have it, which only all rows tell (`habits`); with
+    ``removes`` the row then goes.
     """
 
     row_id: str
@@ -157,6 +158,7 @@ class Repair:
     after: str | None
     evidence: dict[str, Any] = dataclasses.field(default_factory=dict)
     habit: str = ""
+    removes: bool = False
 
 
 def row_id_of(source: str, line: int, content: str) -> str:
@@ -167,17 +169,6 @@ def row_id_of(source: str, line: int, content: str) -> str:
 def same_text(text: str) -> str:
     """Return text up to case and whitespace, the sameness of exact duplicates."""
     return " ".join(text.casefold().split())
-
-
-def prompt_text(row: Row) -> str:
-    """Return all that is asked: the messages before the answer, one after the other."""
-    return "\n".join(text_of(message) for message in row.prompt)
-
-
-def answer_text(row: Row) -> str:
-    """Return all that is answered last: the text, and the calls of tools as JSON."""
-    calls = row.answer.get("tool_calls")
-    return text_of(row.answer) + (compact_json(calls) if calls else "")
 
 
 def prompt_key(row: Row) -> int:

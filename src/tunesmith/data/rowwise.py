@@ -17,7 +17,9 @@ import numpy as np
 import polars as pl
 
 from tunesmith.core.errors import DataError
+from tunesmith.data.asked import answered, asked
 from tunesmith.data.check import check_row
+from tunesmith.data.duplicates.facts import guard_key
 from tunesmith.data.duplicates.shingles import SHINGLE_WORDS, sign
 from tunesmith.data.noise.clean import Cleaner
 from tunesmith.data.noise.corpus import Habits
@@ -29,10 +31,8 @@ from tunesmith.data.rows import (
     Repair,
     Row,
     RowFault,
-    answer_text,
     compact_json,
     frame_of,
-    prompt_text,
     removed_frame,
     repair_frame,
     row_id_of,
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
     from tunesmith.data.originals import Sealer
     from tunesmith.data.read.files import Piece
-    from tunesmith.data.read.formats import Meaning
+    from tunesmith.data.read.recognise import Meaning
     from tunesmith.data.restore import Restored
     from tunesmith.recipe import Recipe
     from tunesmith.text.lengths import LengthOf
@@ -157,7 +157,7 @@ class RowWorker:
     @cached_property
     def cleaner(self) -> Cleaner:
         """What repairs rows."""
-        return Cleaner(self.recipe)
+        return Cleaner(self.recipe, self.restored)
 
     @cached_property
     def lenient(self) -> Cleaner:
@@ -165,7 +165,7 @@ class RowWorker:
         clean = self.recipe.data.clean
         flags = {name: "flag" for name in type(clean).model_fields if getattr(clean, name) == "remove"}
         data = self.recipe.data.model_copy(update={"clean": clean.model_copy(update=flags)})
-        return Cleaner(self.recipe.model_copy(update={"data": data}))
+        return Cleaner(self.recipe.model_copy(update={"data": data}), self.restored)
 
     @cached_property
     def noise(self) -> Noise:
@@ -242,9 +242,12 @@ class RowWorker:
             self.cleaner.take_over(self.lenient)
         check_row(row, self.recipe)
         for finding in self.noise.judge(row):
-            if finding.action == "remove" and not self.restored.keeps(row.row_id, finding.rule):
+            removes = finding.action == "remove" and not self.restored.keeps(row.row_id, finding.rule)
+            if removes and not finding.habit:
                 raise RowFault(finding.rule, field=finding.field, **finding.evidence)
-            out.flags.append(Repair(row.row_id, finding.field, finding.rule, "", None, finding.evidence, finding.habit))
+            out.flags.append(
+                Repair(row.row_id, finding.field, finding.rule, "", None, finding.evidence, finding.habit, removes)
+            )
 
     def _measure(self, out: _Yield) -> None:
         """Count tokens; remove rows that the base's template refuses, or whose answer would be cut."""
@@ -276,17 +279,20 @@ class RowWorker:
         frame = frame_of(out.rows, changed)
         removed_frame(sorted(out.removed, key=lambda one: one.line)).write_parquet(file_of(folder, "removed"))
         repairs = sorted((one for one in repairs if one.row_id in place), key=lambda one: place[one.row_id])
-        habits = pl.Series("habit", [one.habit for one in repairs], pl.String)
-        repair_frame(repairs).with_columns(habits).write_parquet(file_of(folder, "repairs"))
-        texts = {"prompt": [prompt_text(row) for row in out.rows]}
+        hints = {"habit": [one.habit for one in repairs], "removes": [one.removes for one in repairs]}
+        whole = repair_frame(repairs).hstack(pl.DataFrame(hints, schema={"habit": pl.String, "removes": pl.Boolean}))
+        whole.write_parquet(file_of(folder, "repairs"))
+        texts = {"prompt": [asked(row.messages) for row in out.rows]}
         if self.recipe.task in FREE_ANSWERS:
-            texts["answer"] = [answer_text(row) for row in out.rows]
+            texts["answer"] = [answered(row.messages) for row in out.rows]
         for kind, own in texts.items():
             signed = sign(own, SHINGLE_WORDS_OF[kind])
             for name in ("bands", "shingles", "offsets"):
                 np.save(file_of(folder, f"{kind}-{name}"), getattr(signed, name))
+            facts = np.fromiter(map(guard_key, own), np.uint64, len(own))
             frame = frame.with_columns(
-                pl.Series(f"{kind}_exact", signed.exact), pl.Series(f"{kind}_words", signed.words)
+                pl.Series(f"{kind}_{name}", values)
+                for name, values in (("exact", signed.exact), ("words", signed.words), ("facts", facts))
             )
         frame.write_parquet(file_of(folder, "rows"))
         if self.sealer is not None:

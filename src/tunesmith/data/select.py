@@ -19,7 +19,7 @@ import numpy as np
 from tunesmith.core.errors import RecipeError
 from tunesmith.data.kmeans import k_means
 from tunesmith.data.size import rows_needed
-from tunesmith.data.vectors import base_of, by_content, vectors_of
+from tunesmith.data.vectors import base_of, by_exchange, vectors_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -69,7 +69,7 @@ def reduce_train(
 def _remove_surplus(fates: Fates, train: I64, wanted: int, gathered: Gathered, recipe: Recipe) -> set[int]:
     assert recipe.data.size is not None
     method = recipe.data.size.select
-    rows = by_content(gathered, train)
+    rows = by_exchange(gathered, train)
     labels = fates.frame["label"][rows].to_list() if recipe.task == "classify" else [""] * len(rows)
     if wanted < (least := len(set(labels))):
         raise RecipeError(

@@ -14,7 +14,8 @@ import numpy as np
 
 from tunesmith.core.errors import DataError
 from tunesmith.data import learning_curve
-from tunesmith.data.told import asked_and_answered, spread
+from tunesmith.data.asked import exchanges_of
+from tunesmith.data.sample import spread
 from tunesmith.text.examples import read_examples
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from tunesmith.core.artifacts import Artifact
     from tunesmith.core.spans import I64
     from tunesmith.data.gather import Gathered
-    from tunesmith.data.learning_curve import Curve, Probe
+    from tunesmith.data.learning_curve import Curve, PowerLaw, Probe
     from tunesmith.recipe import Recipe
     from tunesmith.text.examples import Example
 
@@ -138,8 +139,13 @@ def _facts(curve: Curve, rows: int, classify: bool) -> dict[str, Any]:
         "law": {"a": law.a, "b": law.b, "c": law.c},
         "all": at(rows),
         "double": at(2 * rows),
-        "rows_enough": learning_curve.rows_enough(law, rows) if classify else None,
+        "rows_enough": _enough(law, rows, classify),
     }
+
+
+def _enough(law: PowerLaw, rows: int, classify: bool) -> int:
+    enough = learning_curve.rows_enough if classify else learning_curve.rows_enough_in_bits
+    return enough(law, rows)
 
 
 @dataclass(frozen=True)
@@ -172,7 +178,7 @@ def rows_needed(gathered: Gathered, train: Sequence[int], valid: Sequence[int], 
 
 def _probe_of(gathered: Gathered, train: I64, held: I64, classify: bool) -> Probe:
     (asked, answers), (held_asked, held_answers) = (
-        zip(*map(asked_and_answered, gathered.texts(rows)["messages"].to_list()), strict=True) for rows in (train, held)
+        zip(*exchanges_of(gathered, rows), strict=True) for rows in (train, held)
     )
     if not classify:
         return learning_curve.ngram_probe(answers, held_answers)
@@ -189,7 +195,9 @@ def _needed(curve: Curve, rows: int, floor: int, classify: bool) -> Needed:
         if not classify:
             more = f"save {gain.value:.2f} ± {half:.2f} bits a word"
         return Needed(rows, f"all {rows:,} rows stay: twice as many would {more}")
-    enough = learning_curve.rows_enough(law, rows) if classify else learning_curve.rows_enough_in_bits(law, rows)
+    enough = _enough(law, rows, classify)
     kept = min(max(enough, floor), rows)
     told = f"{enough:,} of {rows:,} rows reach {learning_curve.ENOUGH_FRAC:.0%} of what all reach"
+    if not classify:
+        told = f"{enough:,} of {rows:,} rows come within {left:.0%} of the {loss:.2f} bits a word that all reach"
     return Needed(kept, told + (f"; {kept:,} is the least that is kept" if kept > enough else ""))

@@ -8,19 +8,22 @@ order changes nothing.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
 
 from tunesmith.core.errors import DataError
 from tunesmith.core.ids import digest_bytes
+from tunesmith.data.components import lowest_of_each
 from tunesmith.data.rows import SPLITS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    import numpy as np
-    import polars as pl
     from numpy.typing import NDArray
 
+    from tunesmith.core.spans import I64
     from tunesmith.recipe import Split
 
 _FEWEST_TO_HOLD_OUT = 10
@@ -31,7 +34,7 @@ def split(
     living: NDArray[np.int64],
     settings: Split,
     seed: int,
-    alike: Iterable[Sequence[int]] = (),
+    alike: Sequence[Sequence[int]] = (),
 ) -> dict[str, list[int]]:
     """Return the indices of the rows of ``train``, ``valid`` and ``test``, ascending.
 
@@ -58,7 +61,7 @@ def split(
     for name in shares:
         parts[name] = [row for row in parts["train"] if chosen.get(row) == name]
     parts["train"] = [row for row in parts["train"] if row not in chosen]
-    _refuse_empty(parts, shares, frame, len(living))
+    _refuse_empty(parts, shares, frame, len(living), max(map(len, alike), default=0))
     return parts
 
 
@@ -103,46 +106,35 @@ def _fits(counts: Counter[str], wanted: dict[str, int]) -> bool:
 def _bundles(frame: pl.DataFrame, rows: list[int], seed: int, alike: Iterable[Sequence[int]]) -> list[list[int]]:
     """Return rows that must stay together, in an order hashed from the seed and what the rows of each ask."""
     keys = frame["prompt_key"].to_list()
-    bundles = together(_ties(frame, rows, alike), rows)
+    first = lowest_of_each(len(rows), *_ties(frame, np.array(rows, np.int64), alike)).tolist()
+    joined: dict[int, list[int]] = defaultdict(list)
+    for row, bundle in zip(rows, first, strict=True):
+        joined[bundle].append(row)
+    bundles = joined.values()
     return sorted(bundles, key=lambda bundle: digest_bytes(f"{seed}\0{min(keys[row] for row in bundle)}".encode()))
 
 
-def _ties(frame: pl.DataFrame, rows: list[int], alike: Iterable[Sequence[int]]) -> Iterable[Sequence[int]]:
-    inside = set(rows)
+def _ties(frame: pl.DataFrame, rows: I64, alike: Iterable[Sequence[int]]) -> tuple[I64, I64]:
+    """Return places in ``rows`` that must stay together: of equal prompts, equal groups, and alike ones."""
+    place = np.full(frame.height, -1)
+    place[rows] = np.arange(len(rows))
+    own = frame[rows].select("prompt_key", pl.col("group").rank("dense")).with_row_index("place")
+    ties = [np.zeros((0, 2), np.int64)]
     for column in ("prompt_key", "group"):
-        by_value: dict[Any, list[int]] = defaultdict(list)
-        values = frame[column].to_list()
-        for row in rows:
-            if values[row] is not None:
-                by_value[values[row]].append(row)
-        yield from (same for same in by_value.values() if len(same) > 1)
-    for same in alike:
-        own = [row for row in same if row in inside]
-        if len(own) > 1:
-            yield own
+        same = own.select("place", column).drop_nulls().sort(column, "place").to_numpy()
+        again = np.flatnonzero(same[1:, 1] == same[:-1, 1])
+        ties.append(np.stack([same[again, 0], same[again + 1, 0]], axis=1))
+    for cluster in alike:
+        inside = place[np.asarray(cluster, np.int64)]
+        inside = inside[inside >= 0]
+        ties.append(np.stack([inside[:-1], inside[1:]], axis=1))
+    one, other = np.concatenate(ties).astype(np.int64).T
+    return one, other
 
 
-def together(ties: Iterable[Sequence[int]], rows: Sequence[int]) -> list[list[int]]:
-    """Join rows that are tied, directly or through others (union-find); a row without ties is alone."""
-    parent: dict[int, int] = {}
-
-    def root(row: int) -> int:
-        while (above := parent.get(row, row)) != row:
-            parent[row] = parent.get(above, above)
-            row = above
-        return row
-
-    for tied in ties:
-        first = root(tied[0])
-        for row in tied[1:]:
-            parent[root(row)] = first
-    joined: dict[int, list[int]] = defaultdict(list)
-    for row in rows:
-        joined[root(row)].append(row)
-    return list(joined.values())
-
-
-def _refuse_empty(parts: dict[str, list[int]], shares: dict[str, float], frame: pl.DataFrame, living: int) -> None:
+def _refuse_empty(
+    parts: dict[str, list[int]], shares: dict[str, float], frame: pl.DataFrame, living: int, most_alike: int
+) -> None:
     empty = next((name for name in ("train", *shares) if not parts[name]), None)
     if empty is None:
         return
@@ -154,6 +146,12 @@ def _refuse_empty(parts: dict[str, list[int]], shares: dict[str, float], frame: 
             f"nothing can be held out for {empty}: the group {group!r} holds {count:,} of {living:,} rows",
             expected="groups much smaller than the data",
             hint="check data.columns.group, or give data.valid and data.test files of their own",
+        )
+    if most_alike > living / 2:
+        raise DataError(
+            f"nothing can be held out for {empty}: {most_alike:,} of {living:,} rows ask alike, with the same facts",
+            expected="questions that differ, so that what is held out was not learnt",
+            hint="give data.valid and data.test files of their own",
         )
     raise DataError(
         f"{living:,} usable rows are too few to hold any out for {empty}",

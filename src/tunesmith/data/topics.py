@@ -17,14 +17,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tunesmith.data.asked import texts_of
 from tunesmith.data.kmeans import k_means
 from tunesmith.data.noise.exchange import View
 from tunesmith.data.noise.function_words import FUNCTION_WORDS
 from tunesmith.data.noise.language import language_of
 from tunesmith.data.read.files import PIECE_ROWS
 from tunesmith.data.rowwise import FREE_ANSWERS
-from tunesmith.data.told import spread, texts_of
-from tunesmith.data.vectors import base_of, by_content, can_embed, vectors_of
+from tunesmith.data.sample import spread
+from tunesmith.data.vectors import base_of, by_exchange, can_embed, vectors_of
 from tunesmith.data.verdicts import effective_number
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def topics_of(gathered: Gathered, rows: Sequence[int], recipe: Recipe) -> Topics
     """
     own = np.asarray(rows, np.int64)
     number = max(2, min(MOST_TOPICS, round(math.sqrt(len(own) / ROWS_PER_TOPIC))))
-    place = np.searchsorted(own, by_content(gathered, own))
+    place = np.searchsorted(own, by_exchange(gathered, own))
     groups = np.zeros(len(own), np.int64)
     groups[place] = k_means(vectors_of(gathered, own, recipe)[place], number, recipe.seed)
     order = np.argsort(-np.bincount(groups), kind="stable")

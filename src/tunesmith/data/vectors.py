@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.errors import MissingExtraError
+from tunesmith.data.asked import texts_of
 from tunesmith.data.read.files import PIECE_ROWS
 from tunesmith.data.rowwise import FREE_ANSWERS
-from tunesmith.data.told import texts_of
 
 if TYPE_CHECKING:
     from tunesmith.core.spans import I64
@@ -63,14 +63,17 @@ def vectors_of(gathered: Gathered, rows: I64, recipe: Recipe) -> I8:
     if not can_embed():
         raise MissingExtraError("train", "transformers")
     answers = recipe.task in FREE_ANSWERS
-    sample = np.sort(by_content(gathered, rows)[:SAMPLE_ROWS])
+    sample = np.sort(by_exchange(gathered, rows)[:SAMPLE_ROWS])
     embed = embedder(None, base_of(recipe), texts_of(gathered, sample, answers))
     parts = (rows[start : start + PIECE_ROWS] for start in range(0, len(rows), PIECE_ROWS))
     return np.concatenate([rounded(embed(texts_of(gathered, part, answers))) for part in parts])
 
 
-def by_content(gathered: Gathered, rows: I64) -> I64:
-    """Return rows in the order of the hashes of question and answer: the same whatever the order of the files."""
+def by_exchange(gathered: Gathered, rows: I64) -> I64:
+    """Return rows in the order of the hashes of question and answer: the same whatever the order of the files.
+
+    Unlike the order of all that a row holds (`Fates.by_content`), labels, groups, weights and letter case play no part.
+    """
     keys = gathered.frame.select("prompt_key", "answer_key")[rows].to_numpy()
     return np.asarray(rows[np.lexsort((keys[:, 1], keys[:, 0]))])
 

@@ -34,7 +34,7 @@ def set_dropout(model: PreTrainedModel, probability: float) -> Callable[[], None
         probability: 0 to below 1; 0 sets everything to 0.
     """
     undo: list[Callable[[], None]] = []
-    layers = _decoder_layers(model)
+    layers = decoder_layers(model)
     own = [m for layer in layers for m in layer.modules() if isinstance(m, nn.Dropout) and not _is_lora(layer, m)]
     for module in [*own, *_embedding_dropouts(model)]:
         undo.append(_set_attribute(module, "p", probability))
@@ -53,7 +53,7 @@ def set_dropout(model: PreTrainedModel, probability: float) -> Callable[[], None
     return restore
 
 
-def _decoder_layers(model: PreTrainedModel) -> list[nn.Module]:
+def decoder_layers(model: PreTrainedModel) -> list[nn.Module]:
     """Return the decoder's layers: the longest module list of the model."""
     lists = [module for module in model.modules() if isinstance(module, nn.ModuleList)]
     return max((list(one) for one in lists), key=len, default=[])

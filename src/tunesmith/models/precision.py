@@ -46,6 +46,17 @@ def compute_in(precision: str, device: torch.device) -> AbstractContextManager[N
     return torch.autocast(device.type, dtype=torch.bfloat16)
 
 
+def halve_frozen(model: torch.nn.Module, precision: str) -> None:
+    """Keep the matrices that do not learn in the type they are multiplied in: the same products, half the memory."""
+    import torch
+
+    if precision != "bfloat16":
+        return
+    for module in model.modules():
+        if type(module) is torch.nn.Linear and not module.weight.requires_grad:
+            module.weight.data = module.weight.data.to(torch.bfloat16)
+
+
 @contextlib.contextmanager
 def exact_arithmetic() -> Iterator[None]:
     """Within this context torch uses only algorithms that give the same bits every time.

@@ -40,13 +40,13 @@ class Nll(NamedTuple):
 
 
 @contextlib.contextmanager
-def logits_only_at(model: PreTrainedModel, wanted_BT: torch.Tensor) -> Iterator[None]:
-    """Make the model's head compute logits only at the wanted positions: (N, V) instead of (B, T, V).
+def logits_only_at(model: PreTrainedModel, wanted_N: torch.Tensor) -> Iterator[None]:
+    """Make the model's head compute logits only at wanted places of the flattened input: (N, V) instead of (B, T, V).
 
     Works on every architecture whose head is a module, because it selects the head's input.
     """
     head = model.get_output_embeddings()
-    handle = head.register_forward_pre_hook(lambda _module, inputs: (inputs[0][wanted_BT], *inputs[1:]))
+    handle = head.register_forward_pre_hook(lambda _module, inputs: (inputs[0].flatten(0, 1)[wanted_N], *inputs[1:]))
     try:
         yield
     finally:
@@ -63,7 +63,7 @@ def target_logits(
     """
     predicts_BT = torch.zeros_like(targets_BT)
     predicts_BT[:, :-1] = targets_BT[:, 1:]
-    with logits_only_at(model, predicts_BT):
+    with logits_only_at(model, predicts_BT.flatten().nonzero()[:, 0]):
         output = model(input_ids=ids_BT, use_cache=False, **inputs)
     logits_NV: torch.Tensor = output.logits.float()
     return logits_NV
@@ -240,7 +240,7 @@ class _Walk:
         with (
             torch.inference_mode(),
             compute_in(self.precision, device),
-            logits_only_at(model, wanted_BT.to(device)),
+            logits_only_at(model, wanted_BT.flatten().nonzero()[:, 0].to(device)),
         ):
             output = model(
                 input_ids=ids_BT.to(device), position_ids=positions_BT.to(device), cache=self.cache, use_cache=True,

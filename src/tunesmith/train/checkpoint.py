@@ -43,6 +43,7 @@ class Progress:
     tokens: int = 0
     target_tokens: int = 0
     seconds: float = 0.0
+    validations: list[float] = field(default_factory=list)
     metrics: list[dict[str, Any]] = field(default_factory=list)
 
 

@@ -14,6 +14,7 @@ import torch
 
 from tunesmith.core.clock import monotonic_s
 from tunesmith.core.errors import DataError
+from tunesmith.models.compiled import compile_layers, pays
 from tunesmith.models.precision import compute_in
 from tunesmith.models.score import nll
 from tunesmith.train.batches import TokenSet, micro_batches, steps_of_epoch
@@ -23,11 +24,12 @@ from tunesmith.train.optimizer import build_optimizer, trainable
 from tunesmith.train.schedule import multiplier
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from tunesmith.core.progress import Bar
     from tunesmith.models.load import LoadedModel
+    from tunesmith.models.shortcuts import Shortcuts
     from tunesmith.recipe import Train
 
 CHECKPOINT_EVERY_S = 120.0
@@ -46,6 +48,8 @@ class Run:
         precision: ``float32`` or ``bfloat16``, of the matrix products.
         seed: of order and dropout.
         epoch_steps: steps of each epoch, from `batches.plan_steps`.
+        shortcuts: the work that may be left out without changing the result.
+        row_tokens: most tokens of one forward pass.
         folder: where checkpoints lie.
     """
 
@@ -57,12 +61,27 @@ class Run:
     precision: str
     seed: int
     epoch_steps: list[int]
+    shortcuts: Shortcuts
+    row_tokens: int
     folder: Path
+
+    @property
+    def compiled(self) -> bool:
+        """Whether the decoder layers run as compiled code."""
+        wanted = self.settings.compile
+        return wanted == "always" or (wanted == "auto" and pays(self.loaded.model.device, self.total_steps))
 
     @property
     def total_steps(self) -> int:
         """Planned steps over all epochs."""
         return sum(self.epoch_steps)
+
+    def rate(self, step: int, validations: Sequence[float] = ()) -> float:
+        """Return the learning rate of a step, before factors of single weights."""
+        settings, total = self.settings, self.total_steps
+        return self.peak * multiplier(
+            settings.schedule, step, total, batch_tokens=settings.batch_tokens, validations=validations
+        )
 
     @property
     def eval_every(self) -> int:
@@ -77,6 +96,8 @@ def fit(run: Run, bar: Bar) -> Progress:
         DataError: if the loss is no longer a number.
     """
     model = run.loaded.model
+    if run.compiled:
+        compile_layers(model)
     optimizer = build_optimizer(model, run.settings.regularise.weight_decay)
     progress = load_checkpoint(run.folder, model, optimizer) or Progress()
     bar.advance(progress.step)
@@ -119,16 +140,16 @@ def update(run: Run, optimizer: torch.optim.Optimizer, step: int, rows: list[int
     """
     model = run.loaded.model
     model.train()
-    rate = run.peak * multiplier(run.settings.schedule, step, run.total_steps)
+    rate = run.rate(step, progress.validations)
     for group in optimizer.param_groups:
         group["lr"] = rate
-    batches = micro_batches(run.train, rows)
+    batches = micro_batches(run.train, rows, run.shortcuts, run.row_tokens)
     weight = float(sum(batch.weights_N.sum() for batch in batches))
     torch.manual_seed(run.seed * 1_000_003 + step)  # dropout is a function of (seed, step)
     total = torch.zeros((), device=model.device)
     for batch in batches:
         with compute_in(run.precision, model.device):
-            loss = supervised_loss(model, batch.to(model.device)) / weight
+            loss = supervised_loss(model, batch.share(weight).to(model.device), run.shortcuts)
         torch.autograd.backward(loss)
         total += loss.detach()
     norm = torch.nn.utils.clip_grad_norm_(trainable(model).values(), run.settings.regularise.clip)
@@ -140,7 +161,7 @@ def update(run: Run, optimizer: torch.optim.Optimizer, step: int, rows: list[int
         )
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
-    targets = sum(len(batch.weights_N) for batch in batches)
+    targets = sum(len(batch.labels_N) for batch in batches)
     progress.tokens += sum(len(run.train.rendered[i].ids) for i in rows)
     progress.target_tokens += targets
     progress.metrics.append(
@@ -160,6 +181,7 @@ def _validate(run: Run, progress: Progress) -> None:
     early_stopping = run.settings.regularise.early_stopping
     if progress.best.see(progress.step, value, early_stopping):
         save_best(run.folder, model)
+    progress.validations.append(value)
     progress.metrics[-1]["valid_loss"] = value
     if progress.best.should_stop(early_stopping):
         progress.stopped_by = f"valid_loss: no gain in {progress.best.without_gain} validations"

@@ -29,8 +29,8 @@ def estimate(recipe: Recipe, dataset: Artifact, workspace: Workspace) -> dict[st
     Raises:
         DataError: as `stage.train` would.
     """
-    from tunesmith.train import stage
-    from tunesmith.train.schedule import multiplier
+    from tunesmith.train import memory, stage
+    from tunesmith.train.schedule import told
     from tunesmith.train.start import load_start
 
     loaded = load_start(recipe, reference(recipe.base, workspace))
@@ -50,8 +50,9 @@ def estimate(recipe: Recipe, dataset: Artifact, workspace: Workspace) -> dict[st
         "steps_per_epoch": run.epoch_steps[0],
         "seconds_per_step": round(seconds_per_step, 3),
         "seconds_at_most": round(seconds_per_step * total, 1),
-        "memory_bytes": _memory_bytes(run),
-        "learning_rate": [[step, run.peak * multiplier(recipe.train.schedule, step, total)] for step in points],
+        "memory_bytes": memory.needed_bytes(run.loaded, run.train, run.shortcuts, run.precision, run.row_tokens),
+        "learning_rate": [[step, run.rate(step)] for step in points],
+        "schedule": told(recipe.train.schedule, total, recipe.train.batch_tokens),
         "precision": run.precision,
         "money_usd": 0.0,
     }
@@ -61,10 +62,13 @@ def measured_step_s(run: Run) -> float:
     """Return the median time of a few real steps after one to warm up; the model is not used afterwards."""
     from statistics import median
 
+    from tunesmith.models.compiled import compile_layers
     from tunesmith.train.checkpoint import Progress
     from tunesmith.train.loop import steps_from, update
     from tunesmith.train.optimizer import build_optimizer
 
+    if run.compiled:
+        compile_layers(run.loaded.model)
     optimizer = build_optimizer(run.loaded.model, run.settings.regularise.weight_decay)
     times: list[float] = []
     for step, rows in steps_from(run, 0):
@@ -74,21 +78,3 @@ def measured_step_s(run: Run) -> float:
         if step == MEASURED_STEPS:
             break
     return median(times[1:] or times)
-
-
-def _memory_bytes(run: Run) -> int:
-    """Return weights, gradients, two optimiser moments, and the activations of one micro-batch (a rough 34 d per
-    token and layer, and the logits at its targets twice).
-
-    Source: Korthikanti et al. 2022, "Reducing activation recomputation", section 4.1, for the 34.
-    """
-    from tunesmith.train.batches import MICRO_BATCH_TOKENS
-    from tunesmith.train.optimizer import trainable
-
-    weights = sum(parameter.numel() for parameter in run.loaded.model.parameters())
-    learning = sum(parameter.numel() for parameter in trainable(run.loaded.model).values())
-    config = run.loaded.model.config.get_text_config()
-    tokens = min(MICRO_BATCH_TOKENS, sum(len(one.ids) for one in run.train.rendered))
-    activations = tokens * config.num_hidden_layers * 34 * config.hidden_size
-    logits = min(tokens, run.settings.batch_tokens) * config.vocab_size * 2 * _FLOAT_BYTES
-    return int(weights * _FLOAT_BYTES + learning * 3 * _FLOAT_BYTES + activations + logits)

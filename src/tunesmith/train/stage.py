@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tunesmith.train.checkpoint import Progress
     from tunesmith.train.loop import Run
 
-CODE = "train-1"
+CODE = "train-2"
 TOO_LONG_ALLOWED_FRAC = 0.01
 """Up to this share of examples may be left out, counted, because they are longer than the model reads."""
 
@@ -147,31 +147,44 @@ def _make(recipe: Recipe, dataset: Artifact, base: str, draft: Draft) -> None:
 
 def prepare_run(recipe: Recipe, loaded: LoadedModel, train: TokenSet, valid: TokenSet, folder: Path) -> Run:
     """Choose what learns, set dropout, and return everything the loop needs."""
+    from tunesmith.models.compiled import cannot
     from tunesmith.models.dropout import set_dropout
-    from tunesmith.models.precision import choose_precision
+    from tunesmith.models.precision import choose_precision, halve_frozen
+    from tunesmith.models.shortcuts import Shortcuts, exact_shortcuts
     from tunesmith.train.adapters import rate_of, with_adapter
     from tunesmith.train.batches import plan_steps
     from tunesmith.train.loop import Run
-    from tunesmith.train.schedule import default_peak
+    from tunesmith.train.memory import row_tokens
+    from tunesmith.train.schedule import check_schedule, default_peak
 
     settings = recipe.train
     loaded.model = with_adapter(recipe, loaded)
     set_dropout(loaded.model, settings.regularise.dropout)
     hidden = int(loaded.model.config.get_text_config().hidden_size)
     peak = settings.schedule.peak
-    return Run(
+    device = loaded.model.device
+    precision = choose_precision(settings.precision, device)
+    halve_frozen(loaded.model, precision)
+    shortcuts = Shortcuts(**settings.shortcuts.model_dump()) & exact_shortcuts(loaded.model, precision)
+    run = Run(
         loaded=loaded,
         train=train,
         valid=valid,
         settings=settings,
         peak=float(peak) if isinstance(peak, float | int) else default_peak(rate_of(settings.method), hidden),
-        precision=choose_precision(settings.precision, loaded.model.device),
+        precision=precision,
         seed=recipe.seed,
         epoch_steps=plan_steps(
             train.num_targets, settings.batch_tokens, recipe.seed, settings.epochs, settings.max_steps
         ),
+        shortcuts=shortcuts,
+        row_tokens=row_tokens(loaded, train, shortcuts, precision),
         folder=folder,
     )
+    if run.compiled and (why := cannot(device)):
+        raise RecipeError(f"train.compile: {settings.compile}: {why}", hint="train.compile: never, or install one")
+    check_schedule(settings.schedule, run.total_steps, settings.batch_tokens, validated=len(valid) > 0)
+    return run
 
 
 def tokenise(recipe: Recipe, dataset: Artifact, task: TaskSpec, loaded: LoadedModel) -> Sets:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import random
 import time
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tunesmith.data.duplicates.contamination import Items, Match, contaminated
+from tunesmith.data.duplicates.contamination import Items, Match
+from tunesmith.data.duplicates.word_runs import Scan
 
 WORDS = [f"{a}{b}{c}" for a in "bcdfghklm" for b in ("al", "en", "ik", "or", "ud") for c in ("a", "o", "is", "um")]
 ITEM = (
@@ -23,6 +25,14 @@ def prose(seed: int, words: int = 60) -> str:
 
 
 ROWS = [prose(seed) for seed in range(200)]
+
+
+def contaminated(texts: list[str], items: list[str], chunk_rows: int = 10_000) -> list[Match]:
+    """Return matches in texts that are asked and get no answer."""
+    index = Items(items)
+    chunks = (texts[start : start + chunk_rows] for start in range(0, len(texts), chunk_rows))
+    scans = (index.scan(chunk, [""] * len(chunk)) for chunk in chunks)
+    return index.matches(scans, lambda rows: [texts[row] for row in rows.tolist()])
 
 
 def only(rows: list[str], items: list[str]) -> list[Match]:
@@ -101,6 +111,33 @@ def test_short_items_must_stand_alone():
 def test_the_shortest_items_must_be_the_whole_row():
     """Bug: the item "Yes" or "42" makes half of the data contaminated."""
     assert [match.row for match in only(["Yes, of course. Yes.", "yes!", "42 is it"], ["Yes", "42", "", "…"])] == [1]
+
+
+def test_a_row_that_asks_an_item_has_it_whatever_it_answers():
+    """Bug: "Who is Lilith?" with an answer is no copy of the question "Who is Lilith?", since the words are common."""
+    index, item = Items(["Who is Lilith?", "Yes"]), "who is lilith"
+    asked = [item, f"Tell me who {prose(1)}", *[f"{item} of {prose(seed, 9)}" for seed in range(40)], "Is it?"]
+    answered = [*["A figure of mythology."] * (len(asked) - 1), "Yes"]
+    found = index.matches(
+        [index.scan(asked, answered)], lambda rows: [f"{asked[row]}\n{answered[row]}" for row in rows]
+    )
+    assert [(match.row, match.item) for match in found] == [(0, 0)]
+
+
+@given(st.data())
+@settings(max_examples=30)
+def test_what_is_kept_of_all_rows_serves_for_some(tmp_path_factory, data):
+    """Bug: rows removed as duplicates count in how common a phrase is, or their hits are taken for those of others."""
+    items = [prose(3000 + seed, 4 + 3 * seed) for seed in range(6)]
+    asked = [*(f"{prose(seed)} {items[seed % 6][: 30 + 9 * seed]}" for seed in range(12)), *ROWS[:20], *items]
+    answered = [prose(4000 + seed, 20) for seed in range(len(asked))]
+    rows = np.array(sorted(data.draw(st.sets(st.integers(0, len(asked) - 1)))), np.int64)
+    index, file = Items(items), tmp_path_factory.mktemp("scans") / "scan.npz"
+    index.scan(asked, answered).save(file)
+    texts = [f"{asked[row]}\n{answered[row]}" for row in rows]
+    few = index.scan([asked[row] for row in rows], [answered[row] for row in rows])
+    found = [index.matches([one], lambda some: [texts[at] for at in some]) for one in (few, Scan.load(file).of(rows))]
+    assert found[0] == found[1]
 
 
 @given(st.integers(1, 50), st.permutations(range(6)))

@@ -87,6 +87,21 @@ def test_the_majority_counts_the_copies_that_were_removed():
         assert rules(rows, conflicts="majority") == {"r1": "conflict", "r2": "duplicate", "r3": "duplicate"}
 
 
+@pytest.mark.parametrize("how", ["majority", "pairs"])
+def test_a_tie_is_told_and_not_settled_by_chance(how):
+    """Bug: of two answers given once each a hash decides which is the better one."""
+    rows = [row(number, f"question {number // 2}", ["Good", "Bad"][number % 2]) for number in range(20)]
+    fates, conflicts = judged(rows, conflicts=how)
+    assert not fates.removed and len(fates.flagged) == 20
+    assert all(one.tied for one in conflicts)
+
+
+def test_the_newest_answer_is_the_last_row_even_if_that_was_a_copy():
+    """Bug: copies go first, so an answer that came back is judged by its first row."""
+    rows = [row(0, "hours?", "nine to five"), row(1, "hours?", "ten to six"), row(2, "hours?", "nine to five")]
+    assert rules([*rows, row(3, "bye", "c")], conflicts="newest") == {"r1": "conflict", "r2": "duplicate"}
+
+
 PARTS = st.sampled_from(["train", "valid", "test"])
 ROWS = st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("xy"), PARTS), max_size=20)
 

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tunesmith.data.duplicates.facts import Facts, guard_key, same_facts
-from tunesmith.data.duplicates.near import Twins, jaccards, near_clusters, near_duplicates
+from tunesmith.data.duplicates.jaccard import jaccards
+from tunesmith.data.duplicates.near import Twins, near_clusters, near_duplicates
 from tunesmith.data.duplicates.shingles import sign
 
 WORDS = [f"{a}{b}" for a in "bcdfghklm" for b in ("ala", "ene", "iki", "oro", "udu")]

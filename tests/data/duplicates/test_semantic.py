@@ -15,8 +15,8 @@ from safetensors.numpy import load_file, save_file
 
 from tunesmith.core.artifacts import Artifact, Workspace
 from tunesmith.core.errors import DataError, MissingExtraError, SetupError
-from tunesmith.data.duplicates import semantic
-from tunesmith.data.duplicates.semantic import _representatives, pairs_above, refuse_if_blind
+from tunesmith.data.duplicates import alike, semantic
+from tunesmith.data.duplicates.semantic import _representatives, calibrated, pairs_above, random_pairs, refuse_if_blind
 from tunesmith.data.prepare import prepare
 from tunesmith.models.embed import (
     StaticEmbedder,
@@ -150,13 +150,15 @@ def test_held_out_rows_are_not_touched(tmp_path: Path):
     assert dataset.result["splits"]["test"] == 2
 
 
-def test_embeddings_that_tell_nothing_are_refused(tmp_path: Path):
+def test_embeddings_that_tell_nothing_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Bug: vectors that are all alike take nearly every row away, silently."""
-    alike = np.ones((500, 4), np.float32) / 2
+    same = np.ones((500, 4), np.float32) / 2
     with pytest.raises(DataError, match=r"100\.00% of random pairs"):
-        refuse_if_blind(alike, 0.95, 0)
-    with pytest.raises(DataError, match="random pairs"):
-        prepared(tmp_path, [], dedup={"semantic": 0.5, "near": None, "exact": False})
+        refuse_if_blind(random_pairs(same, 0), 0.95)
+    monkeypatch.setattr(semantic, "_vectors", lambda prompts, recipe: np.ones((len(prompts), 4), np.float32) / 2)
+    for threshold in (0.95, "auto"):
+        with pytest.raises(DataError, match="random pairs"):
+            prepared(tmp_path, [], dedup={"semantic": threshold})
 
 
 def test_a_few_true_duplicates_are_no_reason_to_refuse():
@@ -164,9 +166,9 @@ def test_a_few_true_duplicates_are_no_reason_to_refuse():
     vectors = np.random.default_rng(0).normal(size=(200, 64)).astype(np.float32)
     vectors[100:120] = vectors[:20]
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    refuse_if_blind(vectors, 0.95, 0)
+    refuse_if_blind(random_pairs(vectors, 0), 0.95)
     for rows in range(4):
-        refuse_if_blind(vectors[:rows], 0.95, 0)
+        refuse_if_blind(random_pairs(vectors[:rows], 0), 0.95)
 
 
 def test_pairs_are_found_across_blocks(monkeypatch: pytest.MonkeyPatch):
@@ -192,3 +194,41 @@ def test_more_rows_than_can_be_compared_are_refused(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(semantic, "MOST_ROWS", 50)
     with pytest.raises(DataError, match="too many"):
         prepared(tmp_path, [], dedup={"semantic": 0.95})
+
+
+def shuffled(times: int) -> list[tuple[str, str]]:
+    """Return one question in so many orders of its words."""
+    random = np.random.default_rng(5)
+    return [(" ".join(random.permutation(ASKED.split())), "address") for _ in range(times)]
+
+
+def test_a_large_cluster_stops_and_asks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Bug: one question in many wordings goes without a word, or is told as embeddings that cannot tell duplicates."""
+    monkeypatch.setattr(alike, "ALARM_ROWS", 10)
+    with pytest.raises(DataError, match=r"would be removed as semantic duplicates") as caught:
+        prepared(tmp_path, shuffled(20), dedup={"semantic": 0.95})
+    assert "max_cluster_frac" in caught.value.hint and "data.dedup.semantic" in caught.value.hint
+    dataset = prepared(tmp_path, shuffled(20), dedup={"semantic": 0.95, "max_cluster_frac": 1.0})
+    assert removed(dataset).height >= 18
+
+
+def test_more_pairs_than_memory_holds_are_refused(monkeypatch: pytest.MonkeyPatch):
+    """Bug: half of 100,000 rows are wordings of one question, and their pairs fill the memory."""
+    monkeypatch.setattr(semantic, "MOST_PAIRS", 1_000)
+    with pytest.raises(DataError, match="1,000 pairs"):
+        pairs_above(np.ones((60, 4), np.float32) / 2, 0.9)
+
+
+def test_the_threshold_is_calibrated_on_random_pairs(tmp_path: Path):
+    """Bug: auto is a constant, or it is lower than what random pairs reach."""
+    dataset = prepared(tmp_path, [(ASKED, "address"), (AGAIN, "address")], dedup={"semantic": "auto"})
+    told = dataset.result["facts"]["semantic"]
+    assert 0.9 <= told["threshold"] <= 0.99 and told["random_pairs"] < told["threshold"] and told["removed"] >= 1
+    wide = np.random.default_rng(0).normal(size=(500, 64))
+    level = {}
+    for shared in (0.0, 3.0, 5.0):  # the more all vectors share, the nearer random pairs are
+        vectors = (wide + shared).astype(np.float32)
+        level[shared] = calibrated(random_pairs(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), 0))
+    assert level[0.0] == 0.9 < level[3.0] < level[5.0]
+    with pytest.raises(DataError, match="cannot tell duplicates"):
+        calibrated(random_pairs(np.ones((500, 4), np.float32) / 2, 0))

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tunesmith.data.duplicates.shingles import BANDS, Signed, band_keys, join, mixed, shingle_hashes, sign, word_hashes
+from tunesmith.data.duplicates.shingles import BANDS, Signed, band_keys, mixed, shingle_hashes, sign, word_hashes
 
 TEXTS = st.lists(
     st.text(alphabet=st.sampled_from("aAbB1_ .,!\n-é’中ß🙂\x00\ud800"), max_size=60)
@@ -24,6 +24,14 @@ TEXTS = st.lists(
 def same(one: Signed, other: Signed) -> bool:
     names = ("words", "exact", "bands", "shingles", "offsets")
     return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in names)
+
+
+def join(parts: list[Signed]) -> Signed:
+    sizes = np.concatenate([[0], *(np.diff(part.offsets) for part in parts)])
+    arrays = (
+        np.concatenate([getattr(part, name) for part in parts]) for name in ("words", "exact", "bands", "shingles")
+    )
+    return Signed(*arrays, np.cumsum(sizes))
 
 
 @given(TEXTS, st.integers(0, 12))

@@ -49,14 +49,14 @@ def rules_of(row: Row, recipe: Recipe, noise: Noise) -> set[str]:
 
 
 def judged(row: Row, task: str = "chat", **clean: Any) -> list[Finding]:
-    return Noise(recipe_of(task, **clean), "en").judge(row)
+    return Noise(recipe_of(task, **clean)).judge(row)
 
 
 @pytest.mark.parametrize("rule", sorted(BAD))
 def test_other_words_for_the_same_defect_are_caught(rule):
     """Bug: the rule knows the strings of one data set, not the defect."""
     recipe = recipe_of()
-    missed = [pair for pair in BAD[rule] if rule not in rules_of(row_of(*pair), recipe, Noise(recipe, "en"))]
+    missed = [pair for pair in BAD[rule] if rule not in rules_of(row_of(*pair), recipe, Noise(recipe))]
     assert len(BAD[rule]) >= 12 and missed == []
 
 
@@ -64,7 +64,7 @@ def test_other_words_for_the_same_defect_are_caught(rule):
 def test_rows_that_only_look_like_a_defect_pass(rule):
     """Bug: good rows are lost to a rule that looks at one word."""
     recipe = recipe_of()
-    caught = [pair for pair in FINE[rule] if rule in rules_of(row_of(*pair), recipe, Noise(recipe, "en"))]
+    caught = [pair for pair in FINE[rule] if rule in rules_of(row_of(*pair), recipe, Noise(recipe))]
     assert len(FINE[rule]) >= 12 and caught == []
 
 
@@ -98,7 +98,7 @@ def test_what_a_repair_could_not_mend_is_flagged():
 def test_labels_and_values_are_not_judged_as_answers(task):
     """Bug: a label 'n/a' or the input copied into JSON is taken for a bad answer."""
     answer = "n/a" if task == "classify" else '{"a": "N/A"}'
-    assert judged(row_of("I attached the picture, see the file. Ignore my last message.", answer), task) == []
+    assert judged(row_of("I attached the picture, see the file. As above.", answer), task) == []
 
 
 def test_rows_about_ai_may_speak_of_it():
@@ -162,9 +162,9 @@ def test_languages_are_told_or_left_open(text, code):
 
 
 def settled(pairs: list[tuple[str, str]]) -> list[list[str]]:
-    noise = Noise(recipe_of(), "en")
+    noise = Noise(recipe_of())
     found = [noise.judge(row_of(*pair)) for pair in pairs]
-    return [[one.rule for one in noise.habits.settle(own)] for own in found]
+    return [[one.rule for one in own if noise.habits.trusts(one.habit)] for own in found]
 
 
 def test_a_missing_full_stop_counts_where_answers_have_them():
@@ -181,11 +181,11 @@ def test_no_common_word_counts_where_answers_have_them():
     assert settled([stranger] * 100) == [[]] * 100
 
 
-def test_a_finding_to_remove_never_hangs_on_a_habit():
-    """Bug: whether a row is removed depends on rows that another process has."""
+def test_a_finding_that_hangs_on_a_habit_says_so_whatever_is_done_about_it():
+    """Bug: `remove` only flags, or removes before it is known whether answers end in full stops here."""
     for action in ("remove", "flag"):
         found = judged(row_of("What is rain?", CUT), truncated=action, mismatch=action)
-        assert [(one.action, one.habit) for one in found] == [("flag", "stops")]
+        assert [(one.action, one.habit) for one in found] == [(action, "stops")]
 
 
 @settings(max_examples=50, deadline=None)
@@ -208,7 +208,7 @@ def test_judging_does_not_depend_on_the_rows_before():
     """Bug: state is kept from row to row."""
     rows = [pair for pairs in (*BAD.values(), *FINE.values()) for pair in pairs]
     alone = {pair: judged(row_of(*pair)) for pair in rows}
-    noise = Noise(recipe_of(), "en")
+    noise = Noise(recipe_of())
     random.Random(3).shuffle(rows)
     assert all(noise.judge(row_of(*pair)) == alone[pair] for pair in rows)
 

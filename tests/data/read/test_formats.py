@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from tunesmith.core.errors import DataError
 from tunesmith.data.check import check_row
 from tunesmith.data.read.files import Table
-from tunesmith.data.read.formats import FORMATS, converter, recognised
+from tunesmith.data.read.formats import FORMATS
+from tunesmith.data.read.recognise import Meaning, converter, recognised
 from tunesmith.data.rows import RawRow, Row, RowFault
 from tunesmith.recipe import Recipe
 
@@ -64,6 +65,12 @@ SAME = {
         "input": {"messages": [SYSTEM, USER]},
         "preferred_output": [ANSWER],
         "non_preferred_output": [{"role": "assistant", "content": "No idea."}],
+    },
+    "chosen_rejected": {
+        "system": "You help.",
+        "prompt": "Where is my card?",
+        "chosen": [ANSWER],
+        "rejected": "No idea.",
     },
 }
 
@@ -128,6 +135,40 @@ def test_preference_keeps_both_answers():
     """Bug: the rejected answer is learnt, or lost."""
     row = converted(SAME["openai_preference"], task="preference")
     assert row.answer == ANSWER and row.rejected == [{"role": "assistant", "content": "No idea."}]
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"prompt": "Where is my card?", "chosen": "On its way.", "rejected": "No idea."},
+        {"prompt": [USER], "chosen": [ANSWER], "rejected": [{"role": "assistant", "content": "No idea."}]},
+        {
+            "prompt": "Where is my card?",
+            "chosen": [USER, ANSWER],
+            "rejected": [USER, {"role": "assistant", "content": "No idea."}],
+        },
+    ],
+)
+def test_pairs_of_answers_as_most_data_sets_have_them(record):
+    """Bug: the commonest form of preference data is refused, or the question is learnt as an answer."""
+    row = converted(record, task="preference")
+    assert row.messages == [USER, ANSWER] and row.rejected == [{"role": "assistant", "content": "No idea."}]
+
+
+@pytest.mark.parametrize("text", [json.dumps([USER, ANSWER]), repr([USER, ANSWER])])
+def test_messages_that_stand_in_a_cell_as_text_are_read(text):
+    """Bug: a table of conversations saved as CSV is 'no format that we know'."""
+    assert recognised(table_of({"messages": text})) == "openai"
+    assert converted({"messages": text}).messages == [USER, ANSWER]
+    with pytest.raises(RowFault, match="wrong_format"):
+        Meaning("openai", "chat")({"messages": "[nothing of the kind"})
+
+
+def test_roles_are_known_in_capitals_and_by_other_names():
+    """Bug: a whole file goes because it says User and Assistant, or human and model."""
+    for user, assistant in (("User", "Assistant"), ("human", "model"), ("USER", "bot")):
+        row = converted({"messages": [{**USER, "role": user}, {**ANSWER, "role": assistant}]})
+        assert row.messages == [USER, ANSWER]
 
 
 def test_alpaca_s_input_follows_its_instruction():
@@ -253,6 +294,8 @@ FAULTS = {
     "a call without a name": ("openai", {"messages": [USER, {**ANSWER, "tool_calls": [{"function": {}}]}]}, "wrong_format"),
     "input of text": ("openai_preference", {**SAME["openai_preference"], "input": "hi"}, "wrong_format"),
     "one answer": ("openai_preference", {**SAME["openai_preference"], "preferred_output": None}, "wrong_format"),
+    "other conversations": ("chosen_rejected", {"chosen": [USER, ANSWER], "rejected": [ANSWER, ANSWER]}, "wrong_format"),
+    "no rejected": ("chosen_rejected", {"prompt": "hi", "chosen": "a", "rejected": None}, "wrong_format"),
     "a turn of text": ("sharegpt", {"conversations": ["hi"]}, "wrong_format"),
     "no speaker": ("sharegpt", {"conversations": [{"value": "hi"}]}, "unknown_role"),
     "an odd speaker": ("sharegpt", {"conversations": [{"from": ["human"], "value": "hi"}]}, "unknown_role"),
@@ -313,5 +356,6 @@ def test_the_documented_records_are_recognised_as_documented():
     for name, text in shown.items():
         record = json.loads(text)
         assert recognised(table_of(record)) == (None if name == "columns" else name)
-        task = {"columns": "classify", "openai_preference": "preference"}.get(name, "chat")
+        tasks = {"columns": "classify", "openai_preference": "preference", "chosen_rejected": "preference"}
+        task = tasks.get(name, "chat")
         check_row(converted(record, task), recipe_of(task))

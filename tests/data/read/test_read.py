@@ -134,6 +134,20 @@ def test_delimiter_is_taken_from_the_header(tmp_path, delimiter):
     assert kept(table_of(tmp_path, "x.csv", text)) == [(2, {"text": "yes, well, no, a, b", "label": "x"})]
 
 
+@pytest.mark.parametrize("delimiter", [";", ",", "\t", "|"])
+def test_the_line_excel_begins_with_names_the_delimiter(tmp_path, delimiter):
+    """Bug: 'sep=;' is taken for the header, and the file has one column called sep=."""
+    lines = [f"SEP={delimiter}", "", delimiter.join(["text", "label"]), delimiter.join(["hi", "a"])]
+    table = table_of(tmp_path, "a.csv", "\ufeff" + "\r\n".join(lines) + "\r\n")
+    assert kept(table) == [(4, {"text": "hi", "label": "a"})]
+
+
+def test_columns_instead_of_rows_are_told_apart(tmp_path):
+    """Bug: a table written column by column is told to keep only one of its arrays."""
+    with pytest.raises(DataError, match='orient="records"'):
+        table_of(tmp_path, "a.json", '{"text": ["a", "b"], "label": ["x", "y"]}')
+
+
 def test_tsv_is_separated_by_tabs_whatever_else_it_holds(tmp_path):
     """Bug: a TSV whose header has a comma is cut at the comma."""
     assert kept(table_of(tmp_path, "x.tsv", "a, b\tc\n1, 2\t3\n")) == [(2, {"a, b": "1, 2", "c": "3"})]

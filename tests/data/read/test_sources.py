@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from tunesmith.core.artifacts import Workspace
 from tunesmith.core.errors import DataError, MissingExtraError, RecipeError
+from tunesmith.data.prepare import prepare
 from tunesmith.data.read.files import read
 from tunesmith.data.read.sources import distinct_labels, expand
+from tunesmith.recipe import Recipe
 
 
 @pytest.fixture
@@ -47,6 +50,34 @@ def test_globs_and_lists_keep_order_and_name_a_file_once(files):
         "a.csv",
         "deep/d.PARQUET",
     ]
+
+
+def test_a_link_to_a_file_is_that_file_and_reading_once_is_said(files, capsys):
+    """Bug: a file and a link to it are read as two, and all rows are duplicates of each other."""
+    (files / "link.csv").symlink_to("a.csv")
+    os.link(files / "a.csv", files / "same.csv")
+    assert labels(["*.csv", "./a.csv"], files) == ["a.csv"]
+    assert "data.train: named more than once and read once: a.csv" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("data", "keys"),
+    [
+        ({"train": ["*.csv"], "test": ["b.csv"]}, ("data.train", "data.test")),
+        ({"train": ["a.csv"], "valid": ["b.csv"], "test": ["./b.csv"]}, ("data.valid", "data.test")),
+        ({"train": ["a.csv"], "test": ["linked.csv"]}, ("data.train", "data.test")),
+        ({"train": ["*.csv"], "decontaminate": ["b.csv"]}, ("data.train", "data.decontaminate")),
+    ],
+)
+def test_a_file_that_is_learnt_and_tested_on_is_refused(tmp_path, data, keys):
+    """Bug: `train: data/*.csv` beside `test: data/test.csv` reads the test twice, with every id twice."""
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.csv").write_text("text,label\n" + "".join(f"hi {n},{'xy'[n % 2]}\n" for n in range(30)))
+    (tmp_path / "linked.csv").symlink_to("a.csv")
+    recipe = Recipe(name="t", task="classify", base="openai:none", data=data)
+    with pytest.raises(RecipeError) as caught:
+        prepare(recipe, Workspace(tmp_path / "home"), recipe_dir=tmp_path)
+    assert all(key in str(caught.value) for key in keys) and ".csv" in str(caught.value)
 
 
 def test_a_file_whose_name_has_brackets_is_found(files):

@@ -1,32 +1,32 @@
 """Rows that are merely alike: near-duplicates, near-leaks, near-conflicts, templates, and what must not be split.
 
-Owns what it means that two rows are alike: their prompts' shingles agree, no fact in them differs, and so do their
+Owns what becomes of rows that are alike: their prompts' shingles agree, no fact in them differs, and so do their
 answers; or their answers agree and one prompt is the other with some words around it ("Please tell me: ..."). The same
-prompt with another answer is a conflict and stays. Does not own the search (`near`) nor equal prompts (`exact`).
+prompt with another answer is a conflict and stays. Does not own the search (`near`), the judgement of texts (`agree`),
+nor equal prompts (`exact`).
 """
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import dataclass, field
-from difflib import SequenceMatcher
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tunesmith.core.errors import DataError
 from tunesmith.core.spans import mixed
+from tunesmith.data.asked import answered, asked
+from tunesmith.data.duplicates.agree import answers_alike, differs_little, judged, same_request
 from tunesmith.data.duplicates.exact import HELD_OUT_FIRST
-from tunesmith.data.duplicates.facts import Facts, guard_key, plain_words, same_facts
-from tunesmith.data.duplicates.near import SHORT_WORDS, jaccards, near_clusters, near_duplicates
-from tunesmith.data.duplicates.shingles import Signatures, sign, take_ranges
-from tunesmith.data.noise.function_words import LANGUAGES_OF
+from tunesmith.data.duplicates.facts import Facts
+from tunesmith.data.duplicates.near import SHORT_WORDS, near_clusters, near_duplicates
+from tunesmith.data.duplicates.shingles import Signatures, take_ranges
 from tunesmith.data.rows import from_json
-from tunesmith.text.examples import text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -34,6 +34,12 @@ if TYPE_CHECKING:
     from tunesmith.data.fates import Fates
     from tunesmith.data.gather import Gathered
     from tunesmith.recipe import Dedup
+
+SPLIT_ALIKE = 0.7
+"""Jaccard from which prompts stay on one side of a split where the recipe looks for no near-duplicates."""
+
+LARGEST_FRAC, LARGEST_ROWS = 0.1, 10
+"""A cluster of more of the rows than this could not be held out; it is one template, and facts tell its rows apart."""
 
 ALARM_ROWS = 100
 """A cluster of fewer rows than this never stops the work, however small the data are."""
@@ -48,26 +54,20 @@ MOST_OF_ONE_ANSWER = 64
 PAIRS_OF_WORDS_ALIKE = 0.6
 """Jaccard of pairs of words from which two answers are looked at closer: one word in ten may differ."""
 
-MOST_CHANGED_FRAC = 0.25
-SPELLED_ALIKE = 0.8
-"""Ratio of letters in common from which one word is the other misspelt: 'colour' and 'color' have 0.91."""
-
-SHARED_FRAC, WORDS_AROUND = 0.8, 8
-
 Twin = tuple[int, int, float]
 """A row, the kept row it is alike, and the Jaccard of their prompts."""
 
 
 @dataclass
 class Alike:
-    """What was found: pairs of alike prompts whose answers differ, and clusters that must stay on one side."""
+    """What was found: pairs of alike prompts whose answers differ, and rows that must stay on one side of the split."""
 
     conflicts: list[tuple[int, int]] = field(default_factory=list)
     clusters: list[list[int]] = field(default_factory=list)
 
 
 def remove_alike(fates: Fates, gathered: Gathered, settings: Dedup) -> Alike:
-    """Remove near-duplicates and near-leaks among the living rows; return what else is alike.
+    """Remove near-duplicates and near-leaks among the living rows, unless that is off; return what else is alike.
 
     Rules: ``near_leak`` (alike a held-out row), ``near_duplicate`` (alike a kept row, answer included),
     ``template_cap`` (beyond ``settings.max_template_rows`` of one template).
@@ -77,11 +77,12 @@ def remove_alike(fates: Fates, gathered: Gathered, settings: Dedup) -> Alike:
     """
     found = Alike()
     if settings.near is None:
+        found.clusters = Search(fates, gathered, SPLIT_ALIKE).bundles()
         return found
-    search = _Search(fates, gathered, settings.near)
+    search = Search(fates, gathered, settings.near)
     _remove(fates, gathered, settings, [*search.leaks(), *search.twins(found)], "question")
     if "answer_exact" in gathered.frame.columns:
-        by_answer = _Search(fates, gathered, settings.near, "answer")
+        by_answer = Search(fates, gathered, settings.near, "answer")
         _remove(fates, gathered, settings, by_answer.twins_by_answer(), "answer")
     prompts = gathered.frame["prompt_key"].to_numpy()
     found.conflicts = [
@@ -91,22 +92,23 @@ def remove_alike(fates: Fates, gathered: Gathered, settings: Dedup) -> Alike:
     ]
     for kept, row in found.conflicts:
         fates.flag(row, "near_conflict", fates.twin(kept))
-    found.clusters = _Search(fates, gathered, settings.near).clusters()
+    left = Search(fates, gathered, settings.near)
     if settings.max_template_rows is not None:
-        _cap_templates(fates, search.parts, found.clusters, settings.max_template_rows)
+        _cap_templates(fates, search.parts, left.templates(), settings.max_template_rows)
+    found.clusters = left.bundles()
     return found
 
 
 def _remove(fates: Fates, gathered: Gathered, settings: Dedup, twins: Sequence[Twin], of: str) -> None:
     parts = gathered.frame["part"]
     near = [twin for twin in twins if parts[twin[1]] == "train"]
-    _refuse_large(fates, gathered, near, settings.max_cluster_frac)
+    refuse_large(fates, gathered, near, settings.max_cluster_frac)
     for row, kept, jaccard in twins:
         rule = "near_duplicate" if parts[kept] == "train" else "near_leak"
         fates.remove(row, rule, {**fates.twin(kept), "jaccard": round(jaccard, 4), "of": of})
 
 
-class _Search:
+class Search:
     """The living rows by content, the signatures of their prompts or answers, and the texts that are asked for."""
 
     def __init__(self, fates: Fates, gathered: Gathered, threshold: float, kind: str = "prompt") -> None:
@@ -114,7 +116,7 @@ class _Search:
         self.rows = fates.by_content(fates.living())
         self.parts = gathered.frame["part"].to_list()
         self.answers = gathered.frame["answer_key"].to_numpy()
-        self.facts = Facts(self._prompts)
+        self.facts = Facts(self.said, self._known("facts"))
 
     def twins(self, found: Alike) -> list[Twin]:
         """Return rows of train alike a kept one; note in ``found`` those that answer differently."""
@@ -129,7 +131,7 @@ class _Search:
             priority=rank,
             fixed=rank < HELD_OUT_FIRST["train"],
             keys_of=self.facts.keys_of,
-            allows=lambda kept, rows: self._same(kept, rows, found),
+            allows=lambda kept, rows: self.same(kept, rows, found),
         )
         return list(
             zip(self.rows[twins.row].tolist(), self.rows[twins.kept].tolist(), twins.jaccard.tolist(), strict=True)
@@ -146,7 +148,7 @@ class _Search:
             threshold=PAIRS_OF_WORDS_ALIKE,
             priority=rank,
             fixed=rank < HELD_OUT_FIRST["train"],
-            keys_of=Facts(self._answers).keys_of,
+            keys_of=self.facts.keys_of,
             allows=self._one_exchange,
         )
         found = zip(self.rows[twins.row].tolist(), self.rows[twins.kept].tolist(), twins.jaccard.tolist(), strict=True)
@@ -174,23 +176,20 @@ class _Search:
         """Tell which pairs are one request with one answer, of which at most words without a meaning differ."""
         same = self._same_requests(kept, some)
         if same.any():
-            ours, theirs = self._answers(kept[same]), self._answers(some[same])
-            minor = [differs_little(one, other) for one, other in zip(ours, theirs, strict=True)]
-            same[same] = np.array(minor, np.bool_) | self._alike_answers(kept[same], some[same])
+            texts, at = self._texts(answered, kept[same], some[same])
+            one, other = at[: same.sum()], at[same.sum() :]
+            minor = [differs_little(texts[left], texts[right]) for left, right in zip(one, other, strict=True)]
+            same[same] = np.array(minor, np.bool_) | answers_alike(texts, one, other, self.threshold)
         return same
 
     def _same_requests(self, kept: I64, some: I64) -> NDArray[np.bool_]:
         """Tell which pairs of prompts are one request, with other words around it, and differ in no fact."""
-        ours, theirs = self._prompts(kept), self._prompts(some)
-        pairs = zip(ours, theirs, strict=True)
-        return np.fromiter(
-            (same_request(one, other) and guard_key(one) == guard_key(other) for one, other in pairs),
-            np.bool_,
-            len(ours),
-        )
-
-    def _answers(self, some: I64) -> list[str]:
-        return list(map(_answer, self._messages(some)))
+        facts = self.gathered.frame["prompt_facts"].to_numpy()[self.rows]
+        same = np.asarray(facts[kept] == facts[some])
+        texts, at = self._texts(asked, kept[same], some[same])
+        pairs = zip(at[: same.sum()].tolist(), at[same.sum() :].tolist(), strict=True)
+        same[same] = np.fromiter((same_request(texts[one], texts[other]) for one, other in pairs), np.bool_, same.sum())
+        return same
 
     def leaks(self) -> list[Twin]:
         """Return rows of train whose prompt is that of a held-out row but for case and punctuation, of any length."""
@@ -205,96 +204,72 @@ class _Search:
             for row, kept in zip(own[same].tolist(), held[same].tolist(), strict=True)
         ]
 
-    def clusters(self) -> list[list[int]]:
+    def templates(self) -> list[list[int]]:
         """Return sets of rows whose prompts are alike, whatever their facts and answers."""
-        first = near_clusters(self._signatures(), self._shingles, threshold=self.threshold)
+        return self._sets(self._clusters)
+
+    def bundles(self) -> list[list[int]]:
+        """Return rows that stay on one side of the split: those alike; of a large template, those of the same facts."""
+        first = self._clusters
+        large = np.bincount(first, minlength=1)[first] > max(LARGEST_ROWS, LARGEST_FRAC * len(first))
+        if large.any():
+            guard: Any = {"keys_of": self.facts.keys_of, "allows": self.facts.allows}
+            told_apart = near_clusters(self._signatures(), self._shingles, threshold=self.threshold, **guard)
+            first = np.where(large, told_apart, first)
+        return self._sets(first)
+
+    @cached_property
+    def _clusters(self) -> I64:
+        return near_clusters(self._signatures(), self._shingles, threshold=self.threshold)
+
+    def _sets(self, first: I64) -> list[list[int]]:
+        """Return the rows of each cluster of several, given for each row its cluster."""
         order = np.argsort(first, kind="stable")
         cuts = np.flatnonzero(np.diff(first[order])) + 1
         return [self.rows[part].tolist() for part in np.split(order, cuts) if len(part) > 1]
 
+    def _known(self, what: str) -> NDArray[Any]:
+        """Return what the index has of each row's prompt or answer: ``words``, ``exact`` or ``facts``."""
+        return self.gathered.frame[f"{self.kind}_{what}"].to_numpy()[self.rows]
+
     def _signatures(self) -> Signatures:
-        frame = self.gathered.frame[self.rows]
-        words, exact = frame[f"{self.kind}_words"].to_numpy(), frame[f"{self.kind}_exact"].to_numpy()
-        return Signatures(words, exact, self.gathered.bands(self.kind)[self.rows])
+        return Signatures(self._known("words"), self._known("exact"), self.gathered.bands(self.kind)[self.rows])
 
     def _shingles(self, some: I64) -> tuple[U64, I64]:
         rows, where = np.unique(self.rows[some], return_inverse=True)
         return take_ranges(*self.gathered.shingles(self.kind, rows), where)
 
-    def _messages(self, some: I64) -> list[str]:
-        rows, where = np.unique(self.rows[some], return_inverse=True)
-        texts = self.gathered.texts(rows)["messages"].to_list()
+    def _texts(self, of: Callable[[Any], str], *some: I64) -> tuple[list[str], I64]:
+        """Return what rows ask or answer (``of``), each row once, and the place of each of ``some`` among them."""
+        rows, where = np.unique(self.rows[np.concatenate(some)], return_inverse=True)
+        return [of(from_json(one)) for one in self.gathered.texts(rows)["messages"].to_list()], where
+
+    def said(self, some: I64) -> list[str]:
+        """Return what some rows ask; if answers are compared, what they answer."""
+        texts, where = self._texts(asked if self.kind == "prompt" else answered, some)
         return [texts[at] for at in where.tolist()]
 
-    def _prompts(self, some: I64) -> list[str]:
-        return list(map(asked, self._messages(some)))
+    def same(self, kept: I64, some: I64, found: Alike) -> NDArray[np.bool_]:
+        """Tell which pairs agree in their facts and answer alike; a held-out row's answer does not matter.
 
-    def _same(self, kept: I64, some: I64, found: Alike) -> NDArray[np.bool_]:
-        """Tell which pairs agree in their facts and answer alike; a held-out row's answer does not matter."""
-        same = self.facts.allows(kept, some)
+        Pairs of train that differ in their answers alone are noted in ``found``.
+        """
         held = np.array([self.parts[row] != "train" for row in self.rows[kept].tolist()], np.bool_)
-        answered = held | (self.answers[self.rows[kept]] == self.answers[self.rows[some]])
-        open_ = np.flatnonzero(same & ~answered)
-        for start in range(0, len(open_), PAIRS_AT_ONCE):
-            part = open_[start : start + PAIRS_AT_ONCE]
-            answered[part] = self._alike_answers(kept[part], some[part])
-        differ = same & ~answered
+        known = held | (self.answers[self.rows[kept]] == self.answers[self.rows[some]])
+        same, alike = judged(self.gathered, self.threshold, self.rows[kept], self.rows[some], known)
+        differ = same & ~alike
         found.conflicts += zip(self.rows[kept[differ]].tolist(), self.rows[some[differ]].tolist(), strict=True)
-        return np.asarray(same & answered)
-
-    def _alike_answers(self, left: I64, right: I64) -> NDArray[np.bool_]:
-        some, where = np.unique(np.concatenate([left, right]), return_inverse=True)
-        texts = list(map(_answer, self._messages(some)))
-        signed, facts = sign(texts), Facts(lambda at: [texts[one] for one in at.tolist()])
-        one, other = where[: len(left)], where[len(left) :]
-        keys = facts.keys_of(np.arange(len(texts)))
-        equal = signed.exact[one] == signed.exact[other]
-        long = (signed.words[one] >= SHORT_WORDS) & (signed.words[other] >= SHORT_WORDS)
-        alike = long & (jaccards(signed.of, one, other) >= self.threshold)
-        alike[alike] = facts.allows(one[alike], other[alike])
-        return np.asarray((keys[one] == keys[other]) & (equal | alike))
+        return alike
 
 
-def same_request(one: str, other: str) -> bool:
-    """Tell whether one text is the other with some words around it: "Hi! What is pisco?" and "What is pisco?".
-
-    Nearly all words of the shorter stand in the longer, which has at most `WORDS_AROUND` more, and no word in which
-    they differ is a name, a number in words or an opposite.
-    """
-    shorter, longer = sorted(
-        (Counter(plain_words(one.casefold())), Counter(plain_words(other.casefold()))), key=Counter.total
-    )
-    shared = (shorter & longer).total()
-    if shared < 2 or shared < SHARED_FRAC * shorter.total() or longer.total() - shared > WORDS_AROUND:
-        return False
-    return same_facts(one, other)
-
-
-def differs_little(one: str, other: str) -> bool:
-    """Tell whether the words by which two texts differ are all function words, or as good as spelled alike."""
-    ours, theirs = Counter(plain_words(one.casefold())), Counter(plain_words(other.casefold()))
-    gone = [word.decode() for word in (ours - theirs).elements()]
-    come = [word.decode() for word in (theirs - ours).elements()]
-    if not same_facts(one, other) or len(gone) + len(come) > MOST_CHANGED_FRAC * (ours | theirs).total():
-        return False
-    gone, come = ([word for word in words if word not in LANGUAGES_OF] for words in (gone, come))
-    return len(gone) == len(come) and all(
-        any(SequenceMatcher(None, word, other).ratio() >= SPELLED_ALIKE for other in come) for word in gone
-    )
-
-
-def asked(messages: str) -> str:
-    """Return all that is asked in a conversation (JSON as in a Dataset): the texts before the answer."""
-    return "\n".join(text_of(message) for message in from_json(messages)[:-1])
-
-
-def _answer(messages: str) -> str:
-    answer: dict[str, Any] = from_json(messages)[-1]
-    calls = json.dumps(answer["tool_calls"], sort_keys=True) if answer.get("tool_calls") else ""
-    return text_of(answer) + calls
-
-
-def _refuse_large(fates: Fates, gathered: Gathered, twins: Sequence[Twin], most_frac: float) -> None:
+def refuse_large(
+    fates: Fates,
+    gathered: Gathered,
+    twins: Sequence[Twin],
+    most_frac: float,
+    what: str = "near duplicates",
+    otherwise: str = "data.dedup.near: 0.9 or off (null)",
+) -> None:
     """Stop and ask if one row would stand for more of the others than a mistake of the rule should cost."""
     most = max(ALARM_ROWS, most_frac * gathered.frame.height)
     sizes = Counter(kept for _, kept, _ in twins)
@@ -302,13 +277,13 @@ def _refuse_large(fates: Fates, gathered: Gathered, twins: Sequence[Twin], most_
     if size <= most:
         return
     examples = [row for row, stands, _ in twins if stands == kept][:3]
-    texts = gathered.texts(np.array([kept, *examples]))["messages"].to_list()
-    shown = "".join(f"\n    {asked(text)[:110]!r} -> {_answer(text)[:40]!r}" for text in texts)
+    texts = map(from_json, gathered.texts(np.array([kept, *examples]))["messages"].to_list())
+    shown = "".join(f"\n    {asked(text)[:110]!r} -> {answered(text)[:40]!r}" for text in texts)
     raise DataError(
         f"{size:,} rows ({size / gathered.frame.height:.1%}) are nearly the same as "
-        f"{fates.twin(kept)['at']} and would be removed as near duplicates:{shown}",
+        f"{fates.twin(kept)['at']} and would be removed as {what}:{shown}",
         expected=f"no more than {most_frac:.0%} of the rows in one cluster",
-        hint="if they are duplicates, data.dedup.max_cluster_frac: 1.0; if not, data.dedup.near: 0.9 or off (null)",
+        hint=f"if they are duplicates, data.dedup.max_cluster_frac: 1.0; if not, {otherwise}",
     )
 
 

@@ -1,23 +1,27 @@
 """Training rows that contain an item of an evaluation file: removed, with the item and the span shown.
 
-Owns what of an evaluation file is looked for (its questions) and in which rows. Does not own the search
-(`contamination`). Validation and test rows are left alone: they are not learnt from.
+Owns what of an evaluation file is looked for (its questions), in which rows, and that what a piece of a file has of the
+items is kept with it (`index`), so that only new pieces are scanned. Does not own the search (`contamination`).
+Validation and test rows are left alone: they are not learnt from.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
+import polars as pl
 
-from tunesmith.core.errors import DataError
+from tunesmith.core.progress import steps
+from tunesmith.data.asked import asked
+from tunesmith.data.beside import records_of
 from tunesmith.data.duplicates.contamination import Items
-from tunesmith.data.read.columns import INPUT_NAMES, find
-from tunesmith.data.read.files import PIECE_ROWS, read
-from tunesmith.data.read.formats import FORMATS, recognised
+from tunesmith.data.duplicates.word_runs import Scan
 from tunesmith.data.read.sources import expand
-from tunesmith.data.rows import RowFault, from_json, shortened
+from tunesmith.data.rows import from_json, shortened
+from tunesmith.data.workers import in_processes
 from tunesmith.text.examples import text_of
 
 if TYPE_CHECKING:
@@ -27,10 +31,14 @@ if TYPE_CHECKING:
     from tunesmith.core.spans import I64
     from tunesmith.data.fates import Fates
     from tunesmith.data.gather import Gathered
-    from tunesmith.data.read.files import Table
+    from tunesmith.data.index import Index
     from tunesmith.data.read.sources import Source
 
 SHOWN_CHARS = 300
+FILE = "scan.npz"
+
+ALONE_PIECES = 3
+"""So many pieces are scanned in the time that other processes need to start."""
 
 
 @dataclass(frozen=True)
@@ -52,10 +60,7 @@ def decontaminate(fates: Fates, gathered: Gathered, sources: Sequence[Source]) -
     if not items or not len(rows):
         return len(items)
     index = Items([item.text for item in items])
-    scans = (
-        index.scan(_texts(gathered, rows[start : start + PIECE_ROWS])) for start in range(0, len(rows), PIECE_ROWS)
-    )
-    matches = index.matches(scans, lambda some: _texts(gathered, rows[some]))
+    matches = index.matches(scans_of(gathered, rows, index), lambda some: _texts(gathered, rows[some]))
     texts = _texts(gathered, rows[np.array([match.row for match in matches], np.int64)])
     for match, text in zip(matches, texts, strict=True):
         item = items[match.item]
@@ -84,29 +89,66 @@ def items_of(source: Source) -> list[Item]:
     Raises:
         DataError: if it cannot be read, or no column can be told for the question.
     """
-    table = read(source)
-    name = recognised(table)
-    column = "" if name else _question_column(table)
-    items = []
-    for row in table.rows:
-        try:
-            text = FORMATS[name](row.fields).input_text if name else str(row.fields.get(column) or "")
-        except RowFault:
-            continue
-        if text.strip():
-            items.append(Item(text, f"{source.label}:{row.line}"))
-    return items
+    found = records_of(source, "data.decontaminate")
+    texts = ((line, one if isinstance(one, str) else one.input_text) for line, one in found)
+    return [Item(text, f"{source.label}:{line}") for line, text in texts if text.strip()]
 
 
-def _question_column(table: Table) -> str:
-    column = find(table.columns, INPUT_NAMES)
-    if column is None:
-        raise DataError(
-            f"{table.label}: none of its columns ({', '.join(table.columns)[:300]}) can be taken for the question",
-            expected=f"a column such as {', '.join(INPUT_NAMES[:8])}, or a message format (data.decontaminate)",
-            hint="rename the column in a copy of the file",
-        )
-    return column
+def scans_of(gathered: Gathered, rows: I64, items: Items) -> list[Scan]:
+    """Return what some rows (ascending) have of the items, piece by piece; scanned are the pieces that never were."""
+    parts = list(gathered.by_piece(rows))
+    jobs = [_Job(_name(gathered.index, done.key, items), gathered.rows_file(done)) for done, _ in parts]
+    new = [job for job in jobs if gathered.index.find(job.name) is None]
+    if new:
+        with steps("decontaminating", len(new)) as bar:
+            processes = gathered.processes if len(new) > ALONE_PIECES else 1
+            in_processes(_Scanner(gathered.index, items.texts), new, processes, lambda _: bar.advance())
+    files = [gathered.index.path(job.name) / FILE for job in jobs]
+    return [Scan.load(file).of(inside) for file, (_, inside) in zip(files, parts, strict=True)]
+
+
+def _name(index: Index, piece: str, items: Items) -> str:
+    return index.key("scan", piece, items.digest)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A piece to scan: the name of what becomes of it in the index, and the file of its rows."""
+
+    name: str
+    rows: Path
+
+
+@dataclass(frozen=True)
+class _Scanner:
+    """Scans pieces, in any process."""
+
+    index: Index
+    texts: Sequence[str]
+
+    @cached_property
+    def items(self) -> Items:
+        """The items, indexed in the process that looks for them."""
+        return Items(self.texts)
+
+    def warm_up(self) -> None:
+        """Index the items."""
+        _ = self.items
+
+    def __call__(self, job: _Job) -> None:
+        """Scan all rows of a piece and keep what was found."""
+        self.index.add(job.name, lambda folder: self._scan(job.rows, folder / FILE))
+
+    def _scan(self, rows: Path, file: Path) -> dict[str, int]:
+        messages = pl.read_parquet(rows, columns=["messages"])["messages"].to_list()
+        pairs = [_exchange(one) for one in messages]
+        self.items.scan([question for question, _ in pairs], [answer for _, answer in pairs]).save(file)
+        return {"rows": len(pairs)}
+
+
+def _exchange(messages: str) -> tuple[str, str]:
+    parsed = from_json(messages)
+    return asked(parsed, system=False), text_of(parsed[-1])
 
 
 def _texts(gathered: Gathered, rows: I64) -> list[str]:
@@ -114,6 +156,5 @@ def _texts(gathered: Gathered, rows: I64) -> list[str]:
     messages = gathered.texts(rows[order])["messages"].to_list()
     texts = [""] * len(rows)
     for place, one in zip(order.tolist(), messages, strict=True):
-        parsed: list[dict[str, Any]] = from_json(one)
-        texts[place] = "\n".join(text_of(message) for message in parsed if message["role"] != "system")
+        texts[place] = "\n".join(_exchange(one))
     return texts

@@ -9,7 +9,7 @@ in valid.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,13 +29,22 @@ HELD_OUT_FIRST = {"test": 0, "valid": 1, "train": 2}
 
 @dataclass
 class Conflict:
-    """Rows of train that share a prompt and disagree: their indices by answer, the most frequent answer first."""
+    """Rows of train that share a prompt and disagree: their indices by answer, the most frequent answer first.
 
-    answers: list[list[int]] = field(default_factory=list)
+    ``tied`` says that another answer was given as often as the first; ``newest`` are the rows of the one given last.
+    """
 
-    def winner(self, rule: str) -> list[int]:
-        """Return the rows of the answer that stays: the most frequent (``majority``) or the last given (``newest``)."""
-        return self.answers[0] if rule in ("majority", "pairs") else max(self.answers, key=max)
+    answers: list[list[int]]
+    tied: bool
+    newest: list[int]
+
+    def stay(self, rule: str) -> list[int] | None:
+        """Return the rows that stay by a rule; None if nothing is asked of it, or no answer is the most frequent."""
+        if rule == "remove":
+            return []
+        if rule == "newest":
+            return self.newest
+        return None if rule == "flag" or self.tied else self.answers[0]
 
 
 def deduplicate(fates: Fates, settings: Dedup) -> None:
@@ -54,20 +63,25 @@ def deduplicate(fates: Fates, settings: Dedup) -> None:
 def conflicts_of(fates: Fates, settings: Dedup) -> list[Conflict]:
     """Return the prompts of train whose living rows answer differently, and do with them what the recipe says.
 
-    Rule: ``conflict``; with ``flag`` nothing is removed.
+    Rule: ``conflict``; with ``flag``, or if no answer is the most frequent where that decides, nothing is removed.
     """
-    found, given = [], _times_given(fates)
+    found, (times, last) = [], _given(fates)
     for rows, parts, answers in _same_prompts(fates):
         ranked = _by_answer([row for row in rows if parts[row] == "train"], answers)
         if len(ranked) > 1:
-            found.append(Conflict(sorted(ranked, key=lambda same: given[same[0]], reverse=True)))
+            ranked.sort(key=lambda same: times[same[0]], reverse=True)
+            tied = bool(times[ranked[0][0]] == times[ranked[1][0]])
+            found.append(Conflict(ranked, tied, max(ranked, key=lambda same: last[same[0]])))
     _resolve(fates, found, settings.conflicts)
     return found
 
 
-def _times_given(fates: Fates) -> NDArray[np.uint32]:
-    """Return how often each row's answer was given to its prompt, copies that were removed counted."""
-    return fates.frame.select(pl.len().over("prompt_key", "answer_key", "part")).to_series().to_numpy()
+def _given(fates: Fates) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+    """Return how often each row's answer was given to its prompt, and in which row last; removed copies count."""
+    same = ("prompt_key", "answer_key", "part")
+    frame = fates.frame.select(*same).with_row_index("row")
+    times = frame.select(times=pl.len().over(*same), last=pl.col("row").max().over(*same))
+    return times["times"].to_numpy(), times["last"].to_numpy()
 
 
 def _by_answer(rows: list[int], answers: dict[int, int]) -> list[list[int]]:
@@ -98,14 +112,17 @@ def _without_leaks(fates: Fates, rows: list[int], parts: dict[int, str]) -> list
 
 
 def _resolve(fates: Fates, conflicts: Sequence[Conflict], how: str) -> None:
-    """Remove the answers that ``how`` rejects: ``remove`` all, ``majority``, ``newest`` or ``pairs`` all but one."""
+    """Remove the answers that ``how`` rejects: ``remove`` all, ``majority``, ``newest`` or ``pairs`` all but one.
+
+    Flags where nothing decides.
+    """
     for conflict in conflicts:
         rows = [row for same in conflict.answers for row in same if fates.alive[row]]
-        if how == "flag":
+        stay = conflict.stay(how)
+        if stay is None:
             for row in rows:
                 fates.flag(row, "conflict", {"answers": len(conflict.answers)})
             continue
-        stay = set() if how == "remove" else set(conflict.winner(how))
         for row in rows:
             if row not in stay:
                 others = next(other for same in conflict.answers if row not in same for other in same)

@@ -59,20 +59,25 @@ for _pair in _OPPOSITE_WORDS.encode().split():
     _OPPOSITES.setdefault(_left, set()).add(_right)
     _OPPOSITES.setdefault(_right, set()).add(_left)
 _OPPOSED = frozenset(_OPPOSITES)
+_COURTESIES = frozenset(b"thanks thank please hi hello hey dear cheers regards greetings sir madam".split())
+"""Words that are written with a capital anywhere and name nobody: "my order is late Thanks"."""
+
 _STRIDE = 32  # characters
 
 
 class Facts:
     """The facts that forbid a merge, of texts that are fetched when asked for: ``texts_of(rows)`` gives their texts.
 
-    Hand `keys_of` and `allows` to `near.near_duplicates`.
+    Hand `keys_of` and `allows` to `near.near_duplicates`. ``keys`` are the keys of all rows, if they are known.
     """
 
-    def __init__(self, texts_of: Callable[[I64], Sequence[str]]) -> None:
-        self._texts_of = texts_of
+    def __init__(self, texts_of: Callable[[I64], Sequence[str]], keys: U64 | None = None) -> None:
+        self._texts_of, self._keys = texts_of, keys
 
     def keys_of(self, rows: I64) -> U64:
         """Return the `guard_key` of each row's text."""
+        if self._keys is not None:
+            return self._keys[rows]
         return np.fromiter(map(guard_key, self._texts_of(rows)), np.uint64, len(rows))
 
     def allows(self, kept: I64, rows: I64) -> NDArray[np.bool_]:
@@ -169,7 +174,7 @@ def _has_name(text: str, folded: str, words: set[bytes], start: int, stop: int) 
     """Tell whether one of the words stands in a part of a text as a name; a text of capitals only shows none."""
     if len(folded) != len(text) or text[start:stop] == folded[start:stop] or text.isupper():
         return False
-    for word in map(bytes.decode, words):
+    for word in map(bytes.decode, words - _COURTESIES):
         at = folded.find(word, start, stop)
         while at >= 0:
             if text[at : at + len(word)] != word and _in_a_sentence(text, at):

@@ -102,21 +102,6 @@ def shingle_hashes(texts: Sequence[str], shingle_words: int = SHINGLE_WORDS) -> 
     return np.concatenate(flat), np.cumsum(np.concatenate(counts))
 
 
-def join(parts: Sequence[Signed]) -> Signed:
-    """Return the signatures of several chunks as one, in the order given."""
-    if not parts:
-        empty = np.zeros(0, np.uint64)
-        return Signed(np.zeros(0, np.int32), empty, np.zeros((0, BANDS), np.uint32), empty, np.zeros(1, np.int64))
-    sizes = np.concatenate([np.zeros(1, np.int64), *(np.diff(part.offsets) for part in parts)])
-    return Signed(
-        words=np.concatenate([part.words for part in parts]),
-        exact=np.concatenate([part.exact for part in parts]),
-        bands=np.concatenate([part.bands for part in parts]),
-        shingles=np.concatenate([part.shingles for part in parts]),
-        offsets=np.cumsum(sizes),
-    )
-
-
 def take_ranges(flat: NDArray[Any], offsets: I64, rows: I64) -> tuple[NDArray[Any], I64]:
     """Return the stretches of ``flat`` that belong to ``rows``, joined, and their offsets; works on a memory map."""
     lengths = offsets[rows + 1] - offsets[rows]

@@ -32,6 +32,7 @@ from tunesmith.data.noise.fixes import (
 )
 from tunesmith.data.noise.turns import fix_turns, in_order
 from tunesmith.data.originals import Original
+from tunesmith.data.restore import Restored
 from tunesmith.data.rows import Repair, Row, RowFault, shortened, to_json
 from tunesmith.text.names import NameFinder
 from tunesmith.text.redact import PII, SECRETS, Placeholders, redact
@@ -84,11 +85,16 @@ def _fixes(clean: Clean, task: str) -> dict[str, list[tuple[str, str, Fix]]]:
     return {role: [one for one in fixes if one[1] != "off"] for role, fixes in roles.items()}
 
 
+KINDS_OF = {"pii": PII, "secret": SECRETS}
+"""The kinds of what is redacted, by the rule that redacts them."""
+
+
 class Cleaner:
     """Cleans rows one by one; keeps every repair in `repairs` and what was redacted in `originals`."""
 
-    def __init__(self, recipe: Recipe) -> None:
+    def __init__(self, recipe: Recipe, restored: Restored = Restored()) -> None:  # noqa: B008 frozen
         clean = recipe.data.clean
+        self._restored = restored
         self.task, self.privacy = recipe.task, recipe.data.privacy
         self.redacted = _redacted_kinds(recipe.data.privacy)
         self.flagged = _flagged_kinds(recipe.data.privacy)
@@ -166,9 +172,10 @@ class Cleaner:
         before = shortened(self.safe(to_json(row.messages)))
         if self.turns == "remove":
             raise RowFault("turns", found=[message["role"] for message in row.messages])
-        after = ", ".join(message["role"] for message in ordered) if self.turns == "repair" else None
+        repaired = self.turns == "repair" and not self._restored.undoes(row.row_id, "turns")
+        after = ", ".join(message["role"] for message in ordered) if repaired else None
         repairs.append(Repair(row.row_id, "messages", "turns", before, after))
-        return ordered if self.turns == "repair" else row.messages
+        return ordered if repaired else row.messages
 
     def _field(
         self, row: Row, messages: list[Message], name: Place, asked: str, message: Message, repairs: list[Repair]
@@ -202,27 +209,33 @@ class Cleaner:
                 continue
             if action == "remove":
                 raise RowFault(rule, field=_named(name), before=shortened(self.safe(text), 300))
-            repaired = fixed if action == "repair" else None
+            repaired = fixed if action == "repair" and not self._restored.undoes(row.row_id, rule) else None
             repairs.append(Repair(row.row_id, _named(name), rule, self.safe(text), self.safe_or_none(repaired)))
-            text = fixed if action == "repair" else text
+            text = text if repaired is None else repaired
         return text
 
     def _without_pii(self, row: Row, name: Place, text: str, repairs: list[Repair]) -> str:
         """Return text without what the recipe says to redact; the record says how many of which kind, never what."""
-        if self.flagged:
-            _, counts = redact(text, self.flagged, names=self.names)
+        undone = self._undone_in(row)
+        if flagged := self.flagged | undone:
+            _, counts = redact(text, flagged, names=self.names)
             self._record(row, name, counts, None, repairs)
-        if not self.redacted:
+        if not (kinds := self.redacted - undone):
             return text
-        redacted, counts = redact(text, self.redacted, self._placeholders, self.names)
+        redacted, counts = redact(text, kinds, self._placeholders, self.names)
         self._keep(row.row_id, _named(name), self._placeholders)
         if "SECRET" in counts:
             self._secrets.append((_named(name), counts["SECRET"]))
         self._record(row, name, counts, redacted, repairs)
         return redacted
 
+    def _undone_in(self, row: Row) -> frozenset[str]:
+        """Return the kinds that the recipe redacts and that the user wants to stay in this row."""
+        undone = [kinds for rule, kinds in KINDS_OF.items() if self._restored.undoes(row.row_id, rule)]
+        return self.redacted.intersection(frozenset().union(*undone)) if undone else frozenset()
+
     def _record(self, row: Row, name: Place, counts: dict[str, int], after: str | None, repairs: list[Repair]) -> None:
-        for rule, kinds in (("pii", PII), ("secret", SECRETS)):
+        for rule, kinds in KINDS_OF.items():
             found = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()) if kind in kinds)
             if found:
                 repairs.append(Repair(row.row_id, _named(name), rule, f"(not kept: {found})", after))

@@ -15,10 +15,7 @@ from typing import TYPE_CHECKING, Any
 from tunesmith.data.noise.function_words import ENGLISH, FUNCTION_WORDS, word_set
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from tunesmith.data.noise.exchange import Exchange, View
-    from tunesmith.data.noise.judge import Finding
 
 MIN_ANSWER_WORDS = 4
 """Content words an answer needs before 'none of them is in the question' says something."""
@@ -52,6 +49,10 @@ _COMMON = word_set(
 HABITS = ("stops", "words")
 """What data may be used to: answers that end in full stops; answers that take up words of their question."""
 
+ANSWERED = "answered"
+"""A habit that is not counted here but told by all answers together (`data.habits`): 'N/A' is no answer, unless the
+data answer so as a rule."""
+
 
 @dataclass(slots=True)
 class Habits:
@@ -76,10 +77,6 @@ class Habits:
         if habit == "words":
             return self.pairs >= MIN_ROWS and self.strangers <= MOST_STRANGERS * self.pairs
         return True
-
-    def settle(self, findings: Iterable[Finding]) -> list[Finding]:
-        """Return the findings that hold, given the habits of all rows."""
-        return [finding for finding in findings if self.trusts(finding.habit)]
 
 
 def mismatch(exchange: Exchange, habits: Habits) -> dict[str, Any] | None:

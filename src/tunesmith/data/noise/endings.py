@@ -70,7 +70,7 @@ def _cut_inside(answer: View, text: str) -> dict[str, Any] | None:
         return {"why": "open code block", "end": text[-60:]}
     trails = text.endswith(("...", "…"))
     if trails or (text[-1] == "." and text[-2:-1].isdigit()):
-        if _ENUMERATOR.search(text[-5:]) and len(answer.words) > 3 and re.search(r"\b1[.)]", text):
+        if _ENUMERATOR.search(text[-5:]) and len(answer.words) > 3 and re.search(r"\b1[.)]", text[:-5]):
             return {"why": "list without its last item", "end": text[-60:]}
         if trails and answer.words[-1] in DANGLING - MAY_END:
             return {"why": f"ends in {answer.words[-1]!r}", "end": text[-60:]}

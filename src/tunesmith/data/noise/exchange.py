@@ -98,6 +98,11 @@ class Exchange:
         )
 
 
+def unanswered(prompt: View) -> Exchange:
+    """Return a text as a question without an answer, for rules about questions."""
+    return Exchange(prompt, View(""), ("", ""))
+
+
 def exchanges(row: Row) -> Iterator[Exchange]:
     """Yield each question of a row with its answer: assistant turns of text that are learnt (weight not 0)."""
     if len(row.messages) == 2:

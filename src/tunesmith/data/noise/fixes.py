@@ -248,10 +248,12 @@ _NO_INPUT_SIGNS = (
     "blank",
 )
 LONGEST_NO_INPUT_CHARS = 60
+OPTION_WORDS = 6
+"""Words up to which a line is one of several to choose from, if it does not end as a sentence does."""
 
 
 def fix_no_input(text: str) -> str:
-    """Drop a last paragraph that only says that there is no input (``<noinput>``, ``N/A``)."""
+    """Drop a last paragraph that only says that there is no input (``<noinput>``, ``N/A``) and is no option."""
     tail = text[-LONGEST_NO_INPUT_CHARS:].lower()
     if "\n" not in tail.rstrip() or not any(sign in tail for sign in _NO_INPUT_SIGNS):
         return text
@@ -261,9 +263,17 @@ def fix_no_input(text: str) -> str:
     bare = _NO_INPUT.fullmatch(last.strip())
     named = bare is not None and ("input" in last.lower() or "context" in last.lower())
     alone = head.endswith("\n") or _EMPTY_INPUT.fullmatch(head.rpartition("\n")[2].strip()) is not None
+    if bare is not None and not named and _ends_in_options(head):
+        return text
     if not (named or (bare is not None and alone) or _EMPTY_INPUT.fullmatch(last.strip())):
         return text
     return fix_no_input(head.rstrip()) if head.strip() else text
+
+
+def _ends_in_options(text: str) -> bool:
+    """Whether the last two lines, below others, are short and no sentences: 'None' after them is another choice."""
+    lines = [line.strip() for line in text.split("\n") if line.strip()]
+    return len(lines) > 2 and all(len(one.split()) <= OPTION_WORDS and one[-1] not in ".?!:" for one in lines[-2:])
 
 
 def fix_merged(text: str, asked: str) -> str:

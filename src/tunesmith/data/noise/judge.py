@@ -8,7 +8,9 @@ rows, in any order: nothing is kept between rows but the counts of `habits`, whi
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.data.noise.arithmetic import arithmetic
@@ -21,19 +23,19 @@ from tunesmith.data.noise.attachments import (
     unread_link,
     url_answer,
 )
-from tunesmith.data.noise.corpus import Habits, mismatch
+from tunesmith.data.noise.corpus import ANSWERED, Habits, mismatch
 from tunesmith.data.noise.endings import truncated
-from tunesmith.data.noise.exchange import View, exchanges
+from tunesmith.data.noise.exchange import View, exchanges, unanswered
 from tunesmith.data.noise.gibberish import gibberish, gibberish_in
-from tunesmith.data.noise.language import other_language
+from tunesmith.data.noise.language import other_language, outside
 from tunesmith.data.noise.leftovers import INJECTION_TRIGGERS, injection, lost_letters, merged, placeholder
 from tunesmith.data.noise.loops import repetition
-from tunesmith.data.noise.nonanswers import ai_disclaimer, echo, no_answer, refusal
+from tunesmith.data.noise.nonanswers import ai_disclaimer, echo, may_be_answer, no_answer, refusal
 from tunesmith.data.noise.toolcalls import answer_violation, schema_of_answers, tool_calls
 from tunesmith.text.examples import text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from tunesmith.data.noise.exchange import Exchange
     from tunesmith.data.rows import Row
@@ -46,8 +48,8 @@ if TYPE_CHECKING:
 class Finding:
     """One rule that one text of a row breaks: where, the evidence, and what the recipe says to do (remove or flag).
 
-    ``habit`` names the habit of the data without which the finding says nothing: keep it only if `Habits.trusts` it,
-    once all rows are counted. Findings to remove never hang on one.
+    ``habit`` names the habit of the data without which the finding says nothing: keep it, and remove the row for it,
+    only once all rows are counted (`data.habits`).
     """
 
     rule: str
@@ -73,6 +75,22 @@ _OF_QUESTIONS: dict[str, tuple[Judge, frozenset[str]]] = {
     "unread_link": (unread_link, URL_TRIGGERS),
     "injection": (injection, INJECTION_TRIGGERS),
 }
+
+
+def _injection_in(view: View) -> dict[str, Any] | None:
+    return None if INJECTION_TRIGGERS.isdisjoint(view.unique) else injection(unanswered(view))
+
+
+def _placeholder_in(view: View) -> dict[str, Any] | None:
+    return placeholder(view, unanswered(view))
+
+
+_OF_INPUTS: dict[str, Callable[[View], dict[str, Any] | None]] = {
+    "gibberish": gibberish,
+    "encoding": lost_letters,
+    "injection": _injection_in,
+    "placeholder": _placeholder_in,
+}
 _TRIGGERS = frozenset[str]().union(*(triggers for _, triggers in _OF_QUESTIONS.values()))
 """A question without any of these words breaks no rule about questions: one intersection asks for all of them."""
 
@@ -82,33 +100,35 @@ class Noise:
 
     Args:
         recipe: Says what to do with each kind; ``off`` is not looked for.
-        language: Language of the data (ISO 639-1), for questions too short to tell; None: unknown.
 
     Raises:
         RecipeError: if ``data.clean.answer_schema`` is no JSON Schema.
     """
 
-    def __init__(self, recipe: Recipe, language: str | None = None) -> None:
+    def __init__(self, recipe: Recipe) -> None:
         clean = recipe.data.clean
-        self.task, self.language = recipe.task, language
+        self.task = recipe.task
         self.actions: dict[str, str] = {
             name: "flag" if action == "repair" else action
             for name, action in clean.model_dump(include=set(_RULES)).items()
             if action != "off"
         }
         self.schema = None
-        if clean.answer_schema is not None and recipe.task == "extract":
+        if clean.answer_schema is not None:
             self.schema = schema_of_answers(clean.answer_schema)
         self.languages = None if clean.languages is None else frozenset(clean.languages)
         self.answers = [(name, judge) for name, judge in _OF_ANSWERS.items() if name in self.actions]
         self.questions = [(name, *judge) for name, judge in _OF_QUESTIONS.items() if name in self.actions]
+        self.inputs = [(name, judge) for name, judge in _OF_INPUTS.items() if name in self.actions]
+        if self.languages is not None and "language" in self.actions:
+            self.inputs.append(("language", partial(outside, allowed=self.languages)))
         self.habits = Habits()
 
     def judge(self, row: Row) -> list[Finding]:
         """Return what is wrong with a row, those to remove it for first; a clean row has none.
 
-        Classifications and extractions have labels and JSON as answers: there only the input is judged, and the JSON
-        against the recipe's schema.
+        Classifications and extractions have labels and JSON as answers: there only the input is judged. JSON is held
+        against the recipe's schema, if that has one.
         """
         if self.task in ("chat", "preference"):
             found = [finding for exchange in exchanges(row) for finding in self._exchange(exchange)]
@@ -123,7 +143,8 @@ class Noise:
     def _exchange(self, exchange: Exchange) -> Iterator[Finding]:
         for name, judge in self.answers:
             if (why := judge(exchange)) is not None:
-                yield self._finding(name, exchange.answer_name, why)
+                habit = ANSWERED if name == "no_answer" and may_be_answer(why["answer"]) else ""
+                yield self._finding(name, exchange.answer_name, why, habit)
         words = exchange.prompt.unique & _TRIGGERS
         for name, judge, triggers in self.questions:
             if not triggers.isdisjoint(words) and (why := judge(exchange)) is not None:
@@ -134,13 +155,12 @@ class Noise:
         """Judge by the rules that need more than the exchange, or look at both of its texts."""
         actions = self.actions
         answer = exchange.answer_name
-        if "language" in actions and (why := other_language(exchange, self.language, self.languages)) is not None:
+        if "language" in actions and (why := other_language(exchange, self.languages)) is not None:
             yield self._finding("language", answer, why)
         if "truncated" in actions and (why := truncated(exchange, self.habits)) is not None:
-            habit = why.pop("habit", "")
-            yield Finding("truncated", "flag" if habit else actions["truncated"], answer, why, habit)
+            yield self._finding("truncated", answer, why, why.pop("habit", ""))
         if "mismatch" in actions and (why := mismatch(exchange, self.habits)) is not None:
-            yield Finding("mismatch", "flag", answer, why, "words")
+            yield self._finding("mismatch", answer, why, "words")
         if "merged" in actions and (why := merged(exchange)) is not None:
             yield self._finding("merged", why.pop("field"), why)
         for view, name in ((exchange.prompt, exchange.prompt_name), (exchange.answer, answer)):
@@ -148,18 +168,21 @@ class Noise:
                 yield self._finding("placeholder", name, why)
             if "encoding" in actions and (why := lost_letters(view)) is not None:
                 yield self._finding("encoding", name, why)
+        yield from self._schema(exchange.answer.text, answer)
 
     def _input(self, row: Row) -> Iterator[Finding]:
         """Judge a text to classify or to extract from, and an extracted answer."""
         users = [number for number, message in enumerate(row.messages) if message["role"] == "user"]
         if users:
             view, name = View(text_of(row.messages[users[-1]])), f"messages[{users[-1]}]"
-            if "gibberish" in self.actions and (why := gibberish(view)) is not None:
-                yield self._finding("gibberish", name, why)
-            if "encoding" in self.actions and (why := lost_letters(view)) is not None:
-                yield self._finding("encoding", name, why)
-        if self.schema is not None and (why := answer_violation(text_of(row.answer), self.schema)) is not None:
-            yield Finding("schema", "remove", f"messages[{len(row.messages) - 1}]", why)
+            for rule, judge in self.inputs:
+                if (why := judge(view)) is not None:
+                    yield self._finding(rule, name, why)
+        yield from self._schema(text_of(row.answer), f"messages[{len(row.messages) - 1}]")
+
+    def _schema(self, answer: str, where: str) -> Iterator[Finding]:
+        if self.schema is not None and (why := answer_violation(answer, self.schema)) is not None:
+            yield Finding("schema", "remove", where, why)
 
     def _finding(self, rule: str, where: str, evidence: dict[str, Any], habit: str = "") -> Finding:
         return Finding(rule, self.actions[rule], where, evidence, habit)

@@ -123,33 +123,37 @@ def _script_of(text: str) -> str | None:
     return name if counts[name] >= MIN_FOREIGN_LETTERS or 2 * counts[name] > letters > 0 else None
 
 
-def other_language(exchange: Exchange, data: str | None, allowed: frozenset[str] | None) -> dict[str, Any] | None:
+def other_language(exchange: Exchange, allowed: frozenset[str] | None) -> dict[str, Any] | None:
     """Return the languages of question and answer if the answer's is another one and nothing asks for that.
 
     Args:
         exchange: Question and answer.
-        data: Language of the data (ISO 639-1), taken where the question's cannot be told; None: unknown.
         allowed: Languages of the recipe's ``data.clean.languages``; None: any.
     """
     answer = exchange.answer
-    if allowed is None and answer.text.isascii() and _both_english(exchange, data):
+    if allowed is None and answer.text.isascii() and _both_english(exchange):
         return None  # most rows
     spoken = language_of(answer)
     if spoken is None:
         return None
-    asked = language_of(exchange.prompt) or data
-    outside = allowed is not None and not _among(spoken, allowed)
-    if not outside and (asked is None or asked == spoken or _alike(answer, asked, spoken)):
+    asked = language_of(exchange.prompt)
+    foreign = allowed is not None and not _among(spoken, allowed)
+    if not foreign and (asked is None or asked == spoken or _alike(answer, asked, spoken)):
         return None
     return None if _explained(exchange, spoken, asked) else {"prompt": asked, "answer": spoken}
 
 
-def _both_english(exchange: Exchange, data: str | None) -> bool:
-    """Whether an answer has function words of English in number, and so has its question or the rest of the data."""
+def outside(view: View, allowed: frozenset[str]) -> dict[str, Any] | None:
+    """Return the language of an input that is in none of the ``allowed`` ones, or None; unsure is allowed."""
+    spoken = language_of(view)
+    return None if spoken is None or _among(spoken, allowed) else {"input": spoken, "allowed": sorted(allowed)}
+
+
+def _both_english(exchange: Exchange) -> bool:
+    """Whether an answer has function words of English in number, and so has its question if that is not short."""
     if len(exchange.answer.function_words & ENGLISH) < 3:
         return False
-    short = len(exchange.prompt.words) < MIN_WORDS and data in (None, "en")
-    return short or len(exchange.prompt.function_words & ENGLISH) >= 2
+    return len(exchange.prompt.words) < MIN_WORDS or len(exchange.prompt.function_words & ENGLISH) >= 2
 
 
 def _among(spoken: str, allowed: frozenset[str]) -> bool:

@@ -60,12 +60,33 @@ def no_answer(exchange: Exchange) -> dict[str, Any] | None:
         return {"answer": text}
     if _SURE_BRACKETED.fullmatch(text):
         return {"answer": text}
-    bare = " ".join(_BRACKETS.sub("", text).lower().replace("/", " ").replace(".", "").replace("_", " ").split())
+    bare = bare_answer(text)
     if not all(_PLACEHOLDER.fullmatch(part.strip()) for part in bare.split(" - ")) or text == "Na":  # sodium
         return None
     bracketed = text[:1] in "<[{(" or text.endswith(":")
     return {"answer": text} if bracketed or not _may_be_right(bare, exchange) else None
 
+
+def bare_answer(text: str) -> str:
+    """Return the words of a short answer, without signs around them: ``N/A``, ``n.a.`` and ``[NA]`` are nearly one."""
+    return " ".join(_BRACKETS.sub("", text).lower().replace("/", " ").replace(".", "").replace("_", " ").split())
+
+
+def may_be_answer(text: str) -> bool:
+    """Whether what stands for no answer says that there is nothing to say, which is an answer if data say so often.
+
+    ``N/A``, ``None.``, ``Not mentioned``; not ``<no output>``, ``TODO`` or ``your answer here``.
+    """
+    return text.strip()[:1] not in "<[{(" and _NOTHING.fullmatch(bare_answer(text)) is not None
+
+
+_NOTHING = re.compile(
+    r"n ?a|na|none|nothing|null|nil|nan|none ?type|unavailable|unspecified|undefined|not sure|no idea|"
+    r"(?:none|not|nothing) (?:applicable|available|provided|specified|given|found|known|required|needed)|"
+    r"(?:no|the)? ?(?:relevant |further |valid )?(?:answer|information|info|data|value|content|explanation|result|"
+    r"response|summary|description|comment|label)s? ?(?:is |was |are |were )?(?:not )?"
+    r"(?:possible|applicable|available|provided|given|found|required|needed|necessary|specified|supplied)?"
+)
 
 _ASKS_SIGN = re.compile(
     r"\b(?:punctuation|symbol|sign|character|operator|emoji|emoticon|morse|draw|mark|complete|fill)\b"

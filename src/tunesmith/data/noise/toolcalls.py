@@ -101,11 +101,11 @@ def schema_of_answers(schema: dict[str, Any]) -> Validator:
 
 
 def answer_violation(answer: str, validator: Validator) -> dict[str, Any] | None:
-    """Return how an answer breaks the recipe's schema, or None; text that is no JSON is judged by `check`."""
+    """Return how an answer breaks the recipe's schema, or None; text that is no JSON breaks it."""
     try:
         value = orjson.loads(answer)
-    except orjson.JSONDecodeError:
-        return None
+    except orjson.JSONDecodeError as error:
+        return {"why": f"no JSON: {error}", "path": "$"}
     return _broken(value, validator)
 
 

@@ -7,7 +7,6 @@ that holds no record at all, or only bad ones, is an error; one bad record among
 
 from __future__ import annotations
 
-import csv
 import itertools
 import json
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from tunesmith.core.errors import DataError
 from tunesmith.core.ids import digest_bytes
 from tunesmith.core.progress import say
 from tunesmith.data.read.decode import decoded, ending_of, refuse_binary, text_lines, unpacked
+from tunesmith.data.read.delimited import delimited
 from tunesmith.data.read.sources import KINDS
 from tunesmith.data.rows import BadRow, RawRow
 
@@ -37,8 +37,6 @@ PIECE_CHARS = 1 << 23
 """Characters after which a piece ends with fewer records. Not counted in JSON arrays, which lie in memory anyway."""
 
 SAMPLE_ROWS = 100
-DELIMITERS = ",;\t|"
-LARGEST_FIELD_CHARS = 1 << 28
 
 
 @dataclass(slots=True)
@@ -215,8 +213,10 @@ def _refuse_without_rows(table: Table) -> NoReturn:
         raise DataError(
             f"{table.label}:{first.line}: none of {len(table.bad)} rows can be read; the first: {first.rule} "
             f"({_told(first.evidence)})",
-            expected="records as the file's ending says",
-            hint=f"look at it with: head -n 3 {table.label}",
+            expected="one JSON object on each line" if first.rule == "invalid_json" else "records as the ending says",
+            hint=f"jq -c . {table.label} writes each object on a line of its own"
+            if first.rule == "invalid_json"
+            else f"look at it with: head -n 3 {table.label}",
         )
     raise DataError(f"{table.label}: holds no records", expected="at least one row of examples")
 
@@ -231,129 +231,9 @@ def _from_hub(source: Source) -> Iterator[Piece]:
     yield from _in_pieces(RawRow(number, record) for number, record in enumerate(records(source.hub or ""), 1))
 
 
-# --- CSV and TSV ----------------------------------------------------------------------------------------------------
-
-
 def _delimited(source: Source, delimiter: str | None) -> Iterator[Piece]:
-    csv.field_size_limit(LARGEST_FIELD_CHARS)
     with text_lines(source, "") as stream:
-        lines = _Lines(stream)
-        header = next((line for line in lines.following(0) if line.strip()), "")
-        rows = _rows(lines, delimiter or _delimiter(header, source.label), source.label)
-        yield from _in_pieces(rows, _cell_chars)
-
-
-class _Lines:
-    """Lines of a stream by number from 0, which can be read again as long as they are not let go of."""
-
-    def __init__(self, stream: Iterator[str]) -> None:
-        self._stream = stream
-        self._kept: list[str] = []
-        self._first = 0
-
-    def following(self, number: int) -> Iterator[str]:
-        """Yield the lines from ``number`` on."""
-        while self.has(number):
-            yield self._kept[number - self._first]
-            number += 1
-
-    def has(self, number: int) -> bool:
-        """Tell whether there is a line of that number."""
-        while number - self._first >= len(self._kept):
-            line = next(self._stream, None)
-            if line is None:
-                return False
-            self._kept.append(line)
-        return True
-
-    def text(self, first: int, end: int) -> str:
-        """Return the lines from ``first`` to before ``end``, joined."""
-        return "".join(self._kept[first - self._first : end - self._first])
-
-    def let_go(self, end: int) -> None:
-        """Forget the lines before ``end``."""
-        if end - self._first > PIECE_ROWS:
-            del self._kept[: end - self._first]
-            self._first = end
-
-
-def _delimiter(header: str, label: str) -> str:
-    counts = {delimiter: len(next(csv.reader([header], delimiter=delimiter), [])) for delimiter in DELIMITERS}
-    best = max(DELIMITERS, key=lambda delimiter: counts[delimiter])
-    if counts[best] == counts[","]:
-        return ","
-    say(f"  {label}: columns are separated by {best!r}")
-    return best
-
-
-def _rows(lines: _Lines, delimiter: str, label: str) -> Iterator[RawRow | BadRow]:
-    columns: list[str] = []
-    any_row = False
-    for line, cells, fault, text in _records(lines, delimiter):
-        if not columns:
-            columns = _header(line, cells, fault, label)
-            continue
-        any_row = True
-        if fault:
-            yield BadRow(line, "invalid_csv", {"error": fault}, text.rstrip("\r\n"))
-        elif len(cells) != len(columns):
-            evidence = {"cells": len(cells), "columns": len(columns)}
-            yield BadRow(line, "ragged_row", evidence, delimiter.join(cells))
-        else:
-            yield RawRow(line, dict(zip(columns, cells, strict=True)))
-    if not any_row:
-        raise DataError(
-            f"{label}: holds only a header ({', '.join(columns)[:200]})", expected="at least one row of examples"
-        )
-
-
-def _records(lines: _Lines, delimiter: str) -> Iterator[tuple[int, list[str], str, str]]:
-    """Yield ``(first physical line, cells, fault, text of a faulty line)``; blank lines are no records.
-
-    A stray quote swallows lines until another quote, or the end, shows that it was none of the writer's: its line is a
-    fault, and reading goes on below it. Of the lines it had swallowed, those with an odd number of quotes are faults
-    too: they are pieces of a record.
-    """
-    start = swallowed = 0
-    while lines.has(start):
-        reader = csv.reader(lines.following(start), delimiter=delimiter, strict=True)
-        first = start
-        while True:
-            lines.let_go(first)
-            try:
-                cells = next(reader)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                last, unclosed = start + reader.line_num, "unexpected end" in str(error)
-                fault = "a quote is opened here and never closed" if unclosed else str(error)
-                yield first + 1, [], fault, lines.text(first, first + 1)
-                if last > first + 1:
-                    swallowed = swallowed if unclosed else max(swallowed, last)
-                    break
-            else:
-                last = start + reader.line_num
-                if first < swallowed and lines.text(first, last).count('"') % 2:
-                    fault = "an odd number of quotes, below a quote that is never closed"
-                    yield first + 1, [], fault, lines.text(first, first + 1)
-                elif cells:
-                    yield first + 1, cells, "", ""
-            first = last
-        start = first + 1
-
-
-def _header(line: int, cells: list[str], fault: str, label: str) -> list[str]:
-    if fault:
-        raise DataError(f"{label}:{line}: the header cannot be read: {fault}", expected="column names, separated")
-    names = [cell.strip() or f"column_{number}" for number, cell in enumerate(cells, 1)]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise DataError(
-            f"{label}:{line}: the header names {', '.join(map(repr, twice))} more than once",
-            expected="one name a column",
-            hint="rename one of them in the file",
-        )
-    return names
+        yield from _in_pieces(delimited(stream, delimiter, source.label), _cell_chars)
 
 
 # --- JSON -----------------------------------------------------------------------------------------------------------
@@ -429,17 +309,20 @@ def _record(number: int, item: Any) -> RawRow | BadRow:
 def _array_in(value: Any, label: str) -> list[Any]:
     if isinstance(value, list):
         return value
+    hint = "keep only the array of examples in the file"
     if isinstance(value, dict):
         arrays = {key: item for key, item in value.items() if isinstance(item, list)}
         if len(arrays) == 1:
             return next(iter(arrays.values()))
         found = f"an object with {len(arrays)} arrays" + (f" ({', '.join(arrays)[:200]})" if arrays else "")
+        if arrays and len(set(map(len, arrays.values()))) == 1:
+            hint = 'write rows, not columns: pandas.DataFrame.to_json(path, orient="records")'
     else:
         found = f"a {type(value).__name__}"
     raise DataError(
         f"{label}: the JSON is {found}",
         expected="an array of objects, or an object with one array of objects",
-        hint="keep only the array of examples in the file",
+        hint=hint,
     )
 
 

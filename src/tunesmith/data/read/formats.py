@@ -1,8 +1,7 @@
 """What a record means: message formats and plain columns, each to one conversation that ends with the answer.
 
-Owns recognition (said aloud, by the first records) and conversion. Does not own reading (`files`) nor whether a
-conversation is usable (`check`). A record that does not fit its file's format is a `RowFault`; a file none of whose
-records fit is an error.
+Owns conversion. Does not own which format a file has (`recognise`), reading (`files`) nor whether a conversation is
+usable (`check`). A record that does not fit its file's format is a `RowFault`.
 
 Source: the formats' own documentation: OpenAI fine-tuning guide (chat, preference), ShareGPT and Alpaca as their
 releases have them, Amazon Bedrock user guide (Claude ``system``/``messages``; ``bedrock-conversation-2024``).
@@ -10,11 +9,11 @@ releases have them, Amazon Bedrock user guide (Claude ``system``/``messages``; `
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import ast
 from typing import TYPE_CHECKING, Any
 
-from tunesmith.core.errors import DataError
-from tunesmith.data.read import columns as column_names
+import orjson
+
 from tunesmith.data.rows import Row, RowFault, to_json
 from tunesmith.text.examples import Message
 
@@ -22,16 +21,33 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tunesmith.data.read.columns import Mapping
-    from tunesmith.data.read.files import Table
-    from tunesmith.recipe import Recipe
 
 Record = dict[str, Any]
 ROLES = {
     "human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "model": "assistant",
     "bot": "assistant", "chatgpt": "assistant", "bing": "assistant", "bard": "assistant", "system": "system",
-    "tool": "tool", "function_response": "tool", "observation": "tool", "developer": "system",
+    "tool": "tool", "function": "tool", "function_response": "tool", "observation": "tool", "developer": "system",
 }  # fmt: skip
-SAMPLE_ROWS = 50
+
+
+_NESTED = ("messages", "conversations", "preferred_output", "non_preferred_output", "tools")
+
+
+def unpacked(record: Record) -> Record:
+    """Return a record with lists that stand in it as text, as CSV exports have them: JSON, or a Python list printed."""
+    texts = {key: one for key in _NESTED if isinstance(one := record.get(key), str) and one.lstrip()[:1] == "["}
+    return {**record, **{key: _list_in(text) for key, text in texts.items()}} if texts else record
+
+
+def _list_in(text: str) -> Any:
+    """Return the list that a text writes out, or the text if it is none."""
+    for parse in (orjson.loads, ast.literal_eval):
+        try:
+            value = parse(text)
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+            continue
+        return value if isinstance(value, list) else text
+    return text
 
 
 def openai(record: Record) -> Row:
@@ -53,6 +69,28 @@ def openai_preference(record: Record) -> Row:
     return Row(prompt + preferred, tools=_tools(given), rejected=rejected)
 
 
+def chosen_rejected(record: Record) -> Row:
+    """Convert ``{"prompt", "chosen", "rejected"}``, each as text or messages; answers may be whole conversations."""
+    prompt = _turns(record.get("prompt"), "user")
+    chosen, rejected = (_turns(record.get(key), "assistant") for key in ("chosen", "rejected"))
+    if not chosen or not rejected:
+        raise RowFault("wrong_format", expected="chosen and rejected, each text or messages")
+    if chosen[0]["role"] != "assistant":
+        if chosen[:-1] != rejected[:-1]:
+            raise RowFault("wrong_format", expected="chosen and rejected that answer the same conversation")
+        prompt, chosen, rejected = chosen[:-1], chosen[-1:], rejected[-1:]
+    return Row(_with_system(record.get("system"), prompt + chosen), tools=_tools(record), rejected=rejected)
+
+
+def _turns(value: Any, role: str) -> list[Message]:
+    """Return messages as they are, or a text as one message of a role; nothing for nothing."""
+    if isinstance(value, list):
+        return _messages(value)
+    if isinstance(value, dict):
+        raise RowFault("wrong_format", found="dict", expected="text or messages")
+    return [{"role": role, "content": _string(value)}] if _string(value) else []
+
+
 def sharegpt(record: Record) -> Row:
     """Convert ``{"conversations": [{"from": "human", "value": "..."}, ...]}``, with an optional ``system``."""
     messages = []
@@ -60,9 +98,9 @@ def sharegpt(record: Record) -> Row:
         if not isinstance(turn, dict):
             raise RowFault("wrong_format", turn=number, found=type(turn).__name__)
         speaker = turn.get("from", turn.get("role"))
-        if not isinstance(speaker, str) or speaker not in ROLES:
+        if not isinstance(speaker, str) or speaker.lower() not in ROLES:
             raise RowFault("unknown_role", turn=number, role=speaker)
-        messages.append({"role": ROLES[speaker], "content": _string(turn.get("value", turn.get("content")))})
+        messages.append({"role": ROLES[speaker.lower()], "content": _string(turn.get("value", turn.get("content")))})
     return Row(_with_system(record.get("system"), messages))
 
 
@@ -117,117 +155,21 @@ def _converse_texts(parts: Any, key: str) -> list[str]:
 FORMATS: dict[str, Callable[[Record], Row]] = {
     "bedrock_converse": bedrock_converse,
     "openai_preference": openai_preference,
+    "chosen_rejected": chosen_rejected,
     "sharegpt": sharegpt,
     "bedrock_claude": bedrock_claude,
     "openai": openai,
     "prompt_completion": prompt_completion,
     "alpaca": alpaca,
 }
-_SIGNS: dict[str, Callable[[Record], bool]] = {
-    "bedrock_converse": lambda record: "schemaVersion" in record and "messages" in record,
-    "openai_preference": lambda record: "preferred_output" in record and "non_preferred_output" in record,
-    "sharegpt": lambda record: isinstance(record.get("conversations"), list),
-    "bedrock_claude": lambda record: isinstance(record.get("messages"), list) and isinstance(record.get("system"), str),
-    "openai": lambda record: isinstance(record.get("messages"), list),
-    "prompt_completion": lambda record: "prompt" in record and "completion" in record,
-    "alpaca": lambda record: "instruction" in record and "output" in record,
-}
-_SHAPES = {
-    "bedrock_converse": '{"schemaVersion": "bedrock-conversation-2024", "messages": [...]}',
-    "openai_preference": '{"input": {"messages"}, "preferred_output", "non_preferred_output"}',
-    "sharegpt": '{"conversations": [{"from", "value"}]}',
-    "bedrock_claude": '{"system", "messages"}',
-    "openai": '{"messages": [{"role", "content"}]}',
-    "prompt_completion": '{"prompt", "completion"}',
-    "alpaca": '{"instruction", "input", "output"}',
-}
 
 
-@dataclass(frozen=True)
-class Meaning:
-    """What the records of one file mean: a message format, or columns; turns a record into an example."""
-
-    format: str
-    task: str
-    mapping: Mapping | None = None
-
-    def __call__(self, record: Record) -> Row:
-        """Convert one record.
-
-        Raises:
-            RowFault: if it does not fit.
-        """
-        if self.mapping is not None:
-            return _from_columns(record, self.mapping, self.task)
-        return FORMATS[self.format](record)
-
-
-def converter(table: Table, recipe: Recipe) -> tuple[Meaning, str]:
-    """Return what turns a file's records into examples, and a sentence that says how the file was recognised.
+def from_columns(record: Record, mapping: Mapping, task: str) -> Row:
+    """Convert a record of plain columns.
 
     Raises:
-        DataError: if the file is wholly of another kind than the recipe says, or cannot be recognised.
+        RowFault: if its weight is no number.
     """
-    wanted = recipe.data.format
-    if wanted == "columns" or (wanted == "auto" and recipe.data.columns is not None):
-        return _by_columns(table, recipe)
-    if wanted != "auto":
-        _refuse_other_format(table, wanted)
-        return Meaning(wanted, recipe.task), f"{wanted} format, from the recipe"
-    found = recognised(table)
-    if found is not None:
-        return Meaning(found, recipe.task), f"recognised as {found} format by its keys"
-    return _by_columns(table, recipe)
-
-
-def recognised(table: Table) -> str | None:
-    """Return the message format that most of a file's first records have, or None."""
-    sample = [row.fields for row in table.rows[:SAMPLE_ROWS]]
-    for name, sign in _SIGNS.items():
-        if sum(map(sign, sample)) * 2 > len(sample):
-            return name
-    return None
-
-
-def _refuse_other_format(table: Table, wanted: str) -> None:
-    if any(_SIGNS[wanted](row.fields) for row in table.rows):
-        return
-    found = recognised(table)
-    hint = f"data.format: {found}" if found else "data.format: auto, or columns with data.columns"
-    raise DataError(
-        f"{table.label}: data.format says {wanted}, but its records have the keys {', '.join(table.columns)[:300]}",
-        expected=_SHAPES[wanted],
-        hint=f"in the recipe, {hint}",
-    )
-
-
-def _by_columns(table: Table, recipe: Recipe) -> tuple[Meaning, str]:
-    task, given = recipe.task, recipe.data.columns
-    if task == "preference":
-        raise DataError(
-            f"{table.label}: plain columns ({', '.join(table.columns)[:300]}) hold no rejected answers",
-            expected=_SHAPES["openai_preference"],
-            hint="write the examples in that form and set data.format: openai_preference",
-        )
-    if given is not None:
-        mapping = column_names.mapped(given, table.columns, table.label)
-    else:
-        mapping = column_names.recognise(table.columns, task) or _refuse_columns(table, task)
-    shown = f"input {' + '.join(mapping.input)}, target {mapping.target}"
-    return Meaning("columns", task, mapping), f"plain columns, {shown} ({mapping.how})"
-
-
-def _refuse_columns(table: Table, task: str) -> Mapping:
-    first, last = ([*table.columns, "<column>"])[0], (table.columns or ["<column>"])[-1]
-    raise DataError(
-        f"{table.label}: cannot tell the question from the answer: it has the columns {', '.join(table.columns)[:300]}",
-        expected=f"columns such as text and {column_names.TARGET_NAMES[task][0]}, or a message format: "
-        + "; ".join(_SHAPES.values()),
-        hint=f"add to the recipe, under data:  columns: {{input: {first}, target: {last}}}  with the right names",
-    )
-
-
-def _from_columns(record: Record, mapping: Mapping, task: str) -> Row:
     first, *others = mapping.input
     prompt = _string(record.get(first))
     prompt += "".join(f"\n{name}: {_string(record.get(name))}" for name in others)
@@ -346,10 +288,9 @@ def _text_parts(content: Any) -> str:
 
 
 def _role(role: Any) -> str:
-    if role == "function":
-        return "tool"
-    if role == "developer":
-        return "system"
-    if role not in ("system", "user", "assistant", "tool"):
+    if role in ("user", "assistant", "system", "tool"):
+        return str(role)  # nearly always
+    known = ROLES.get(role.lower()) if isinstance(role, str) else None
+    if known is None:
         raise RowFault("unknown_role", role=role, expected="system, user, assistant or tool")
-    return str(role)
+    return known

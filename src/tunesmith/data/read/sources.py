@@ -68,6 +68,14 @@ class Source:
             raise unreadable(self, error) from error
 
     @property
+    def identity(self) -> str | tuple[int, int]:
+        """What two names of one file share: device and inode; the name itself for a dataset of the hub."""
+        if self.hub:
+            return self.hub
+        place = self.path.stat()
+        return place.st_dev, place.st_ino
+
+    @property
     def bytes(self) -> int:
         """Size on disk; 0 for a dataset of the hub."""
         return 0 if self.hub else self.path.stat().st_size
@@ -86,15 +94,40 @@ def unreadable(source: Source, error: OSError) -> DataError:
 def expand(entries: Sequence[str], recipe_dir: Path, key: str) -> list[Source]:
     """Return the files behind a list of the recipe (``key`` names it in errors), in the order given, each once.
 
+    A file that several entries name, or a link to it, is read once, and that is said.
+
     Raises:
         DataError: if a path does not exist, or nothing readable is behind it.
         RecipeError: if an entry is empty.
     """
-    found: dict[Path, Source] = {}
+    found: dict[object, Source] = {}
+    again = []
     for entry in entries:
         for source in _behind(entry, recipe_dir, key):
-            found.setdefault(source.path, source)
+            if found.setdefault(source.identity, source) is not source:
+                again.append(source.label)
+    if again:
+        say(f"  {key}: named more than once and read once: {', '.join(dict.fromkeys(again))[:200]}")
     return list(found.values())
+
+
+def refuse_shared(parts: dict[str, list[Source]]) -> None:
+    """Raise if a file is in two lists of the recipe; ``parts`` has the files of each by its key.
+
+    Raises:
+        RecipeError: naming the file and both keys.
+    """
+    owners: dict[object, tuple[str, Source]] = {}
+    for key, sources in parts.items():
+        for source in sources:
+            owner, first = owners.setdefault(source.identity, (key, source))
+            if owner != key:
+                named = source.label if source.label == first.label else f"{source.label} ({first.label})"
+                raise RecipeError(
+                    f"{named} is in both {owner} and {key}",
+                    expected="files of their own in each: what is learnt must not be what it is tested on",
+                    hint=f"name the files of {owner} one by one, or with a glob that does not match {source.label}",
+                )
 
 
 def _behind(entry: str, recipe_dir: Path, key: str) -> list[Source]:

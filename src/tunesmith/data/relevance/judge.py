@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from tunesmith.core.errors import DataError
 from tunesmith.core.estimates import bootstrap_mean, wilson
 from tunesmith.core.spans import I64
+from tunesmith.data.asked import texts_of
 from tunesmith.data.read.files import PIECE_ROWS
 from tunesmith.data.relevance.score import F64, FEWEST_EXAMPLES, bags, fit
 from tunesmith.data.relevance.target import target_of
 from tunesmith.data.rows import hash64, shortened
-from tunesmith.data.told import spread, texts_of
+from tunesmith.data.sample import spread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from tunesmith.core.spans import I64, MULTIPLY, U64, mixed
 from tunesmith.data.duplicates.shingles import normal_words, word_hashes
-from tunesmith.data.told import spread
+from tunesmith.data.sample import spread
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,17 +12,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.core.errors import DataError, RecipeError
-from tunesmith.data.read.columns import INPUT_NAMES, find
+from tunesmith.core.errors import RecipeError
+from tunesmith.data.asked import exchange, exchanges_of
+from tunesmith.data.beside import records_of
 from tunesmith.data.read.decode import ending_of, text_lines
-from tunesmith.data.read.files import read
-from tunesmith.data.read.formats import FORMATS, recognised
 from tunesmith.data.read.sources import HUB, KINDS, expand
-from tunesmith.data.rows import RowFault
-from tunesmith.data.told import asked_and_answered, spread, told
+from tunesmith.data.sample import spread
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from tunesmith.data.gather import Gathered
@@ -104,7 +101,7 @@ def _validation(recipe: Recipe, gathered: Gathered, living: NDArray[np.bool_]) -
             "data.relevance.to: 'valid' stands for the validation files, and data.valid names none",
             expected="files in data.valid, or a target of its own",
         )
-    return [asked_and_answered(messages) for messages in gathered.texts(spread(rows))["messages"].to_list()]
+    return [*exchanges_of(gathered, spread(rows))]
 
 
 def _texts_in(source: Source, recipe: Recipe) -> list[tuple[str, str | None]]:
@@ -112,31 +109,8 @@ def _texts_in(source: Source, recipe: Recipe) -> list[tuple[str, str | None]]:
     if not source.hub and ending_of(source) in _TEXT_ENDINGS:
         with text_lines(source, "") as lines:
             return [(line.strip(), None) for line in lines if line.strip()]
-    table = read(source)
-    name = recognised(table)
-    columns = [] if name else _columns(table.columns, recipe, table.label)
+    mapped = recipe.data.columns.input if recipe.data.columns else ()
     found: list[tuple[str, str | None]] = []
-    for row in table.rows:
-        try:
-            if name:
-                found.append(told(FORMATS[name](row.fields).messages))
-            else:
-                found.append(("\n".join(str(row.fields.get(column) or "") for column in columns).strip(), None))
-        except RowFault:
-            continue
+    for _, record in records_of(source, "data.relevance.to", mapped):
+        found.append((record.strip(), None) if isinstance(record, str) else exchange(record.messages))
     return found
-
-
-def _columns(columns: Sequence[str], recipe: Recipe, label: str) -> list[str]:
-    mapped = recipe.data.columns.input if recipe.data.columns else []
-    if mapped and set(mapped) <= set(columns):
-        return list(mapped)
-    if len(columns) == 1:
-        return list(columns)
-    if (column := find(columns, INPUT_NAMES)) is not None:
-        return [column]
-    raise DataError(
-        f"{label}: none of its columns ({', '.join(columns)[:300]}) can be taken for the text",
-        expected=f"a column such as {', '.join(INPUT_NAMES[:8])}, or a message format (data.relevance.to)",
-        hint="rename the column in a copy of the file",
-    )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tunesmith.data.report.rows import ANSWERS, COPIES, answer_of, text_of_removed
 from tunesmith.data.report.text import block, changes, marked, same_words, shown, side_by_side
 from tunesmith.data.report.words import evidence_words, jaccard_words, rule_words, span_of
-from tunesmith.data.restore import HELD_OUT_FIRST, is_restorable
+from tunesmith.data.restore import HELD_OUT_FIRST, REDACTED, is_restorable
 from tunesmith.text.examples import text_of
 
 if TYPE_CHECKING:
@@ -103,24 +103,36 @@ def _near_conflict(one: Shown, other: Shown) -> str:
                     f'<div class="row">{sides}</div>', False)  # fmt: skip
 
 
-def repairs_shown(picked: Picked, texts: Texts) -> str:
-    """Return repairs by rule, before and after, with the changes marked."""
+def repairs_shown(picked: Picked, texts: Texts, dataset: str) -> str:
+    """Return repairs by rule, before and after, with the changes marked, and the commands that undo them."""
     intro = '<p class="soft">· is a space, ↵ a line break, → a tab that was taken out or put in.</p>'
-    blocks = "".join(_ruled(one, "".join(_repair(row, texts) for row in one.rows), "changes", number < 1)
-                     for number, one in enumerate(picked.repaired))  # fmt: skip
-    return intro + blocks if blocks else ""
+    blocks = []
+    for number, one in enumerate(picked.repaired):
+        rows = "".join(_repair(row, texts, dataset) for row in one.rows)
+        blocks.append(_ruled(one, _leave_all(one.rule, dataset) + rows, "changes", number < 1))
+    return intro + "".join(blocks) if blocks else ""
 
 
-def _repair(one: Record, texts: Texts) -> str:
+def _leave_all(rule: str, dataset: str) -> str:
+    if rule in REDACTED:
+        return ""
+    return f'<p class="undo">Leave all as they came: {_command(f"tunesmith restore {dataset} --repair {rule}")}</p>'
+
+
+def _repair(one: Record, texts: Texts, dataset: str) -> str:
     before, after = one["before"], one["after"]
     row = texts.get(one["row_id"])
     source, line = row.at.rsplit(":", 1) if row else ("", "")
     if one["rule"] in _NO_DIFF:
         why = f"{before.strip('()')}, in {one['field']}" if one["rule"] == "pii" else f"now {after}"
         text = after if one["rule"] == "pii" else (row.text if row else "")
-        return _row(source, line, one["row_id"], why, block(marked(text, _placeholder(after))))
-    left, right = changes(before, after)
-    return _row(source, line, one["row_id"], f"in {one['field']}", side_by_side([("before", left), ("after", right)]))
+        inner = block(marked(text, _placeholder(after)))
+    else:
+        why, (left, right) = f"in {one['field']}", changes(before, after)
+        inner = side_by_side([("before", left), ("after", right)])
+    what = f"{one['row_id']}/{one['rule']}" if one["rule"] in REDACTED else one["row_id"]
+    undo = _command(f"tunesmith restore {dataset} --repair {what}")
+    return _row(source, line, one["row_id"], why, inner, f'<p class="undo">Undo: {undo}</p>')
 
 
 def _placeholder(text: str) -> str:

@@ -75,7 +75,7 @@ def write_report(
         Section("people", "Groups of people", people_table(result["facts"].get("bias"))),
         Section("duplicates", "Copies", duplicates(picked, texts, result, near)),
         Section("conflicts", "Same question, different answers", conflicts(picked, texts, result, near)),
-        Section("repairs", "Repaired", repairs_shown(picked, texts)),
+        Section("repairs", "Repaired", repairs_shown(picked, texts, result["dataset"])),
         Section("flags", "Flagged, but kept", flagged(picked, texts, near)),
         Section("removed", "Removed", removals(picked, texts, result, near)),
         Section("samples", "As it is learnt", samples(picked, texts)),

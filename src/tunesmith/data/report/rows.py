@@ -214,7 +214,7 @@ def text_of_removed(text: str) -> str:
     """Return a removed row's text for people: question and answer, or the record's fields, or as it was kept."""
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):  # lists a thousand deep
         return text
     if isinstance(value, list) and value and all(isinstance(one, dict) and "role" in one for one in value):
         return Shown("", "", "", value).text

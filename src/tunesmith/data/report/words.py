@@ -24,7 +24,7 @@ _RULES = {
     "template_cap": "beyond the most rows kept of one template",
     "label_error": "another label fits better, says a probe that has not seen the row",
     "irrelevant": "far from the target that data.relevance names",
-    "pii": "personal data replaced by placeholders; what stood there is kept nowhere",
+    "pii": "personal data, replaced by placeholders unless the recipe says otherwise",
     "secret": "keys and tokens",
     "too_long": "longer than the base reads: the answer would be cut",
     "not_rendered": "the base's chat template refuses it",
@@ -56,6 +56,13 @@ def rule_words(rule: str) -> str:
         return _RULES[rule]
     field = Clean.model_fields.get(rule)
     return (field.description or "") if field else ""
+
+
+def known_rules() -> frozenset[str]:
+    """Return the names of all rules."""
+    from tunesmith.recipe import Clean
+
+    return frozenset(_RULES) | {name for name in Clean.model_fields if name not in ("answer_schema", "languages")}
 
 
 def evidence_words(rule: str, evidence: Mapping[str, Any], near: float | None) -> str:

@@ -1,0 +1,68 @@
+"""What a disk does: keeps bytes for sure, or refuses, and then in words that help.
+
+Does not own what is written.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+from typing import TYPE_CHECKING
+
+from tunesmith.core.errors import SetupError, TunesmithError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_REFUSALS = (*_FULL, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.ENOENT)
+_OS_ERROR = re.compile(r"\(os error (\d+)\)")
+_SHORT_WRITE = re.compile(r"\d+ requested and \d+ written")
+
+
+@contextlib.contextmanager
+def refusals_told(what: str, folder: Path) -> Iterator[None]:
+    """Turn what the disk refuses in this context into one error that names what could not be written, and where.
+
+    Raises:
+        SetupError: if the disk refuses (full, read-only, not allowed).
+    """
+    try:
+        yield
+    except TunesmithError:
+        raise
+    except Exception as error:
+        number = _errno(error)
+        if number not in _REFUSALS:
+            raise
+        raise SetupError(
+            f"cannot write {what}: {os.strerror(number)} ({folder})",
+            hint="free some space (tunesmith clean helps) and run the same command again: it goes on from here"
+            if number in _FULL
+            else "choose a folder you may write to with --home",
+        ) from error
+
+
+def _errno(error: BaseException) -> int:
+    """Return the system's error number behind an exception, 0 if there is none.
+
+    Libraries written in Rust put it into their message; numpy says only that it wrote less than it should.
+    """
+    if isinstance(error, OSError) and error.errno:
+        return error.errno
+    if _SHORT_WRITE.fullmatch(str(error)):
+        return errno.ENOSPC
+    found = _OS_ERROR.search(str(error))
+    return int(found[1]) if found else 0
+
+
+def fsync(path: Path) -> None:
+    """Wait until a file, or the list of a folder's files, is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

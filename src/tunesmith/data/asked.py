@@ -1,0 +1,45 @@
+"""What a conversation asks, and what it answers: the one place that says which of its texts is which.
+
+Owns those texts, of a conversation as a list of messages or as JSON in a Dataset. Does not own what they are compared
+for (`duplicates`, `relevance`, `vectors`, `bias`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tunesmith.data.rows import compact_json, from_json
+from tunesmith.text.examples import text_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tunesmith.core.spans import I64
+    from tunesmith.data.gather import Gathered
+    from tunesmith.text.examples import Message
+
+
+def asked(messages: Sequence[Message], *, system: bool = True) -> str:
+    """Return all that is asked: the texts before the answer, one after the other, those of the system if it counts."""
+    return "\n".join(text_of(message) for message in messages[:-1] if system or message["role"] != "system")
+
+
+def answered(messages: Sequence[Message]) -> str:
+    """Return all that is answered last: the text, and the calls of tools as JSON."""
+    calls = messages[-1].get("tool_calls")
+    return text_of(messages[-1]) + (compact_json(calls) if calls else "")
+
+
+def exchange(messages: Sequence[Message]) -> tuple[str, str]:
+    """Return what people said to each other: what was asked without the system's messages, and the answer's text."""
+    return asked(messages, system=False).strip(), text_of(messages[-1])
+
+
+def exchanges_of(gathered: Gathered, rows: I64) -> list[tuple[str, str]]:
+    """Return the `exchange` of each of some rows (ascending)."""
+    return [exchange(from_json(messages)) for messages in gathered.texts(rows)["messages"].to_list()]
+
+
+def texts_of(gathered: Gathered, rows: I64, answers: bool) -> list[str]:
+    """Return the questions of some rows (ascending), with their answers if those count too."""
+    return [f"{question}\n{answer}" if answers else question for question, answer in exchanges_of(gathered, rows)]

@@ -1,0 +1,160 @@
+"""Whether two rows agree: what they ask differs in no fact, and they answer alike; or one request has words around it.
+
+Owns that judgement of the texts themselves, of pairs that the search (`near`) proposes. A pair's verdict hangs on its
+two rows alone, so pairs are judged in any process. Does not own which facts forbid a merge (`facts`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from difflib import SequenceMatcher
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.core.progress import steps
+from tunesmith.core.spans import I64
+from tunesmith.data.asked import answered, asked
+from tunesmith.data.duplicates.facts import Facts, plain_words, same_facts
+from tunesmith.data.duplicates.jaccard import jaccards
+from tunesmith.data.duplicates.near import SHORT_WORDS
+from tunesmith.data.duplicates.shingles import sign
+from tunesmith.data.noise.function_words import LANGUAGES_OF
+from tunesmith.data.rows import from_json
+from tunesmith.data.workers import in_processes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tunesmith.data.gather import Gathered
+
+Mask = NDArray[np.bool_]
+
+MOST_CHANGED_FRAC = 0.25
+SPELLED_ALIKE = 0.8
+"""Ratio of letters in common from which one word is the other misspelt: 'colour' and 'color' have 0.91."""
+
+SHARED_FRAC, WORDS_AROUND = 0.8, 8
+
+CHARS_AT_ONCE = 48_000_000
+"""Texts of pairs looked at together, some 300 MB of memory; fewer at a time would read the files more often."""
+
+ALONE_CHARS = 24_000_000
+"""Texts that are looked at in the time that other processes need to start: some 25,000 pairs of rows of 84 words."""
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Pairs of rows, and of which it is known that their answers are equal or do not matter; ``at`` is their place."""
+
+    at: slice
+    kept: I64
+    rows: I64
+    answered: Mask
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Of the pairs at a place: which differ in no fact of what they ask, and which answer alike besides."""
+
+    at: slice
+    same: Mask
+    answered: Mask
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Judges pairs, in any process."""
+
+    gathered: Gathered
+    threshold: float
+
+    def __call__(self, pairs: Pairs) -> Judged:
+        """Read the texts of pairs and judge them."""
+        rows, where = np.unique(np.concatenate([pairs.kept, pairs.rows]), return_inverse=True)
+        messages = [from_json(one) for one in self.gathered.texts(rows)["messages"].to_list()]
+        kept, others = where[: len(pairs.kept)], where[len(pairs.kept) :]
+        same = Facts(lambda at: [asked(messages[one]) for one in at.tolist()]).allows(kept, others)
+        alike = pairs.answered.copy()
+        if (unsure := np.flatnonzero(same & ~alike)).size:
+            some, at = np.unique(np.concatenate([kept[unsure], others[unsure]]), return_inverse=True)
+            texts = [answered(messages[one]) for one in some.tolist()]
+            alike[unsure] = answers_alike(texts, at[: len(unsure)], at[len(unsure) :], self.threshold)
+        return Judged(pairs.at, same, same & alike)
+
+
+def judged(gathered: Gathered, threshold: float, kept: I64, rows: I64, answered: Mask) -> tuple[Mask, Mask]:
+    """Return which pairs differ in no fact of what they ask, and which of them answer alike.
+
+    Args:
+        gathered: where the texts are.
+        threshold: Jaccard from which answers of eight words or more are alike.
+        kept: one row of each pair.
+        rows: the other.
+        answered: pairs whose answers are known to be equal, or do not matter.
+    """
+    same, alike = np.zeros(len(kept), np.bool_), np.zeros(len(kept), np.bool_)
+
+    def settle(some: Judged) -> None:
+        same[some.at], alike[some.at] = some.same, some.answered
+        bar.advance(len(some.same))
+
+    chars = gathered.frame["chars"].to_numpy()
+    sizes = np.cumsum(chars[kept].astype(np.int64) + chars[rows])
+    processes = gathered.processes if len(sizes) and sizes[-1] > ALONE_CHARS else 1
+    jobs = (Pairs(at, kept[at], rows[at], answered[at]) for at in _portions(sizes, processes))
+    with steps("comparing pairs", len(kept)) as bar:
+        in_processes(Judge(replace(gathered), threshold), jobs, processes, settle)
+    return same, alike
+
+
+def _portions(sizes: I64, processes: int) -> Iterator[slice]:
+    """Yield stretches of pairs, by the sums of their characters: of `CHARS_AT_ONCE`, or less to share the work."""
+    if not len(sizes):
+        return
+    number = max(-(-int(sizes[-1]) // CHARS_AT_ONCE), processes)
+    number = -(-number // processes) * processes
+    cuts = [0, *np.searchsorted(sizes, np.arange(1, number) * (int(sizes[-1]) / number)).tolist(), len(sizes)]
+    yield from (slice(start, stop) for start, stop in pairwise(cuts) if stop > start)
+
+
+def answers_alike(texts: Sequence[str], one: I64, other: I64, threshold: float) -> Mask:
+    """Tell of pairs of texts, by their places, which are equal but for case and punctuation, or alike in all facts."""
+    signed, facts = sign(texts), Facts(lambda at: [texts[place] for place in at.tolist()])
+    keys = facts.keys_of(np.arange(len(texts)))
+    equal = signed.exact[one] == signed.exact[other]
+    long = (signed.words[one] >= SHORT_WORDS) & (signed.words[other] >= SHORT_WORDS)
+    alike = long & (jaccards(signed.of, one, other) >= threshold)
+    alike[alike] = facts.allows(one[alike], other[alike])
+    return np.asarray((keys[one] == keys[other]) & (equal | alike))
+
+
+def same_request(one: str, other: str) -> bool:
+    """Tell whether one text is the other with some words around it: "Hi! What is pisco?" and "What is pisco?".
+
+    Nearly all words of the shorter stand in the longer, which has at most `WORDS_AROUND` more, and no word in which
+    they differ is a name, a number in words or an opposite.
+    """
+    shorter, longer = sorted(
+        (Counter(plain_words(one.casefold())), Counter(plain_words(other.casefold()))), key=Counter.total
+    )
+    shared = (shorter & longer).total()
+    if shared < 2 or shared < SHARED_FRAC * shorter.total() or longer.total() - shared > WORDS_AROUND:
+        return False
+    return same_facts(one, other)
+
+
+def differs_little(one: str, other: str) -> bool:
+    """Tell whether the words by which two texts differ are all function words, or as good as spelled alike."""
+    ours, theirs = Counter(plain_words(one.casefold())), Counter(plain_words(other.casefold()))
+    gone = [word.decode() for word in (ours - theirs).elements()]
+    come = [word.decode() for word in (theirs - ours).elements()]
+    if not same_facts(one, other) or len(gone) + len(come) > MOST_CHANGED_FRAC * (ours | theirs).total():
+        return False
+    gone, come = ([word for word in words if word not in LANGUAGES_OF] for words in (gone, come))
+    return len(gone) == len(come) and all(
+        any(SequenceMatcher(None, word, other).ratio() >= SPELLED_ALIKE for other in come) for word in gone
+    )

@@ -1,0 +1,40 @@
+"""Decoder layers as compiled code: one graph for all layers and lengths, made once a run.
+
+Owns when it pays: what it saves per step must outweigh a minute of compiling, which it does on a GPU. Attention stays
+outside the graph (it depends on which sequences share a row), and so does the last layer (its work is pruned by hooks).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+import torch
+
+from tunesmith.models.dropout import decoder_layers
+from tunesmith.models.forward import causal_lm
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+PAYS_FROM_STEPS = 100
+
+
+def pays(device: torch.device, total_steps: int) -> bool:
+    """Tell whether compiling is worth it."""
+    return device.type == "cuda" and total_steps >= PAYS_FROM_STEPS
+
+
+def cannot(device: torch.device) -> str:
+    """Return why layers cannot be compiled on this machine; empty if they can."""
+    wanted = os.environ.get("CXX") or "g++"
+    if device.type == "cpu" and not shutil.which(wanted):
+        return f"there is no C++ compiler ({wanted}) on this machine"
+    return ""
+
+
+def compile_layers(model: PreTrainedModel, backend: str = "inductor") -> None:
+    """Compile every decoder layer but the last, in place; names of weights stay."""
+    for layer in decoder_layers(causal_lm(model))[:-1]:
+        layer.compile(dynamic=True, backend=backend)

@@ -1,0 +1,227 @@
+"""Many sequences in one row: no padding, no attention from one to another, a beginning they share read once.
+
+Owns the attention within such a row. It goes through the attention registry of `transformers`, so every architecture
+that uses the registry works unchanged; `shortcuts` finds out which do. Does not own which sequences share a row
+(`train.batches`). Legend: T tokens of the row, H heads, D head size.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any
+
+import torch
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from transformers import PreTrainedModel
+
+NAME = "tunesmith_packed"
+FLASH_HEAD_SIZE = 256
+"""The widest head that flash attention's kernels read."""
+
+_UNREAD = ("softcap", "s_aux", "position_bias")
+"""What some families hand to their attention and this one does not compute."""
+
+
+@dataclass(frozen=True)
+class Packing:
+    """How segments lie in a row of T tokens.
+
+    Args:
+        lengths: tokens of each segment, in order.
+        parents: for each segment the index of the one before it that it continues, or -1 for one that begins. A
+            segment sees its parent's tokens and then its own; a parent has no parent.
+    """
+
+    lengths: tuple[int, ...]
+    parents: tuple[int, ...]
+
+    @cached_property
+    def starts(self) -> list[int]:
+        """Where each segment begins in the row."""
+        return [0, *accumulate(self.lengths)][:-1]
+
+    def before(self, segment: int) -> int:
+        """Return how many tokens of its parent a segment sees."""
+        parent = self.parents[segment]
+        return self.lengths[parent] if parent >= 0 else 0
+
+    def positions(self) -> torch.Tensor:
+        """Return each token's place in its own sequence (T)."""
+        return torch.cat([torch.arange(n) + self.before(i) for i, n in enumerate(self.lengths)])
+
+    @cached_property
+    def key_lengths(self) -> list[int]:
+        """How many tokens the last one of each segment sees."""
+        return [n + self.before(i) for i, n in enumerate(self.lengths)]
+
+    def key_places(self) -> torch.Tensor | None:
+        """Return where in the row the tokens that each segment sees lie, end to end; None if that is the row itself."""
+        if max(self.parents) < 0:
+            return None
+        seen = []
+        for segment, parent in enumerate(self.parents):
+            if parent >= 0:
+                seen.append(torch.arange(self.lengths[parent]) + self.starts[parent])
+            seen.append(torch.arange(self.lengths[segment]) + self.starts[segment])
+        return torch.cat(seen)
+
+
+@dataclass(frozen=True)
+class _OnDevice:
+    """What flash attention wants to know of a packing: where segments end, and which keys each one sees."""
+
+    query_ends: torch.Tensor
+    key_ends: torch.Tensor
+    key_places: torch.Tensor | None
+    longest_query: int
+    longest_key: int
+
+
+_PACKING: ContextVar[Packing | None] = ContextVar("packing", default=None)
+_ON_DEVICE: ContextVar[_OnDevice | None] = ContextVar("on_device", default=None)
+
+
+@contextlib.contextmanager
+def attending_within(packing: Packing, device: torch.device) -> Iterator[None]:
+    """Within this context a model set by `attend_packed` reads its input as one packed row."""
+    placed = _place(packing, device) if device.type == "cuda" else None
+    packing_token, device_token = _PACKING.set(packing), _ON_DEVICE.set(placed)
+    try:
+        yield
+    finally:
+        _PACKING.reset(packing_token)
+        _ON_DEVICE.reset(device_token)
+
+
+def attend_packed(model: PreTrainedModel) -> None:
+    """Make a model attend within packed rows where it is given one, and as before where it is not.
+
+    Raises:
+        ValueError: by `transformers`, for a model whose attention does not go through its registry.
+    """
+    model.set_attn_implementation(NAME)
+    if model.config._attn_implementation != NAME:
+        raise ValueError(f"{type(model).__name__} has an attention of its own")
+
+
+def _place(packing: Packing, device: torch.device) -> _OnDevice:
+    def ends(lengths: Sequence[int]) -> torch.Tensor:
+        return torch.tensor([0, *accumulate(lengths)], dtype=torch.int32, device=device)
+
+    places = packing.key_places()
+    return _OnDevice(
+        ends(packing.lengths),
+        ends(packing.key_lengths),
+        None if places is None else places.to(device),
+        max(packing.lengths),
+        max(packing.key_lengths),
+    )
+
+
+@torch.compiler.disable  # type: ignore[untyped-decorator]  # which segments the row has is not for a graph to hold
+def _attention(
+    module: torch.nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    dropout: float = 0.0,
+    scaling: float | None = None,
+    sliding_window: int | None = None,
+    **other: Any,
+) -> tuple[torch.Tensor, None]:
+    """Attend as `transformers` asks: query, key, value (1, H, T, D) in, (1, T, H, D) out."""
+    packing = _PACKING.get()
+    if packing is None:
+        plain: tuple[torch.Tensor, None] = sdpa_attention_forward(
+            module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **other
+        )
+        return plain
+    if unread := [name for name in _UNREAD if other.get(name) is not None]:
+        raise ValueError(f"packed attention does not compute {unread[0]}")
+    if torch.is_autocast_enabled(query.device.type):
+        dtype = torch.get_autocast_dtype(query.device.type)
+        query, key, value = query.to(dtype), key.to(dtype), value.to(dtype)
+    placed = _ON_DEVICE.get()
+    if placed and query.dtype != torch.float32 and query.shape[-1] <= FLASH_HEAD_SIZE:
+        return _flash(query, key, value, placed, dropout, scaling, sliding_window), None
+    return _each(query, key, value, packing, dropout, scaling, sliding_window), None
+
+
+def _flash(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    placed: _OnDevice,
+    dropout: float,
+    scaling: float | None,
+    window: int | None,
+) -> torch.Tensor:
+    """Attend by flash attention's kernel for sequences of any lengths.
+
+    Source: Dao 2023, "FlashAttention-2".
+    """
+    query, key, value = (x[0].transpose(0, 1) for x in (query, key, value))
+    if placed.key_places is not None:
+        key, value = key.index_select(0, placed.key_places), value.index_select(0, placed.key_places)
+    sides = {} if window is None else {"window_size_left": window - 1, "window_size_right": 0}
+    out: torch.Tensor = torch.ops.aten._flash_attention_forward(
+        query, key, value, placed.query_ends, placed.key_ends, placed.longest_query, placed.longest_key,
+        dropout, True, False, scale=scaling, **sides,
+    )[0]  # fmt: skip
+    return out[None]
+
+
+def _each(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    packing: Packing,
+    dropout: float,
+    scaling: float | None,
+    window: int | None,
+) -> torch.Tensor:
+    """Attend one segment at a time."""
+    lengths = list(packing.lengths)
+    queries, keys, values = (torch.split(x, lengths, dim=2) for x in (query, key, value))
+    outputs = []
+    for segment, parent in enumerate(packing.parents):
+        seen_keys, seen_values = keys[segment], values[segment]
+        if parent >= 0:
+            seen_keys = torch.cat([keys[parent], seen_keys], dim=2)
+            seen_values = torch.cat([values[parent], seen_values], dim=2)
+        mask = _mask(lengths[segment], packing.before(segment), window, query.device)
+        outputs.append(
+            torch.nn.functional.scaled_dot_product_attention(
+                queries[segment], seen_keys, seen_values, attn_mask=mask, dropout_p=dropout, is_causal=mask is None,
+                scale=scaling, enable_gqa=query.shape[1] != key.shape[1],
+            )
+        )  # fmt: skip
+    return torch.cat(outputs, dim=2).transpose(1, 2)
+
+
+def _mask(length: int, before: int, window: int | None, device: torch.device) -> torch.Tensor | None:
+    """Return which keys (before + length) each query (length) sees; None where plain causality says it."""
+    windowed = window is not None and window < before + length
+    if not before and not windowed:
+        return None
+    mask = torch.ones(length, before + length, dtype=torch.bool, device=device).tril(before)
+    return mask.triu(before - window + 1) if window is not None and windowed else mask
+
+
+def _no_mask_when_packed(**given: Any) -> torch.Tensor | None:
+    return None if _PACKING.get() else sdpa_mask(**given)
+
+
+AttentionInterface.register(NAME, _attention)
+AttentionMaskInterface.register(NAME, _no_mask_when_packed)

@@ -1,0 +1,42 @@
+"""The recipe: what the user wants, typed and strict, one section per topic of the craft.
+
+Owns every setting, its default and the reason for it; reading recipes from YAML with line-numbered errors; the
+JSON Schema for editors. Does not own what the stages do with a setting.
+
+A setting whose engine is not in this version yet is marked with `Later`: the recipe knows it, so that a recipe
+written today stays valid, but setting it is an error that says so; it is never ignored.
+"""
+
+from tunesmith.recipe.data import Balance as Balance
+from tunesmith.recipe.data import Clean as Clean
+from tunesmith.recipe.data import Columns as Columns
+from tunesmith.recipe.data import Data as Data
+from tunesmith.recipe.data import Dedup as Dedup
+from tunesmith.recipe.data import Labels as Labels
+from tunesmith.recipe.data import Originals as Originals
+from tunesmith.recipe.data import Privacy as Privacy
+from tunesmith.recipe.data import Relevance as Relevance
+from tunesmith.recipe.data import Size as Size
+from tunesmith.recipe.data import Split as Split
+from tunesmith.recipe.parse import json_schema as json_schema
+from tunesmith.recipe.parse import load_recipe as load_recipe
+from tunesmith.recipe.parse import parse_recipe as parse_recipe
+from tunesmith.recipe.section import Later as Later
+from tunesmith.recipe.section import Section as Section
+from tunesmith.recipe.section import Task as Task
+from tunesmith.recipe.section import bytes_of as bytes_of
+from tunesmith.recipe.train import EarlyStopping as EarlyStopping
+from tunesmith.recipe.train import Freeze as Freeze
+from tunesmith.recipe.train import Lora as Lora
+from tunesmith.recipe.train import Prompt as Prompt
+from tunesmith.recipe.train import Regularise as Regularise
+from tunesmith.recipe.train import Schedule as Schedule
+from tunesmith.recipe.train import Shortcuts as Shortcuts
+from tunesmith.recipe.train import Tokens as Tokens
+from tunesmith.recipe.train import Train as Train
+from tunesmith.recipe.use import Evaluate as Evaluate
+from tunesmith.recipe.use import Gate as Gate
+from tunesmith.recipe.use import Monitor as Monitor
+from tunesmith.recipe.use import Serve as Serve
+from tunesmith.recipe.use import Update as Update
+from tunesmith.recipe.whole import Recipe as Recipe

@@ -1,0 +1,242 @@
+"""``prompt`` and ``train``: how the base becomes the model. Every setting, its default and the reason."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
+
+from tunesmith.recipe.section import (
+    ENGINE,
+    EVALUATION,
+    Frac,
+    OpenFrac,
+    Section,
+    StrList,
+)
+
+
+class Prompt(Section):
+    """The words around every example, the same in training, evaluation and serving."""
+
+    system: str | None = Field(None, description="system message put before every conversation that has none")
+    template: str | None = Field(None, description="wraps the user's message; must contain {input}")
+    candidates: Annotated[list[str], EVALUATION] = Field(default_factory=list)
+    prompt_loss_weight: Annotated[Frac, ENGINE] = Field(0.0, description="weight of prompt tokens in the loss")
+
+    @model_validator(mode="after")
+    def _template_has_input(self) -> Prompt:
+        if self.template is not None and self.template.count("{input}") != 1:
+            raise ValueError(f"template must contain {{input}} exactly once, got {self.template!r}")
+        return self
+
+
+Steps = Annotated[int, Field(ge=0, strict=True)]
+TargetTokens = Annotated[str, Field(pattern=r"^[1-9]\d* tokens$")]
+
+Shape = Literal[
+    "cosine", "linear", "constant", "restarts", "cyclic", "one_cycle", "wsd", "inverse_sqrt", "polynomial", "plateau"
+]  # fmt: skip
+
+_SHAPE_USES: dict[Shape, frozenset[str]] = {
+    "constant": frozenset({"warmup"}),
+    "linear": frozenset({"warmup", "floor"}),
+    "cosine": frozenset({"warmup", "floor"}),
+    "restarts": frozenset({"warmup", "floor", "cycles", "growth", "shrink"}),
+    "cyclic": frozenset({"floor", "cycles", "mode", "gamma"}),
+    "one_cycle": frozenset({"floor", "rise", "start"}),
+    "wsd": frozenset({"warmup", "floor", "decay"}),
+    "inverse_sqrt": frozenset({"warmup", "floor"}),
+    "polynomial": frozenset({"warmup", "floor", "power"}),
+    "plateau": frozenset({"warmup", "floor", "factor", "patience"}),
+}
+_OF_NO_SHAPE = frozenset({"shape", "peak"})
+
+
+class Schedule(Section):
+    """The learning rate over the steps. A setting that the shape does not use is an error."""
+
+    shape: Shape = Field("cosine", description="cosine falls late and ends low, right for a run of known length")
+    warmup: OpenFrac | Steps | TargetTokens = Field(
+        0.06,
+        description="steps that ramp up: a share (below 1), steps (a whole number) or '20000 tokens' (targets); "
+        "protects Adam's first estimates. cyclic and one_cycle rise by themselves",
+    )
+    peak: Annotated[float, Field(gt=0, le=1)] | Annotated[Literal["auto"], ENGINE] | None = Field(
+        None, description="highest learning rate; None: by method and width of the model (docs: training)"
+    )
+    floor: Frac = Field(0.1, description="lowest multiplier after the peak; constant has none")
+    cycles: Annotated[int, Field(ge=1, le=100)] = Field(3, description="restarts, cyclic: how many fill the run")
+    growth: Annotated[float, Field(gt=0, le=10)] = Field(
+        1.0, description="restarts: length of a cycle over that of the one before; below 1 they get shorter"
+    )
+    shrink: Annotated[float, Field(gt=0, le=1)] = Field(
+        1.0, description="restarts: height of a cycle over that of the one before"
+    )
+    mode: Literal["triangular", "triangular2", "exp_range"] = Field(
+        "triangular", description="cyclic: all cycles alike, each half as high as the one before, or falling by gamma"
+    )
+    gamma: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.999, description="cyclic, exp_range: factor on the height after each step"
+    )
+    rise: Annotated[float, Field(gt=0, lt=1)] = Field(0.3, description="one_cycle: share of steps that rise")
+    start: Annotated[float, Field(gt=0, le=1)] = Field(0.04, description="one_cycle: multiplier of the first step")
+    decay: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.2, description="wsd: share of steps that fall at the end; longer gains little"
+    )
+    power: Annotated[float, Field(gt=0, le=10)] = Field(2.0, description="polynomial: 1 is linear")
+    factor: Annotated[float, Field(gt=0, lt=1)] = Field(0.5, description="plateau: multiplier when validation stalls")
+    patience: Annotated[int, Field(ge=0, le=1000)] = Field(
+        1, description="plateau: validations without gain that are borne; less than that of early stopping"
+    )
+
+    def uses(self, name: str) -> bool:
+        """Tell whether the shape looks at a setting."""
+        return name in _SHAPE_USES[self.shape] or name in _OF_NO_SHAPE
+
+    @property
+    def warmup_tokens(self) -> int:
+        """Target tokens of a warm-up that is given in tokens; 0 for the others."""
+        return int(self.warmup.split()[0]) if isinstance(self.warmup, str) else 0
+
+    @model_validator(mode="after")
+    def _nothing_unused(self) -> Schedule:
+        for name in sorted(self.model_fields_set):
+            if not self.uses(name):
+                theirs = ", ".join(sorted(_SHAPE_USES[self.shape]))
+                raise ValueError(f"{name} means nothing to shape {self.shape}, which has {theirs}")
+        if "gamma" in self.model_fields_set and self.mode != "exp_range":
+            raise ValueError(f"gamma means nothing to mode {self.mode}; mode: exp_range uses it")
+        if self.shape == "cyclic" and self.floor == 0:
+            raise ValueError("floor 0 would give a cyclic rate of 0 where cycles begin, from the first step on")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _what_counts(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what the shape does not use, so that a dump can be read again."""
+        unused = {"gamma"} if self.mode != "exp_range" else set()
+        return {name: value for name, value in handler(self).items() if self.uses(name) and name not in unused}
+
+
+class EarlyStopping(Section):
+    """When to stop before the last epoch."""
+
+    metric: Literal["valid_loss"] = "valid_loss"
+    patience: Annotated[int, Field(ge=1, le=1000)] = Field(3, description="validations without gain before stopping")
+    min_delta: Annotated[float, Field(ge=0)] = Field(0.0, description="gain that counts, in nats per target token")
+
+
+class Regularise(Section):
+    """What keeps the model from learning the examples by heart."""
+
+    dropout: OpenFrac = Field(0.05, description="attention, residual and embedding dropout, also on modern decoders")
+    weight_decay: Annotated[float, Field(ge=0, le=10)] = Field(0.01, description="decoupled; never on norms and biases")
+    clip: Annotated[float, Field(gt=0)] = Field(1.0, description="largest gradient norm of a step")
+    early_stopping: EarlyStopping | None = EarlyStopping()
+    label_smoothing: Annotated[OpenFrac, ENGINE] = 0.0
+    neftune: Annotated[float, ENGINE] = 0.0
+    l2sp: Annotated[float, ENGINE] = 0.0
+    ema: Annotated[OpenFrac, ENGINE] = 0.0
+
+
+class Lora(Section):
+    """Low-rank adapters."""
+
+    rank: Annotated[int, Field(ge=1, le=1024)] = 16
+    alpha: Annotated[float, Field(gt=0)] = Field(32.0, description="scale is alpha / rank")
+    dropout: OpenFrac = 0.0
+    rank_stabilised: bool = Field(False, description="scale by alpha / sqrt(rank), so that large ranks go on learning")
+    targets: StrList = Field(default_factory=lambda: ["all-linear"], description="module names, or all-linear")
+
+
+class Freeze(Section):
+    """Which weights stay as they are."""
+
+    layers: str | None = None
+    patterns: StrList = Field(default_factory=list)
+    unfreeze: Literal["never", "gradual"] = "never"
+    layer_decay: Frac = 1.0
+
+
+class Tokens(Section):
+    """Tokens added to the vocabulary, for control words, tools, and names that would fall to pieces."""
+
+    add: dict[str, str] = Field(
+        min_length=1,
+        description="token to the words whose mean embedding it starts from: a token that means something learns from "
+        "fewer examples than a random one",
+    )
+    stops: StrList = Field(
+        default_factory=list,
+        description="tokens, added here or known to the base, that end an answer and are not shown",
+    )
+
+    @field_validator("add")
+    @classmethod
+    def _tokens_and_descriptions_say_something(cls, add: dict[str, str]) -> dict[str, str]:
+        if odd := [token for token in add if token != token.strip() or not token]:
+            raise ValueError(f"{odd[0]!r} is empty or has spaces at its ends, which text seldom keeps")
+        if mute := [token for token, text in add.items() if not text.strip()]:
+            raise ValueError(f"the description of {mute[0]!r} is empty; say in a few words what the token means")
+        return add
+
+
+class Shortcuts(Section):
+    """Work left out because the result is the same without it; each is tried on the base and used where it is exact."""
+
+    packed: bool = Field(True, description="lay sequences end to end without padding")
+    shared: bool = Field(True, description="read a beginning that sequences share once per row")
+    last_layer: bool = Field(True, description="do the last layer's work only where a target is predicted")
+    head: bool = Field(True, description="make logits and their gradients a chunk of positions at a time")
+
+
+class Train(Section):
+    """How the base becomes the model."""
+
+    method: Literal["full", "lora", "dora", "tokens"] | Annotated[Literal["qlora", "layers"], ENGINE] = Field(
+        "lora",
+        description="full: every weight; lora: small adapters beside frozen weights; dora: the same with each column's "
+        "length learnt apart; tokens: nothing but the rows of train.tokens",
+    )
+    save: Literal["adapter", "merged"] = Field(
+        "adapter",
+        description="adapter: what was learnt, small, beside its base; merged: the whole model, which vLLM and other "
+        "servers load where they refuse an adapter (new tokens, DoRA). Full fine-tuning always writes the whole model",
+    )
+    epochs: Annotated[float, Field(gt=0, le=1000)] = 3
+    max_steps: Annotated[int, Field(ge=1, le=100_000_000)] | None = None
+    batch_tokens: Annotated[int, Field(ge=1, le=10_000_000)] = Field(
+        512, description="target tokens per step, so that the learning rate carries over between data sets"
+    )
+    max_tokens: Annotated[int, Field(ge=8, le=1_000_000)] | None = Field(
+        None, description="longest example in tokens, prompt and answer; None: what the base allows. Longer ones are "
+        "an error by count, never cut"
+    )  # fmt: skip
+    eval_every: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="steps between validations; None: twice an epoch"
+    )
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="compute type of the matrix products; weights that train are float32"
+    )
+    threads: Annotated[int, Field(ge=1, le=1024)] | None = Field(None, description="CPU threads; None: all cores")
+    schedule: Schedule = Schedule()
+    regularise: Regularise = Regularise()
+    lora: Lora = Lora()
+    shortcuts: Shortcuts = Shortcuts()
+    compile: Literal["auto", "always", "never"] = Field(
+        "auto", description="compile the decoder layers; auto: on a GPU, for runs long enough to pay for it"
+    )
+    freeze: Annotated[Freeze | None, ENGINE] = None
+    tokens: Tokens | None = Field(None, description="tokens to add; None: the vocabulary of the base")
+
+    @model_validator(mode="after")
+    def _tokens_alone_needs_tokens(self) -> Train:
+        if self.method == "tokens" and self.tokens is None:
+            raise ValueError("method: tokens trains the rows of train.tokens.add, and no tokens are added")
+        return self

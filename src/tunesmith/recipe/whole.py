@@ -1,0 +1,83 @@
+"""The recipe as a whole: its sections, what they refuse together, and what needs an engine that comes later."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    Field,
+    model_validator,
+)
+
+from tunesmith.recipe.data import Data
+from tunesmith.recipe.fit import refuse_idle
+from tunesmith.recipe.section import (
+    Later,
+    Section,
+    Task,
+)
+from tunesmith.recipe.train import Prompt, Train
+from tunesmith.recipe.use import Evaluate, Monitor, Serve, Update
+
+
+class Recipe(Section):
+    """The whole recipe. `load_recipe` reads one from YAML; in Python: ``Recipe(name=..., task=..., data=...)``."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$", description="lower-case name; ids begin with it")
+    task: Task
+    base: str = Field("nano", min_length=1, description="nano, a folder, a Hugging Face name, or a Model's id")
+    seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 0
+    data: Data
+    prompt: Prompt = Prompt()
+    train: Train = Train()
+    evaluate: Evaluate = Evaluate()
+    serve: Serve = Serve()
+    monitor: Monitor = Monitor()
+    update: Update = Update()
+
+    @model_validator(mode="after")
+    def _nothing_from_the_future(self) -> Recipe:
+        for path, later, choices in _set_too_early(self):
+            instead = f"choose one of {', '.join(choices)}" if choices else "remove it"
+            raise ValueError(f"{path} needs {later.topic}, which this version does not have yet; {instead}")
+        return self
+
+    @model_validator(mode="after")
+    def _nothing_unheard(self) -> Recipe:
+        refuse_idle(self)
+        return self
+
+    def given(self) -> dict[str, Any]:
+        """Return what the user set, without defaults, JSON-able."""
+        return self.model_dump(mode="json", exclude_unset=True)
+
+
+def _set_too_early(section: Section, prefix: str = "") -> list[tuple[str, Later, list[str]]]:
+    """Return the settings that were given although their engine comes later, with the words they can be today."""
+    found: list[tuple[str, Later, list[str]]] = []
+    for name in section.model_fields_set:
+        info, value = type(section).model_fields[name], getattr(section, name)
+        if value == info.get_default(call_default_factory=True):
+            continue
+        if later := next((mark for mark in info.metadata if isinstance(mark, Later)), None):
+            found.append((prefix + name, later, []))
+        elif late := _late_choice(info.annotation, value):
+            found.append((prefix + name, late, _words(info.annotation)))
+        elif isinstance(value, Section):
+            found += _set_too_early(value, f"{prefix}{name}.")
+    return found
+
+
+def _late_choice(annotation: Any, value: Any) -> Later | None:
+    """Return the mark of the member of a union that holds ``value``, if that member is for later."""
+    for member in getattr(annotation, "__args__", ()):
+        marks = [mark for mark in getattr(member, "__metadata__", ()) if isinstance(mark, Later)]
+        if marks and value in getattr(member.__origin__, "__args__", ()):
+            return marks[0]
+    return None
+
+
+def _words(annotation: Any) -> list[str]:
+    """Return the words a union allows today."""
+    literals = [one for one in getattr(annotation, "__args__", ()) if getattr(one, "__origin__", None) is Literal]
+    return [word for literal in literals for word in literal.__args__]
