@@ -65,6 +65,7 @@ def test_a_token_starts_where_its_description_is_and_the_base_keeps_its_bits(fam
         assert loaded.tokenizer.encode(f"x{token}y")[1:-1] == loaded.tokenizer.convert_tokens_to_ids([token])
 
 
+@pytest.mark.filterwarnings("ignore:Model has `tie_word_embeddings=True`:UserWarning")  # PEFT's own, of loading by it
 @pytest.mark.parametrize("method", ["lora", "tokens"])
 @pytest.mark.parametrize("family", [name for name in FAMILIES if name != "phi"])
 def test_saved_rows_give_the_same_logits_wherever_they_are_loaded(family, method, workspace, dataset, tmp_path):
@@ -182,7 +183,7 @@ def test_run_with_tokens_killed_ends_in_the_same_bytes(tmp_path, workspace, data
     undisturbed = stage.train(recipe(tiny, method=method, eval_every=2), dataset, workspace).manifest["files"]
     elsewhere = type(workspace)(tmp_path / "elsewhere")
     same = make_dataset(elsewhere, PAIRS[::2], PAIRS[1::2])
-    real, calls = loop.update, iter(range(3))
+    real, calls = loop.update, iter(range(2))
 
     def dies(*arguments):
         if next(calls, None) is None:
@@ -221,7 +222,7 @@ def test_a_token_that_nothing_uses_is_told(workspace, dataset, tiny, capsys):
 @pytest.mark.parametrize("method", ["full", "lora"])
 def test_a_token_is_learnt_shown_and_stops(workspace, tiny, method):
     """Would let through: tokens stripped from answers, or stops that are forgotten when an adapter is loaded."""
-    pairs = [(f"say {n}", f"<|card|>{n % 3}<|stop|>ignored") for n in range(12)]
+    pairs = [(f"say {n}", "<|card|>ok<|stop|>ignored") for n in range(12)]
     dataset = make_dataset(workspace, pairs, pairs[:2], classify=False)
     tokens = {"add": {**ADD, "<|stop|>": "end"}, "stops": ["<|stop|>"]}
     settings = {"method": method, "epochs": 40, "regularise": {"dropout": 0, "early_stopping": None}}
@@ -230,6 +231,6 @@ def test_a_token_is_learnt_shown_and_stops(workspace, tiny, method):
     prompts = [prompt_ids(loaded.tokenizer, [{"role": "user", "content": f"say {n}"}]) for n in (3, 4)]
     answers = generate(loaded, prompts, Decoding(20, precision="float32"))
     texts = [loaded.tokenizer.decode(answer, skip_special_tokens=True) for answer in answers]
-    assert texts == ["<|card|>0", "<|card|>1"]
+    assert texts == ["<|card|>ok"] * 2
     stops = json.loads((model.path / "model" / "generation_config.json").read_text())["eos_token_id"]
     assert loaded.tokenizer.convert_ids_to_tokens(stops) == ["<|end|>", "<|stop|>"]

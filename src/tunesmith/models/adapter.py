@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from tunesmith.models.new_tokens import make_room, put_rows_in
+from tunesmith.models.new_tokens import make_room, put_rows_in, ties_are_kept
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +22,8 @@ def with_adapter(model: PreTrainedModel, adapter: Path) -> PreTrainedModel:
     make_room(model, max(_token_ids(config), default=-1) + 1)
     if (adapter / "generation_config.json").exists():
         model.generation_config = GenerationConfig.from_pretrained(adapter)
-    adapted: Any = PeftModel.from_pretrained(model, str(adapter))
+    with ties_are_kept():
+        adapted: Any = PeftModel.from_pretrained(model, str(adapter))
     put_rows_in(adapted)
     return adapted  # type: ignore[no-any-return]
 

@@ -7,6 +7,8 @@ added (`train.tokens`).
 
 from __future__ import annotations
 
+import contextlib
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -69,6 +71,24 @@ def take_rows_out(model: nn.Module) -> None:
     for layer in _row_layers(model):
         if layer.merged:
             layer.unmerge()
+
+
+@contextlib.contextmanager
+def ties_are_kept() -> Iterator[None]:
+    """Within this context PEFT does not warn that rows of a tied head need care: they are tied, saved or merged."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Model has `tie_word_embeddings=True`")
+        yield
+
+
+def learnt_rows(layer: nn.Module) -> tuple[nn.Module, torch.Tensor | None, torch.Tensor | None]:
+    """Return an embedding or head without PEFT's wrapping, and the ids (K) and values (K, D) of rows learnt beside it."""
+    rows = getattr(layer, "token_adapter", layer)
+    if not isinstance(rows, TrainableTokensLayer) or rows.merged:
+        return layer, None, None
+    [adapter] = rows.active_adapters
+    values_KD = rows.trainable_tokens_delta[adapter]
+    return rows.base_layer, torch.tensor(rows.token_indices[adapter], device=values_KD.device), values_KD
 
 
 def _row_layers(model: nn.Module) -> Iterator[Any]:

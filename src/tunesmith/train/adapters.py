@@ -31,10 +31,11 @@ def with_adapter(recipe: Recipe, loaded: LoadedModel) -> Any:
         return loaded.model
     from peft import get_peft_model
 
-    from tunesmith.models.new_tokens import learn_rows_only
+    from tunesmith.models.new_tokens import learn_rows_only, ties_are_kept
 
     try:
-        model = get_peft_model(loaded.model, _config(recipe, loaded))
+        with ties_are_kept():
+            model = get_peft_model(loaded.model, _config(recipe, loaded))
     except ValueError as error:
         raise RecipeError(
             f"train.lora.targets: {', '.join(recipe.train.lora.targets)}: {str(error).splitlines()[0]}",
