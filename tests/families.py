@@ -57,13 +57,13 @@ ODD = list(_ODD)
 """Families on which some shortcut is not exact."""
 
 
-def family_config(name: str) -> PreTrainedConfig:
-    """Return a family's shape: two layers, width 16."""
+def family_config(name: str, layers: int = 2) -> PreTrainedConfig:
+    """Return a family's shape: width 16, two layers unless told otherwise."""
     kind, changes = (_CONFIGS | _ODD)[name]
     if kind is GPT2Config:
         ends = {key: _SHAPE[key] for key in ("vocab_size", "bos_token_id", "eos_token_id", "pad_token_id")}
-        return GPT2Config(n_embd=16, n_layer=2, n_head=2, n_inner=32, n_positions=256, **ends)
-    return kind(**{**_SHAPE, **changes})
+        return GPT2Config(n_embd=16, n_layer=layers, n_head=2, n_inner=32, n_positions=256, **ends)
+    return kind(**{**_SHAPE, **changes, "num_hidden_layers": layers})
 
 
 def family_base(folder: Path, name: str) -> Path:

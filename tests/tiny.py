@@ -50,9 +50,9 @@ def tiny_config(**changes: object) -> LlamaConfig:
     return LlamaConfig(**{**shape, **changes})
 
 
-def tiny_base(folder: Path, seed: int = 0) -> Path:
+def tiny_base(folder: Path, seed: int = 0, **changes: object) -> Path:
     """Write the tiny base in Hugging Face layout and return its folder."""
     torch.manual_seed(seed)
-    AutoModelForCausalLM.from_config(tiny_config()).save_pretrained(folder)
+    AutoModelForCausalLM.from_config(tiny_config(**changes)).save_pretrained(folder)
     tiny_tokenizer().save_pretrained(folder)
     return folder

@@ -36,8 +36,23 @@ def _show(plan: dict[str, Any]) -> None:
     minutes = plan["seconds_at_most"] / 60
     say(f"  at most {minutes:.1f} min here ({plan['seconds_per_step'] * 1000:.0f} ms a step, measured); no money")
     say(f"  about {plan['memory_bytes'] / 2**30:.2f} GiB for weights, gradients, optimiser and activations")
+    _show_weights(plan["weights"], plan["unfreezing"])
     rates = [rate for _, rate in plan["learning_rate"]]
     top = max(rates)
     bars = "".join(_BARS[min(7, int(rate / top * 7.999))] for rate in rates)
     say(f"  learning rate {bars}  peak {top:.2g}, last {rates[-1]:.2g}")
     say(f"    {plan['schedule']}")
+    if plan["rates"]:
+        say(f"    times {_factors(plan['rates'])}")
+
+
+def _show_weights(weights: dict[str, int], unfreezing: str) -> None:
+    say(f"  {weights['learning']:,} of {weights['all']:,} weights learn")
+    if unfreezing:
+        say(f"    {weights['from_the_start']:,} of them from the start; {unfreezing}")
+
+
+def _factors(rates: list[tuple[str, float, float]]) -> str:
+    """Return factors from the embeddings up, such as ``0.66 embeddings, 0.73 layer 0, 0.1 to 1 layer 3``."""
+    return ", ".join(f"{low:.2g} {place}" if low == high else f"{low:.2g} to {high:.2g} {place}"
+                     for place, low, high in rates)  # fmt: skip

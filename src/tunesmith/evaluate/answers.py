@@ -104,6 +104,12 @@ def expected_of(example: Example) -> str:
     return example.target_text
 
 
+def until_stop(text: str, stops: Sequence[str]) -> str:
+    """Return what an answer shows: the text before the first token that stops it; a label that is one stays."""
+    shown = min((text.index(stop) for stop in stops if stop in text), default=len(text))
+    return text[:shown] or text
+
+
 def label_answers(
     labels: Sequence[str], log_probabilities: NDArray[np.float64], expected: Sequence[str]
 ) -> tuple[list[str], list[float], list[float]]:

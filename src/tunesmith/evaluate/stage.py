@@ -16,7 +16,7 @@ from tunesmith.core.clock import monotonic_s
 from tunesmith.core.errors import DataError, RecipeError
 from tunesmith.core.progress import say
 from tunesmith.evaluate import baselines
-from tunesmith.evaluate.answers import Answers, Contender, answer_ids, expected_of
+from tunesmith.evaluate.answers import Answers, Contender, answer_ids, expected_of, until_stop
 from tunesmith.evaluate.compare import Contestant, contend, measure
 from tunesmith.evaluate.gate import PRODUCTION, judge
 from tunesmith.evaluate.metrics import chosen_metrics, main_metric
@@ -143,7 +143,8 @@ class _Evaluation:
                 f"{self.dataset.id} has no test rows, so nothing can be measured",
                 hint="data.split.test: 0.1, or data.test with files of its own",
             )
-        self.expected = [expected_of(example) for example in self.test]
+        stops = self.recipe.train.tokens.stops if self.recipe.train.tokens else []
+        self.expected = [until_stop(expected_of(example), stops) for example in self.test]
         self.metrics = chosen_metrics(self.recipe)
         with exact_arithmetic():
             ours, others = self._contest()

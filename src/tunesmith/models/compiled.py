@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from tunesmith.models.layers import decoder_layers
 from tunesmith.models.forward import causal_lm
+from tunesmith.models.layers import decoder_layers
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

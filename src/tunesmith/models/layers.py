@@ -42,13 +42,13 @@ def depths(model: PreTrainedModel) -> dict[str, int]:
 
 
 def matching(pattern: str, names: Sequence[str], where: str) -> list[str]:
-    """Return the names that a pattern stands for, in their order.
+    """Return the names that a pattern of a setting, ``where``, stands for, in their order.
 
-    A pattern is a run of whole parts of a dotted name, in which ``*`` stands for any letters of a part and ``[0-3]`` for
-    one of these: ``layers.1`` is in ``model.layers.1.mlp.up_proj.weight`` and not in ``model.layers.11.…``.
+    A pattern is a run of whole parts of a dotted name, in which ``*`` stands for any letters of a part and ``[0-3]``
+    for one of these: ``layers.1`` is in ``model.layers.1.mlp.up_proj.weight`` and not in ``model.layers.11.…``.
 
     Raises:
-        RecipeError: if there is none, with near names, or if it is no pattern. ``where`` is the setting that has the pattern.
+        RecipeError: if there is none, with near names, or if it is no pattern.
     """
     regex = _regex(pattern, where)
     found = [name for name in names if regex.search(name)]

@@ -159,21 +159,21 @@ def load_model(ref: str | Path, *, dtype: torch.dtype | None = None, device: str
     folder = locate(name)
     adapter = folder if folder and (folder / ADAPTER_CONFIG).exists() else None
     source = _base_of(adapter) if adapter else str(folder or name)
+    from tunesmith.models.adapter import with_adapter
+
     with _LOADING:
         model, tokenizer = _from_pretrained(source, str(adapter) if adapter else source, dtype or torch.float32)
         if adapter:
-            from peft import PeftModel
-
-            model = PeftModel.from_pretrained(model, str(adapter))
+            model = with_adapter(model, adapter)
     return LoadedModel(model.to(choose_device(device)).eval(), tokenizer, name)
 
 
 def _base_of(adapter: Path) -> str:
-    config = json.loads((adapter / ADAPTER_CONFIG).read_text(encoding="utf-8"))
-    base = config["base_model_name_or_path"]
-    if (located := locate(base)) is not None:
-        return str(located)
-    return str(base)
+    """Return where an adapter's base is: a reference, or the id of a Model of the same workspace."""
+    base = str(_read_json(adapter / ADAPTER_CONFIG)["base_model_name_or_path"])
+    beside = adapter.resolve().parent.parent / base / adapter.name
+    located = locate(str(beside)) or locate(base)
+    return str(located or base)
 
 
 def _from_pretrained(source: str, tokenizer_source: str, dtype: torch.dtype) -> tuple[Any, Any]:

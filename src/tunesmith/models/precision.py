@@ -10,7 +10,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
     import torch
@@ -55,6 +55,21 @@ def halve_frozen(model: torch.nn.Module, precision: str) -> None:
     for module in model.modules():
         if type(module) is torch.nn.Linear and not module.weight.requires_grad:
             module.weight.data = module.weight.data.to(torch.bfloat16)
+
+
+def restore_halved(model: torch.nn.Module, load_again: Callable[[], torch.nn.Module]) -> None:
+    """Give what `halve_frozen` rounded its bits back, for whole weights to be written; loads only if something was."""
+    import torch
+
+    halved = {name: weight for name, weight in model.named_parameters() if weight.dtype == torch.bfloat16}
+    if not halved:
+        return
+    exact = dict(load_again().named_parameters())
+    for name, weight in halved.items():
+        plain = name.removeprefix("base_model.model.")  # PEFT's names
+        for wrapping in (".token_adapter", ".base_layer"):
+            plain = plain.replace(wrapping, "")
+        weight.data = exact[plain].data
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from tunesmith.models.forward import Row, call_on, causal_lm, hidden_at
+from tunesmith.models.head import linear_map
 from tunesmith.models.packed import Packing, attend_packed
 from tunesmith.models.precision import compute_in
 
@@ -97,7 +98,7 @@ class _Trial:
 
     def __init__(self, model: Any, precision: str) -> None:
         self.model, self.tolerance = model, TOLERANCE[precision]
-        ids = (torch.arange(3 * max(_LENGTHS)) * 7 + 3) % model.get_input_embeddings().num_embeddings
+        ids = (torch.arange(3 * max(_LENGTHS)) * 7 + 3) % model.get_input_embeddings().weight.shape[0]
         self.sequences = [ids[i * max(_LENGTHS) :][:n] for i, n in enumerate(_LENGTHS)]
         self.sequences[1][:_COMMON] = self.sequences[0][:_COMMON]
         self.plain = torch.stack([call_on(model, self._alone(one)).logits[0, -1].float() for one in self.sequences])
@@ -145,7 +146,6 @@ class _Trial:
 
     def _through_decoder(self, *, prune: bool) -> torch.Tensor:
         head = self.model.get_output_embeddings()
-        if type(head) is not torch.nn.Linear:
-            raise TypeError(f"the head is a {type(head).__name__}, not one linear map")
+        linear_map(head)
         rows = [self._alone(one) for one in self.sequences]
         return torch.cat([head(hidden_at(self.model, row, prune_last_layer=prune)) for row in rows]).float()

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     Field,
     SerializerFunctionWrapHandler,
+    field_validator,
     model_serializer,
     model_validator,
 )
@@ -161,6 +162,7 @@ class Lora(Section):
     rank: Annotated[int, Field(ge=1, le=1024)] = 16
     alpha: Annotated[float, Field(gt=0)] = Field(32.0, description="scale is alpha / rank")
     dropout: OpenFrac = 0.0
+    rank_stabilised: bool = Field(False, description="scale by alpha / sqrt(rank), so that large ranks go on learning")
     targets: StrList = Field(default_factory=lambda: ["all-linear"], description="module names, or all-linear")
 
 
@@ -169,7 +171,7 @@ Epochs = Annotated[str, Field(pattern=r"^\d+(\.\d+)? epochs?$")]
 
 
 class Freeze(Section):
-    """Which weights stay as they are: no gradients, no optimiser state, no backward pass below the first that learns."""
+    """Which weights stay as they are: no gradients, no optimiser state, no backward pass where nothing below learns."""
 
     layers: LayerRange | None = Field(
         None,
@@ -183,8 +185,8 @@ class Freeze(Section):
     )
     unfreeze: Literal["never", "gradual"] | dict[OpenFrac, LayerRange] = Field(
         "never",
-        description="gradual: the frozen layers learn one after the other from the top down, the embeddings last (layers "
-        "is then ':-1' unless given); or share of the run to layers: {0.3: '6:9', 0.6: '0:6'}",
+        description="gradual: the frozen layers begin to learn one by one from the top down, the embeddings last "
+        "(layers is then ':-1' unless given); or share of the run to layers: {0.3: '6:9', 0.6: '0:6'}",
     )
     pace: OpenFrac | Steps | Epochs | None = Field(
         None,
@@ -206,9 +208,26 @@ class Freeze(Section):
 
 
 class Tokens(Section):
-    """Tokens added to the vocabulary."""
+    """Tokens added to the vocabulary, for control words, tools, and names that would fall to pieces."""
 
-    add: dict[str, str] = Field(default_factory=dict, description="token to the description it starts from")
+    add: dict[str, str] = Field(
+        min_length=1,
+        description="token to the words whose mean embedding it starts from: a token that means something learns from "
+        "fewer examples than a random one",
+    )
+    stops: StrList = Field(
+        default_factory=list,
+        description="tokens, added here or known to the base, that end an answer and are not shown",
+    )
+
+    @field_validator("add")
+    @classmethod
+    def _tokens_and_descriptions_say_something(cls, add: dict[str, str]) -> dict[str, str]:
+        if odd := [token for token in add if token != token.strip() or not token]:
+            raise ValueError(f"{odd[0]!r} is empty or has spaces at its ends, which text seldom keeps")
+        if mute := [token for token, text in add.items() if not text.strip()]:
+            raise ValueError(f"the description of {mute[0]!r} is empty; say in a few words what the token means")
+        return add
 
 
 class Shortcuts(Section):
@@ -223,8 +242,15 @@ class Shortcuts(Section):
 class Train(Section):
     """How the base becomes the model."""
 
-    method: Literal["full", "lora"] | Annotated[Literal["dora", "qlora"], ENGINE] = Field(
-        "lora", description="full: every weight that freeze leaves; lora: small adapters beside frozen weights"
+    method: Literal["full", "lora", "dora", "tokens"] | Annotated[Literal["qlora"], ENGINE] = Field(
+        "lora",
+        description="full: every weight that freeze leaves; lora: small adapters beside frozen weights; dora: the same "
+        "with each column's length learnt apart; tokens: nothing but the rows of train.tokens",
+    )
+    save: Literal["adapter", "merged"] = Field(
+        "adapter",
+        description="adapter: what was learnt, small, beside its base; merged: the whole model, which vLLM and other "
+        "servers load where they refuse an adapter (new tokens, DoRA). Full fine-tuning always writes the whole model",
     )
     epochs: Annotated[float, Field(gt=0, le=1000)] = 3
     max_steps: Annotated[int, Field(ge=1, le=100_000_000)] | None = None
@@ -249,5 +275,13 @@ class Train(Section):
     compile: Literal["auto", "always", "never"] = Field(
         "auto", description="compile the decoder layers; auto: on a GPU, for runs long enough to pay for it"
     )
-    freeze: Freeze | None = None
-    tokens: Annotated[Tokens | None, ENGINE] = None
+    freeze: Freeze | None = Field(None, description="what stays as it is; None: nothing")
+    tokens: Tokens | None = Field(None, description="tokens to add; None: the vocabulary of the base")
+
+    @model_validator(mode="after")
+    def _tokens_alone_needs_tokens(self) -> Train:
+        if self.method == "tokens" and self.tokens is None:
+            raise ValueError("method: tokens trains the rows of train.tokens.add, and no tokens are added")
+        if self.method == "tokens" and self.freeze is not None:
+            raise ValueError("freeze means nothing to method: tokens, which trains new rows alone")
+        return self

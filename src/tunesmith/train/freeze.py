@@ -1,12 +1,12 @@
 """Which weights learn, and from which step on: a pure function of the recipe, the model's layers and the step.
 
-Owns the recipe's ``freeze``: ranges of layers, patterns, unfreezing. Does not own rates (`optimizer`), nor the states of
-a frozen beginning that are kept on disk (`frozen_cache`).
+Owns the recipe's ``freeze``: ranges of layers, patterns, unfreezing. Does not own rates (`optimizer`), nor the states
+of a frozen beginning that are kept on disk (`frozen_cache`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -62,6 +62,10 @@ class Learning:
             )
         return cls(weights, first, {name: depth[name] for name in weights}, len(decoder_layers(model)))
 
+    def all_at_once(self) -> Learning:
+        """Return the same with everything learning from the first step on: the most a step can take."""
+        return replace(self, first_steps=dict.fromkeys(self.first_steps, 0))
+
     def begin(self, step: int) -> None:
         """Let gradients be made for what learns at a step and for nothing else."""
         for name, weight in self.weights.items():
@@ -105,6 +109,12 @@ def freeze(model: PreTrainedModel, settings: Freeze | None, starts: Mapping[int,
         weights[name].requires_grad_(False)
 
 
+def frozen_modules(model: PreTrainedModel) -> list[str]:
+    """Return the names of the modules whose own weights all stay, for adapters to leave out."""
+    own = {name: list(module.parameters(recurse=False)) for name, module in model.named_modules()}
+    return [name for name, weights in own.items() if weights and not any(one.requires_grad for one in weights)]
+
+
 def first_steps(settings: Freeze | None, num_layers: int, epoch_steps: Sequence[int]) -> dict[int, int]:
     """Return from which step on each depth learns (see `models.layers.depths`); one that never does is missing.
 
@@ -142,9 +152,7 @@ def _places(written: str | None, num_layers: int, where: str) -> list[int]:
     return [*reversed(places), *([EMBEDDINGS] if places[0] == 0 else [])]
 
 
-def _thawed(
-    settings: Freeze, frozen: Sequence[int], num_layers: int, epoch_steps: Sequence[int]
-) -> dict[int, int]:
+def _thawed(settings: Freeze, frozen: Sequence[int], num_layers: int, epoch_steps: Sequence[int]) -> dict[int, int]:
     """Return from which step on each frozen depth learns, if it ever does."""
     total = sum(epoch_steps)
     if settings.unfreeze == "gradual":
@@ -164,7 +172,7 @@ def _thawed(
 
 
 def _steps(pace: float | str, times: int, epoch_steps: Sequence[int]) -> int:
-    """Return the first step after a pace was gone a number of times; one that is past the end may be any number there."""
+    """Return the first step after a pace was gone a number of times; past the last step it may be any there."""
     if isinstance(pace, str):
         ends = np.concatenate([[0], np.cumsum(epoch_steps)])
         return round(float(np.interp(times * float(pace.split()[0]), np.arange(len(ends)), ends)))

@@ -7,11 +7,12 @@ lives in it. Does not own what the recipe means (`stage`).
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.clock import monotonic_s
-from tunesmith.models.load import load_model, reference
+from tunesmith.models.load import reference
 
 if TYPE_CHECKING:
     from tunesmith.core.artifacts import Artifact, Workspace
@@ -30,13 +31,15 @@ def estimate(recipe: Recipe, dataset: Artifact, workspace: Workspace) -> dict[st
         DataError: as `stage.train` would.
     """
     from tunesmith.train import memory, stage
+    from tunesmith.train.optimizer import told_factors
     from tunesmith.train.schedule import told
+    from tunesmith.train.start import load_start
 
-    loaded = load_model(reference(recipe.base, workspace))
-    stage.merged_base(recipe, loaded)
+    loaded = load_start(recipe, reference(recipe.base, workspace))
     sets = stage.tokenise(recipe, dataset, stage.task_of(recipe, dataset), loaded)
     with tempfile.TemporaryDirectory() as folder:
         run = stage.prepare_run(recipe, loaded, sets.train, sets.valid, Path(folder))
+        rates = told_factors(run.loaded.model, recipe.train.schedule)
         seconds_per_step = measured_step_s(run)
     total = run.total_steps
     points = [round(i * (total - 1) / (CURVE_POINTS - 1)) for i in range(CURVE_POINTS)] if total > 1 else [0]
@@ -54,12 +57,22 @@ def estimate(recipe: Recipe, dataset: Artifact, workspace: Workspace) -> dict[st
         "learning_rate": [[step, run.rate(step)] for step in points],
         "schedule": told(recipe.train.schedule, total, recipe.train.batch_tokens),
         "precision": run.precision,
+        "weights": {
+            "all": sum(one.numel() for one in run.loaded.model.parameters()),
+            "learning": run.learning.count(total),
+            "from_the_start": run.learning.count(0),
+        },
+        "unfreezing": run.learning.told(),
+        "rates": rates,
         "money_usd": 0.0,
     }
 
 
 def measured_step_s(run: Run) -> float:
-    """Return the median time of a few real steps after one to warm up; the model is not used afterwards."""
+    """Return the median time of a few real steps after one to warm up, with everything learning that ever does.
+
+    The model is not used afterwards.
+    """
     from statistics import median
 
     from tunesmith.models.compiled import compile_layers
@@ -69,6 +82,7 @@ def measured_step_s(run: Run) -> float:
 
     if run.compiled:
         compile_layers(run.loaded.model)
+    run = replace(run, learning=run.learning.all_at_once())
     optimizer = build_optimizer(run.loaded.model, run.settings)
     times: list[float] = []
     for step, rows in steps_from(run, 0):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tunesmith.core.artifacts import Plan
 from tunesmith.core.errors import DataError, MissingExtraError, RecipeError
 from tunesmith.core.progress import say, steps
-from tunesmith.models.load import identity, load_model, reference
+from tunesmith.models.load import identity, reference
 from tunesmith.text.examples import read_examples
 from tunesmith.text.task import TaskSpec
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tunesmith.text.examples import Example
     from tunesmith.train.batches import TokenSet
     from tunesmith.train.checkpoint import Progress
+    from tunesmith.train.freeze import Learning
     from tunesmith.train.loop import Run
 
 CODE = "train-2"
@@ -104,57 +105,47 @@ def task_of(recipe: Recipe, dataset: Artifact) -> TaskSpec:
 
 @dataclass(frozen=True)
 class Sets:
-    """The two tokenised splits, and how many examples were left out as too long."""
+    """The two tokenised splits, how many examples were left out as too long, and added tokens that train never uses."""
 
     train: TokenSet
     valid: TokenSet
     left_out: int
     samples: list[Example]
+    unused_tokens: list[str]
 
 
 def _make(recipe: Recipe, dataset: Artifact, base: str, draft: Draft) -> None:
     import torch
 
-    from tunesmith.models.precision import exact_arithmetic
+    from tunesmith.models.precision import exact_arithmetic, restore_halved
+    from tunesmith.models.save import merge_adapter, save_model
     from tunesmith.text.parity import save_samples
     from tunesmith.train.curves import write_page
     from tunesmith.train.loop import fit
+    from tunesmith.train.start import load_start
 
     torch.set_num_threads(recipe.train.threads or os.cpu_count() or 1)
     torch.manual_seed(recipe.seed)  # fixes how adapters start
     task = task_of(recipe, dataset)
-    loaded = load_model(base)
-    merged_base(recipe, loaded)
+    loaded = load_start(recipe, base)
     sets = tokenise(recipe, dataset, task, loaded)
     run = prepare_run(recipe, loaded, sets.train, sets.valid, draft.scratch)
     _announce(run, recipe.base)
     with exact_arithmetic(), steps("training", run.total_steps) as bar:
         progress = fit(run, bar)
     folder = draft.path / "model"
+    if recipe.train.save == "merged" or recipe.train.method == "full":
+        restore_halved(loaded.model, lambda: load_start(recipe, base).model)
+    if recipe.train.save == "merged":
+        merge_adapter(loaded)
     save_model(loaded, folder)
     task.save(folder)
     save_samples(folder, task, loaded.tokenizer, sets.samples)
     lines = (json.dumps(row) for row in progress.metrics)
     (draft.path / "metrics.jsonl").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     draft.counts = {"train": len(sets.train), "valid": len(sets.valid), "left_out_too_long": sets.left_out}
-    draft.result = _result(run, progress, draft, sets.left_out)
+    draft.result = _result(run, progress, draft, sets)
     write_page(draft.path / "train.html", draft.id, progress.metrics, draft.result)
-
-
-def merged_base(recipe: Recipe, loaded: LoadedModel) -> None:
-    """Make an adapter's base one set of weights, so that training may start from it.
-
-    Raises:
-        RecipeError: for LoRA on top of LoRA, whose folder would need two adapters to load.
-    """
-    if not hasattr(loaded.model, "merge_and_unload"):
-        return
-    if recipe.train.method == "lora":
-        raise RecipeError(
-            f"base: {recipe.base} is itself an adapter, and train.method is lora",
-            hint="train.method: full, or the adapter's own base as base",
-        )
-    loaded.model = loaded.model.merge_and_unload()
 
 
 def prepare_run(recipe: Recipe, loaded: LoadedModel, train: TokenSet, valid: TokenSet, folder: Path) -> Run:
@@ -163,14 +154,17 @@ def prepare_run(recipe: Recipe, loaded: LoadedModel, train: TokenSet, valid: Tok
     from tunesmith.models.dropout import set_dropout
     from tunesmith.models.precision import choose_precision, halve_frozen
     from tunesmith.models.shortcuts import Shortcuts, exact_shortcuts
+    from tunesmith.train.adapters import rate_of
     from tunesmith.train.batches import plan_steps
     from tunesmith.train.loop import Run
     from tunesmith.train.memory import row_tokens
     from tunesmith.train.schedule import check_schedule, default_peak
 
     settings = recipe.train
-    if settings.method == "lora":
-        loaded.model = _with_lora(recipe, loaded)
+    epoch_steps = plan_steps(
+        train.num_targets, settings.batch_tokens, recipe.seed, settings.epochs, settings.max_steps
+    )  # fmt: skip
+    learning = _choose_what_learns(recipe, loaded, epoch_steps)
     set_dropout(loaded.model, settings.regularise.dropout)
     hidden = int(loaded.model.config.get_text_config().hidden_size)
     peak = settings.schedule.peak
@@ -180,15 +174,14 @@ def prepare_run(recipe: Recipe, loaded: LoadedModel, train: TokenSet, valid: Tok
     shortcuts = Shortcuts(**settings.shortcuts.model_dump()) & exact_shortcuts(loaded.model, precision)
     run = Run(
         loaded=loaded,
+        learning=learning,
         train=train,
         valid=valid,
         settings=settings,
-        peak=float(peak) if isinstance(peak, float | int) else default_peak(settings.method, hidden),
+        peak=float(peak) if isinstance(peak, float | int) else default_peak(rate_of(settings.method), hidden),
         precision=precision,
         seed=recipe.seed,
-        epoch_steps=plan_steps(
-            train.num_targets, settings.batch_tokens, recipe.seed, settings.epochs, settings.max_steps
-        ),
+        epoch_steps=epoch_steps,
         shortcuts=shortcuts,
         row_tokens=row_tokens(loaded, train, shortcuts, precision),
         folder=folder,
@@ -199,23 +192,17 @@ def prepare_run(recipe: Recipe, loaded: LoadedModel, train: TokenSet, valid: Tok
     return run
 
 
-def _with_lora(recipe: Recipe, loaded: LoadedModel) -> Any:
-    from peft import LoraConfig, get_peft_model
+def _choose_what_learns(recipe: Recipe, loaded: LoadedModel, epoch_steps: list[int]) -> Learning:
+    """Freeze what the recipe freezes and put adapters beside the rest, if it trains adapters."""
+    from tunesmith.models.layers import decoder_layers
+    from tunesmith.train.adapters import with_adapter
+    from tunesmith.train.freeze import Learning, first_steps, freeze
 
-    lora = recipe.train.lora
-    targets: str | list[str] = "all-linear" if lora.targets == ["all-linear"] else lora.targets
-    config = LoraConfig(
-        r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=targets, task_type="CAUSAL_LM"
-    )  # fmt: skip
-    try:
-        model = get_peft_model(loaded.model, config)
-    except ValueError as error:
-        raise RecipeError(
-            f"train.lora.targets: {', '.join(lora.targets)}: {str(error).splitlines()[0]}",
-            hint="all-linear fits every model",
-        ) from error
-    model.peft_config["default"].base_model_name_or_path = recipe.base
-    return model
+    settings = recipe.train.freeze
+    starts = first_steps(settings, len(decoder_layers(loaded.model)), epoch_steps)
+    freeze(loaded.model, settings, starts)
+    loaded.model = with_adapter(recipe, loaded)
+    return Learning.of(loaded.model, starts)
 
 
 def tokenise(recipe: Recipe, dataset: Artifact, task: TaskSpec, loaded: LoadedModel) -> Sets:
@@ -225,6 +212,7 @@ def tokenise(recipe: Recipe, dataset: Artifact, task: TaskSpec, loaded: LoadedMo
         DataError: if too many examples are too long.
     """
     from tunesmith.text.chat import ensure_template
+    from tunesmith.train.tokens import tell_unused
 
     if ensure_template(loaded.tokenizer):
         say("  the base has no chat template: plain turns on lines of their own are used")
@@ -237,7 +225,8 @@ def tokenise(recipe: Recipe, dataset: Artifact, task: TaskSpec, loaded: LoadedMo
             samples = examples
         sets[split], too_long = tokens_of(loaded, task, examples, limit, split)
         left_out += too_long
-    return Sets(sets["train"], sets["valid"], left_out, samples)
+    unused = tell_unused(loaded.tokenizer, recipe.train.tokens, (one.ids for one in sets["train"].rendered))
+    return Sets(sets["train"], sets["valid"], left_out, samples, unused)
 
 
 def tokens_of(
@@ -267,25 +256,17 @@ def tokens_of(
     return TokenSet([rendered[i] for i in fitting], [examples[i].weight for i in fitting]), too_long
 
 
-def save_model(loaded: LoadedModel, folder: Path) -> None:
-    """Write weights (all, or the adapter alone) and tokenizer in Hugging Face or PEFT layout, safetensors only."""
-    loaded.model.save_pretrained(str(folder))
-    loaded.tokenizer.save_pretrained(str(folder))
-    (folder / "README.md").unlink(missing_ok=True)  # PEFT's empty model card
-
-
 def _announce(run: Run, base: str) -> None:
-    from tunesmith.train.optimizer import trainable
-
-    learning = sum(parameter.numel() for parameter in trainable(run.loaded.model).values())
     total = sum(parameter.numel() for parameter in run.loaded.model.parameters())
     say(
-        f"  {base}: {learning:,} of {total:,} weights learn ({run.settings.method}) · "
+        f"  {base}: {run.learning.count(run.total_steps):,} of {total:,} weights learn ({run.settings.method}) · "
         f"{len(run.train):,} examples · {run.total_steps:,} steps · peak rate {run.peak:.2g} · {run.precision}"
     )
+    if later := run.learning.told():
+        say(f"  {run.learning.count(0):,} of them from the start; {later}")
 
 
-def _result(run: Run, progress: Progress, draft: Draft, left_out: int) -> dict[str, Any]:
+def _result(run: Run, progress: Progress, draft: Draft, sets: Sets) -> dict[str, Any]:
     best = progress.best
     return {
         "model": draft.id,
@@ -297,7 +278,8 @@ def _result(run: Run, progress: Progress, draft: Draft, left_out: int) -> dict[s
         "tokens": {"total": progress.tokens, "target": progress.target_tokens},
         "target_tokens_per_s": round(progress.target_tokens / max(progress.seconds, 1e-9), 1),
         "seconds": round(progress.seconds, 1),
-        "left_out_too_long": left_out,
+        "left_out_too_long": sets.left_out,
+        "unused_tokens": sets.unused_tokens,
         "peak_learning_rate": run.peak,
         "precision": run.precision,
     }

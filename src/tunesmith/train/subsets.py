@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tunesmith.core.progress import steps
-from tunesmith.models.load import load_model, reference
+from tunesmith.models.load import reference
 from tunesmith.text.examples import read_examples
 from tunesmith.train import stage
 from tunesmith.train.batches import TokenSet
@@ -104,11 +104,11 @@ class Subsets:
         import torch
 
         from tunesmith.text.chat import ensure_template
+        from tunesmith.train.start import load_start
 
         torch.set_num_threads(self._recipe.train.threads or os.cpu_count() or 1)
         torch.manual_seed(self._recipe.seed)
-        loaded = load_model(self._base)
-        stage.merged_base(self._recipe, loaded)
+        loaded = load_start(self._recipe, self._base)
         ensure_template(loaded.tokenizer)
         some = [self._train[row] for row in rows]
         tokens, _ = stage.tokens_of(loaded, self.task, some, self._limit(loaded), "train")

@@ -1,0 +1,118 @@
+"""Which weights learn: all, or an adapter beside frozen ones, by the recipe's method.
+
+Everything here is PEFT's, so what is saved loads with PEFT. Does not own which rows tokens have (`tokens`) nor the
+dropout of the base (`models.dropout`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tunesmith.core.errors import RecipeError
+from tunesmith.train.freeze import frozen_modules
+from tunesmith.train.tokens import ids_of
+
+if TYPE_CHECKING:
+    from peft import PeftConfig
+
+    from tunesmith.models.load import LoadedModel
+    from tunesmith.recipe import Recipe
+
+LOW_RANK = ("lora", "dora", "qlora")
+"""Methods that add products of two small matrices."""
+
+
+def with_adapter(recipe: Recipe, loaded: LoadedModel) -> Any:
+    """Return the model with what the method trains; everything else of it is frozen.
+
+    Raises:
+        RecipeError: if the adapter does not fit the model.
+    """
+    if recipe.train.method == "full":
+        return loaded.model
+    from peft import get_peft_model
+
+    from tunesmith.models.new_tokens import learn_rows_only, ties_are_kept
+
+    try:
+        with ties_are_kept():
+            model = get_peft_model(loaded.model, _config(recipe, loaded))
+    except ValueError as error:
+        raise RecipeError(
+            f"train.lora.targets: {', '.join(recipe.train.lora.targets)}: {str(error).splitlines()[0]}",
+            hint="all-linear fits every model"
+            if recipe.train.freeze is None
+            else "freeze less, or target what is left",
+        ) from error
+    config = model.peft_config["default"]
+    config.base_model_name_or_path = recipe.base
+    for names in ("target_modules", "exclude_modules"):  # sets are written in another order by every process
+        if isinstance(value := getattr(config, names, None), set):
+            setattr(config, names, sorted(value))
+    learn_rows_only(model)
+    return model
+
+
+def _config(recipe: Recipe, loaded: LoadedModel) -> PeftConfig:
+    """Return PEFT's configuration of the method."""
+    return _rows_alone(recipe, loaded) if recipe.train.method == "tokens" else _low_rank(recipe, loaded)
+
+
+def _low_rank(recipe: Recipe, loaded: LoadedModel) -> PeftConfig:
+    from peft import LoraConfig
+
+    lora = recipe.train.lora
+    rows = _rows(recipe, loaded)
+    return LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        use_rslora=lora.rank_stabilised,
+        use_dora=recipe.train.method == "dora",
+        target_modules="all-linear" if lora.targets == ["all-linear"] else lora.targets,
+        exclude_modules=frozen_modules(loaded.model) or None,
+        trainable_token_indices=rows or None,
+        fan_in_fan_out=_transposed(loaded.model),
+        task_type="CAUSAL_LM",
+    )
+
+
+def _rows_alone(recipe: Recipe, loaded: LoadedModel) -> PeftConfig:
+    from peft import TrainableTokensConfig
+
+    rows = _rows(recipe, loaded)
+    return TrainableTokensConfig(
+        target_modules=list(rows), token_indices=next(iter(rows.values())), task_type="CAUSAL_LM"
+    )
+
+
+def _rows(recipe: Recipe, loaded: LoadedModel) -> dict[str, list[int]]:
+    """Return the token ids whose rows learn, by module: the input, and the output unless it is tied.
+
+    Raises:
+        RecipeError: if the output has a bias, which PEFT's layer for rows forgets.
+    """
+    from tunesmith.models.new_tokens import embedding_layers
+
+    if recipe.train.tokens is None:
+        return {}
+    ids = ids_of(loaded.tokenizer, recipe.train.tokens.add)
+    layers = embedding_layers(loaded.model)
+    if recipe.train.save == "adapter" and any(getattr(layer, "bias", None) is not None for layer in layers.values()):
+        raise RecipeError(
+            f"train.tokens: the output of {recipe.base} has a bias, and PEFT's files of new rows lose it",
+            hint="train.save: merged, which writes the whole model",
+        )
+    return dict.fromkeys(layers, ids)
+
+
+def _transposed(model: Any) -> bool:
+    """Tell whether the model keeps its matrices transposed, as GPT-2 does."""
+    from transformers.pytorch_utils import Conv1D
+
+    return any(isinstance(module, Conv1D) for module in model.modules())
+
+
+def rate_of(method: str) -> str:
+    """Return the method whose default learning rate fits: of ``lora`` for small adapters, of ``full`` for the rest."""
+    return "full" if method == "full" else "lora"

@@ -1,0 +1,36 @@
+"""The model that training starts from: the recipe's base, an earlier adapter made part of it, new tokens added.
+
+Owns everything between the name in the recipe and a model ready for tokenising. Does not own what then learns
+(`adapters`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tunesmith.core.errors import RecipeError
+from tunesmith.models.load import load_model
+from tunesmith.models.save import is_adapted, merge_adapter
+from tunesmith.train.tokens import add_tokens
+
+if TYPE_CHECKING:
+    from tunesmith.models.load import LoadedModel
+    from tunesmith.recipe import Recipe
+
+
+def load_start(recipe: Recipe, base: str) -> LoadedModel:
+    """Return the model that training starts from; ``base`` is the recipe's base as a reference.
+
+    Raises:
+        RecipeError: for an adapter on top of an adapter, or tokens that do not fit the base.
+    """
+    loaded = load_model(base)
+    if is_adapted(loaded.model) and recipe.train.method != "full":
+        raise RecipeError(
+            f"base: {recipe.base} is itself an adapter, and train.method is {recipe.train.method}",
+            hint="train.method: full, or the adapter's own base as base",
+        )
+    merge_adapter(loaded)
+    if recipe.train.tokens is not None:
+        add_tokens(loaded, recipe.train.tokens)
+    return loaded

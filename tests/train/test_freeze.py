@@ -1,0 +1,215 @@
+"""What is frozen stays, bit for bit, and costs no backward pass; what is unfrozen later learns from its step on."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM
+
+from families import FAMILIES, ODD, family_config
+from made import make_dataset
+from tiny import tiny_base
+from tunesmith.core.errors import RecipeError
+from tunesmith.models.dropout import set_dropout, train_from
+from tunesmith.models.layers import EMBEDDINGS, decoder_layers, depths
+from tunesmith.recipe import Freeze, Recipe
+from tunesmith.train import loop, stage
+from tunesmith.train.freeze import Learning, first_steps, freeze
+from tunesmith.train.plan import estimate
+
+LAYERS = 4
+PAIRS = [(f"my card {n} is lost", "card") for n in range(8)] + [(f"money back {n}", "refund") for n in range(8)]
+IDS = torch.arange(1, 13).reshape(1, 12)
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    return tiny_base(tmp_path_factory.mktemp("four layers"), num_hidden_layers=LAYERS)
+
+
+@pytest.fixture
+def dataset(workspace):
+    return make_dataset(workspace, PAIRS[::2], PAIRS[1::2])
+
+
+def recipe(base, **train: Any) -> Recipe:
+    settings = {"method": "full", "epochs": 2, "batch_tokens": 12, "precision": "float32", "threads": 1}
+    settings["schedule"] = {"peak": 0.02, "shape": "constant", "warmup": 0}
+    return Recipe(name="made", task="classify", base=str(base), data={"train": "x"}, train={**settings, **train})
+
+
+def changed(model, base) -> dict[str, bool]:
+    """Return for each weight of the base whether the Model has other bits."""
+    before, after = load_file(base / "model.safetensors"), load_file(model.path / "model" / "model.safetensors")
+    assert before.keys() == after.keys()
+    return {name: not torch.equal(before[name], after[name]) for name in before}
+
+
+# --- which steps -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"layers": "0:2"}, {2: 0, 3: 0, 4: 0}),
+        ({"layers": "1:3"}, {EMBEDDINGS: 0, 0: 0, 3: 0, 4: 0}),
+        ({"layers": ":-1"}, {3: 0, 4: 0}),
+        ({"unfreeze": "gradual", "pace": 3}, {4: 0, 3: 0, 2: 3, 1: 6, 0: 9, EMBEDDINGS: 12}),
+        ({"unfreeze": "gradual", "pace": 0.25}, {4: 0, 3: 0, 2: 5, 1: 10, 0: 15}),
+        ({"unfreeze": "gradual", "pace": "0.5 epochs"}, {4: 0, 3: 0, 2: 4, 1: 8, 0: 14}),
+        ({"unfreeze": "gradual"}, {4: 0, 3: 0, 2: 2, 1: 5, 0: 8, EMBEDDINGS: 10}),
+        ({"layers": "0:3", "unfreeze": {0.5: "1:3"}}, {4: 0, 3: 0, 2: 10, 1: 10}),
+    ],
+)  # fmt: skip
+def test_each_depth_learns_from_its_step(settings, expected):
+    """Catches embeddings left out, an order from the bottom, a pace in the wrong unit, a thaw after the last step."""
+    assert first_steps(Freeze(**settings), LAYERS, [8, 12]) == expected
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"layers": "0:9"}, r"train\.freeze\.layers: '0:9' is no range .* has 4"),
+        ({"layers": "3:3"}, "no range of layers"),
+        ({"layers": "-7:2"}, "no range of layers"),
+        ({"layers": "0:2", "unfreeze": {0.5: "1:3"}}, r"unfreeze: '1:3' at 0\.5: layer 2 is not frozen"),
+        ({"layers": "1:3", "unfreeze": {0.5: "1:3", 0.7: "2:3"}}, r"'2:3' at 0\.7: layer 2 is unfrozen twice"),
+    ],
+)
+def test_ranges_that_fit_no_layer_are_refused(settings, message):
+    """Catches Python's slices, which cut what lies outside to what there is, silently."""
+    with pytest.raises(RecipeError, match=message):
+        first_steps(Freeze(**settings), LAYERS, [8, 12])
+
+
+@pytest.mark.parametrize(
+    ("train", "message"),
+    [
+        ({"freeze": {"patterns": ["layers.1.mlpp"]}}, r"'layers\.1\.mlpp' matches none .*\n.*\n.*layers\.1\.mlp"),
+        ({"freeze": {"patterns": ["[9-0]"]}}, "is no pattern"),
+        ({"freeze": {"layers": ":", "patterns": ["norm"]}}, "nothing is left to learn"),
+        ({"freeze": {"layers": ":", "patterns": ["norm"], "unfreeze": "gradual"}}, "nothing .* in the first step"),
+        ({"method": "lora", "freeze": {"layers": ":"}}, "freeze less"),
+        ({"schedule": {"rates": {"lora_B": 2}}}, r"train\.schedule\.rates: 'lora_B' matches none"),
+    ],
+)
+def test_what_fits_no_weight_is_refused_by_plan(workspace, dataset, base, train, message):
+    """Catches a pattern that is ignored, a backward pass without a graph, and PEFT's own words for it."""
+    with pytest.raises(RecipeError, match=message):
+        estimate(recipe(base, **train), dataset, workspace)
+
+
+# --- what stays and what learns --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("family", [*FAMILIES, *ODD])
+def test_the_graph_begins_at_the_first_layer_that_learns(family):
+    """Catches weights beside the embeddings (positions, a norm before layer 0) that keep the whole graph alive."""
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_config(family_config(family, LAYERS))
+    starts = first_steps(Freeze(layers="0:2"), LAYERS, [10])
+    freeze(model, Freeze(layers="0:2"), starts)
+    learning = Learning.of(model, starts)
+    assert learning.frozen_layers == learning.lowest(0) == 2
+    seen: dict[int, bool] = {}
+    for at, layer in enumerate(decoder_layers(model)):
+        layer.register_forward_pre_hook(lambda _m, args, at=at: seen.update({at: args[0].requires_grad}))
+    learning.begin(0)
+    train_from(model, learning.lowest(0))
+    model(input_ids=IDS, use_cache=False).logits.sum().backward()
+    assert seen == {0: False, 1: False, 2: False, 3: True}
+    without = {name for name, weight in model.named_parameters() if weight.grad is None}
+    assert without == {name for name, depth in depths(model).items() if depth < 2}
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_frozen_weights_keep_their_bits_in_the_model(workspace, dataset, base, precision):
+    """Catches weight decay on frozen weights, and weights that were halved in memory being written as such."""
+    settings = {"layers": "0:2", "patterns": ["layers.3.mlp"]}
+    moved = changed(stage.train(recipe(base, freeze=settings, precision=precision), dataset, workspace), base)
+    frozen = ("embed_tokens", "layers.0.", "layers.1.", "layers.3.mlp")
+    assert {name for name, other in moved.items() if not other} == {
+        name for name in moved if any(one in name for one in frozen)
+    }
+
+
+def test_adapters_lie_only_beside_what_is_not_frozen(workspace, dataset, base):
+    """Catches adapters in frozen layers: they would train, or be written and cost time for nothing."""
+    train = {"method": "lora", "freeze": {"layers": "0:2", "patterns": ["layers.3.self_attn"]}}
+    model = stage.train(recipe(base, **train), dataset, workspace)
+    names = set(load_file(model.path / "model" / "adapter_model.safetensors"))
+    places = {".".join(name.split(".")[4:6]) for name in names}
+    assert places == {"2.self_attn", "2.mlp", "3.mlp"}
+    config = json.loads((model.path / "model" / "adapter_config.json").read_text())
+    for names in ("target_modules", "exclude_modules"):  # each process would write a set in an order of its own
+        assert config[names] == sorted(config[names])
+
+
+def test_each_layer_moves_by_its_own_rate(workspace, dataset, base):
+    """Catches a rate that the optimiser's groups do not get: Adam's first step is the rate itself, in every number."""
+    schedule = {"peak": 0.01, "shape": "constant", "warmup": 0, "layer_decay": 0.5, "rates": {"layers.1.mlp": 4.0}}
+    train = {"schedule": schedule, "max_steps": 1, "regularise": {"weight_decay": 0, "dropout": 0}}
+    model = stage.train(recipe(base, **train), dataset, workspace)
+    before, after = load_file(base / "model.safetensors"), load_file(model.path / "model" / "model.safetensors")
+
+    def moved(ending: str) -> float:
+        [name] = [name for name in before if name.endswith(ending)]
+        return float((after[name] - before[name]).abs().max()) / 0.01
+
+    expected = {"model.norm.weight": 1, "3.mlp.up_proj.weight": 1, "2.mlp.up_proj.weight": 0.5,
+                "1.self_attn.q_proj.weight": 0.25, "1.mlp.up_proj.weight": 1, "0.mlp.up_proj.weight": 0.125,
+                "embed_tokens.weight": 0.0625}  # fmt: skip
+    assert {ending: moved(ending) for ending in expected} == pytest.approx(expected, rel=1e-2)
+
+
+def test_layers_unfrozen_on_the_way_move_from_their_step_on(workspace, dataset, base, monkeypatch):
+    """Catches layers that thaw too early or late, the embeddings under a tied head, moments of frozen weights."""
+    settings = {"layers": "0:3", "unfreeze": {0.5: "1:3"}}
+    moved: list[set[int]] = []
+    real = loop.update
+
+    def watched(run, optimizer, step, rows, progress):
+        before = {name: weight.detach().clone() for name, weight in run.loaded.model.named_parameters()}
+        real(run, optimizer, step, rows, progress)
+        after, depth = dict(run.loaded.model.named_parameters()), depths(run.loaded.model)
+        moved.append({depth[name] for name in before if not torch.equal(before[name], after[name])})
+        held = {depth[name] for name, weight in after.items() if optimizer.state[weight]}
+        assert held == set.union(*moved)
+
+    monkeypatch.setattr(loop, "update", watched)
+    stage.train(recipe(base, freeze=settings), dataset, workspace)
+    half = len(moved) // 2
+    assert moved == [{3, 4}] * half + [{1, 2, 3, 4}] * (len(moved) - half)
+
+
+def test_plan_tells_what_learns_and_at_which_rate(workspace, dataset, base):
+    """Catches a plan that counts frozen weights, or is silent about what learns later."""
+    train = {"freeze": {"layers": "0:3", "unfreeze": {0.5: "1:3"}}, "schedule": {"layer_decay": 0.5}}
+    planned = estimate(recipe(base, **train), dataset, workspace)
+    per_layer = sum(w.numel() for n, w in load_file(base / "model.safetensors").items() if ".layers.0." in n)
+    assert planned["weights"]["learning"] == 3 * per_layer + 32
+    assert planned["weights"]["from_the_start"] == per_layer + 32
+    assert planned["unfreezing"] == f"layers 1 to 2 from step {planned['steps'] // 2}"
+    assert [rate[:2] for rate in planned["rates"]] == [("layer 1", 0.25), ("layer 2", 0.5), ("layer 3", 1), ("head", 1)]
+
+
+@pytest.mark.parametrize("family", ["llama", "gemma3", "gpt2", "bloom"])
+def test_nothing_is_dropped_below_the_first_layer_that_learns(family):
+    """Catches dropout in frozen layers or on their embeddings, which would make their output differ between epochs."""
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_config(family_config(family, LAYERS))
+    set_dropout(model, 0.3)
+    outputs: dict[int, list[torch.Tensor]] = {1: [], 2: []}
+    for at, kept in outputs.items():
+        decoder_layers(model)[at].register_forward_pre_hook(lambda _m, args, kept=kept: kept.append(args[0]))
+    for depth in (2, 1):
+        train_from(model, depth)
+        for seed in (1, 2):
+            torch.manual_seed(seed)
+            model(input_ids=IDS, use_cache=False)
+    assert torch.equal(outputs[2][0], outputs[2][1])
+    assert torch.equal(outputs[1][2], outputs[1][3]) and not torch.equal(outputs[2][2], outputs[2][3])
