@@ -147,6 +147,7 @@ def test_the_environment_names_another_store(tmp_path, monkeypatch):
         ("{tmp}", "cannot open"),
         ("{tmp}/text.db", "not a database"),
     ],
+    ids=["nobody listens", "mysql", "memory", "no URL", "no folder", "a folder", "a text file"],
 )
 def test_a_store_that_cannot_be_is_one_clear_error(where, names, tmp_path):
     (tmp_path / "text.db").write_text("this is no database, whatever its name says\n" * 100)
