@@ -51,7 +51,7 @@ BAD_RECIPES = {
         ["train.schedule.warmup", "20 MB", "20000 tokens"],
     ),
     "cyclic from zero": (GOOD + "train: {schedule: {shape: cyclic, floor: 0}}\n", ["train.schedule", "floor 0"]),
-    "later: dora": (GOOD + "train: {method: dora}\n", ["train.method", "does not have yet"]),
+    "later: qlora": (GOOD + "train: {method: qlora}\n", ["train.method", "does not have yet"]),
     "semantic dedup too low": (GOOD + "  dedup: {semantic: 0.2}\n", ["data.dedup.semantic", "0.2"]),
     "relevance to nothing": (GOOD + "  relevance: {to: []}\n", ["data.relevance.to"]),
     "relevance that keeps nothing": (GOOD + "  relevance: {to: valid, keep: 0}\n", ["data.relevance.keep", "0"]),

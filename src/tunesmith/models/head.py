@@ -80,7 +80,7 @@ class _HeadLoss(torch.autograd.Function):
                 grad_weight += grad_low.T @ hidden[part]
             if grad_bias is not None:
                 grad_bias += grad_nV.sum(0)
-            if grad_rows is not None:
+            if grad_rows is not None and ids_K is not None:
                 grad_rows += grad_low.index_select(1, ids_K).T @ hidden[part]
         ctx.save_for_backward(grad_hidden, grad_weight, grad_bias, grad_rows)
         return total
@@ -92,9 +92,7 @@ class _HeadLoss(torch.autograd.Function):
         return (*(None if one is None else one.mul_(grad) for one in made), None, None, None)
 
 
-def _with_rows(
-    weight_VD: torch.Tensor, rows_KD: torch.Tensor | None, ids_K: torch.Tensor | None
-) -> torch.Tensor:
+def _with_rows(weight_VD: torch.Tensor, rows_KD: torch.Tensor | None, ids_K: torch.Tensor | None) -> torch.Tensor:
     """Return the head's matrix with the rows learnt beside it in their places."""
     if rows_KD is None or ids_K is None:
         return weight_VD
