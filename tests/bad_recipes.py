@@ -51,6 +51,15 @@ BAD_RECIPES = {
         ["train.schedule.warmup", "20 MB", "20000 tokens"],
     ),
     "cyclic from zero": (GOOD + "train: {schedule: {shape: cyclic, floor: 0}}\n", ["train.schedule", "floor 0"]),
+    "two means of the weights": (
+        GOOD + "train: {regularise: {ema: 0.99, average: 0.5}}\n",
+        ["train.regularise", "ema and average"],
+    ),
+    "two draws of no dropout": (GOOD + "train: {regularise: {dropout: 0, r_drop: 1}}\n", ["r_drop", "dropout is 0"]),
+    "a pull on what does not move": (
+        GOOD + "train: {method: lora, regularise: {l2sp: 0.1}}\n",
+        ["l2sp", "method: lora", "weight_decay"],
+    ),
     "later: qlora": (GOOD + "train: {method: qlora}\n", ["train.method", "does not have yet"]),
     "a method that is full with freeze": (GOOD + "train: {method: layers}\n", ["recipe.yaml:5", "'layers'", "freeze"]),
     "frozen layers without a colon": (GOOD + "train: {freeze: {layers: '9'}}\n", ["train.freeze.layers", "'0:9'"]),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM
 
 from families import FAMILIES, ODD, family_config
+from switches import FOUND, SWITCHES, VOCABULARY, models_of
 from tunesmith.models.compiled import compile_layers
 from tunesmith.models.precision import compute_in
 from tunesmith.models.shortcuts import ALL, Shortcuts, exact_shortcuts
@@ -21,12 +21,6 @@ from tunesmith.text.chat import Rendered
 from tunesmith.train.batches import TokenSet, micro_batches
 from tunesmith.train.loss import supervised_loss
 
-FOUND = {
-    "gemma2": Shortcuts(),
-    "granite": Shortcuts(packed=True, shared=True),
-    "bloom": Shortcuts(head=True),
-    "falcon-h1": Shortcuts(head=True, last_layer=True),
-}
 TRACING = pytest.mark.filterwarnings(
     "ignore:The .grad attribute of a Tensor:UserWarning",
     "ignore:.*torch.jit.script_method:DeprecationWarning",
@@ -34,26 +28,7 @@ TRACING = pytest.mark.filterwarnings(
 )
 """Torch's own warnings while it compiles."""
 
-VOCABULARY = 256
 ROW_TOKENS = 160
-SWITCHES = {
-    "none": Shortcuts(),
-    "packed": Shortcuts(packed=True),
-    "shared": Shortcuts(packed=True, shared=True),
-    "last_layer": Shortcuts(head=True, last_layer=True),
-    "head": Shortcuts(head=True),
-    "all": ALL,
-}
-
-
-@cache
-def models_of(family: str) -> tuple[Any, Any]:
-    """Return a family's tiny model twice: as `transformers` makes it, and set to attend within packed rows."""
-    torch.manual_seed(0)
-    plain = AutoModelForCausalLM.from_config(family_config(family)).eval()  # gpt2 has dropout
-    packed = deepcopy(plain)
-    assert exact_shortcuts(packed, "float32") == FOUND.get(family, ALL)
-    return plain, packed
 
 
 @st.composite

@@ -34,11 +34,19 @@ class Row:
         ids_BT: token ids.
         wanted_N: positions in the flattened input (B·T) whose output is read; may repeat.
         packing: how the packed row is made up; None for padded rows.
+        lengths: tokens of each padded row; empty for a packed one.
     """
 
     ids_BT: torch.Tensor
     wanted_N: torch.Tensor
     packing: Packing | None = None
+    lengths: tuple[int, ...] = ()
+
+    def lengths_BT(self) -> torch.Tensor:
+        """Return how long the sequence of each position is; a shared beginning is in the mean of its sequences."""
+        if self.packing is not None:
+            return self.packing.sequence_lengths()[None]
+        return torch.tensor(self.lengths, dtype=torch.float32)[:, None].expand(self.ids_BT.shape)
 
     def distinct(self) -> torch.Tensor | None:
         """Return the distinct wanted positions (M); None if they are nearly all."""

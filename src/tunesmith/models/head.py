@@ -33,18 +33,29 @@ def linear_map(head: torch.nn.Module) -> tuple[torch.nn.Linear, torch.Tensor | N
 
 
 def head_loss(
-    hidden_ND: torch.Tensor, head: torch.nn.Module, labels_N: torch.Tensor, weights_N: torch.Tensor
+    hidden_ND: torch.Tensor,
+    head: torch.nn.Module,
+    labels_N: torch.Tensor,
+    weights_N: torch.Tensor,
+    smoothing: float = 0.0,
 ) -> torch.Tensor:
     """Return the weighted sum of -log p(label), in nats: a scalar whose gradient is already known.
 
-    Products are in the type autocast says, sums and exponentials in float32.
+    Products are in the type autocast says, sums and exponentials in float32. With ``smoothing`` that share of the
+    wanted probability is spread evenly over the vocabulary.
 
-    Source: the gradient of softmax cross-entropy, p - onehot(label).
+    Source: the gradient of softmax cross-entropy, p - wanted; Szegedy et al. 2016, "Rethinking the Inception
+    architecture", section 7 (label smoothing).
     """
     apply: Callable[..., torch.Tensor] = _HeadLoss.apply
     matrix, ids_K, rows_KD = linear_map(head)
-    loss = apply(hidden_ND, matrix.weight, matrix.bias, rows_KD, ids_K, labels_N, weights_N)
+    loss = apply(hidden_ND, matrix.weight, matrix.bias, rows_KD, ids_K, labels_N, weights_N, smoothing)
     return loss
+
+
+def chunk_rows(weight_VD: torch.Tensor) -> int:
+    """Return of how many positions the logits may exist at once."""
+    return max(1, CHUNK_LOGITS.get(weight_VD.device.type, CHUNK_LOGITS["cuda"]) // weight_VD.shape[0])
 
 
 class _HeadLoss(torch.autograd.Function):
@@ -58,6 +69,7 @@ class _HeadLoss(torch.autograd.Function):
         ids_K: torch.Tensor | None,
         labels_N: torch.Tensor,
         weights_N: torch.Tensor,
+        smoothing: float,
     ) -> torch.Tensor:
         kind = hidden_ND.device.type
         dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else hidden_ND.dtype
@@ -68,11 +80,11 @@ class _HeadLoss(torch.autograd.Function):
         grad_bias = torch.zeros_like(bias_V) if needs_bias and bias_V is not None else None
         grad_rows = None if rows_KD is None else torch.zeros_like(rows_KD)
         total = torch.zeros((), device=hidden.device)
-        rows = max(1, CHUNK_LOGITS.get(kind, CHUNK_LOGITS["cuda"]) // weight.shape[0])
+        rows = chunk_rows(weight)
         for first in range(0, len(hidden), rows):
             part = slice(first, first + rows)
             logits_nV = torch.nn.functional.linear(hidden[part], weight, None if bias_V is None else bias_V.to(dtype))
-            loss, grad_nV = _loss_and_gradient(logits_nV.float(), labels_N[part], weights_N[part])
+            loss, grad_nV = _loss_and_gradient(logits_nV.float(), labels_N[part], weights_N[part], smoothing)
             total += loss
             grad_low = grad_nV.to(dtype)
             grad_hidden[part] = grad_low @ weight
@@ -89,7 +101,7 @@ class _HeadLoss(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         made = ctx.saved_tensors
-        return (*(None if one is None else one.mul_(grad) for one in made), None, None, None)
+        return (*(None if one is None else one.mul_(grad) for one in made), None, None, None, None)
 
 
 def _with_rows(weight_VD: torch.Tensor, rows_KD: torch.Tensor | None, ids_K: torch.Tensor | None) -> torch.Tensor:
@@ -100,12 +112,17 @@ def _with_rows(weight_VD: torch.Tensor, rows_KD: torch.Tensor | None, ids_K: tor
 
 
 def _loss_and_gradient(
-    logits_nV: torch.Tensor, labels_n: torch.Tensor, weights_n: torch.Tensor
+    logits_nV: torch.Tensor, labels_n: torch.Tensor, weights_n: torch.Tensor, smoothing: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the weighted loss and its gradient; the logits are overwritten."""
     total_n = torch.logsumexp(logits_nV, dim=1)
     labels_n1 = labels_n[:, None]
-    loss = ((total_n - logits_nV.gather(1, labels_n1)[:, 0]) * weights_n).sum()
-    grad_nV = logits_nV.sub_(total_n[:, None]).exp_().mul_(weights_n[:, None])
-    grad_nV.scatter_add_(1, labels_n1, -weights_n[:, None])
+    wanted_n = (1 - smoothing) * logits_nV.gather(1, labels_n1)[:, 0]
+    if smoothing:
+        wanted_n += smoothing * logits_nV.mean(1)
+    loss = ((total_n - wanted_n) * weights_n).sum()
+    grad_nV = logits_nV.sub_(total_n[:, None]).exp_()
+    if smoothing:
+        grad_nV -= smoothing / grad_nV.shape[1]
+    grad_nV.mul_(weights_n[:, None]).scatter_add_(1, labels_n1, -(1 - smoothing) * weights_n[:, None])
     return loss, grad_nV

@@ -59,6 +59,14 @@ class Packing:
         """Return each token's place in its own sequence (T)."""
         return torch.cat([torch.arange(n) + self.before(i) for i, n in enumerate(self.lengths)])
 
+    def sequence_lengths(self) -> torch.Tensor:
+        """Return for each token the length of its sequence, or the mean over those that share it (T)."""
+        means: list[float] = []
+        for segment, length in enumerate(self.key_lengths):
+            sharing = [self.key_lengths[i] for i, parent in enumerate(self.parents) if parent == segment]
+            means.append(sum(sharing) / len(sharing) if sharing else length)
+        return torch.tensor(means).repeat_interleave(torch.tensor(self.lengths))
+
     @cached_property
     def key_lengths(self) -> list[int]:
         """How many tokens the last one of each segment sees."""

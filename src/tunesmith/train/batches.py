@@ -203,5 +203,6 @@ def _batch(
     labels_N = torch.from_numpy(np.concatenate([one.ids[one.targets] for one in group]))
     counts = torch.tensor([len(one.targets) for one in group])
     weights_N = torch.tensor([one.weight for one in group], dtype=torch.float32).repeat_interleave(counts)
-    row = Row(ids_BT, torch.from_numpy(np.concatenate(predicts)), packing)
+    lengths = () if packing else tuple(len(one.ids) for one in group)
+    row = Row(ids_BT, torch.from_numpy(np.concatenate(predicts)), packing, lengths)
     return Batch(row, labels_N, weights_N)

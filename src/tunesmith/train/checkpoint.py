@@ -24,15 +24,18 @@ if TYPE_CHECKING:
 
     from torch import nn
 
+    from tunesmith.train.average import Average
+
     Weights = Mapping[str, nn.Parameter]
     """Everything that learns at some step of a run, by name."""
 
-_LATEST, _BEST, _STATE, _WEIGHTS, _OPTIMIZER = (
+_LATEST, _BEST, _STATE, _WEIGHTS, _OPTIMIZER, _AVERAGE = (
     "latest",
     "best",
     "state.json",
     "weights.safetensors",
     "optimizer.safetensors",
+    "average.safetensors",
 )
 
 
@@ -50,22 +53,30 @@ class Progress:
     metrics: list[dict[str, Any]] = field(default_factory=list)
 
 
-def save_checkpoint(folder: Path, weights: Weights, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
+def save_checkpoint(
+    folder: Path, weights: Weights, optimizer: torch.optim.Optimizer, progress: Progress, average: Average | None = None
+) -> None:
     """Write the state under ``folder``, replacing the one before only when the new one is complete."""
     with _Replacing(folder / _LATEST) as new:
         save_file(_tensors(weights), new / _WEIGHTS)
         save_file(_optimizer_tensors(weights, optimizer), new / _OPTIMIZER)
+        if average is not None:
+            save_file(average.tensors, new / _AVERAGE)
         (new / _STATE).write_text(json.dumps(asdict(progress)), encoding="utf-8")
 
 
-def load_checkpoint(folder: Path, weights: Weights, optimizer: torch.optim.Optimizer) -> Progress | None:
-    """Put a saved state back into weights and optimizer; None if there is none."""
+def load_checkpoint(
+    folder: Path, weights: Weights, optimizer: torch.optim.Optimizer, average: Average | None = None
+) -> Progress | None:
+    """Put a saved state back into weights, optimizer and average; None if there is none."""
     latest = _existing(folder / _LATEST)
     if latest is None:
         return None
     fields = json.loads((latest / _STATE).read_text(encoding="utf-8"))
     _set_weights(weights, load_file(latest / _WEIGHTS))
     _set_optimizer(weights, optimizer, load_file(latest / _OPTIMIZER))
+    if average is not None:
+        average.load(load_file(latest / _AVERAGE), fields["step"])
     return Progress(**{**fields, "best": BestSoFar(**fields["best"])})
 
 
@@ -75,11 +86,12 @@ def save_best(folder: Path, weights: Weights) -> None:
         save_file(_tensors(weights), new / _WEIGHTS)
 
 
-def load_best(folder: Path, weights: Weights) -> None:
-    """Put the best weights back; leaves them as they are if no best was kept."""
+def load_best(folder: Path, weights: Weights) -> bool:
+    """Put the best weights back; tell whether any were kept."""
     best = _existing(folder / _BEST)
     if best is not None:
         _set_weights(weights, load_file(best / _WEIGHTS))
+    return best is not None
 
 
 class _Replacing:

@@ -6,6 +6,7 @@ at fixed steps; the best weights are kept; a checkpoint after each validation an
 
 from __future__ import annotations
 
+import contextlib
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,10 +19,12 @@ from tunesmith.models.compiled import compile_layers, pays
 from tunesmith.models.dropout import train_from
 from tunesmith.models.precision import compute_in
 from tunesmith.models.score import nll
+from tunesmith.train.average import Average
 from tunesmith.train.batches import TokenSet, micro_batches, steps_of_epoch
 from tunesmith.train.checkpoint import Progress, load_best, load_checkpoint, save_best, save_checkpoint
-from tunesmith.train.loss import supervised_loss
+from tunesmith.train.loss import Terms, supervised_loss
 from tunesmith.train.optimizer import build_optimizer, set_rate, trainable
+from tunesmith.train.pull import add_noise
 from tunesmith.train.schedule import multiplier
 
 if TYPE_CHECKING:
@@ -103,24 +106,29 @@ def fit(run: Run, bar: Bar) -> Progress:
     if run.compiled:
         compile_layers(model)
     optimizer = build_optimizer(model, run.settings)
-    progress = load_checkpoint(run.folder, weights, optimizer) or Progress()
+    average = Average.of(run.settings.regularise, weights, run.total_steps)
+    progress = load_checkpoint(run.folder, weights, optimizer, average) or Progress()
     bar.advance(progress.step)
     started_s, spent_s, saved_s = monotonic_s(), progress.seconds, monotonic_s()
     for step, rows in steps_from(run, progress.step):
         if progress.stopped_by:
             break
         update(run, optimizer, step, rows, progress)
+        if average is not None:
+            average.see(step)
         progress.step = step + 1
         progress.seconds = spent_s + monotonic_s() - started_s
         if progress.step % run.eval_every == 0 or progress.step == run.total_steps:
-            _validate(run, progress)
+            with average.in_place() if average else contextlib.nullcontext():
+                _validate(run, progress)
             saved_s = -math.inf
         if monotonic_s() - saved_s > CHECKPOINT_EVERY_S:
-            save_checkpoint(run.folder, weights, optimizer, progress)
+            save_checkpoint(run.folder, weights, optimizer, progress, average)
             saved_s = monotonic_s()
         bar.advance(1, **_facts(progress))
     progress.stopped_by = progress.stopped_by or "last step"
-    load_best(run.folder, weights)
+    if not load_best(run.folder, weights) and average is not None:
+        average.settle()
     model.eval()
     return progress
 
@@ -142,7 +150,7 @@ def update(run: Run, optimizer: torch.optim.Optimizer, step: int, rows: list[int
     Raises:
         DataError: if the loss or the gradient is no longer a number.
     """
-    model = run.loaded.model
+    model, regularise = run.loaded.model, run.settings.regularise
     run.learning.begin(step)
     train_from(model, run.learning.lowest(step))
     rate = run.rate(step, progress.validations)
@@ -150,13 +158,15 @@ def update(run: Run, optimizer: torch.optim.Optimizer, step: int, rows: list[int
     batches = micro_batches(run.train, rows, run.shortcuts, run.row_tokens)
     weight = float(sum(batch.weights_N.sum() for batch in batches))
     torch.manual_seed(run.seed * 1_000_003 + step)  # dropout is a function of (seed, step)
-    total = torch.zeros((), device=model.device)
+    total, terms = torch.zeros((), device=model.device), Terms.of(regularise)
     for batch in batches:
         with compute_in(run.precision, model.device):
-            loss = supervised_loss(model, batch.share(weight).to(model.device), run.shortcuts)
+            loss = supervised_loss(model, batch.share(weight).to(model.device), run.shortcuts, terms)
         torch.autograd.backward(loss)
         total += loss.detach()
-    norm = torch.nn.utils.clip_grad_norm_(trainable(model).values(), run.settings.regularise.clip)
+    norm = torch.nn.utils.clip_grad_norm_(trainable(model).values(), regularise.clip)
+    if regularise.gradient_noise:
+        add_noise(trainable(model).values(), regularise.gradient_noise, step, run.seed)
     loss_value = float(total)
     if not math.isfinite(loss_value) or not math.isfinite(float(norm)):
         raise DataError(

@@ -1,31 +1,113 @@
-"""The supervised loss: cross-entropy summed over target tokens.
+"""The supervised loss: cross-entropy summed over target tokens, and what regularises it.
 
 The caller's weights sum to one over the step, so accumulation, grouping and padding change nothing.
+Legend: N targets, D width, V vocabulary.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
+from torch.utils.checkpoint import checkpoint
 
+from tunesmith.models.embedding_noise import noisy_embeddings
 from tunesmith.models.forward import call_on, causal_lm, hidden_at
-from tunesmith.models.head import head_loss
+from tunesmith.models.head import chunk_rows, head_loss
 from tunesmith.models.score import logits_only_at
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from transformers import PreTrainedModel
 
     from tunesmith.models.shortcuts import Shortcuts
+    from tunesmith.recipe import Regularise
     from tunesmith.train.batches import Batch
 
 
-def supervised_loss(model: PreTrainedModel, batch: Batch, shortcuts: Shortcuts) -> torch.Tensor:
-    """Return the weighted sum over targets of -log p(token | what is before), in nats; a scalar with gradient."""
-    if shortcuts.head:
+@dataclass(frozen=True)
+class Terms:
+    """What makes the loss more than cross-entropy; all zero is plain.
+
+    Args:
+        label_smoothing: share of the wanted probability that is spread over the whole vocabulary.
+        neftune: size of the noise on embeddings, see `models.embedding_noise`.
+        r_drop: weight of the difference between two draws of dropout.
+    """
+
+    label_smoothing: float = 0.0
+    neftune: float = 0.0
+    r_drop: float = 0.0
+
+    @classmethod
+    def of(cls, settings: Regularise) -> Terms:
+        """Return the terms that a recipe asks for."""
+        return cls(settings.label_smoothing, settings.neftune, settings.r_drop)
+
+
+PLAIN = Terms()
+
+
+def supervised_loss(model: PreTrainedModel, batch: Batch, shortcuts: Shortcuts, terms: Terms = PLAIN) -> torch.Tensor:
+    """Return the weighted sum over targets of -log p(token | what is before), in nats; a scalar with gradient.
+
+    With ``r_drop`` it is the mean of two passes, which differ by their dropout, and the weighted divergence of the two.
+    """
+    with noisy_embeddings(model, terms.neftune, batch.row.lengths_BT() if terms.neftune else batch.row.ids_BT):
+        if terms.r_drop:
+            return _of_two_draws(model, batch, shortcuts, terms)
+        if not shortcuts.head:
+            return _cross_entropy(_logits(model, batch), batch, terms)
         hidden_ND = hidden_at(model, batch.row, prune_last_layer=shortcuts.last_layer)
-        return head_loss(hidden_ND, causal_lm(model).get_output_embeddings(), batch.labels_N, batch.weights_N)
+    head = causal_lm(model).get_output_embeddings()
+    return head_loss(hidden_ND, head, batch.labels_N, batch.weights_N, terms.label_smoothing)
+
+
+def _logits(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
     with logits_only_at(model, batch.row.wanted_N.to(batch.labels_N.device)):
-        logits_NV = call_on(model, batch.row).logits.float()
-    losses_N = torch.nn.functional.cross_entropy(logits_NV, batch.labels_N, reduction="none")
+        logits_NV: torch.Tensor = call_on(model, batch.row).logits.float()
+    return logits_NV
+
+
+def _cross_entropy(logits_NV: torch.Tensor, batch: Batch, terms: Terms) -> torch.Tensor:
+    losses_N = torch.nn.functional.cross_entropy(
+        logits_NV, batch.labels_N, reduction="none", label_smoothing=terms.label_smoothing
+    )
     return (losses_N * batch.weights_N).sum()
+
+
+def _of_two_draws(model: PreTrainedModel, batch: Batch, shortcuts: Shortcuts, terms: Terms) -> torch.Tensor:
+    """Return the mean loss of two passes and the mean of both Kullback-Leibler divergences, weighted.
+
+    Source: Liang et al. 2021, "R-Drop", equation 4, halved so that it is the plain loss where dropout does nothing.
+    """
+    if not shortcuts.head:
+        one_NV, other_NV = _logits(model, batch), _logits(model, batch)
+        return _loss_of_two(one_NV, other_NV, batch.labels_N, batch.weights_N, terms)
+    head = causal_lm(model).get_output_embeddings()
+    one_ND, other_ND = (hidden_at(model, batch.row, prune_last_layer=shortcuts.last_layer) for _ in range(2))
+    total = one_ND.new_zeros(())
+    rows = chunk_rows(head.weight)
+    for first in range(0, len(one_ND), rows):
+        of = slice(first, first + rows)
+        total = total + checkpoint(
+            lambda one, other, labels, weights: _loss_of_two(head(one), head(other), labels, weights, terms),
+            one_ND[of], other_ND[of], batch.labels_N[of], batch.weights_N[of],
+            use_reentrant=False, preserve_rng_state=False,
+        )  # fmt: skip
+    return total
+
+
+def _loss_of_two(
+    one_NV: torch.Tensor, other_NV: torch.Tensor, labels_N: torch.Tensor, weights_N: torch.Tensor, terms: Terms
+) -> torch.Tensor:
+    cross_entropy: Callable[..., torch.Tensor] = torch.nn.functional.cross_entropy
+    log_one, log_other = (logits.float().log_softmax(-1) for logits in (one_NV, other_NV))
+    losses_N = sum(
+        cross_entropy(log, labels_N, reduction="none", label_smoothing=terms.label_smoothing) / 2
+        for log in (log_one, log_other)
+    )
+    apart_N = ((log_one.exp() - log_other.exp()) * (log_one - log_other)).sum(-1) / 2
+    return ((losses_N + terms.r_drop / 2 * apart_N) * weights_N).sum()

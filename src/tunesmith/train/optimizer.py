@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from tunesmith.models.layers import EMBEDDINGS, decoder_layers, depths, matching
+from tunesmith.train.pull import Start
 
 if TYPE_CHECKING:
     from torch import nn
@@ -30,6 +31,8 @@ def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
 def build_optimizer(model: PreTrainedModel, settings: Train) -> torch.optim.AdamW:
     """Return AdamW over what learns: matrices decay, vectors (norms, biases) do not; each group has its ``factor``.
 
+    With ``regularise.l2sp`` its steps also pull the weights to the values they have now.
+
     Raises:
         RecipeError: if a pattern of ``schedule.rates`` matches nothing that learns.
 
@@ -40,10 +43,14 @@ def build_optimizer(model: PreTrainedModel, settings: Train) -> torch.optim.Adam
     for name, parameter in trainable(model).items():
         decay = settings.regularise.weight_decay if parameter.ndim >= 2 else 0.0
         groups[factors[name], decay].append(parameter)
-    return torch.optim.AdamW(
+    optimizer = torch.optim.AdamW(
         [{"params": group, "factor": factor, "weight_decay": decay} for (factor, decay), group in groups.items()],
         lr=0.0, betas=BETAS, fused=True,
     )  # fmt: skip
+    if strength := settings.regularise.l2sp:
+        start = Start(trainable(model).values())
+        optimizer.register_step_post_hook(lambda stepped, *_: start.pull(stepped, strength))
+    return optimizer
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
