@@ -1,7 +1,7 @@
 """Is a control token obeyed? Three added tokens say how an intent of BANKING77 is to be written, on held-out messages.
 
 Run: ``python benchmarks/control_tokens.py``. Needs ../shared/data. Writes benchmarks/results/control_tokens.json: for each
-seed, how many of 600 held-out messages are answered in the form their token asks for, and how many with the right intent.
+seed, how many of 300 held-out messages are answered in the form their token asks for, and how many with the right intent.
 The tokens alone (`method: tokens`) show what their rows can do while all other weights of nano stay as they are.
 """
 
@@ -26,7 +26,7 @@ from tunesmith.train.stage import train
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT.parent / "shared" / "data" / "banking77"
-TRAIN_ROWS, HELD_ROWS, SEEDS, EPOCHS = 3_000, 600, (0, 1, 2), 3
+TRAIN_ROWS, HELD_ROWS, SEEDS, EPOCHS = 1_500, 300, (0, 1, 2), 3
 
 FORMS = {
     "<|json|>": (lambda intent: json.dumps({"intent": intent}), r'\{"intent": "[a-zA-Z_?]+"\}'),
@@ -70,6 +70,7 @@ def run(method: str, seed: int) -> dict:
         (folder / "train.jsonl").write_text("\n".join(lines), encoding="utf-8")
         chosen, workspace = recipe(folder, method, seed), Workspace(folder / "home")
         model = train(chosen, prepare(chosen, workspace, recipe_dir=folder), workspace)
+        steps = model.result["steps"]
         loaded = load_model(model.path / "model")
         held = rows_of("test.csv", HELD_ROWS, seed)
         prompts = [prompt_ids(loaded.tokenizer, [{"role": "user", "content": row["prompt"]}]) for row in held]
@@ -79,14 +80,14 @@ def run(method: str, seed: int) -> dict:
     obeyed = [bool(re.fullmatch(FORMS[row["token"]][1], answer)) for row, answer in zip(held, answers, strict=True)]
     right = [answer == row["answer"] for row, answer in zip(held, answers, strict=True)]
     return {
-        "method": method, "seed": seed, "steps": model.result["steps"],
+        "method": method, "seed": seed, "steps": steps,
         "obeyed": wilson(sum(obeyed), HELD_ROWS).as_dict(), "right_intent_and_form": wilson(sum(right), HELD_ROWS).as_dict(),
         "not_obeyed": [[row["prompt"], answer] for row, answer, good in zip(held, answers, obeyed, strict=True) if not good][:5],
     }  # fmt: skip
 
 
 def main() -> None:
-    runs = [run(method, seed) for method in ("lora", "full", "tokens") for seed in SEEDS]
+    runs = [*(run("lora", seed) for seed in SEEDS), run("full", 0), run("tokens", 0)]
     result = {"date": datetime.now(UTC).date().isoformat(), "train_rows": TRAIN_ROWS, "forms": MEANINGS, "runs": runs}
     (ROOT / "benchmarks" / "results" / "control_tokens.json").write_text(json.dumps(result, indent=1), encoding="utf-8")
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tunesmith.core.store import Store
     from tunesmith.data.learning_curve import Probe
     from tunesmith.models.load import LoadedModel
+    from tunesmith.train.validate import Judge
 
 Result = dict[str, Any]
 
@@ -71,7 +72,33 @@ def train(project: Project) -> Artifact:
     from tunesmith.train import stage
 
     stage.check(project.recipe)
-    return stage.train(project.recipe, prepare(project), project.workspace)
+    dataset = prepare(project)
+    return stage.train(project.recipe, dataset, project.workspace, judge=_judge(project.recipe, dataset))
+
+
+def _judge(recipe: Recipe, dataset: Artifact) -> Judge | None:
+    """Return what measures the metric that training stops by; None if that is the validation loss."""
+    from tunesmith.evaluate.answers import Contender, expected_of
+    from tunesmith.evaluate.grading import grade
+    from tunesmith.evaluate.metrics import stopping_metric
+    from tunesmith.text.examples import read_examples
+    from tunesmith.train.stage import task_of
+    from tunesmith.train.validate import Judge
+
+    metric = stopping_metric(recipe)
+    if metric is None:
+        return None
+    task, rows = task_of(recipe, dataset), read_examples(dataset.path / "valid.parquet")
+    expected = [expected_of(one) for one in rows]
+
+    def look(loaded: LoadedModel) -> dict[str, NDArray[Any]]:
+        asked = Contender(
+            metric.name, loaded, lambda one: task.split(one)[0], task.labels, recipe.evaluate.max_new_tokens,
+            recipe.train.precision,
+        )  # fmt: skip
+        return grade(recipe.task, expected, asked.answer(rows))
+
+    return Judge(metric.name, metric.higher_is_better, look, metric.value)
 
 
 def evaluate(project: Project) -> Artifact:
@@ -246,11 +273,13 @@ def _label_counts(project: Project, model: Artifact) -> dict[str, int] | None:
 
 def _check(recipe: Recipe) -> None:
     """Raise what the recipe asks for in vain, before anything is spent."""
+    from tunesmith.evaluate.metrics import stopping_metric
     from tunesmith.evaluate.stage import check as check_evaluation
     from tunesmith.train.stage import check as check_training
 
     check_training(recipe)
     check_evaluation(recipe)
+    stopping_metric(recipe)
     if recipe.data.split.test == 0 and not recipe.data.test:
         raise RecipeError(
             "data.split.test is 0 and there is no data.test: nothing to evaluate on",

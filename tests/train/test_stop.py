@@ -1,28 +1,99 @@
 """When training stops, and which weights are kept."""
 
-from tunesmith.recipe import EarlyStopping
+import json
+
+import numpy as np
+import pytest
+
+from bad_data import csv_text
+from tunesmith import flow
+from tunesmith.core.artifacts import Workspace
+from tunesmith.core.errors import RecipeError
+from tunesmith.recipe import EarlyStopping, Recipe
+from tunesmith.train.checkpoint import Progress
 from tunesmith.train.stop import BestSoFar
+from tunesmith.train.validate import Judge, _tell_overfitting, as_lists
 
 
 def test_patience_counts_validations_without_gain():
     settings, best = EarlyStopping(patience=2), BestSoFar()
     stops = []
     for step, value in enumerate([3.0, 2.0, 2.5, 2.1]):
-        best.see(step, value, settings)
+        best.see(step, value, 0.0)
         stops.append(best.should_stop(settings))
     assert stops == [False, False, False, True]
     assert (best.step, best.value) == (1, 2.0)
 
 
 def test_gain_below_min_delta_keeps_the_best_but_spends_patience():
-    settings, best = EarlyStopping(patience=2, min_delta=0.1), BestSoFar()
-    assert best.see(0, 2.0, settings)
-    assert best.see(1, 1.95, settings) and not best.should_stop(settings)
-    assert best.see(2, 1.91, settings) and best.should_stop(settings)
+    settings, best = EarlyStopping(patience=2), BestSoFar()
+    assert best.see(0, 2.0, 0.1)
+    assert best.see(1, 1.95, 0.1) and not best.should_stop(settings)
+    assert best.see(2, 1.91, 0.1) and best.should_stop(settings)
     assert best.step == 2
 
 
 def test_nan_is_never_the_best():
     best = BestSoFar()
-    assert not best.see(0, float("nan"), None)
+    assert not best.see(0, float("nan"), 0.0)
     assert not best.should_stop(None)
+
+
+@pytest.mark.slow
+def test_a_metric_stops_training_and_chooses_the_weights(tiny, tmp_path):
+    """Would let through: weights kept by the loss, a metric of which less is taken for better, a kill that forgets it."""
+    rows = [(f"{word} {number}", label) for number in range(40) for word, label in (("card", "a"), ("loan", "b"))]
+    (tmp_path / "a.csv").write_text(csv_text(rows))
+    recipe = recipe_of(tiny, {"metric": "accuracy", "patience": 6, "min_delta": "auto"})
+    project = flow.Project(recipe, tmp_path, Workspace(tmp_path / "home"))
+    model = flow.train(project)
+    curve = [json.loads(line) for line in (model.path / "metrics.jsonl").read_text().splitlines()]
+    seen = [(row["step"], row["accuracy"]) for row in curve if "accuracy" in row]
+    assert model.result["best"] == {"step": max(seen, key=lambda one: one[1])[0], "metric": "accuracy",
+                                    "value": max(value for _, value in seen)}  # fmt: skip
+    assert model.result["best"]["value"] > 0.9
+    assert model.result["stopped_by"] == "accuracy: no gain in 6 validations"
+
+
+def test_an_unknown_metric_is_refused_with_the_known_ones(tiny, tmp_path):
+    """Would let through: a misspelt metric that stops nothing."""
+    with pytest.raises(RecipeError, match=r"early_stopping\.metric.*acuracy(?s:.)*accuracy"):
+        flow.plan(flow.Project(recipe_of(tiny, {"metric": "acuracy"}), tmp_path, Workspace(tmp_path / "home")))
+
+
+def recipe_of(base, early_stopping):
+    return Recipe.model_validate({
+        "name": "stops", "task": "classify", "base": str(base), "data": {"train": "a.csv"},
+        "train": {"method": "full", "epochs": 30, "batch_tokens": 64, "eval_every": 4, "precision": "float32", "threads": 1,
+                  "schedule": {"peak": 0.01}, "regularise": {"early_stopping": early_stopping}},
+    })  # fmt: skip
+
+
+def seen_by(values):
+    return {"x": np.asarray(values, dtype=float)}
+
+
+def test_noise_is_the_standard_error_of_the_paired_difference():
+    """Would let through: the noise of two independent samples, which pairs do not have."""
+    judge = Judge("mean", True, seen_by, lambda seen: float(seen["x"].mean()))
+    random = np.random.default_rng(0)
+    hard = random.normal(0, 10, 400)  # rows differ much, looks at the same row little
+    old, new = hard + random.normal(0, 1, 400), hard + random.normal(0.1, 1, 400)
+    assert judge.noise(seen_by(new), as_lists(seen_by(old))) == pytest.approx(np.sqrt(2 / 400), rel=0.2)
+    assert judge.cost(seen_by(new)) == -new.mean()
+
+
+def test_overfitting_is_named_once_it_is_more_than_noise(capsys):
+    """Would let through: noise called overfitting, a rise that is never told, one told at every validation."""
+    judge = Judge("valid_loss", False, seen_by, lambda seen: float(seen["x"].mean()))
+    random = np.random.default_rng(0)
+    rows, progress = random.normal(2, 1, 300), Progress()
+    for number, (train, shift) in enumerate([(2.0, 0.0), (1.8, -0.1), (1.7, -0.1), (1.0, 0.4), (0.5, 0.8)]):
+        progress.step = number
+        progress.metrics.append({"loss": train})
+        _tell_overfitting(judge, seen_by(rows + shift + random.normal(0, 0.3, 300)), progress)
+        progress.metrics[-1]["valid_loss"] = 0.0
+        assert bool(progress.overfitting) == (number >= 3)
+    assert progress.overfitting["since_step"] in (1, 2)
+    assert progress.overfitting["train_loss_fell"] == pytest.approx(1.3, abs=0.11)
+    assert capsys.readouterr().err.count("overfitting") == 1

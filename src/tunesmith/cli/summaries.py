@@ -91,7 +91,8 @@ def _share(estimate: dict[str, Any] | None) -> str:
 def show_model(result: dict[str, Any]) -> None:
     """Show how training went."""
     best = result["best"]
-    kept = f"best validation loss {best['value']:.4f} at step {best['step']}" if best else "no validation set"
+    name = best["metric"].replace("valid_loss", "validation loss") if best else ""
+    kept = f"best {name} {best['value']:.4f} at step {best['step']}" if best else "no validation set"
     say(f"  {result['steps']:,} steps in {result['seconds']:,.0f} s · {kept} · stopped by {result['stopped_by']}")
     where(Path(result["path"]) / "train.html")
 

@@ -225,6 +225,19 @@ def chosen_metrics(recipe: Recipe) -> list[Metric]:
     return [known[name] for name in dict.fromkeys([*names, *needed])]
 
 
+def stopping_metric(recipe: Recipe) -> Metric | None:
+    """Return the metric that stops training and chooses its weights; None if that is the validation loss.
+
+    Raises:
+        RecipeError: for a metric the task does not have.
+    """
+    settings = recipe.train.regularise.early_stopping
+    if settings is None or settings.metric == "valid_loss":
+        return None
+    _check_names([settings.metric], "train.regularise.early_stopping.metric", recipe.task)
+    return next(metric for metric in METRICS[recipe.task] if metric.name == settings.metric)
+
+
 def main_metric(recipe: Recipe) -> Metric:
     """Return the metric that decides.
 

@@ -138,9 +138,15 @@ class Schedule(Section):
 class EarlyStopping(Section):
     """When to stop before the last epoch."""
 
-    metric: Literal["valid_loss"] = "valid_loss"
+    metric: str = Field(
+        "valid_loss",
+        description="what stops, and chooses the weights that are kept: valid_loss, or a metric of evaluate such as "
+        "accuracy, which answers all validation rows each time",
+    )
     patience: Annotated[int, Field(ge=1, le=1000)] = Field(3, description="validations without gain before stopping")
-    min_delta: Annotated[float, Field(ge=0)] = Field(0.0, description="gain that counts, in nats per target token")
+    min_delta: Annotated[float, Field(ge=0)] | Literal["auto"] = Field(
+        0.0, description="gain that counts, in the metric's unit; auto: one standard error of the gain, by these rows"
+    )
 
 
 class Regularise(Section):

@@ -41,7 +41,11 @@ _LATEST, _BEST, _STATE, _WEIGHTS, _OPTIMIZER, _AVERAGE = (
 
 @dataclass
 class Progress:
-    """How far a run is: ``step`` steps are done, ``stopped_by`` is empty while it goes on."""
+    """How far a run is: ``step`` steps are done, ``stopped_by`` is empty while it goes on.
+
+    ``anchor`` is the look at the validation rows that the next gain is measured from, ``lowest`` that of the lowest
+    validation loss, ``overfitting`` what `validate` found of it.
+    """
 
     step: int = 0
     stopped_by: str = ""
@@ -51,6 +55,9 @@ class Progress:
     seconds: float = 0.0
     validations: list[float] = field(default_factory=list)
     metrics: list[dict[str, Any]] = field(default_factory=list)
+    anchor: dict[str, list[Any]] = field(default_factory=dict)
+    lowest: dict[str, Any] = field(default_factory=dict)
+    overfitting: dict[str, float] = field(default_factory=dict)
 
 
 def save_checkpoint(

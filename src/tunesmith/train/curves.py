@@ -24,7 +24,7 @@ def write_page(path: Path, model_id: str, metrics: Sequence[dict[str, Any]], res
     facts = [
         ("steps", f"{result['steps']:,}"),
         ("epochs", result["epochs"]),
-        ("best validation loss", f"{best['value']:.4f}" if best else "no validation"),
+        (f"best {best['metric']}" if best else "best valid_loss", f"{best['value']:.4f}" if best else "no validation"),
         ("target tokens", f"{result['tokens']['target']:,}"),
         ("target tokens / s", f"{result['target_tokens_per_s']:,.0f}"),
         ("seconds", f"{result['seconds']:,.0f}"),
@@ -46,7 +46,13 @@ def write_page(path: Path, model_id: str, metrics: Sequence[dict[str, Any]], res
 def _headline(result: dict[str, Any]) -> str:
     best = result["best"]
     kept = f"The weights of step {best['step']} were kept." if best else "The last weights were kept."
-    return f"Stopped by {result['stopped_by']} after {result['steps']:,} steps. {kept}"
+    headline = f"Stopped by {result['stopped_by']} after {result['steps']:,} steps. {kept}"
+    if found := result.get("overfitting"):
+        headline += (
+            f" Overfitting: since step {found['since_step']:,} the validation loss rose by "
+            f"{found['valid_loss_rose']:.3f} while the training loss fell by {found['train_loss_fell']:.3f}."
+        )
+    return headline
 
 
 def _smoothed(points: Sequence[tuple[int, float]], most: int = 400) -> list[tuple[float, float]]:

@@ -18,14 +18,14 @@ from tunesmith.core.errors import DataError
 from tunesmith.models.compiled import compile_layers, pays
 from tunesmith.models.dropout import train_from
 from tunesmith.models.precision import compute_in
-from tunesmith.models.score import nll
 from tunesmith.train.average import Average
 from tunesmith.train.batches import TokenSet, micro_batches, steps_of_epoch
-from tunesmith.train.checkpoint import Progress, load_best, load_checkpoint, save_best, save_checkpoint
+from tunesmith.train.checkpoint import Progress, load_best, load_checkpoint, save_checkpoint
 from tunesmith.train.loss import Terms, supervised_loss
 from tunesmith.train.optimizer import build_optimizer, set_rate, trainable
 from tunesmith.train.pull import add_noise
 from tunesmith.train.schedule import multiplier
+from tunesmith.train.validate import Judge, validate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -57,6 +57,7 @@ class Run:
         shortcuts: the work that may be left out without changing the result.
         row_tokens: most tokens of one forward pass.
         folder: where checkpoints lie.
+        judge: what chooses the best weights and stops; None: the validation loss.
     """
 
     loaded: LoadedModel
@@ -71,6 +72,7 @@ class Run:
     shortcuts: Shortcuts
     row_tokens: int
     folder: Path
+    judge: Judge | None = None
 
     @property
     def compiled(self) -> bool:
@@ -120,7 +122,7 @@ def fit(run: Run, bar: Bar) -> Progress:
         progress.seconds = spent_s + monotonic_s() - started_s
         if progress.step % run.eval_every == 0 or progress.step == run.total_steps:
             with average.in_place() if average else contextlib.nullcontext():
-                _validate(run, progress)
+                validate(run, progress)
             saved_s = -math.inf
         if monotonic_s() - saved_s > CHECKPOINT_EVERY_S:
             save_checkpoint(run.folder, weights, optimizer, progress, average)
@@ -183,27 +185,9 @@ def update(run: Run, optimizer: torch.optim.Optimizer, step: int, rows: list[int
     )
 
 
-def _validate(run: Run, progress: Progress) -> None:
-    """Measure the validation loss, keep the best weights, decide whether to stop."""
-    if not len(run.valid):
-        return
-    model = run.loaded.model
-    model.eval()
-    rendered = run.valid.rendered
-    scores = nll(run.loaded, [r.ids for r in rendered], [r.targets for r in rendered], precision=run.precision)
-    value = sum(score.nats for score in scores) / sum(score.num_targets for score in scores)
-    early_stopping = run.settings.regularise.early_stopping
-    if progress.best.see(progress.step, value, early_stopping):
-        save_best(run.folder, run.learning.weights)
-    progress.validations.append(value)
-    progress.metrics[-1]["valid_loss"] = value
-    if progress.best.should_stop(early_stopping):
-        progress.stopped_by = f"valid_loss: no gain in {progress.best.without_gain} validations"
-
-
 def _facts(progress: Progress) -> dict[str, float | str]:
     recent = [row["loss"] for row in progress.metrics[-20:]]
     facts: dict[str, float | str] = {"loss": sum(recent) / len(recent)}
     if progress.best.step >= 0:
-        facts["best valid"] = progress.best.value
+        facts["best valid"] = abs(progress.best.value)
     return facts

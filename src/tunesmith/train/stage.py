@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.artifacts import Plan
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tunesmith.train.checkpoint import Progress
     from tunesmith.train.freeze import Learning
     from tunesmith.train.loop import Run
+    from tunesmith.train.validate import Judge
 
 CODE = "train-2"
 TOO_LONG_ALLOWED_FRAC = 0.01
@@ -81,10 +82,11 @@ def plan_model(recipe: Recipe, dataset: Artifact, workspace: Workspace) -> Plan:
     )
 
 
-def train(recipe: Recipe, dataset: Artifact, workspace: Workspace) -> Artifact:
+def train(recipe: Recipe, dataset: Artifact, workspace: Workspace, judge: Judge | None = None) -> Artifact:
     """Make the Model of a recipe and a Dataset, or return it if it is already there.
 
-    Killed and started again it goes on from its last checkpoint and ends in the same bytes.
+    ``judge`` measures the metric that early stopping looks at, unless that is the validation loss. Killed and started
+    again it goes on from its last checkpoint and ends in the same bytes.
 
     Raises:
         RecipeError: for what cannot be trained.
@@ -93,7 +95,7 @@ def train(recipe: Recipe, dataset: Artifact, workspace: Workspace) -> Artifact:
     check(recipe)
     base = reference(recipe.base, workspace)
     plan = plan_model(recipe, dataset, workspace)
-    return workspace.make(plan, lambda draft: _make(recipe, dataset, base, draft))
+    return workspace.make(plan, lambda draft: _make(recipe, dataset, base, draft, judge))
 
 
 def task_of(recipe: Recipe, dataset: Artifact) -> TaskSpec:
@@ -114,7 +116,7 @@ class Sets:
     unused_tokens: list[str]
 
 
-def _make(recipe: Recipe, dataset: Artifact, base: str, draft: Draft) -> None:
+def _make(recipe: Recipe, dataset: Artifact, base: str, draft: Draft, judge: Judge | None) -> None:
     import torch
 
     from tunesmith.models.precision import exact_arithmetic, restore_halved
@@ -129,7 +131,7 @@ def _make(recipe: Recipe, dataset: Artifact, base: str, draft: Draft) -> None:
     task = task_of(recipe, dataset)
     loaded = load_start(recipe, base)
     sets = tokenise(recipe, dataset, task, loaded)
-    run = prepare_run(recipe, loaded, sets.train, sets.valid, draft.scratch)
+    run = replace(prepare_run(recipe, loaded, sets.train, sets.valid, draft.scratch), judge=judge)
     _announce(run, recipe.base)
     with exact_arithmetic(), steps("training", run.total_steps) as bar:
         progress = fit(run, bar)
@@ -267,14 +269,16 @@ def _announce(run: Run, base: str) -> None:
 
 
 def _result(run: Run, progress: Progress, draft: Draft, sets: Sets) -> dict[str, Any]:
-    best = progress.best
+    best, judged = progress.best, run.judge.name if run.judge else "valid_loss"
+    value = -best.value if run.judge and run.judge.higher_is_better else best.value
     return {
         "model": draft.id,
         "provider": "local",
         "steps": progress.step,
         "epochs": round(progress.step / run.epoch_steps[0], 2),
         "stopped_by": progress.stopped_by,
-        "best": {"step": best.step, "metric": "valid_loss", "value": best.value} if best.step >= 0 else None,
+        "best": {"step": best.step, "metric": judged, "value": value} if best.step >= 0 else None,
+        "overfitting": progress.overfitting or None,
         "tokens": {"total": progress.tokens, "target": progress.target_tokens},
         "target_tokens_per_s": round(progress.target_tokens / max(progress.seconds, 1e-9), 1),
         "seconds": round(progress.seconds, 1),

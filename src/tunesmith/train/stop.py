@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 @dataclass
 class BestSoFar:
-    """Keeps the best validation value; lower is better.
+    """Keeps the best validation value; lower is better, so of a metric where more is better it is the negative.
 
-    ``anchor`` is the value the next one must beat by ``min_delta`` to reset the patience; the best is kept by plain
+    ``anchor`` is the value the next one must beat by the least gain to reset the patience; the best is kept by plain
     comparison, so a small real gain is never thrown away.
     """
 
@@ -22,14 +22,14 @@ class BestSoFar:
     anchor: float = float("inf")
     without_gain: int = 0
 
-    def see(self, step: int, value: float, settings: EarlyStopping | None) -> bool:
+    def see(self, step: int, cost: float, least_gain: float) -> bool:
         """Take in a validation; return whether it is the best so far. NaN is never the best."""
-        if value < self.anchor - (settings.min_delta if settings else 0.0):
-            self.anchor, self.without_gain = value, 0
+        if cost < self.anchor - least_gain:
+            self.anchor, self.without_gain = cost, 0
         else:
             self.without_gain += 1
-        if value < self.value:
-            self.step, self.value = step, value
+        if cost < self.value:
+            self.step, self.value = step, cost
             return True
         return False
 

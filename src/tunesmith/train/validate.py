@@ -1,0 +1,146 @@
+"""What a validation does: measures, keeps the best weights, decides whether to stop, names overfitting.
+
+Owns the validation loss and how sure a gain is. Other metrics are handed in as a `Judge`, for how answers are graded is
+`evaluate`'s. Does not own patience (`stop`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tunesmith.core.estimates import paired_statistic
+from tunesmith.core.progress import say
+from tunesmith.models.score import nll
+from tunesmith.train.checkpoint import save_best
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from numpy.typing import NDArray
+
+    from tunesmith.models.load import LoadedModel
+    from tunesmith.train.checkpoint import Progress
+    from tunesmith.train.loop import Run
+
+Columns = dict[str, "NDArray[Any]"]
+"""Name to one value per validation row."""
+
+RESAMPLES = 200
+_ERRORS_WIDE = 2 * 1.96
+"""How many standard errors a 95 % interval is wide."""
+
+
+@dataclass(frozen=True)
+class Judge:
+    """A metric of the validation rows.
+
+    Args:
+        name: of the metric.
+        higher_is_better: False for losses.
+        look: asks the model and returns what the metric is computed from.
+        value: the metric of some columns.
+    """
+
+    name: str
+    higher_is_better: bool
+    look: Callable[[LoadedModel], Columns]
+    value: Callable[[Columns], float]
+
+    def cost(self, columns: Columns) -> float:
+        """Return the metric as a number of which less is better."""
+        return -self.value(columns) if self.higher_is_better else self.value(columns)
+
+    def noise(self, new: Columns, old: Mapping[str, list[Any]]) -> float:
+        """Return the standard error of the metric's difference between two looks at the same rows."""
+        before = {name: np.asarray(values) for name, values in old.items()}
+
+        def apart(index: NDArray[np.intp]) -> float:
+            return self.value({k: v[index] for k, v in new.items()}) - self.value(
+                {k: v[index] for k, v in before.items()}
+            )
+
+        found = paired_statistic(apart, len(next(iter(new.values()))), resamples=RESAMPLES)
+        return (found.high - found.low) / _ERRORS_WIDE
+
+
+def loss_of(run: Run) -> Judge:
+    """Return the judge of the validation loss, in nats per target token."""
+    rendered = run.valid.rendered
+
+    def look(loaded: LoadedModel) -> Columns:
+        scores = nll(loaded, [r.ids for r in rendered], [r.targets for r in rendered], precision=run.precision)
+        nats, targets = zip(*scores, strict=True)
+        return {"nats": np.array(nats), "targets": np.array(targets)}
+
+    return Judge("valid_loss", False, look, lambda seen: float(seen["nats"].sum() / seen["targets"].sum()))
+
+
+def validate(run: Run, progress: Progress) -> None:
+    """Measure the model as it is, keep its weights if they are the best, and set ``stopped_by`` if patience is out."""
+    if not len(run.valid):
+        return
+    run.loaded.model.eval()
+    loss = loss_of(run)
+    columns = loss.look(run.loaded)
+    value = loss.value(columns)
+    _tell_overfitting(loss, columns, progress)
+    progress.validations.append(value)
+    progress.metrics[-1]["valid_loss"] = value
+    judge = run.judge or loss
+    if judge is not loss:
+        columns = judge.look(run.loaded)
+        progress.metrics[-1][judge.name] = judge.value(columns)
+    if _see(run, progress, judge, columns):
+        save_best(run.folder, run.learning.weights)
+    if progress.best.should_stop(run.settings.regularise.early_stopping):
+        progress.stopped_by = f"{judge.name}: no gain in {progress.best.without_gain} validations"
+
+
+def _see(run: Run, progress: Progress, judge: Judge, columns: Columns) -> bool:
+    """Let `BestSoFar` take in a validation; return whether it is the best."""
+    settings = run.settings.regularise.early_stopping
+    wanted = settings.min_delta if settings else 0.0
+    least_gain = wanted if isinstance(wanted, float) else 0.0
+    if wanted == "auto" and progress.anchor:
+        least_gain = judge.noise(columns, progress.anchor)
+    best = progress.best.see(progress.step, judge.cost(columns), least_gain)
+    if wanted == "auto" and progress.best.without_gain == 0:
+        progress.anchor = as_lists(columns)
+    return best
+
+
+def as_lists(columns: Columns) -> dict[str, list[Any]]:
+    """Return columns as a checkpoint holds them."""
+    return {name: values.tolist() for name, values in columns.items()}
+
+
+def _tell_overfitting(loss: Judge, columns: Columns, progress: Progress) -> None:
+    """Note, and say once, that the validation loss rises beyond its noise while the training loss falls."""
+    recent = _since_last(progress)
+    value = loss.value(columns)
+    lowest = progress.lowest
+    if not lowest or value < lowest["valid_loss"]:
+        progress.lowest = {"step": progress.step, "valid_loss": value, "loss": recent, "columns": as_lists(columns)}
+        return
+    risen, fallen = value - lowest["valid_loss"], lowest["loss"] - recent
+    if fallen <= 0 or risen <= 2 * loss.noise(columns, lowest["columns"]):
+        return
+    if not progress.overfitting:
+        say(
+            f"  overfitting: since step {lowest['step']} the validation loss rose by {risen:.3f} while that of "
+            f"training fell by {fallen:.3f}; the examples are being learnt by heart"
+        )
+    progress.overfitting = {"since_step": lowest["step"], "valid_loss_rose": risen, "train_loss_fell": fallen}
+
+
+def _since_last(progress: Progress) -> float:
+    """Return the mean training loss of the steps since the last validation."""
+    losses: list[float] = []
+    for row in reversed(progress.metrics):
+        if "valid_loss" in row:
+            break
+        losses.append(row["loss"])
+    return sum(losses) / max(1, len(losses))
