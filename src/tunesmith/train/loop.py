@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from tunesmith.models.shortcuts import Shortcuts
     from tunesmith.recipe import Train
     from tunesmith.train.freeze import Learning
+    from tunesmith.train.frozen_cache import Kept
 
 CHECKPOINT_EVERY_S = 120.0
 
@@ -54,6 +55,7 @@ class Run:
         shortcuts: the work that may be left out without changing the result.
         row_tokens: most tokens of one forward pass.
         folder: where checkpoints lie.
+        states: what comes out of frozen lowest layers, if it is kept.
     """
 
     loaded: LoadedModel
@@ -68,12 +70,18 @@ class Run:
     shortcuts: Shortcuts
     row_tokens: int
     folder: Path
+    states: Kept | None = None
 
     @property
     def compiled(self) -> bool:
         """Whether the decoder layers run as compiled code."""
         wanted = self.settings.compile
         return wanted == "always" or (wanted == "auto" and pays(self.loaded.model.device, self.total_steps))
+
+    @property
+    def skipped_layers(self) -> int:
+        """How many of the lowest layers do not run, because what comes out of them is kept."""
+        return self.learning.frozen_layers if self.states else 0
 
     @property
     def total_steps(self) -> int:
@@ -101,7 +109,7 @@ def fit(run: Run, bar: Bar) -> Progress:
     """
     model, weights = run.loaded.model, run.learning.weights
     if run.compiled:
-        compile_layers(model)
+        compile_layers(model, first=run.skipped_layers)
     optimizer = build_optimizer(model, run.settings)
     progress = load_checkpoint(run.folder, weights, optimizer) or Progress()
     bar.advance(progress.step)
@@ -121,6 +129,8 @@ def fit(run: Run, bar: Bar) -> Progress:
         bar.advance(1, **_facts(progress))
     progress.stopped_by = progress.stopped_by or "last step"
     load_best(run.folder, weights)
+    if run.states:
+        run.states.delete()
     model.eval()
     return progress
 
@@ -152,8 +162,9 @@ def update(run: Run, optimizer: torch.optim.Optimizer, step: int, rows: list[int
     torch.manual_seed(run.seed * 1_000_003 + step)  # dropout is a function of (seed, step)
     total = torch.zeros((), device=model.device)
     for batch in batches:
+        given = run.states.train.entered(batch) if run.states else batch
         with compute_in(run.precision, model.device):
-            loss = supervised_loss(model, batch.share(weight).to(model.device), run.shortcuts)
+            loss = supervised_loss(model, given.share(weight).to(model.device), run.shortcuts)
         torch.autograd.backward(loss)
         total += loss.detach()
     norm = torch.nn.utils.clip_grad_norm_(trainable(model).values(), run.settings.regularise.clip)
@@ -180,7 +191,10 @@ def _validate(run: Run, progress: Progress) -> None:
     model = run.loaded.model
     model.eval()
     rendered = run.valid.rendered
-    scores = nll(run.loaded, [r.ids for r in rendered], [r.targets for r in rendered], precision=run.precision)
+    entry_of = {"entry_of": run.states.valid.padded} if run.states and run.states.valid else {}
+    scores = nll(
+        run.loaded, [r.ids for r in rendered], [r.targets for r in rendered], precision=run.precision, **entry_of
+    )
     value = sum(score.nats for score in scores) / sum(score.num_targets for score in scores)
     early_stopping = run.settings.regularise.early_stopping
     if progress.best.see(progress.step, value, early_stopping):
