@@ -31,10 +31,10 @@ FOUND = {
 
 
 @cache
-def models_of(family: str) -> tuple[Any, Any]:
+def models_of(family: str, layers: int = 2) -> tuple[Any, Any]:
     """Return a family's tiny model twice: as `transformers` makes it, and set to attend within packed rows."""
     torch.manual_seed(0)
-    plain = AutoModelForCausalLM.from_config(family_config(family)).eval()  # gpt2 has dropout
+    plain = AutoModelForCausalLM.from_config(family_config(family, layers)).eval()  # gpt2 has dropout
     packed = deepcopy(plain)
     assert exact_shortcuts(packed, "float32") == FOUND.get(family, ALL)
     return plain, packed

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -15,10 +18,15 @@ from transformers import AutoModelForCausalLM
 from families import FAMILIES, ODD, family_config
 from switches import FOUND, SWITCHES, VOCABULARY, models_of
 from tunesmith.models.compiled import compile_layers
+from tunesmith.models.load import LoadedModel
 from tunesmith.models.precision import compute_in
+from tunesmith.models.score import nll
 from tunesmith.models.shortcuts import ALL, Shortcuts, exact_shortcuts
+from tunesmith.recipe import Recipe
 from tunesmith.text.chat import Rendered
+from tunesmith.train import stage
 from tunesmith.train.batches import TokenSet, micro_batches
+from tunesmith.train.frozen_cache import keep
 from tunesmith.train.loss import supervised_loss
 
 TRACING = pytest.mark.filterwarnings(
@@ -107,6 +115,43 @@ def test_a_shortcut_changes_neither_loss_nor_gradients(family: str, tokens: Toke
 def test_where_a_shortcut_is_not_exact_the_plain_way_is_taken(family: str, tokens: TokenSet) -> None:
     """Lets through: state that leaks along a row, a soft cap or a scale after the head that is left out, a crash."""
     assert_exact(family, tokens, {"found": FOUND[family]})
+
+
+@pytest.mark.parametrize("family", [*FAMILIES, *ODD])
+@settings(max_examples=4, deadline=None)
+@given(tokens=examples(), frozen=st.integers(1, 3), order=st.randoms())
+def test_states_of_frozen_layers_that_are_kept_change_neither_loss_nor_gradients(
+    family: str, tokens: TokenSet, frozen: int, order: Any
+) -> None:
+    """Lets through: another token's states, positions that begin at the wrong place, states of a row's padding, a
+    family that does something with the ids above its embeddings.
+    """
+    loaded = LoadedModel(deepcopy(models_of(family, 3)[0]), None, family)
+    train = {"method": "full", "freeze": {"layers": f"0:{frozen}"}, "precision": "float32", "epochs": 3}
+    recipe = Recipe(name="exact", task="chat", data={"train": "x"}, train=train)
+    with TemporaryDirectory() as folder:
+        run = stage.prepare_run(recipe, loaded, tokens, tokens, Path(folder))
+        kept = keep(run, range(len(tokens)), range(len(tokens)))
+        found = FOUND.get(family, ALL)
+        assert run.shortcuts == replace(found, frozen_cache=True)
+        whole, entered = (0.0, {}), (0.0, {})
+        rows = order.sample(range(len(tokens)), len(tokens))
+        for batch in micro_batches(tokens, rows, found, 97):  # other rows than those the states were made in
+            loss = supervised_loss(loaded.model, batch, found)
+            loss.backward()
+            whole = (whole[0] + float(loss.detach()), gradients_beside(loaded.model, whole[1]))
+            loss = supervised_loss(loaded.model, kept.train.entered(batch), found)
+            loss.backward()
+            entered = (entered[0] + float(loss.detach()), gradients_beside(loaded.model, entered[1]))
+        assert_same(entered, whole, "kept")
+        ids, targets = [one.ids for one in tokens.rendered], [one.targets for one in tokens.rendered]
+        plainly, begun = nll(loaded, ids, targets), nll(loaded, ids, targets, entry_of=kept.valid.padded)
+        assert [one.nats for one in begun] == pytest.approx([one.nats for one in plainly], rel=1e-5)
+
+
+def gradients_beside(model: Any, before: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return the model's gradients added to earlier ones, and forget them."""
+    return {name: one + before.get(name, 0) for name, one in gradients(model).items()}
 
 
 @TRACING

@@ -36,7 +36,7 @@ def _show(plan: dict[str, Any]) -> None:
     minutes = plan["seconds_at_most"] / 60
     say(f"  at most {minutes:.1f} min here ({plan['seconds_per_step'] * 1000:.0f} ms a step, measured); no money")
     say(f"  about {plan['memory_bytes'] / 2**30:.2f} GiB for weights, gradients, optimiser and activations")
-    _show_weights(plan["weights"], plan["unfreezing"])
+    _show_weights(plan)
     rates = [rate for _, rate in plan["learning_rate"]]
     top = max(rates)
     bars = "".join(_BARS[min(7, int(rate / top * 7.999))] for rate in rates)
@@ -46,10 +46,13 @@ def _show(plan: dict[str, Any]) -> None:
         say(f"    times {_factors(plan['rates'])}")
 
 
-def _show_weights(weights: dict[str, int], unfreezing: str) -> None:
+def _show_weights(plan: dict[str, Any]) -> None:
+    weights = plan["weights"]
     say(f"  {weights['learning']:,} of {weights['all']:,} weights learn")
-    if unfreezing:
-        say(f"    {weights['from_the_start']:,} of them from the start; {unfreezing}")
+    if plan["unfreezing"]:
+        say(f"    {weights['from_the_start']:,} of them from the start; {plan['unfreezing']}")
+    if plan["frozen_cache"]["told"]:
+        say(f"    {plan['frozen_cache']['told']}")
 
 
 def _factors(rates: list[tuple[str, float, float]]) -> str:

@@ -34,7 +34,7 @@ def cannot(device: torch.device) -> str:
     return ""
 
 
-def compile_layers(model: PreTrainedModel, backend: str = "inductor") -> None:
-    """Compile every decoder layer but the last, in place; names of weights stay."""
-    for layer in decoder_layers(causal_lm(model))[:-1]:
+def compile_layers(model: PreTrainedModel, backend: str = "inductor", first: int = 0) -> None:
+    """Compile every decoder layer from the first on but the last, in place; names of weights stay."""
+    for layer in decoder_layers(causal_lm(model))[first:-1]:
         layer.compile(dynamic=True, backend=backend)

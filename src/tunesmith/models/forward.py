@@ -7,7 +7,7 @@ architecture allows (`shortcuts`). Legend: B rows, T positions, N wanted positio
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from transformers import PreTrainedModel
 
+    from tunesmith.models.frozen_layers import Entry
     from tunesmith.models.packed import Packing
 
 SMALLEST_SAVING = 0.1
@@ -35,18 +36,25 @@ class Row:
         wanted_N: positions in the flattened input (B·T) whose output is read; may repeat.
         packing: how the packed row is made up; None for padded rows.
         lengths: tokens of each padded row; empty for a packed one.
+        entry: states with which the pass begins above frozen layers; None to begin with the embeddings.
     """
 
     ids_BT: torch.Tensor
     wanted_N: torch.Tensor
     packing: Packing | None = None
     lengths: tuple[int, ...] = ()
+    entry: Entry | None = None
 
     def lengths_BT(self) -> torch.Tensor:
         """Return how long the sequence of each position is; a shared beginning is in the mean of its sequences."""
         if self.packing is not None:
             return self.packing.sequence_lengths()[None]
         return torch.tensor(self.lengths, dtype=torch.float32)[:, None].expand(self.ids_BT.shape)
+
+    def to(self, device: torch.device) -> Row:
+        """Return the row on a device; the wanted places stay where they are, for they shape the work."""
+        entry = None if self.entry is None else self.entry.to(device)
+        return replace(self, ids_BT=self.ids_BT.to(device, non_blocking=True), entry=entry)
 
     def distinct(self) -> torch.Tensor | None:
         """Return the distinct wanted positions (M); None if they are nearly all."""
@@ -71,12 +79,18 @@ def hidden_at(model: PreTrainedModel, row: Row, *, prune_last_layer: bool) -> to
 
 def call_on(model: Any, row: Row) -> Any:
     """Call a model, or its decoder, on a row."""
-    if row.packing is None:
-        return model(input_ids=row.ids_BT, use_cache=False)
-    device = row.ids_BT.device
-    positions_1T = row.packing.positions()[None].to(device)
-    with attending_within(row.packing, device):
-        return model(input_ids=row.ids_BT, position_ids=positions_1T, use_cache=False)
+    with entering(row.entry):
+        if row.packing is None:
+            return model(input_ids=row.ids_BT, use_cache=False)
+        device = row.ids_BT.device
+        positions_1T = row.packing.positions()[None].to(device)
+        with attending_within(row.packing, device):
+            return model(input_ids=row.ids_BT, position_ids=positions_1T, use_cache=False)
+
+
+def entering(entry: Entry | None) -> AbstractContextManager[None]:
+    """Return the context in which a pass begins with an entry's states, or as usual without one."""
+    return contextlib.nullcontext() if entry is None else entry.layers.left_out(entry.states_BTD)
 
 
 def _last_layer(model: PreTrainedModel, row: Row, device: torch.device) -> AbstractContextManager[None]:

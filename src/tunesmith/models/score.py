@@ -14,15 +14,17 @@ import numpy as np
 import torch
 from transformers import DynamicCache
 
+from tunesmith.models.forward import entering
 from tunesmith.models.label_tree import LabelTree, Opening
 from tunesmith.models.precision import choose_precision, compute_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
     from transformers import PreTrainedModel
 
+    from tunesmith.models.frozen_layers import Entry
     from tunesmith.models.load import LoadedModel
 
 BATCH_TOKENS = 4096
@@ -92,16 +94,26 @@ def batches_by_length(lengths: Sequence[int], batch_tokens: int) -> Iterator[lis
 
 
 def nll(
-    loaded: LoadedModel, ids: Sequence[list[int]], targets: Sequence[list[bool]], *, precision: str = "auto"
+    loaded: LoadedModel,
+    ids: Sequence[list[int]],
+    targets: Sequence[list[bool]],
+    *,
+    precision: str = "auto",
+    entry_of: Callable[[Sequence[int], int], Entry | None] = lambda _rows, _width: None,
 ) -> list[Nll]:
-    """Return the likelihood of each sequence's targets, in order. Empty input gives an empty list."""
+    """Return the likelihood of each sequence's targets, in order. Empty input gives an empty list.
+
+    ``entry_of`` gives the states with which a pass over some of the sequences begins, padded to a width, if any.
+    """
     device = loaded.model.device
     results: list[Nll] = [Nll(0.0, 0)] * len(ids)
     for batch in batches_by_length([len(row) for row in ids], BATCH_TOKENS):
         ids_BT = pad_right([ids[i] for i in batch], 0, torch.long).to(device)
         targets_BT = pad_right([targets[i] for i in batch], False, torch.bool).to(device)
         targets_BT[:, 0] = False  # nothing predicts the first token
-        with torch.inference_mode(), compute_in(choose_precision(precision, device), device):
+        entry = entry_of(batch, ids_BT.shape[1])
+        begun = entering(None if entry is None else entry.to(device))
+        with torch.inference_mode(), compute_in(choose_precision(precision, device), device), begun:
             logits_NV = target_logits(loaded.model, ids_BT, targets_BT)
         losses_N = torch.nn.functional.cross_entropy(logits_NV, ids_BT[targets_BT], reduction="none").cpu()
         counts = targets_BT.sum(1).tolist()

@@ -7,12 +7,13 @@ scaled after the head) is left off and the plain way is taken.
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from tunesmith.models.forward import Row, call_on, causal_lm, hidden_at
+from tunesmith.models.frozen_layers import Entry, FrozenLayers
 from tunesmith.models.head import linear_map
 from tunesmith.models.packed import Packing, attend_packed
 from tunesmith.models.precision import compute_in
@@ -38,12 +39,14 @@ class Shortcuts:
         shared: beginnings that sequences of a row share are read once.
         last_layer: the last layer's work where no output is read.
         head: logits of more than a chunk of positions at once.
+        frozen_cache: the frozen beginning of the model in every pass but the first.
     """
 
     packed: bool = False
     shared: bool = False
     last_layer: bool = False
     head: bool = False
+    frozen_cache: bool = False
 
     def __and__(self, other: Shortcuts) -> Shortcuts:
         """Return what both allow."""
@@ -63,8 +66,11 @@ _NOT_TAKEN = (ValueError, RuntimeError, TypeError, AttributeError, IndexError, N
 
 
 @torch.no_grad()
-def exact_shortcuts(model: PreTrainedModel, precision: str) -> Shortcuts:
-    """Try each shortcut on the model and return those that give the same logits; the model then attends packed rows."""
+def exact_shortcuts(model: PreTrainedModel, precision: str, frozen_layers: int = 0) -> Shortcuts:
+    """Try each shortcut on the model and return those that give the same logits; the model then attends packed rows.
+
+    ``frozen_layers`` is how many of the lowest layers stay as they are, with everything below them.
+    """
     inner = causal_lm(model)
     training, attention = model.training, inner.config._attn_implementation
     model.eval()
@@ -72,12 +78,13 @@ def exact_shortcuts(model: PreTrainedModel, precision: str) -> Shortcuts:
         trial = _Trial(inner, precision)
         head = trial.same(trial.whole)
         last_layer = head and trial.same(trial.pruned)
+        frozen_cache = frozen_layers > 0 and trial.same(lambda: trial.entered(frozen_layers))
         packed = trial.same(trial.packed)
         shared = packed and trial.same(trial.shared)
     if not packed:
         inner.set_attn_implementation(attention)
     model.train(training)
-    return Shortcuts(packed, shared, last_layer, head)
+    return Shortcuts(packed, shared, last_layer, head, frozen_cache)
 
 
 @contextlib.contextmanager
@@ -97,7 +104,7 @@ class _Trial:
     """
 
     def __init__(self, model: Any, precision: str) -> None:
-        self.model, self.tolerance = model, TOLERANCE[precision]
+        self.model, self.precision, self.tolerance = model, precision, TOLERANCE[precision]
         ids = (torch.arange(3 * max(_LENGTHS)) * 7 + 3) % model.get_input_embeddings().weight.shape[0]
         self.sequences = [ids[i * max(_LENGTHS) :][:n] for i, n in enumerate(_LENGTHS)]
         self.sequences[1][:_COMMON] = self.sequences[0][:_COMMON]
@@ -134,6 +141,14 @@ class _Trial:
         first, second, third = self.sequences
         segments = [first[:_COMMON], first[_COMMON:], second[_COMMON:], third]
         return self._at_ends(segments, Packing(tuple(map(len, segments)), (-1, 0, 0, -1)))[-3:]
+
+    def entered(self, frozen_layers: int) -> torch.Tensor:
+        """By a pass that begins above the frozen layers, with what came out of them in another pass."""
+        layers = FrozenLayers(self.model, frozen_layers, self.precision)
+        rows = [self._alone(one) for one in self.sequences]
+        entries = [Entry(layers, layers.states(self.model, row)) for row in rows]
+        others = [replace(row, ids_BT=row.ids_BT.flip(1), entry=one) for row, one in zip(rows, entries, strict=True)]
+        return torch.stack([call_on(self.model, row).logits[0, -1].float() for row in others])
 
     def _alone(self, sequence: torch.Tensor) -> Row:
         return Row(sequence[None].to(self.model.device), torch.tensor([len(sequence) - 1]))

@@ -269,6 +269,11 @@ class Shortcuts(Section):
     shared: bool = Field(True, description="read a beginning that sequences share once per row")
     last_layer: bool = Field(True, description="do the last layer's work only where a target is predicted")
     head: bool = Field(True, description="make logits and their gradients a chunk of positions at a time")
+    frozen_cache: bool = Field(
+        True,
+        description="run frozen lowest layers once and keep what comes out of them on disk for later epochs, where "
+        "freeze leaves some and plan says that it pays",
+    )
 
 
 class Train(Section):

@@ -21,7 +21,7 @@ from tunesmith.models.packed import Packing
 from tunesmith.models.score import SHARED_TOKENS, pad_right
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -53,20 +53,24 @@ class TokenSet:
 
 @dataclass(frozen=True)
 class Batch:
-    """One micro-batch: its input, and each target's token and weight (N), in the order of the input's wanted places."""
+    """One micro-batch: its input, and each target's token and weight (N), in the order of the input's wanted places.
+
+    ``places`` says for each example, by its index, where in the flattened input each of its tokens lies.
+    """
 
     row: Row
     labels_N: torch.Tensor
     weights_N: torch.Tensor
+    places: Mapping[int, NDArray[np.int64]]
 
     def share(self, whole: float) -> Batch:
         """Return the batch with its weights as shares of the step's."""
         return replace(self, weights_N=self.weights_N / whole)
 
     def to(self, device: torch.device) -> Batch:
-        """Return the batch on a device; the wanted places stay where they are, for they shape the work."""
-        row = replace(self.row, ids_BT=self.row.ids_BT.to(device, non_blocking=True))
-        return Batch(row, self.labels_N.to(device, non_blocking=True), self.weights_N.to(device, non_blocking=True))
+        """Return the batch on a device."""
+        labels_N, weights_N = (one.to(device, non_blocking=True) for one in (self.labels_N, self.weights_N))
+        return replace(self, row=self.row.to(device), labels_N=labels_N, weights_N=weights_N)
 
 
 def steps_of_epoch(num_targets: Sequence[int], batch_tokens: int, seed: int, epoch: int) -> list[list[int]]:
@@ -107,8 +111,9 @@ def micro_batches(tokens: TokenSet, step: Sequence[int], shortcuts: Shortcuts, r
 
 @dataclass(frozen=True)
 class _Sequence:
-    """One example's tokens (T), the places of its targets (N) and its weight."""
+    """One example's index, tokens (T), the places of its targets (N) and its weight."""
 
+    index: int
     ids: NDArray[np.int64]
     targets: NDArray[np.int64]
     weight: float
@@ -117,7 +122,7 @@ class _Sequence:
     def of(cls, tokens: TokenSet, index: int) -> _Sequence:
         one = tokens.rendered[index]
         targets = np.flatnonzero(np.asarray(one.targets, dtype=bool)[1:]) + 1  # nothing predicts the first token
-        return cls(np.asarray(one.ids, dtype=np.int64), targets, tokens.weights[index])
+        return cls(index, np.asarray(one.ids, dtype=np.int64), targets, tokens.weights[index])
 
 
 def _by_length(sequences: Sequence[_Sequence], row_tokens: int) -> list[list[_Sequence]]:
@@ -139,9 +144,9 @@ def _fits(longest: int, length: int, rows: int, row_tokens: int) -> bool:
 
 def _padded(group: Sequence[_Sequence]) -> Batch:
     width = max(len(one.ids) for one in group)
-    predicts = [row * width + one.targets - 1 for row, one in enumerate(group)]
+    places = [row * width + np.arange(len(one.ids)) for row, one in enumerate(group)]
     ids_BT = pad_right([one.ids.tolist() for one in group], 0, torch.long)
-    return _batch(ids_BT, predicts, group, None)
+    return _batch(ids_BT, places, group, None)
 
 
 def _in_rows(sequences: Sequence[_Sequence], row_tokens: int, *, share: bool) -> list[tuple[list[_Sequence], int]]:
@@ -190,19 +195,20 @@ def _packed(group: Sequence[_Sequence], shared: int) -> Batch:
     starts = packing.starts[1:] if shared else packing.starts
     parts = [one.ids[shared:] for one in group]
     ids = np.concatenate([group[0].ids[:shared], *parts])
-    predicts = []
-    for one, start in zip(group, starts, strict=True):
-        places = one.targets - 1
-        predicts.append(np.where(places < shared, places, places - shared + start))
-    return _batch(torch.from_numpy(ids)[None], predicts, group, packing)
+    beginning = np.arange(shared)
+    places = [
+        np.concatenate([beginning, start + np.arange(n)]) for start, n in zip(starts, lengths, strict=True)
+    ]  # fmt: skip
+    return _batch(torch.from_numpy(ids)[None], places, group, packing)
 
 
 def _batch(
-    ids_BT: torch.Tensor, predicts: list[NDArray[np.int64]], group: Sequence[_Sequence], packing: Packing | None
+    ids_BT: torch.Tensor, places: list[NDArray[np.int64]], group: Sequence[_Sequence], packing: Packing | None
 ) -> Batch:
+    predicts = [its[one.targets - 1] for its, one in zip(places, group, strict=True)]
     labels_N = torch.from_numpy(np.concatenate([one.ids[one.targets] for one in group]))
     counts = torch.tensor([len(one.targets) for one in group])
     weights_N = torch.tensor([one.weight for one in group], dtype=torch.float32).repeat_interleave(counts)
     lengths = () if packing else tuple(len(one.ids) for one in group)
     row = Row(ids_BT, torch.from_numpy(np.concatenate(predicts)), packing, lengths)
-    return Batch(row, labels_N, weights_N)
+    return Batch(row, labels_N, weights_N, {one.index: its for its, one in zip(places, group, strict=True)})

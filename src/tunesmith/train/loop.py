@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from tunesmith.models.shortcuts import Shortcuts
     from tunesmith.recipe import Train
     from tunesmith.train.freeze import Learning
+    from tunesmith.train.frozen_cache import Kept
 
 CHECKPOINT_EVERY_S = 120.0
 
@@ -58,6 +59,7 @@ class Run:
         row_tokens: most tokens of one forward pass.
         folder: where checkpoints lie.
         judge: what chooses the best weights and stops; None: the validation loss.
+        states: what comes out of frozen lowest layers, if it is kept.
     """
 
     loaded: LoadedModel
@@ -73,12 +75,18 @@ class Run:
     row_tokens: int
     folder: Path
     judge: Judge | None = None
+    states: Kept | None = None
 
     @property
     def compiled(self) -> bool:
         """Whether the decoder layers run as compiled code."""
         wanted = self.settings.compile
         return wanted == "always" or (wanted == "auto" and pays(self.loaded.model.device, self.total_steps))
+
+    @property
+    def skipped_layers(self) -> int:
+        """How many of the lowest layers do not run, because what comes out of them is kept."""
+        return self.learning.frozen_layers if self.states else 0
 
     @property
     def total_steps(self) -> int:
@@ -106,7 +114,7 @@ def fit(run: Run, bar: Bar) -> Progress:
     """
     model, weights = run.loaded.model, run.learning.weights
     if run.compiled:
-        compile_layers(model)
+        compile_layers(model, first=run.skipped_layers)
     optimizer = build_optimizer(model, run.settings)
     average = Average.of(run.settings.regularise, weights, run.total_steps)
     progress = load_checkpoint(run.folder, weights, optimizer, average) or Progress()
@@ -131,6 +139,8 @@ def fit(run: Run, bar: Bar) -> Progress:
     progress.stopped_by = progress.stopped_by or "last step"
     if not load_best(run.folder, weights) and average is not None:
         average.settle()
+    if run.states:
+        run.states.delete()
     model.eval()
     return progress
 
@@ -162,8 +172,9 @@ def update(run: Run, optimizer: torch.optim.Optimizer, step: int, rows: list[int
     torch.manual_seed(run.seed * 1_000_003 + step)  # dropout is a function of (seed, step)
     total, terms = torch.zeros((), device=model.device), Terms.of(regularise)
     for batch in batches:
+        given = run.states.train.entered(batch) if run.states else batch
         with compute_in(run.precision, model.device):
-            loss = supervised_loss(model, batch.share(weight).to(model.device), run.shortcuts, terms)
+            loss = supervised_loss(model, given.share(weight).to(model.device), run.shortcuts, terms)
         torch.autograd.backward(loss)
         total += loss.detach()
     norm = torch.nn.utils.clip_grad_norm_(trainable(model).values(), regularise.clip)

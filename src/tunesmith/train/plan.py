@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from statistics import median
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tunesmith.core.clock import monotonic_s
 from tunesmith.models.load import reference
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tunesmith.core.artifacts import Artifact, Workspace
     from tunesmith.recipe import Recipe
     from tunesmith.train.loop import Run
@@ -31,6 +35,7 @@ def estimate(recipe: Recipe, dataset: Artifact, workspace: Workspace) -> dict[st
         DataError: as `stage.train` would.
     """
     from tunesmith.train import memory, stage
+    from tunesmith.train.frozen_cache import choose
     from tunesmith.train.optimizer import told_factors
     from tunesmith.train.schedule import told
     from tunesmith.train.start import load_start
@@ -40,7 +45,8 @@ def estimate(recipe: Recipe, dataset: Artifact, workspace: Workspace) -> dict[st
     with tempfile.TemporaryDirectory() as folder:
         run = stage.prepare_run(recipe, loaded, sets.train, sets.valid, Path(folder))
         rates = told_factors(run.loaded.model, recipe.train.schedule)
-        seconds_per_step = measured_step_s(run)
+        cache = choose(run)
+        step_s, once_s = measured(run)
     total = run.total_steps
     points = [round(i * (total - 1) / (CURVE_POINTS - 1)) for i in range(CURVE_POINTS)] if total > 1 else [0]
     target_tokens = sum(sets.train.num_targets)
@@ -51,8 +57,8 @@ def estimate(recipe: Recipe, dataset: Artifact, workspace: Workspace) -> dict[st
         "longest_tokens": max((len(one.ids) for one in sets.train.rendered), default=0),
         "steps": total,
         "steps_per_epoch": run.epoch_steps[0],
-        "seconds_per_step": round(seconds_per_step, 3),
-        "seconds_at_most": round(seconds_per_step * total, 1),
+        "seconds_per_step": round(step_s, 3),
+        "seconds_at_most": round(step_s * total + once_s, 1),
         "memory_bytes": memory.needed_bytes(run.loaded, run.train, run.shortcuts, run.precision, run.row_tokens),
         "learning_rate": [[step, run.rate(step)] for step in points],
         "schedule": told(recipe.train.schedule, total, recipe.train.batch_tokens),
@@ -63,32 +69,54 @@ def estimate(recipe: Recipe, dataset: Artifact, workspace: Workspace) -> dict[st
             "from_the_start": run.learning.count(0),
         },
         "unfreezing": run.learning.told(),
+        "frozen_cache": {"kept": cache.kept, "bytes": cache.bytes, "saved": round(cache.saved, 3), "told": cache.told},
         "rates": rates,
         "money_usd": 0.0,
     }
 
 
-def measured_step_s(run: Run) -> float:
-    """Return the median time of a few real steps after one to warm up, with everything learning that ever does.
+class Measured(NamedTuple):
+    """Seconds of a training step, and of the pass over all examples that keeps states of frozen layers."""
+
+    step_s: float
+    once_s: float
+
+
+def measured(run: Run) -> Measured:
+    """Return what a few real steps take after one to warm up, with everything learning that ever does.
 
     The model is not used afterwards.
     """
-    from statistics import median
-
     from tunesmith.models.compiled import compile_layers
     from tunesmith.train.checkpoint import Progress
     from tunesmith.train.loop import steps_from, update
     from tunesmith.train.optimizer import build_optimizer
 
+    steps = list(islice(steps_from(run, 0), 1 + MEASURED_STEPS))
+    run, once_s = _with_some_states(run, [row for _, rows in steps for row in rows])
     if run.compiled:
-        compile_layers(run.loaded.model)
+        compile_layers(run.loaded.model, first=run.skipped_layers)
     run = replace(run, learning=run.learning.all_at_once())
     optimizer = build_optimizer(run.loaded.model, run.settings)
     times: list[float] = []
-    for step, rows in steps_from(run, 0):
+    for step, rows in steps:
         started_s = monotonic_s()
         update(run, optimizer, step, rows, Progress())
         times.append(monotonic_s() - started_s)
-        if step == MEASURED_STEPS:
-            break
-    return median(times[1:] or times)
+    if run.states:
+        run.states.delete()
+    return Measured(median(times[1:] or times), once_s)
+
+
+def _with_some_states(run: Run, rows: Sequence[int]) -> tuple[Run, float]:
+    """Return the run with states of some rows, if it would keep any, and the seconds that those of all would take."""
+    from tunesmith.train.frozen_cache import choose, keep
+
+    if not choose(run).kept:
+        return run, 0.0
+    some = sorted(set(rows))
+    started_s = monotonic_s()
+    run = replace(run, states=keep(run, some, ()))
+    all_of_them = [*run.train.rendered, *run.valid.rendered]
+    share = sum(len(run.train.rendered[row].ids) for row in some) / sum(len(one.ids) for one in all_of_them)
+    return run, (monotonic_s() - started_s) / share

@@ -123,6 +123,7 @@ def _make(recipe: Recipe, dataset: Artifact, base: str, draft: Draft, judge: Jud
     from tunesmith.models.save import merge_adapter, save_model
     from tunesmith.text.parity import save_samples
     from tunesmith.train.curves import write_page
+    from tunesmith.train.frozen_cache import with_states
     from tunesmith.train.loop import fit
     from tunesmith.train.start import load_start
 
@@ -133,8 +134,10 @@ def _make(recipe: Recipe, dataset: Artifact, base: str, draft: Draft, judge: Jud
     sets = tokenise(recipe, dataset, task, loaded)
     run = replace(prepare_run(recipe, loaded, sets.train, sets.valid, draft.scratch), judge=judge)
     _announce(run, recipe.base)
-    with exact_arithmetic(), steps("training", run.total_steps) as bar:
-        progress = fit(run, bar)
+    with exact_arithmetic():
+        run = with_states(run)
+        with steps("training", run.total_steps) as bar:
+            progress = fit(run, bar)
     folder = draft.path / "model"
     if recipe.train.save == "merged" or recipe.train.method == "full":
         restore_halved(loaded.model, lambda: load_start(recipe, base).model)
@@ -173,7 +176,9 @@ def prepare_run(recipe: Recipe, loaded: LoadedModel, train: TokenSet, valid: Tok
     device = loaded.model.device
     precision = choose_precision(settings.precision, device)
     halve_frozen(loaded.model, precision)
-    shortcuts = Shortcuts(**settings.shortcuts.model_dump()) & exact_shortcuts(loaded.model, precision)
+    shortcuts = Shortcuts(**settings.shortcuts.model_dump()) & exact_shortcuts(
+        loaded.model, precision, learning.frozen_layers
+    )
     run = Run(
         loaded=loaded,
         learning=learning,

@@ -83,19 +83,20 @@ class Subsets:
 
         What is kept from an earlier run takes no time.
         """
-        from tunesmith.train.plan import measured_step_s
+        from tunesmith.train.plan import measured
 
         left = [size for size in sizes if not (self._folder / f"{size}.json").exists()]
         if not left:
             return 0.0
         with tempfile.TemporaryDirectory() as folder:
             runs = [self._run(range(size), Path(folder)) for size in left]
-            return measured_step_s(runs[-1]) * sum(run.total_steps for run in runs)
+            return measured(runs[-1]).step_s * sum(run.total_steps for run in runs)
 
     def _learn(self, rows: Sequence[int], folder: Path) -> LoadedModel:
+        from tunesmith.train.frozen_cache import with_states
         from tunesmith.train.loop import fit
 
-        run = self._run(rows, folder)
+        run = with_states(self._run(rows, folder))
         with steps(f"training on {len(rows):,} rows", run.total_steps) as bar:
             fit(run, bar)
         return run.loaded

@@ -69,11 +69,13 @@ class Judge:
 def loss_of(run: Run) -> Judge:
     """Return the judge of the validation loss, in nats per target token."""
     rendered = run.valid.rendered
+    ids, targets = [one.ids for one in rendered], [one.targets for one in rendered]
+    entry_of = {"entry_of": run.states.valid.padded} if run.states and run.states.valid else {}
 
     def look(loaded: LoadedModel) -> Columns:
-        scores = nll(loaded, [r.ids for r in rendered], [r.targets for r in rendered], precision=run.precision)
-        nats, targets = zip(*scores, strict=True)
-        return {"nats": np.array(nats), "targets": np.array(targets)}
+        scores = nll(loaded, ids, targets, precision=run.precision, **entry_of)
+        nats, counts = zip(*scores, strict=True)
+        return {"nats": np.array(nats), "targets": np.array(counts)}
 
     return Judge("valid_loss", False, look, lambda seen: float(seen["nats"].sum() / seen["targets"].sum()))
 
