@@ -262,6 +262,20 @@ class Tokens(Section):
         return add
 
 
+class Guard(Section):
+    """What is done with a step that would do harm, before it does: the weights do not move by it."""
+
+    action: Literal["stop", "skip", "back_off"] = Field(
+        "stop",
+        description="where the loss or its gradient is no number: stop and name the examples, skip the step and count "
+        "it, or skip it and halve the rate of all later ones. Five such steps in a row stop training in any case",
+    )
+    spike: Annotated[float, Field(gt=1)] | None = Field(
+        None,
+        description="gradient norm, as a multiple of the last hundred steps' median, from which a step does harm too",
+    )
+
+
 class Shortcuts(Section):
     """Work left out because the result is the same without it; each is tried on the base and used where it is exact."""
 
@@ -308,6 +322,7 @@ class Train(Section):
     schedule: Schedule = Schedule()
     regularise: Regularise = Regularise()
     lora: Lora = Lora()
+    guard: Guard = Guard()
     shortcuts: Shortcuts = Shortcuts()
     compile: Literal["auto", "always", "never"] = Field(
         "auto", description="compile the decoder layers; auto: on a GPU, for runs long enough to pay for it"

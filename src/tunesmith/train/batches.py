@@ -37,10 +37,11 @@ TINY_BATCH_TOKENS = 512
 
 @dataclass(frozen=True)
 class TokenSet:
-    """Tokenised examples: ids, targets and the weight of each example in the loss."""
+    """Tokenised examples: ids, targets, the weight of each example in the loss, and where it was read (file:line)."""
 
     rendered: Sequence[Rendered]
     weights: Sequence[float]
+    names: Sequence[str] = ()
 
     def __len__(self) -> int:
         return len(self.rendered)

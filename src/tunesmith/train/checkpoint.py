@@ -44,7 +44,8 @@ class Progress:
     """How far a run is: ``step`` steps are done, ``stopped_by`` is empty while it goes on.
 
     ``anchor`` is the look at the validation rows that the next gain is measured from, ``lowest`` that of the lowest
-    validation loss, ``overfitting`` what `validate` found of it.
+    validation loss, ``overfitting`` what `validate` found of it, ``backed_off`` the share of the planned rate that
+    `guard` left.
     """
 
     step: int = 0
@@ -58,6 +59,7 @@ class Progress:
     anchor: dict[str, list[Any]] = field(default_factory=dict)
     lowest: dict[str, Any] = field(default_factory=dict)
     overfitting: dict[str, float] = field(default_factory=dict)
+    backed_off: float = 1.0
 
 
 def save_checkpoint(

@@ -16,10 +16,10 @@ _WIDTH, _HEIGHT, _LEFT, _BOTTOM = 960, 260, 56, 28
 
 def write_page(path: Path, model_id: str, metrics: Sequence[dict[str, Any]], result: dict[str, Any]) -> None:
     """Write the page of a finished run."""
-    losses = [(row["step"], row["loss"]) for row in metrics]
+    losses = [(row["step"], row["loss"]) for row in metrics if "loss" in row]
     valid = [(row["step"], row["valid_loss"]) for row in metrics if "valid_loss" in row]
     rates = [(row["step"], row["lr"]) for row in metrics]
-    norms = [(row["step"], row["grad_norm"]) for row in metrics]
+    norms = [(row["step"], row["grad_norm"]) for row in metrics if "grad_norm" in row]
     best = result["best"]
     facts = [
         ("steps", f"{result['steps']:,}"),

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 import torch
 
 from tunesmith.core.clock import monotonic_s
-from tunesmith.core.errors import DataError
 from tunesmith.models.compiled import compile_layers, pays
 from tunesmith.models.dropout import train_from
 from tunesmith.models.precision import compute_in
 from tunesmith.train.average import Average
 from tunesmith.train.batches import TokenSet, micro_batches, steps_of_epoch
 from tunesmith.train.checkpoint import Progress, load_best, load_checkpoint, save_checkpoint
+from tunesmith.train.guard import harm, leave_out
 from tunesmith.train.loss import Terms, supervised_loss
 from tunesmith.train.optimizer import build_optimizer, set_rate, trainable
 from tunesmith.train.pull import add_noise
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from tunesmith.models.load import LoadedModel
     from tunesmith.models.shortcuts import Shortcuts
     from tunesmith.recipe import Train
+    from tunesmith.train.batches import Batch
     from tunesmith.train.freeze import Learning
     from tunesmith.train.frozen_cache import Kept
 
@@ -110,7 +111,7 @@ def fit(run: Run, bar: Bar) -> Progress:
     """Train until the last step or until validation stops it; the model ends with the best weights.
 
     Raises:
-        DataError: if the loss is no longer a number.
+        DataError: if a step would do harm (see `guard`) and the recipe does not leave it out.
     """
     model, weights = run.loaded.model, run.learning.weights
     if run.compiled:
@@ -160,14 +161,31 @@ def update(run: Run, optimizer: torch.optim.Optimizer, step: int, rows: list[int
     """Do one step: gradients over its micro-batches, clip, move the weights, note the metrics.
 
     Raises:
-        DataError: if the loss or the gradient is no longer a number.
+        DataError: if the step would do harm (see `guard`) and the recipe does not leave it out.
     """
-    model, regularise = run.loaded.model, run.settings.regularise
     run.learning.begin(step)
-    train_from(model, run.learning.lowest(step))
-    rate = run.rate(step, progress.validations)
+    train_from(run.loaded.model, run.learning.lowest(step))
+    rate = progress.backed_off * run.rate(step, progress.validations)
     set_rate(optimizer, rate)
     batches = micro_batches(run.train, rows, run.shortcuts, run.row_tokens)
+    loss, norm = _gradients(run, batches, step)
+    if why := harm(run, loss, norm, progress):
+        optimizer.zero_grad(set_to_none=True)
+        leave_out(run, step, rows, why, progress)
+        return
+    if share := run.settings.regularise.gradient_noise:
+        add_noise(trainable(run.loaded.model).values(), share, step, run.seed)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    targets = sum(len(batch.labels_N) for batch in batches)
+    progress.tokens += sum(len(run.train.rendered[i].ids) for i in rows)
+    progress.target_tokens += targets
+    progress.metrics.append({"step": step + 1, "loss": loss, "lr": rate, "grad_norm": norm, "target_tokens": targets})
+
+
+def _gradients(run: Run, batches: Sequence[Batch], step: int) -> tuple[float, float]:
+    """Make a step's gradients and clip them; return the loss and the gradient's norm before clipping."""
+    model, regularise = run.loaded.model, run.settings.regularise
     weight = float(sum(batch.weights_N.sum() for batch in batches))
     torch.manual_seed(run.seed * 1_000_003 + step)  # dropout is a function of (seed, step)
     total, terms = torch.zeros((), device=model.device), Terms.of(regularise)
@@ -178,27 +196,12 @@ def update(run: Run, optimizer: torch.optim.Optimizer, step: int, rows: list[int
         torch.autograd.backward(loss)
         total += loss.detach()
     norm = torch.nn.utils.clip_grad_norm_(trainable(model).values(), regularise.clip)
-    if regularise.gradient_noise:
-        add_noise(trainable(model).values(), regularise.gradient_noise, step, run.seed)
-    loss_value = float(total)
-    if not math.isfinite(loss_value) or not math.isfinite(float(norm)):
-        raise DataError(
-            f"the loss is no longer a number at step {step} (loss {loss_value}, gradient norm {float(norm)})",
-            hint="lower train.schedule.peak, or look at the examples of this step for damaged text",
-        )
-    optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
-    targets = sum(len(batch.labels_N) for batch in batches)
-    progress.tokens += sum(len(run.train.rendered[i].ids) for i in rows)
-    progress.target_tokens += targets
-    progress.metrics.append(
-        {"step": step + 1, "loss": loss_value, "lr": rate, "grad_norm": float(norm), "target_tokens": targets}
-    )
+    return float(total), float(norm)
 
 
 def _facts(progress: Progress) -> dict[str, float | str]:
-    recent = [row["loss"] for row in progress.metrics[-20:]]
-    facts: dict[str, float | str] = {"loss": sum(recent) / len(recent)}
+    recent = [row["loss"] for row in progress.metrics[-20:] if "loss" in row]
+    facts: dict[str, float | str] = {"loss": sum(recent) / len(recent)} if recent else {}
     if progress.best.step >= 0:
         facts["best valid"] = abs(progress.best.value)
     return facts

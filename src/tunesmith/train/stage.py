@@ -260,7 +260,8 @@ def tokens_of(
         )
     if too_long:
         say(f"  {too_long} of {len(rendered)} {split} examples are longer than {limit} tokens and are left out")
-    return TokenSet([rendered[i] for i in fitting], [examples[i].weight for i in fitting]), too_long
+    names = ["{source}:{line}".format(**examples[i].meta) for i in fitting]
+    return TokenSet([rendered[i] for i in fitting], [examples[i].weight for i in fitting], names), too_long
 
 
 def _announce(run: Run, base: str) -> None:
@@ -288,6 +289,7 @@ def _result(run: Run, progress: Progress, draft: Draft, sets: Sets) -> dict[str,
         "target_tokens_per_s": round(progress.target_tokens / max(progress.seconds, 1e-9), 1),
         "seconds": round(progress.seconds, 1),
         "left_out_too_long": sets.left_out,
+        "steps_left_out": sum("skipped" in row for row in progress.metrics),
         "unused_tokens": sets.unused_tokens,
         "peak_learning_rate": run.peak,
         "precision": run.precision,

@@ -144,5 +144,6 @@ def _since_last(progress: Progress) -> float:
     for row in reversed(progress.metrics):
         if "valid_loss" in row:
             break
-        losses.append(row["loss"])
+        if "loss" in row:
+            losses.append(row["loss"])
     return sum(losses) / max(1, len(losses))

@@ -1,0 +1,83 @@
+"""A step that would do harm moves no weight, is named, and is dealt with as the recipe says."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from tunesmith.core.errors import DataError
+from tunesmith.core.progress import steps
+from tunesmith.models.load import load_model
+from tunesmith.recipe import Recipe
+from tunesmith.text.chat import Rendered
+from tunesmith.train import loop, stage
+from tunesmith.train.batches import TokenSet
+
+FLAT = {"shape": "constant", "warmup": 0, "peak": 0.001}
+
+
+def run_of(tiny, folder, weights, **guard):
+    """Return a run of 16 examples, one in each step, and of these weights."""
+    recipe = Recipe.model_validate({
+        "name": "guard", "task": "chat", "base": str(tiny), "data": {"train": "x"},
+        "train": {"method": "full", "epochs": 1, "batch_tokens": 1, "precision": "float32", "threads": 1, "guard": guard,
+                  "schedule": FLAT, "regularise": {"dropout": 0}},
+    })  # fmt: skip
+    rendered = [
+        Rendered([3, 10 + n, 4, 40 + n, 5], [False, False, False, True, True], 1, 0) for n in range(len(weights))
+    ]
+    tokens = TokenSet(rendered, weights, [f"a.csv:{n + 2}" for n in range(len(weights))])
+    return stage.prepare_run(recipe, load_model(str(tiny)), tokens, TokenSet([], []), folder)
+
+
+def fit(run):
+    with steps("training", run.total_steps) as bar:
+        return loop.fit(run, bar)
+
+
+def weights_with(value, at, count=16):
+    return [value if n in at else 1.0 for n in range(count)]
+
+
+def test_a_loss_that_is_no_number_stops_and_names_the_example(tiny, tmp_path):
+    """Would let through: weights that are no numbers, a message that leaves the user to search."""
+    run = run_of(tiny, tmp_path, weights_with(math.nan, {7}))
+    with pytest.raises(DataError, match=r"no longer a number(?s:.)*at step \d+, with a\.csv:9"):
+        fit(run)
+    assert all(bool(one.isfinite().all()) for one in run.loaded.model.parameters())
+
+
+@pytest.mark.parametrize("action", ["skip", "back_off"])
+def test_a_step_is_left_out_counted_and_told(action, tiny, tmp_path, capsys):
+    """Would let through: a step that is half done, one that nobody hears of, a rate that is not lowered or for good."""
+    run = run_of(tiny, tmp_path, weights_with(math.nan, {7, 11}), action=action)
+    progress = fit(run)
+    left = [row for row in progress.metrics if "skipped" in row]
+    assert [row["examples"] for row in left] in ([["a.csv:9"], ["a.csv:13"]], [["a.csv:13"], ["a.csv:9"]])
+    assert capsys.readouterr().err.count("left out: ") == 2
+    assert all(bool(one.isfinite().all()) for one in run.loaded.model.parameters())
+    rates = [row["lr"] for row in progress.metrics if "skipped" not in row]
+    assert len(rates) == 14 and rates[0] == 0.001
+    assert rates[-1] == pytest.approx(0.001 if action == "skip" else 0.00025)
+
+
+def test_five_in_a_row_stop_whatever_is_set(tiny, tmp_path):
+    """Would let through: a run that ends well and has learnt nothing."""
+    with pytest.raises(DataError, match="fewer than 5 such steps in a row"):
+        fit(run_of(tiny, tmp_path, weights_with(math.nan, range(16)), action="skip"))
+
+
+def test_a_spike_is_left_out_and_smaller_ones_are_not(tiny, tmp_path, monkeypatch):
+    """Would let through: a spike that moves the weights, or an ordinary step taken for one."""
+    norms, real = [], torch.nn.utils.clip_grad_norm_
+
+    def spiky(parameters, clip):
+        norms.append(1)
+        return real(parameters, clip) * (100.0 if len(norms) in (5, 14) else 1.0)
+
+    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", spiky)
+    progress = fit(run_of(tiny, tmp_path, weights_with(1.0, ()), action="skip", spike=20))
+    assert [row["step"] for row in progress.metrics if "skipped" in row] == [14]  # at step 5 nothing is usual yet
+    assert "times the usual" in progress.metrics[13]["skipped"]
