@@ -5,10 +5,14 @@ Owns the sum; the activations are measured on the real model, not guessed from i
 
 from __future__ import annotations
 
+import contextlib
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from tunesmith.core.errors import RecipeError
 from tunesmith.models.head import CHUNK_LOGITS
 from tunesmith.models.precision import compute_in
 from tunesmith.train.batches import micro_batches
@@ -19,6 +23,9 @@ if TYPE_CHECKING:
     from tunesmith.models.load import LoadedModel
     from tunesmith.models.shortcuts import Shortcuts
     from tunesmith.train.batches import TokenSet
+    from tunesmith.train.loop import Run
+
+_CONTAINER = Path("/sys/fs/cgroup")
 
 ROW_TOKENS = {"cpu": (2048, 2048), "cuda": (512, 32768)}
 """Least and most tokens of one forward pass. On a CPU more is no faster (measured); a GPU takes what fits."""
@@ -65,12 +72,59 @@ def row_tokens(loaded: LoadedModel, tokens: TokenSet, shortcuts: Shortcuts, prec
     return int(min(most, max(least, fits // 256 * 256)))
 
 
-def needed_bytes(loaded: LoadedModel, tokens: TokenSet, shortcuts: Shortcuts, precision: str, row: int) -> int:
-    """Return the bytes that training takes at its peak, passes of ``row`` tokens included."""
-    longest = max(row, max(len(one.ids) for one in tokens.rendered))
-    taken = min(longest, sum(len(one.ids) for one in tokens.rendered))
-    activations = taken * activation_bytes_per_token(loaded, tokens, shortcuts, precision)
-    return int(state_bytes(loaded.model) + activations + _head_bytes(loaded.model.device))
+def needed_bytes(run: Run) -> int:
+    """Return the bytes that a run takes at its peak, the model included."""
+    model, regularise = run.loaded.model, run.settings.regularise
+    longest = max(run.row_tokens, max(len(one.ids) for one in run.train.rendered))
+    taken = min(longest, sum(len(one.ids) for one in run.train.rendered))
+    activations = taken * activation_bytes_per_token(run.loaded, run.train, run.shortcuts, run.precision)
+    if regularise.r_drop:
+        activations *= 2
+    copies = bool(regularise.ema or regularise.average) + bool(regularise.l2sp)
+    learning = sum(one.numel() * one.element_size() for one in trainable(model).values())
+    return int(state_bytes(model) + copies * learning + activations + _head_bytes(model.device))
+
+
+def refuse_unfit(run: Run) -> None:
+    """Refuse a run that does not fit into the memory that is free.
+
+    Raises:
+        RecipeError: with what it takes, what is free, and what would fit.
+    """
+    model = run.loaded.model
+    weights = sum(one.numel() * one.element_size() for one in model.parameters())
+    needed, free = needed_bytes(run), free_bytes(model.device) + weights  # the weights are there already
+    if needed <= free:
+        return
+    learning = sum(one.numel() * one.element_size() for one in trainable(model).values())
+    adapters = needed - 3 * learning
+    hint = "a smaller base, or shorter examples"
+    if run.settings.method == "full" and adapters < free:
+        hint = f"train.method: lora, which takes about {_gib(adapters)}; train.freeze; or {hint}"
+    raise RecipeError(
+        f"training {run.settings.method} needs about {_gib(needed)} of memory on {model.device.type}, "
+        f"and {_gib(free)} are free: {_gib(state_bytes(model))} for weights, gradients and optimiser, "
+        f"the rest for passes of {run.row_tokens:,} tokens",
+        hint=hint,
+    )
+
+
+def free_bytes(device: torch.device) -> int:
+    """Return the bytes a process may still take on a device; of a CPU the machine's, or its container's if less."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    free = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        free.append(next(1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable")))
+    with contextlib.suppress(OSError, ValueError):
+        most, used = (int((_CONTAINER / name).read_text(encoding="ascii")) for name in ("memory.max", "memory.current"))
+        free.append(most - used)
+    return min(free)
+
+
+def _gib(size: float) -> str:
+    return f"{size / 2**30:,.2f} GiB"
 
 
 def _head_bytes(device: torch.device) -> int:

@@ -59,7 +59,7 @@ def estimate(recipe: Recipe, dataset: Artifact, workspace: Workspace) -> dict[st
         "steps_per_epoch": run.epoch_steps[0],
         "seconds_per_step": round(step_s, 3),
         "seconds_at_most": round(step_s * total + once_s, 1),
-        "memory_bytes": memory.needed_bytes(run.loaded, run.train, run.shortcuts, run.precision, run.row_tokens),
+        "memory_bytes": memory.needed_bytes(run),
         "learning_rate": [[step, run.rate(step)] for step in points],
         "schedule": told(recipe.train.schedule, total, recipe.train.batch_tokens),
         "precision": run.precision,

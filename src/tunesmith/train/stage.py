@@ -162,7 +162,7 @@ def prepare_run(recipe: Recipe, loaded: LoadedModel, train: TokenSet, valid: Tok
     from tunesmith.train.adapters import rate_of
     from tunesmith.train.batches import plan_steps
     from tunesmith.train.loop import Run
-    from tunesmith.train.memory import row_tokens
+    from tunesmith.train.memory import refuse_unfit, row_tokens
     from tunesmith.train.schedule import check_schedule, default_peak
 
     settings = recipe.train
@@ -195,6 +195,7 @@ def prepare_run(recipe: Recipe, loaded: LoadedModel, train: TokenSet, valid: Tok
     )
     if run.compiled and (why := cannot(device)):
         raise RecipeError(f"train.compile: {settings.compile}: {why}", hint="train.compile: never, or install one")
+    refuse_unfit(run)
     check_schedule(settings.schedule, run.total_steps, settings.batch_tokens, validated=len(valid) > 0)
     return run
 

@@ -1,0 +1,104 @@
+"""Is the memory that `plan` predicts what training takes? Twelve configurations, each in a process of its own.
+
+Run: ``python benchmarks/train_memory.py``. Writes benchmarks/results/train_memory.json: predicted bytes beside the peak of
+the resident set above that of the imported libraries, of a few steps, a validation and a checkpoint.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+RESULT = Path(__file__).parent / "results" / "train_memory.json"
+STEPS = 3
+WIDE = {"hidden_size": 768, "intermediate_size": 2048, "num_hidden_layers": 8, "vocab_size": 16_000}
+DEEP = {"hidden_size": 512, "intermediate_size": 1408, "num_hidden_layers": 16, "vocab_size": 8_000}
+HEAVY = {"hidden_size": 1024, "intermediate_size": 2816, "num_hidden_layers": 6, "vocab_size": 32_000}
+CONFIGURATIONS: dict[str, dict[str, Any]] = {
+    "full, wide": {"shape": WIDE, "tokens": 512, "train": {"method": "full"}},
+    "full, deep": {"shape": DEEP, "tokens": 512, "train": {"method": "full"}},
+    "full, large vocabulary": {"shape": HEAVY, "tokens": 512, "train": {"method": "full"}},
+    "full, long examples": {"shape": DEEP, "tokens": 3_000, "train": {"method": "full"}},
+    "full, short examples": {"shape": DEEP, "tokens": 60, "train": {"method": "full"}},
+    "full, exponential mean": {"shape": WIDE, "tokens": 512, "train": {"method": "full", "regularise": {"ema": 0.99}}},
+    "full, pull to the base": {"shape": WIDE, "tokens": 512, "train": {"method": "full", "regularise": {"l2sp": 0.1}}},
+    "full, two draws of dropout": {"shape": DEEP, "tokens": 512, "train": {"method": "full", "regularise": {"r_drop": 1}}},
+    "full, lower half frozen": {"shape": DEEP, "tokens": 512, "train": {"method": "full", "freeze": {"layers": "0:8"}}},
+    "lora, wide": {"shape": WIDE, "tokens": 512, "train": {"method": "lora"}},
+    "lora, large vocabulary": {"shape": HEAVY, "tokens": 512, "train": {"method": "lora", "lora": {"rank": 64}}},
+    "full, without shortcuts": {
+        "shape": DEEP, "tokens": 512,
+        "train": {"method": "full", "shortcuts": dict.fromkeys(("packed", "shared", "last_layer", "head"), False)},
+    },
+}  # fmt: skip
+
+
+def measure(name: str) -> dict[str, float]:
+    """Predict and train one configuration in this process."""
+    import torch
+    from transformers import AutoModelForCausalLM, LlamaConfig
+
+    from tunesmith.core.progress import steps
+    from tunesmith.models.load import ASSETS, load_model
+    from tunesmith.recipe import Recipe
+    from tunesmith.text.chat import Rendered
+    from tunesmith.train import memory
+    from tunesmith.train.batches import TokenSet
+    from tunesmith.train.loop import fit
+    from tunesmith.train.stage import prepare_run
+
+    chosen, length = CONFIGURATIONS[name], CONFIGURATIONS[name]["tokens"]
+    with tempfile.TemporaryDirectory() as folder:
+        torch.manual_seed(0)
+        config = LlamaConfig(**chosen["shape"], num_attention_heads=8, max_position_embeddings=4096)
+        AutoModelForCausalLM.from_config(config).save_pretrained(Path(folder) / "base")
+        for file in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
+            if (ASSETS / "nano" / file).exists():
+                (Path(folder) / "base" / file).write_bytes((ASSETS / "nano" / file).read_bytes())
+        libraries = _resident()
+        loaded = load_model(str(Path(folder) / "base"))
+        ids = torch.randint(5, 4_000, (8_192 // length + 1, length)).tolist()
+        tokens = TokenSet([Rendered(one, [False] * 20 + [True] * (length - 20), 1, 0) for one in ids], [1.0] * len(ids))
+        recipe = Recipe.model_validate({
+            "name": "memory", "task": "chat", "base": folder, "data": {"train": "x"},
+            "train": {"max_steps": STEPS, "epochs": 50, "batch_tokens": 6_000, **chosen["train"]},
+        })  # fmt: skip
+        run = prepare_run(
+            recipe, loaded, tokens, TokenSet(tokens.rendered[:2], tokens.weights[:2]), Path(folder) / "run"
+        )
+        predicted = memory.needed_bytes(run)
+        with steps("training", run.total_steps) as bar:
+            fit(run, bar)
+        return {"predicted_mib": predicted / 2**20, "peak_mib": (_peak() - libraries) / 2**20}
+
+
+def _resident() -> int:
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * resource.getpagesize()
+
+
+def _peak() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def main() -> None:
+    if len(sys.argv) > 1:
+        sys.stdout.write(json.dumps(measure(sys.argv[1])))
+        return
+    rows = []
+    for name in CONFIGURATIONS:
+        told = subprocess.run([sys.executable, __file__, name], capture_output=True, text=True, check=True).stdout
+        row = {"configuration": name, **json.loads(told.splitlines()[-1])}
+        rows.append(row | {"predicted_over_peak": round(row["predicted_mib"] / row["peak_mib"], 3)})
+    result = {"date": datetime.now(UTC).date().isoformat(), "configurations": rows}
+    RESULT.write_text(json.dumps(result, indent=1), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
