@@ -1,6 +1,6 @@
 """Training the upper quarter of a model for three epochs with and without keeping what comes out of the frozen layers.
 
-``python benchmarks/frozen_cache.py [--rounds 3]``. A decoder of 33M weights made from config (12 layers, width 448,
+``python benchmarks/frozen_cache.py [--rounds 3] [--examples 160]``. A decoder of 33M weights made from config (12 layers, width 448,
 vocabulary 8k, tied), the lowest nine layers and the embeddings frozen, chat-like examples (log-normal lengths, median
 about 120 tokens, 60 % of them targets). Each way is a whole run: making the states, three epochs, writing checkpoints;
 both ways in turn, in CPU seconds of one thread, because the machine is shared. Writes
@@ -36,7 +36,7 @@ from tunesmith.train.stage import prepare_run
 
 RESULT = Path(__file__).parent / "results" / "frozen_cache.json"
 WIDTH, LAYERS, FROZEN, VOCABULARY = 448, 12, 9, 8192
-EXAMPLES, EPOCHS, STEP_TARGETS, THREADS = 48, 3, 512, 1
+EPOCHS, STEP_TARGETS, THREADS = 3, 512, 1
 
 
 def make_model() -> torch.nn.Module:
@@ -48,11 +48,11 @@ def make_model() -> torch.nn.Module:
     return AutoModelForCausalLM.from_config(config, dtype=torch.float32)
 
 
-def examples(shared: int) -> TokenSet:
+def made(examples: int, shared: int) -> TokenSet:
     draw = np.random.default_rng(7)
     beginning = draw.integers(0, VOCABULARY, shared).tolist()
     rendered = []
-    for length in np.clip(draw.lognormal(4.8, 0.7, EXAMPLES), 16, 1024).astype(int).tolist():
+    for length in np.clip(draw.lognormal(4.8, 0.7, examples), 16, 1024).astype(int).tolist():
         prompt = shared + round(0.4 * length)
         ids = beginning + draw.integers(0, VOCABULARY, length).tolist()
         rendered.append(Rendered(ids, [False] * prompt + [True] * (len(ids) - prompt), turns=1, untrained_turns=0))
@@ -83,9 +83,9 @@ def one_run(model: torch.nn.Module, tokens: TokenSet, *, kept: bool) -> dict:
     }  # fmt: skip
 
 
-def compare(shared: int, rounds: int) -> dict:
+def compare(examples: int, shared: int, rounds: int) -> dict:
     """Return both ways' figures: medians of rounds that took turns."""
-    model, tokens = make_model(), examples(shared)
+    model, tokens = make_model(), made(examples, shared)
     runs: dict[bool, list[dict]] = {True: [], False: []}
     for _ in range(rounds):
         for kept in (True, False):
@@ -117,6 +117,7 @@ def compare(shared: int, rounds: int) -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--examples", type=int, default=160)
     parser.add_argument("--shared", type=int, nargs="*", default=[0, 300])
     given = parser.parse_args()
     result = {
@@ -124,8 +125,8 @@ def main() -> None:
         "versions": versions(),
         "model": {"weights": sum(one.numel() for one in make_model().parameters()), "layers": LAYERS, "frozen": FROZEN,
                   "width": WIDTH},
-        "epochs": EPOCHS, "examples": EXAMPLES, "threads": THREADS, "rounds": given.rounds,
-        "runs": [compare(shared, given.rounds) for shared in given.shared],
+        "epochs": EPOCHS, "examples": given.examples, "threads": THREADS, "rounds": given.rounds,
+        "runs": [compare(given.examples, shared, given.rounds) for shared in given.shared],
     }  # fmt: skip
     RESULT.write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps(result["runs"], indent=1))
