@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+# A file's tests stay together, each process calculates with one thread.
+PARALLEL := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=logical --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help setup demo test quick check bench soak docs clean
@@ -22,10 +24,10 @@ demo: $(READY)  ## the whole ring on bundled examples, in minutes
 	@$(BIN)/tunesmith demo
 
 test: $(READY)  ## every test but the long ones
-	@$(BIN)/python -m pytest
+	@$(PARALLEL)
 
 quick: $(READY)  ## unit and property tests alone, under two minutes
-	@$(BIN)/python -m pytest -m "not slow and not soak"
+	@$(PARALLEL) -m "not slow and not soak"
 
 check: $(READY)  ## style, types, layers, documentation
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -53,7 +53,8 @@ def finished(recipe: Path, home: Path) -> dict[str, str]:
 def killed_and_finished(folder: Path, kills: int, a_home: int) -> dict[str, Any]:
     """Kill the command so often, ``a_home`` times before it may finish; return what came of it.
 
-    A run that finished before its kill came is not counted.
+    The first kill of a home comes as soon as a piece is finished, the others at random. A run that finished before its
+    kill came is not counted.
     """
     recipe = project(folder)
     began = time.monotonic()
@@ -65,7 +66,7 @@ def killed_and_finished(folder: Path, kills: int, a_home: int) -> dict[str, Any]
         homes += 1
         while killed < goal and killed_after(chance.uniform(0.1, 1.0) * whole_s, recipe, home):
             killed += 1
-            resumed += any(home.glob("index/*/done.json"))
+            resumed += has_piece(home)
             for dataset in Workspace(home).list():
                 dataset.verify()
         assert finished(recipe, home) == undisturbed
@@ -79,14 +80,22 @@ def killed_and_finished(folder: Path, kills: int, a_home: int) -> dict[str, Any]
     }
 
 
+def has_piece(home: Path) -> bool:
+    """Tell whether a piece is finished."""
+    return any(home.glob("index/*/done.json"))
+
+
 def killed_after(seconds: float, recipe: Path, home: Path) -> bool:
-    """Start the command and kill it after so many seconds, not its workers; tell whether it was still running."""
+    """Start the command and kill it after so many seconds, not its workers; tell whether it was still running.
+
+    Without a finished piece in its home it is killed when the first is there.
+    """
+    started, fresh = time.monotonic(), not has_piece(home)
     process = start(recipe, home)
-    try:
-        process.wait(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+    while process.poll() is None and not (has_piece(home) if fresh else time.monotonic() - started > seconds):
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
     assert process.stderr is not None
     process.stderr.close()
     return process.returncode == -signal.SIGKILL

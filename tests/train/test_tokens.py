@@ -66,7 +66,7 @@ def test_a_token_starts_where_its_description_is_and_the_base_keeps_its_bits(fam
 
 
 @pytest.mark.filterwarnings("ignore:Model has `tie_word_embeddings=True`:UserWarning")  # PEFT's own, of loading by it
-@pytest.mark.parametrize("method", ["lora", "tokens"])
+@pytest.mark.parametrize("method", ["lora", "dora", "tokens"])
 @pytest.mark.parametrize("family", [name for name in FAMILIES if name != "phi"])
 def test_saved_rows_give_the_same_logits_wherever_they_are_loaded(family, method, workspace, dataset, tmp_path):
     """Would let through: rows lost on the way, a head that forgets its new rows, heads untied by merging."""

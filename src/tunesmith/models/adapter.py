@@ -25,7 +25,7 @@ def with_adapter(model: PreTrainedModel, adapter: Path) -> PreTrainedModel:
     with ties_are_kept():
         adapted: Any = PeftModel.from_pretrained(model, str(adapter))
     put_rows_in(adapted)
-    return adapted  # type: ignore[no-any-return]
+    return adapted
 
 
 def _token_ids(config: dict[str, Any]) -> list[int]:

@@ -80,7 +80,7 @@ class _HeadLoss(torch.autograd.Function):
                 grad_weight += grad_low.T @ hidden[part]
             if grad_bias is not None:
                 grad_bias += grad_nV.sum(0)
-            if grad_rows is not None:
+            if grad_rows is not None and ids_K is not None:
                 grad_rows += grad_low.index_select(1, ids_K).T @ hidden[part]
         ctx.save_for_backward(grad_hidden, grad_weight, grad_bias, grad_rows)
         return total

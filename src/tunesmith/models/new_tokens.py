@@ -82,7 +82,7 @@ def ties_are_kept() -> Iterator[None]:
 
 
 def learnt_rows(layer: nn.Module) -> tuple[nn.Module, torch.Tensor | None, torch.Tensor | None]:
-    """Return an embedding or head without PEFT's wrapping, and the ids (K) and values (K, D) of rows learnt beside it."""
+    """Return an embedding or head as the base has it, and the ids (K) and values (K, D) of rows learnt beside it."""
     rows = getattr(layer, "token_adapter", layer)
     if not isinstance(rows, TrainableTokensLayer) or rows.merged:
         return layer, None, None
@@ -95,7 +95,7 @@ def _row_layers(model: nn.Module) -> Iterator[Any]:
     return (module for module in model.modules() if isinstance(module, TrainableTokensLayer))
 
 
-class _Rows(TrainableTokensLayer):
+class _Rows(TrainableTokensLayer):  # type: ignore[misc]
     """PEFT's layer with the same weights and the same result, which touches only the rows of its tokens.
 
     PEFT writes the rows into a copy of the whole matrix at every pass, and its head computes that matrix's gradient.

@@ -44,7 +44,7 @@ def ids_of(tokenizer: PreTrainedTokenizerBase, tokens: Iterable[str]) -> list[in
 
 def rows_needed(tokenizer: PreTrainedTokenizerBase) -> int:
     """Return how many rows the embeddings must have for every token of the tokenizer."""
-    return max(tokenizer.get_vocab().values()) + 1
+    return 1 + max(int(number) for number in tokenizer.get_vocab().values())
 
 
 def tell_unused(tokenizer: PreTrainedTokenizerBase, tokens: Tokens | None, ids: Iterable[Iterable[int]]) -> list[str]:
