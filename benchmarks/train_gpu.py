@@ -161,7 +161,7 @@ def our_steps(case: Case, device: torch.device) -> Steps:
         print(run.shortcuts, "row tokens", run.row_tokens, file=sys.stderr)
         if run.compiled:
             compile_layers(run.loaded.model)
-        optimizer = build_optimizer(run.loaded.model, 0.01)
+        optimizer = build_optimizer(run.loaded.model, run.settings)
         for step, rows in steps_from(run, 0):
             steps.begin()
             progress = Progress()

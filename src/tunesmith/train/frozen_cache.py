@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from tunesmith.core.disk import fsync
+from tunesmith.core.ids import digest, digest_bytes
 from tunesmith.core.progress import say, steps
 from tunesmith.models.forward import causal_lm
 from tunesmith.models.frozen_layers import STORED, Entry, FrozenLayers
@@ -63,10 +64,10 @@ def choose(run: Run) -> Choice:
         return Choice(False, told=f"{layers} run in every epoch: neftune changes what they read")
     if not run.shortcuts.frozen_cache:
         return Choice(False, told=f"{layers} run in every epoch: this architecture cannot begin above them")
-    size, saved = _bytes(run), _saved(run)
+    saved = _saved(run)
     if saved < PAYS_FROM:
-        return Choice(False, size, saved, f"{layers} run in every epoch: running them once would save {saved:.0%}")
-    room = shutil.disk_usage(run.folder).free
+        return Choice(False, 0, saved, f"{layers} run in every epoch: running them once would save {saved:.0%}")
+    size, room = _bytes(run), shutil.disk_usage(run.folder).free
     if size > DISK_LEFT * room:
         why = f"what comes out of them takes {size / 1e9:,.2f} GB, and {room / 1e9:,.2f} GB of disk are free"
         return Choice(False, size, saved, f"{layers} run in every epoch: {why}")
@@ -116,12 +117,17 @@ class _Layout:
             first += len(its)
         return cls(batches, read, rows)
 
+    def digest(self, layers: FrozenLayers) -> str:
+        """Return what tells files apart: another machine may pack other rows, or keep another type."""
+        pieces = [np.asarray(batch.row.ids_BT).tobytes() for batch in self.batches]
+        return digest([str(layers.stored), *(digest_bytes(one) for one in pieces)])
+
 
 class States:
     """States of a set's examples in a file, a row of width D for each token that was read."""
 
     def __init__(self, layers: FrozenLayers, file: Path, rows: Mapping[int, NDArray[np.int64]]) -> None:
-        self._layers, self._rows = layers, rows
+        self.file, self._layers, self._rows = file, layers, rows
         numbers = np.memmap(file, dtype=np.uint16 if layers.stored.itemsize == 2 else np.float32, mode="r")
         self._states_RD = numbers.reshape(1 + max(int(its.max()) for its in rows.values()), -1)
 
@@ -150,12 +156,12 @@ class Kept:
 
     train: States
     valid: States | None
-    files: tuple[Path, ...]
 
     def delete(self) -> None:
         """Delete the files."""
-        for file in self.files:
-            file.unlink(missing_ok=True)
+        for states in (self.train, self.valid):
+            if states:
+                states.file.unlink(missing_ok=True)
 
 
 def with_states(run: Run) -> Run:
@@ -171,19 +177,19 @@ def with_states(run: Run) -> Run:
 
 
 def keep(run: Run, train: Sequence[int], valid: Sequence[int]) -> Kept:
-    """Run the frozen layers over examples and return what came out. Files that the same call wrote before are taken.
+    """Run the frozen layers over examples and return what came out; files that an earlier run left whole are taken.
 
     Raises:
         OSError: if the disk refuses to take them.
     """
     layers = FrozenLayers(run.loaded.model, run.learning.frozen_layers, run.precision)
-    files = run.folder / "frozen-train.states", run.folder / "frozen-valid.states"
-    of_train = _states(run, layers, files[0], _Layout.of(run, run.train, train))
-    of_valid = _states(run, layers, files[1], _Layout.of(run, run.valid, valid)) if len(valid) else None
-    return Kept(of_train, of_valid, files)
+    of_train = _states(run, layers, _Layout.of(run, run.train, train))
+    of_valid = _states(run, layers, _Layout.of(run, run.valid, valid)) if len(valid) else None
+    return Kept(of_train, of_valid)
 
 
-def _states(run: Run, layers: FrozenLayers, file: Path, layout: _Layout) -> States:
+def _states(run: Run, layers: FrozenLayers, layout: _Layout) -> States:
+    file = run.folder / f"frozen-{layout.digest(layers)}.states"
     if not file.exists():
         part = file.with_suffix(".part")
         with part.open("wb") as stream:
