@@ -697,7 +697,16 @@ BAD["furniture"] = [
         "Rain is water.\n12 comments | 30 shares", "Rain [edit]\nRain is water.[citation needed]",
     )
 ]  # fmt: skip
+BAD["furniture"] += [
+    ("What is rain?\nAccept all cookies", "Rain is water."),
+    ("What is rain?\n\nCookie policy", "Rain is water.\nAccept all cookies"),
+    ("What is rain?", "Rain is water.\nAccept cookies"),
+]
 FINE["furniture"] = [
+    ("Say this in French:\nAccept all cookies", "Accepter tous les cookies"),
+    ("Which tone has this line:\n\nRead more", "A plain one."),
+    ("Translate into French.\nAccept all cookies", "Accepter tous les cookies"),
+    ("Write the text of a cookie banner.\nAccept all cookies", "We use cookies.\nAccept all cookies"),
     ("What is rain?", "Rain is water.\nIt falls from clouds."),
     ("Write a website footer.", "Contact us\n© 2021 Weather Inc. All rights reserved."),
     ("What are cookies?", "Cookies are small files.\nSites use them to know you."),
