@@ -617,7 +617,10 @@ BAD["placeholder"] = [
     )
 ]  # fmt: skip
 BAD["placeholder"] += [("Summarize this text: {text}", "The text is about a club.")]
+BAD["placeholder"] += [("Who founded the club?", "[NAME] and [NAME_2] founded it on [date].")]
 FINE["placeholder"] = [
+    ("Who may I call about [ADDRESS]?", "Call [NAME] at [PHONE] or [PHONE_2], or write to [EMAIL]."),
+    ("What is the [ID] of [NAME_2]?", "[NAME_2] has the number [ID], and [ACCOUNT] at the bank."),
     ("Write an e-mail template.", "Dear [Name], thank you for your order. Best, [Your Name]"),
     ("Write a Python f-string.", 'f"Hello {name}"'),
     ("Write the set of even digits.", "{0, 2, 4, 6, 8}"),

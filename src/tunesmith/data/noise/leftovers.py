@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.data.noise.function_words import word_set
+from tunesmith.text.redact import PLACEHOLDER
 
 if TYPE_CHECKING:
     from tunesmith.data.noise.exchange import Exchange, View
@@ -46,11 +47,11 @@ _TEMPLATE = re.compile(
 
 
 def placeholder(view: View, exchange: Exchange) -> dict[str, Any] | None:
-    """Return a slot that nobody filled in; templates and code have theirs by right."""
+    """Return a slot that nobody filled in; templates and code have theirs by right, and redacted texts their marks."""
     text = view.text
     if "{" not in text and "[" not in text and "<" not in text and "%" not in text and not _plain(view):
         return None
-    found = _PLACEHOLDERS.search(text)
+    found = next((one for one in _PLACEHOLDERS.finditer(text) if not PLACEHOLDER.fullmatch(one[0])), None)
     if found is None or exchange.about_code or _TEMPLATE.search(exchange.prompt.lower):
         return None
     return {"span": found[0][:80], "at": found.start()}
