@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from tunesmith.text.network import SPELT_AT, emails, hex_addresses
 from tunesmith.text.numbers import numbers
-from tunesmith.text.secrets import assigned, blocks, in_urls, said, vendor_token
+from tunesmith.text.secrets import assigned, blocks, in_urls, said, stands_in, vendor_token
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -214,10 +214,10 @@ def _finders(text: str) -> Iterator[Callable[[str], Iterable[Found]]]:
         yield hex_addresses
     if digit:
         yield numbers
-        if "AKIA" in text:
-            yield _letters_only
         if "irth" in text or "born" in text or "DOB" in text:
             yield _births
+    if "AKIA" in text:
+        yield _aws_keys
 
 
 def _has_digit(text: str) -> bool:
@@ -232,8 +232,9 @@ def _births(text: str) -> Iterator[Found]:
         yield found.start("date"), found.end("date"), "DATE_OF_BIRTH"
 
 
-def _letters_only(text: str) -> Iterator[Found]:
+def _aws_keys(text: str) -> Iterator[Found]:
+    """Yield ids of access keys, which may be letters alone: `numbers` starts from digits."""
     for found in re.finditer(r"(?<![A-Za-z0-9])AKIA", text):
         end = vendor_token(text, found.start())
-        if end > 0:
+        if end > 0 and not stands_in(text[found.end() : end]):
             yield found.start(), end, "SECRET"
