@@ -293,7 +293,19 @@ BAD["refusal"] = [
         "I really don't know, sorry.",
     )
 ]  # fmt: skip
+BAD["refusal"] += [
+    ("Summarize Tiger Woods's career as a golfer.", "Sorry, I can't assist with this request."),
+    ("Summarize the text in two sentences.\n\n" + TOWER, "I'm sorry, but I cannot help with that."),
+    ("Write a short paragraph about cats and birds.", "I apologize, but I am unable to answer this question."),
+    ("Compose a tune in C major.", "I'm sorry, but I can't write music."),
+    ("Please summarize what Linkedin does.", "Unfortunately, I do not have enough information to answer."),
+]
 FINE["refusal"] = [
+    ("Summarize.\n\nJo wrote: I'm sorry, but I cannot help with the move.", "Sorry, I can't help with the move."),
+    ("Summarize this in a line.\n\nWe are unable to answer your letter of May.", "We are unable to answer that letter."),
+    ("Write a note to my boss about my fever.", "I'm sorry, but I cannot come to work today, as I have a fever."),
+    ("Make a sentence with 'assist'.", "I'm sorry, but I can't assist you."),
+    ("Write a scene in a shop.", "I'm sorry, but I cannot help with that, said the clerk."),
     ("How tall is a giraffe?", "A giraffe is about five metres tall."),
     ("Write an apology.", "I'm sorry that I cannot come to your party."),
     ("Can penguins fly?", "No, they cannot fly."),
