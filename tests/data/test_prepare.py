@@ -301,6 +301,23 @@ def prepared_chats(folder: Path, rows: list[tuple[str, str]], **dedup: Any) -> A
     return prepare(recipe, Workspace(folder / "home"), recipe_dir=folder)
 
 
+def test_keys_of_messages_that_nothing_reads_are_told_once(tmp_path):
+    """Bug: `reasoning_content` is dropped silently; a piece taken from the index forgets what it ignored."""
+    with (tmp_path / "a.jsonl").open("w") as file:
+        for number in range(40):
+            answer = {"role": "assistant", "content": f"It is number {number}.", "refusal": None}
+            if number < 25:
+                answer["reasoning_content"] = "Let me think."
+            asked = {"role": "user", "content": f"Which number has house {number} of the long road?"}
+            file.write(json.dumps({"messages": [asked, answer]}) + "\n")
+    for _ in range(2):
+        dataset = made(tmp_path, task="chat", train="a.jsonl", dedup={"near": None})
+        assert dataset.result["ignored_keys"] == {"reasoning_content": 25}
+        told = [note for note in dataset.result["notes"] if "reasoning_content (25 rows)" in note]
+        assert len(told) == 1 and "reasoning_content (25 rows)" in (dataset.path / "report.html").read_text()
+        shutil.rmtree(tmp_path / "home" / "artifacts", ignore_errors=True)
+
+
 def asked_in(dataset: Artifact, part: str) -> set[str]:
     """Return the questions of a split."""
     return {json.loads(text)[0]["content"] for text in pl.read_parquet(dataset.path / f"{part}.parquet")["messages"]}

@@ -107,6 +107,35 @@ def test_tools_calls_results_names_and_weights_are_kept():
     assert row.messages == messages and row.tools == TOOLS
 
 
+MANY_KEYS = {
+    "role": "assistant", "from": "gpt", "content": "On its way.", "value": "On its way.", "name": "ann", "weight": 1,
+    "reasoning_content": "Think.", "audio": {"id": "a1"}, "annotations": [{"type": "url"}], "refusal": None, "x": [],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"messages": [USER, MANY_KEYS]},
+        {"system": "You help.", "messages": [USER, MANY_KEYS]},
+        {"prompt": [USER], "completion": [MANY_KEYS]},
+        {"input": {"messages": [USER]}, "preferred_output": [MANY_KEYS], "non_preferred_output": [ANSWER]},
+        {"prompt": [USER], "chosen": [ANSWER], "rejected": [MANY_KEYS]},
+        {"conversations": [{"from": "human", "value": "Hi"}, MANY_KEYS]},
+        {"messages": json.dumps([USER, MANY_KEYS])},
+    ],
+)
+def test_what_a_message_holds_is_read_or_told(record):
+    """Bug: the reasoning that somebody paid for is dropped, and nobody is told."""
+    convert, _ = converter(table_of(record), recipe_of(task="preference" if "messages" not in record else "chat"))
+    row = convert(record)
+    read = set[str]().union(*(message.keys() for message in [*row.messages, *(row.rejected or [])]))
+    told = convert.ignores(record)
+    assert {"reasoning_content", "audio", "annotations"} <= told and not told & (read | {"refusal", "x"})
+    named = {"from", "value"} if "conversations" in record else set()
+    assert MANY_KEYS.keys() - {"refusal", "x"} <= read | told | named
+
+
 def test_old_functions_become_tools():
     """Bug: files of 2023 lose their functions."""
     call = {"name": "track", "arguments": "{}"}
