@@ -302,7 +302,10 @@ BAD["refusal"] += [
 ]
 FINE["refusal"] = [
     ("Summarize.\n\nJo wrote: I'm sorry, but I cannot help with the move.", "Sorry, I can't help with the move."),
-    ("Summarize this in a line.\n\nWe are unable to answer your letter of May.", "We are unable to answer that letter."),
+    (
+        "Summarize this in a line.\n\nWe are unable to answer your letter of May.",
+        "We are unable to answer that letter.",
+    ),
     ("Write a note to my boss about my fever.", "I'm sorry, but I cannot come to work today, as I have a fever."),
     ("Make a sentence with 'assist'.", "I'm sorry, but I can't assist you."),
     ("Write a scene in a shop.", "I'm sorry, but I cannot help with that, said the clerk."),

@@ -5,7 +5,9 @@ Owns these checks. Does not own single labels (`check`) nor labels that are prob
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from tunesmith.core.errors import DataError, did_you_mean
@@ -77,10 +79,22 @@ def _notes(counts: Counter[str], names: Sequence[str] | None) -> list[str]:
     twins = sorted(label for label in counts if folded[label.casefold()] > 1)
     if twins:
         notes.append(f"labels that differ only in case are taken as different: {_listed(twins)}")
+    numbers = Counter(map(_number, counts))
+    same = sorted(label for label in counts if (value := _number(label)) is not None and numbers[value] > 1)
+    if same:
+        notes.append(f"labels that are the same number are taken as different: {_listed(same)}")
     unused = sorted(set(names or ()) - set(counts))
     if unused:
         notes.append(f"{len(unused)} of data.labels.names have no example: {_listed(unused)}")
     return notes
+
+
+def _number(label: str) -> Decimal | None:
+    """Return the number that a label is, exactly; None if it is none."""
+    return Decimal(label) if _DIGITS.fullmatch(label) else None
+
+
+_DIGITS = re.compile(r"[-+]?[0-9]{1,40}(?:\.[0-9]{1,40})?")
 
 
 def _listed(items: Sequence[str], limit: int = 8) -> str:

@@ -328,4 +328,4 @@ def length_of(recipe: Recipe, measure: Measure) -> LengthOf:
 def _group_of(recipe: Recipe, fields: dict[str, Any]) -> str | None:
     name = recipe.data.split.group_by
     value = None if name is None else fields.get(name)
-    return None if value in (None, "") else str(value)
+    return None if value in (None, "") or value != value else str(value)

@@ -280,6 +280,17 @@ def test_context_alone_is_no_question():
     assert converted({"text": " ", "context": "c", "answer": "a"}).messages[0]["content"] == ""
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(float("nan"), ""), (None, ""), (1, "1"), (1.0, "1"), (-2.0, "-2"), (1.5, "1.5"), (True, "true"), (2**70, str(2**70)),
+     (float(2**70), str(float(2**70))), (0.1, "0.1"), ("1.0", "1.0")],
+)  # fmt: skip
+def test_numbers_are_written_as_people_do_and_nan_is_nothing(value, text):
+    """Bug: a gap becomes the label 'nan', and the labels beside it 1.0 in one file and 1 in another."""
+    row = converted({"text": "a", "label": value}, task="classify")
+    assert row.messages[1]["content"] == text
+
+
 # --- refusals -------------------------------------------------------------------------------------------------------
 
 

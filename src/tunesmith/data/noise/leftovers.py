@@ -203,7 +203,9 @@ _INJECTION = re.compile(
     r"guidelines)\b",
     re.IGNORECASE,
 )
-_ABOUT_INJECTION = re.compile(r"\b(?:prompt injections?|jailbreak(?:s|ing)?|injection attacks?|adversarial|red.?team\w*)\b")
+_ABOUT_INJECTION = re.compile(
+    r"\b(?:prompt injections?|jailbreak(?:s|ing)?|injection attacks?|adversarial|red.?team\w*)\b"
+)
 """Words of a paragraph that deals with commands to models."""
 _HANDS_OVER = re.compile(
     r"\b(?:classif\w+|detect|translate|define|explain|paraphrase|quote|is|are|does|whether|if|label)\b[^.?!:]{0,30}?"
