@@ -14,7 +14,7 @@ from tunesmith.core.errors import DataError, did_you_mean
 from tunesmith.data.rows import shortened
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import polars as pl
 
@@ -24,8 +24,10 @@ LONGEST = 60
 """Characters of a label that a message shows."""
 
 
-def check_labels(rows: pl.DataFrame, recipe: Recipe) -> list[str]:
+def check_labels(rows: pl.DataFrame, recipe: Recipe, taken: Callable[[], str] = lambda: "") -> list[str]:
     """Return sentences about the labels (columns ``label``, ``source``, ``line``) that people should know.
+
+    ``taken`` tells what took the other rows, for the error that only one label is left.
 
     Raises:
         DataError: if there is only one label, nearly every row has one of its own, or one occurs once without being
@@ -35,7 +37,7 @@ def check_labels(rows: pl.DataFrame, recipe: Recipe) -> list[str]:
     where = ", ".join(recipe.data.train)
     if len(counts) < 2:
         raise DataError(
-            f"{where}: every usable row has the same label, {_told(next(iter(counts), ''))}",
+            f"{where}: every usable row has the same label, {_told(next(iter(counts), ''))}{taken()}",
             expected="at least two labels to tell apart",
             hint="correct data.labels.names: rows whose label it lacks are removed"
             if recipe.data.labels.names
