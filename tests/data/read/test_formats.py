@@ -191,6 +191,8 @@ def test_messages_that_stand_in_a_cell_as_text_are_read(text):
     assert converted({"messages": text}).messages == [USER, ANSWER]
     with pytest.raises(RowFault, match="wrong_format"):
         Meaning("openai", "chat")({"messages": "[nothing of the kind"})
+    with pytest.raises(RowFault, match="wrong_format"):  # half a character, which no Parquet file takes
+        Meaning("openai", "chat")({"messages": text.replace("Where", "\\ud83d")})
 
 
 def test_roles_are_known_in_capitals_and_by_other_names():

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from tunesmith.data.rows import Row, RowFault, to_json
+from tunesmith.data.rows import Row, RowFault, compact_json, to_json
 from tunesmith.text.examples import Message
 
 if TYPE_CHECKING:
@@ -40,10 +40,11 @@ def unpacked(record: Record) -> Record:
 
 
 def _list_in(text: str) -> Any:
-    """Return the list that a text writes out, or the text if it is none."""
+    """Return the list that a text writes out, or the text if it is none, or has half a character in it."""
     for parse in (orjson.loads, ast.literal_eval):
         try:
             value = parse(text)
+            compact_json(value).encode()
         except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
             continue
         return value if isinstance(value, list) else text
