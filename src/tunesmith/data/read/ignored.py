@@ -50,6 +50,6 @@ def ignored_note(rows_of: Mapping[str, int]) -> list[str]:
     if not rows_of:
         return []
     ranked = sorted(rows_of.items(), key=lambda one: (-one[1], one[0]))
-    told = [f"{key} ({count:,} rows)" for key, count in ranked[:SHOWN_KEYS]]
+    told = [f"{key} {count:,}" for key, count in ranked[:SHOWN_KEYS]]
     more = f" and {len(ranked) - SHOWN_KEYS} more" if len(ranked) > SHOWN_KEYS else ""
-    return [f"ignored in messages, and not learnt: {', '.join(told)}{more}"]
+    return [f"keys of messages that are not read, by rows: {', '.join(told)}{more}"]
