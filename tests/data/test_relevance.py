@@ -189,10 +189,11 @@ def test_conversations_are_compared_with_their_answers(tmp_path: Path):
 
 
 def test_a_target_of_a_few_words_removes_nothing(mixed: Path):
-    """Bug: a description of one sentence decides over thousands of rows."""
+    """Bug: two short examples decide over thousands of rows."""
+    few = ["Why was I charged twice?", "Where is my parcel?"]
     with pytest.raises(DataError, match="too few"):
-        prepared(mixed, relevance={"to": "Questions of customers of a bank"})
-    dataset = prepared(mixed, relevance={"to": "Questions of customers of a bank", "action": "flag"})
+        prepared(mixed, relevance={"to": few})
+    dataset = prepared(mixed, relevance={"to": few, "action": "flag"})
     assert dataset.result["verdicts"]["relevance"]["verdict"] == "look"
     assert "irrelevant" not in dataset.result["flagged_by"]
 

@@ -7,7 +7,7 @@ verdict. Rows of validation and test are never touched. Does not own the target 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from tunesmith.core.estimates import bootstrap_mean, wilson
 from tunesmith.core.spans import I64
 from tunesmith.data.asked import texts_of
 from tunesmith.data.read.files import PIECE_ROWS
+from tunesmith.data.relevance.describe import meant_by
 from tunesmith.data.relevance.score import F64, FEWEST_EXAMPLES, bags, fit
 from tunesmith.data.relevance.target import target_of
 from tunesmith.data.rows import hash64, shortened
@@ -51,7 +52,7 @@ counted as irrelevant when the recipe draws them."""
 LOOK_FRAC, POOR_FRAC = 0.1, 0.5
 NEAREST_OF = 128
 SHOWN_ROWS = 5
-SHOWN_CHARS = 200
+SHOWN_CHARS, SHOWN_WORDS = 200, 8
 
 
 @dataclass
@@ -95,22 +96,30 @@ def judge_relevance(fates: Fates, gathered: Gathered, recipe: Recipe, recipe_dir
 
     Rule: ``irrelevant`` (the score lies below what ``keep`` of the target's own held-out texts reach; with
     ``resample``: not drawn). Nothing is removed where the rows cannot be told from the target. What is returned has
-    the keys of a verdict, and ``auc``, ``examples``, ``words``, ``score_threshold``, ``rows``, ``removed``.
+    the keys of a verdict, and ``auc``, ``examples``, ``words``, ``score_threshold``, ``rows``, ``removed``; of a
+    description also ``said`` (its words that the rows taken for it say) and ``agreement``.
 
     Raises:
-        DataError: if the target is too small for a removal that the recipe asks for.
+        DataError: if the target is too small, or it cannot be said what rows a description means, for a removal that
+            the recipe asks for.
         RecipeError: if ``valid`` is named and there are no validation files.
     """
     settings = recipe.data.relevance
     assert settings is not None
     target = target_of(recipe, recipe_dir, gathered, fates.alive)
+    rows, vectors = fates.living("train"), _vectors(recipe.base)
+    sample = texts_of(gathered, spread(rows), target.answers)
+    facts: dict[str, Any] = {"target": target.names, "action": settings.action}
+    if target.described:
+        meant = meant_by(target.texts[0], sample, vectors)
+        facts |= {"description": target.texts[0], "said": meant.words, "agreement": round(meant.agreement, 3)}
+        if meant.doubt:
+            return facts | _unclear(target.texts[0], meant.doubt, settings.action)
+        target = replace(target, texts=[meant.texts[at] for at in spread(np.arange(len(meant.texts))).tolist()])
     words = int(bags(target.texts)[0].sizes.sum())
-    rows = fates.living("train")
-    facts = {"target": target.names, "examples": len(target.texts), "words": words, "action": settings.action}
+    facts |= {"examples": len(target.texts), "words": words}
     if len(target.texts) < FEWEST_EXAMPLES or words < FEWEST_WORDS or not len(rows):
         return facts | _too_small(target, words, settings.action)
-    sample = texts_of(gathered, spread(rows), target.answers)
-    vectors = _vectors(recipe.base)
     scorer = fit([target.texts[at] for at in spread(np.arange(len(target.texts))).tolist()], sample, vectors)
     parts = [rows[start : start + PIECE_ROWS] for start in range(0, len(rows), PIECE_ROWS)]
     scores = np.concatenate([scorer(texts_of(gathered, part, target.answers)) for part in parts])
@@ -118,7 +127,10 @@ def judge_relevance(fates: Fates, gathered: Gathered, recipe: Recipe, recipe_dir
     judged = Judged(rows, scores, held, lowest(held, TELLING if settings.action == "resample" else settings.keep))
     evidence = Evidence(judged, target.texts, lambda some: texts_of(gathered, some, target.answers))
     facts |= {"embeddings": recipe.base if scorer.nearby else None, "background": scorer.background}
-    return facts | _told_of(fates, judged, evidence) | _done(fates, judged, evidence, recipe)
+    facts |= _told_of(fates, judged, evidence)
+    if target.described:
+        facts["why"] = _read_thus(facts) + facts["why"]
+    return facts | _done(fates, judged, evidence, recipe)
 
 
 def lowest(held_out: F64, keep: float) -> float:
@@ -141,6 +153,25 @@ def _too_small(target: Target, words: int, action: str) -> dict[str, Any]:
             hint="name a file with examples, or leave data.relevance out",
         )
     return _verdict("look", f"{what} are too few to tell what is irrelevant; 50 do well", None, [])
+
+
+def _unclear(description: str, doubt: str, action: str) -> dict[str, Any]:
+    what = f"data.relevance.to: it cannot be said which rows {shortened(description, SHOWN_CHARS)!r} means: {doubt}"
+    if action != "flag":
+        raise DataError(
+            what,
+            expected="a description of a part of the rows, in words that they say themselves, or a file of examples",
+            hint="name things that such rows speak of; or give 50 of them as examples, a line each",
+        )
+    return _verdict("look", f"{what}; 50 examples do well", None, [])
+
+
+def _read_thus(facts: dict[str, Any]) -> str:
+    return (
+        f"{facts['examples']:,} rows that say {', '.join(facts['said'][:SHOWN_WORDS])} are taken for what is "
+        f"described (of those that either half of its words leads to, both lead to {facts['agreement']:.0%}); the AUC "
+        "says how well they are told apart, not that they are what was meant; "
+    )
 
 
 def _told_of(fates: Fates, judged: Judged, evidence: Evidence) -> dict[str, Any]:
