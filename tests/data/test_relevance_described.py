@@ -84,6 +84,7 @@ def test_prepare_keeps_the_rows_that_a_description_means(folder: Path, monkeypat
     assert {"cards", "transfers", "accounts"} <= set(verdict["said"]) and verdict["agreement"] >= 0.8
     assert "taken for what is described" in verdict["why"] and "not that they are what was meant" in verdict["why"]
     assert len(verdict["worst"]) == 5 and verdict["auc"]["value"] > 0.6
+    assert verdict["auc_of"] == "rows taken for the description"
     removed = pl.read_parquet(dataset.path / "removed.parquet").filter(pl.col("rule") == "irrelevant")
     of_bank = removed.filter(pl.col("line") <= 501).height
     assert of_bank <= 0.07 * 500

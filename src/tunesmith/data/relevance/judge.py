@@ -82,7 +82,11 @@ class Judged:
         threshold, count = lowest(self.held_out, keep), len(self.held_out)
         lower = int((self.held_out < threshold).sum())
         share = float((self.scores < threshold).mean()) / _MORE_BELOW
-        return sum(math.comb(count, hits) * share**hits * (1 - share) ** (count - hits) for hits in range(lower + 1))
+        if share == 0:
+            return 1.0
+        odds, none = math.log(share / (1 - share)), count * math.log(1 - share)
+        ways = (math.lgamma(count + 1) - math.lgamma(k + 1) - math.lgamma(count - k + 1) for k in range(lower + 1))
+        return sum(math.exp(one + hits * odds + none) for hits, one in enumerate(ways))
 
     def auc(self) -> Estimate:
         """Estimate the chance that a held-out text of the target scores above a row of the pool, ties as half."""
@@ -96,8 +100,8 @@ def judge_relevance(fates: Fates, gathered: Gathered, recipe: Recipe, recipe_dir
 
     Rule: ``irrelevant`` (the score lies below what ``keep`` of the target's own held-out texts reach; with
     ``resample``: not drawn). Nothing is removed where the rows cannot be told from the target. What is returned has
-    the keys of a verdict, and ``auc``, ``examples``, ``words``, ``score_threshold``, ``rows``, ``removed``; of a
-    description also ``said`` (its words that the rows taken for it say) and ``agreement``.
+    the keys of a verdict, and ``auc``, ``auc_of`` (whose), ``examples``, ``words``, ``score_threshold``, ``rows``,
+    ``removed``; of a description also ``said`` (its words that the rows taken for it say) and ``agreement``.
 
     Raises:
         DataError: if the target is too small, or it cannot be said what rows a description means, for a removal that
@@ -115,7 +119,7 @@ def judge_relevance(fates: Fates, gathered: Gathered, recipe: Recipe, recipe_dir
         facts |= {"description": target.texts[0], "said": meant.words, "agreement": round(meant.agreement, 3)}
         if meant.doubt:
             return facts | _unclear(target.texts[0], meant.doubt, settings.action)
-        target = replace(target, texts=[meant.texts[at] for at in spread(np.arange(len(meant.texts))).tolist()])
+        target = replace(target, texts=meant.texts)
     words = int(bags(target.texts)[0].sizes.sum())
     facts |= {"examples": len(target.texts), "words": words}
     if len(target.texts) < FEWEST_EXAMPLES or words < FEWEST_WORDS or not len(rows):
@@ -127,9 +131,10 @@ def judge_relevance(fates: Fates, gathered: Gathered, recipe: Recipe, recipe_dir
     judged = Judged(rows, scores, held, lowest(held, TELLING if settings.action == "resample" else settings.keep))
     evidence = Evidence(judged, target.texts, lambda some: texts_of(gathered, some, target.answers))
     facts |= {"embeddings": recipe.base if scorer.nearby else None, "background": scorer.background}
-    facts |= _told_of(fates, judged, evidence)
+    facts["auc_of"] = "rows taken for the description" if target.described else "held-out target texts"
+    facts |= _told_of(fates, judged, evidence, facts["auc_of"])
     if target.described:
-        facts["why"] = _read_thus(facts) + facts["why"]
+        facts["why"] += _read_thus(facts)
     return facts | _done(fates, judged, evidence, recipe)
 
 
@@ -167,20 +172,21 @@ def _unclear(description: str, doubt: str, action: str) -> dict[str, Any]:
 
 
 def _read_thus(facts: dict[str, Any]) -> str:
+    said = ", ".join(facts["said"][:SHOWN_WORDS])
     return (
-        f"{facts['examples']:,} rows that say {', '.join(facts['said'][:SHOWN_WORDS])} are taken for what is "
-        f"described (of those that either half of its words leads to, both lead to {facts['agreement']:.0%}); the AUC "
-        "says how well they are told apart, not that they are what was meant; "
+        f"; {facts['examples']:,} rows that say {said} are taken for what is described (of those that either half of "
+        f"its words leads to, both lead to {facts['agreement']:.0%}), so the AUC says how well they are told apart, "
+        "not that they are what was meant"
     )
 
 
-def _told_of(fates: Fates, judged: Judged, evidence: Evidence) -> dict[str, Any]:
+def _told_of(fates: Fates, judged: Judged, evidence: Evidence, auc_of: str) -> dict[str, Any]:
     """Return the verdict, the figures behind it and the worst rows."""
     below, auc = int(judged.below.sum()), judged.auc()
     share = wilson(below, len(judged.rows))
     worst = np.argsort(judged.scores, kind="stable")[:SHOWN_ROWS]
     ids = fates.frame["row_id"][judged.rows[worst]].to_list()
-    told = f"AUC of held-out target texts against the rows {auc.value:.3f} [{auc.low:.3f}, {auc.high:.3f}]"
+    told = f"AUC of {auc_of} against the rows {auc.value:.3f} [{auc.low:.3f}, {auc.high:.3f}]"
     if judged.chance >= DOUBT:
         word, why = (
             "look",
