@@ -46,12 +46,12 @@ COMMON, LIFT = 0.01, 2.0
 """A word bears the rows found out if so large a share of them says it, and so many times the share of the others."""
 
 LEAST_SAID = 0.1
-"""Share of the rows found that says one of these words besides the most frequent: 0.18 to 0.97 where the description
-meant them, at most 0.08 where it did not (`descriptions` in `benchmarks/relevance.py`)."""
+"""Share of the rows found that must say one of these words besides the most frequent, for one word proves nothing."""
 
 LEAST_AGREEMENT = 0.8
 LEAST_GAP = 4.5
-"""Distance of the rows found from the others in spreads of the score: 3.2 to 4.0 where it cuts one domain in two."""
+"""Distance of the rows found from the others in spreads of the score; it is less where one domain is cut in two.
+What these bounds refuse and let through: `descriptions` in `benchmarks/relevance.py`."""
 
 _WORD = re.compile(r"[^\W_]+")
 _ENDINGS = ("ing", "ed", "ie", "e", "y")
