@@ -139,6 +139,14 @@ BAD_DATA: dict[str, tuple[Callable[[Path], None], str, list[str]]] = {
         recipe("a.jsonl", task="chat", data="  format: sharegpt\n"), ["sharegpt", "data.format: openai"],
     ),
     "too few rows to hold any out": (written("a.csv", FEW), recipe("a.csv"), ["too few", "4 usable rows"]),
+    "too few rows after what was removed": (
+        written("a.csv", FEW + FEW.partition("\n")[2] + ",refund\nwhat now,\nwho,\n"), recipe("a.csv"),
+        ["4 usable rows are too few", "(7 of 11 rows were removed: duplicate 4, empty_answer 2, empty_input 1)"],
+    ),
+    "one label after what was removed": (
+        written("a.csv", csv_text([*((text, "same") for text, _ in ROWS), ("what now", "")])), recipe("a.csv"),
+        ["same label, 'same' (1 of 25 rows were removed: empty_answer 1)"],
+    ),
     "one group holds all": (
         written("a.csv", ONE_GROUP), recipe("a.csv", data="  columns: {input: text, target: intent, group: customer}\n"),
         ["group 'one'"],

@@ -152,6 +152,7 @@ _A, _B = "Qw7Rt9Yp2Lk4Zx8Vb3Nm", "f3a91c07be5d2846f3c9a10b7e5d2846"
 # put together here, so that no scanner of repositories takes this file for a leak
 SECRETS = [
     ("aws_access_key_id = AKIA" + "Z5XQ7LPN3RWT2VYK", "AKIA" + "Z5XQ7LPN3RWT2VYK"),
+    ("My key is AKIA" + "QWHXTZPLNRKVBMDJ", "AKIA" + "QWHXTZPLNRKVBMDJ"),
     ("the key ASIA" + "Q3ZK7PWN5RTX2LYV works", "ASIA" + "Q3ZK7PWN5RTX2LYV"),
     ("aws_secret_access_key=" + "k9Xv/3Lq+7RtYpZ2mNb8WcJd5Hf1Gs6TaVuE0oQi", "k9Xv/3Lq+7RtYpZ2mNb8WcJd5Hf1Gs6TaVuE0oQi"),
     ("git clone https://ghp_" + _A + _A[:16] + "@github.com/x/y", "ghp_" + _A + _A[:16]),
@@ -233,7 +234,7 @@ LOOKALIKES = [
     "we text 20000 users", "route 66 and 101", "room 0815", "zip 94103-1234", "ZIP 90210", "PO Box 12345", "B2B 24/7", "52 weeks x 40 hours = 2080",
     # secrets that are none
     "api_key = YOUR_API_KEY", "api_key: <your-api-key>", 'password = "changeme"', "password: xxxxxxxx", "token=$TOKEN", "token: ${GITHUB_TOKEN}", "password = getpass()",
-    'password = os.environ["DB_PASSWORD"]', "api_key=os.getenv('OPENAI_API_KEY')", "AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+    'password = os.environ["DB_PASSWORD"]', "api_key=os.getenv('OPENAI_API_KEY')", "AKIAIOSFODNN7EXAMPLE", "AKIAXXXXXXXXXXXXXXXX", "AKIAABCDEFGHIJKLMNOP", "AKIA" + "YOURACCESSKEYIDX", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
     "sk-xxxxxxxxxxxxxxxxxxxxxxxx", "sk-...", "ghp_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", "hf_your_token_here", "postgres://user:password@localhost/db",
     "postgres://user:${PASS}@db/x", "http://user:pass@host/", "The password is incorrect.", "Your password is required", "password: string", "password: str = None",
     "token = tokens[0]", "key = lambda x: x[1]", "secret: true", "the token is invalid", "password reset", "Password: ********", "password must be 8-20 characters",

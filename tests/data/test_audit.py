@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import random
 import re
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tunesmith.core.artifacts import Workspace
 from tunesmith.core.errors import DataError
+from tunesmith.data import gather
 from tunesmith.data.audit import defects, measure
 from tunesmith.data.audit.defects import DEFECTS, NOT_PLANTED, Defect, defects_of
 from tunesmith.data.audit.measure import audit
@@ -47,6 +49,11 @@ def prepared(folder, **settings):
 def _fewer(monkeypatch):
     """Plant eight defects of each kind, which takes a third of the time."""
     monkeypatch.setattr(measure, "PLANTED", 8)
+
+
+def _in_one(in_processes, work, jobs, processes, settle):
+    assert processes == 1
+    in_processes(work, jobs, processes, settle)
 
 
 def rule(result, name, estimate="recall"):
@@ -95,9 +102,15 @@ def test_planted_defects_are_found_and_little_else_is_taken(tmp_path):
     assert dataset.manifest["files"] == before
 
 
-def test_a_rule_that_is_off_is_not_measured(tmp_path):
-    """Bug: the audit measures the defaults and not the recipe."""
-    result = audit(*made(tmp_path, clean={"html": "off"}, privacy={"pii": "off"}, dedup={"near": None}))
+def test_a_rule_that_is_off_is_not_measured(tmp_path, monkeypatch):
+    """Bug: the audit measures the defaults and not the recipe; or it starts processes, and looks for topics and bias, of
+    copies that one process has done before others have begun.
+    """
+    given = made(tmp_path, clean={"html": "off"}, privacy={"pii": "off"}, dedup={"near": None})
+    monkeypatch.setattr("tunesmith.data.decide.look_at_topics", None)
+    monkeypatch.setattr("tunesmith.data.decide.look_for_bias", None)
+    monkeypatch.setattr("tunesmith.data.gather.in_processes", partial(_in_one, gather.in_processes))
+    result = audit(*given)
     rules = {one["rule"] for one in result["rules"]}
     assert {"html", "pii", "near_duplicate", "near_conflict"} <= set(result["off"]) and "no_answer" in rules
     assert not rules & set(result["off"]) and not rules & set(result["not_planted"])

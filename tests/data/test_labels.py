@@ -34,6 +34,13 @@ def test_columns_that_are_no_labels_are_refused(labels, message):
         check_labels(labelled(*labels), recipe_of())
 
 
+def test_labels_that_are_one_number_are_noted():
+    """Bug: '1' and '1.0' compete and nobody is told; or zero, or a label that is none, is taken for one."""
+    notes = check_labels(labelled(*["0", "0.0", "1", "1.0", "a", "b", "2"] * 2), recipe_of())
+    assert any("same number" in note and note.endswith("0, 0.0, 1, 1.0") for note in notes)
+    assert not any("same number" in note for note in check_labels(labelled(*["a", "b", "0", "1"] * 2), recipe_of()))
+
+
 def test_oddities_of_labels_are_noted():
     """Bug: 'Refund' and 'refund' compete and nobody is told."""
     names = ["Refund", "refund", "card", "unused"]

@@ -301,6 +301,47 @@ def prepared_chats(folder: Path, rows: list[tuple[str, str]], **dedup: Any) -> A
     return prepare(recipe, Workspace(folder / "home"), recipe_dir=folder)
 
 
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "json", "parquet"])
+def test_a_label_that_is_not_a_number_is_none(tmp_path, kind):
+    """Bug: what programs write for a missing label is learnt as the label 'nan'; the numbers beside it end in '.0'."""
+    rows = [{"text": f"{text} now", "label": 1.0 if label == "refund" else 2.0} for text, label in ROWS]
+    rows += [{"text": f"who knows {number} of these", "label": float("nan")} for number in range(3)]
+    file = tmp_path / f"a.{kind}"
+    if kind == "parquet":
+        pl.DataFrame(rows).write_parquet(file)
+    elif kind == "csv":
+        file.write_text(csv_text([(one["text"], f"{one['label']:g}") for one in rows], "text,label"))
+    else:
+        file.write_text("\n".join(map(json.dumps, rows)) if kind == "jsonl" else json.dumps(rows))
+    dataset = made(tmp_path, train=file.name)
+    assert dataset.result["removed_by"]["empty_answer"] == 3
+    assert json.loads((dataset.path / "labels.json").read_text()) == ["1", "2"]
+
+
+def test_a_label_nan_that_the_recipe_lists_stays(tmp_path):
+    """Bug: bread is no label."""
+    (tmp_path / "a.csv").write_text(csv_text([*ROWS, *((f"flat bread {word}", "nan") for word in "abcd")]))
+    names = sorted({label for _, label in ROWS} | {"nan"})
+    assert "empty_answer" not in made(tmp_path, labels={"names": names}).result["removed_by"]
+
+
+def test_keys_of_messages_that_nothing_reads_are_told_once(tmp_path):
+    """Bug: `reasoning_content` is dropped silently; a piece taken from the index forgets what it ignored."""
+    with (tmp_path / "a.jsonl").open("w") as file:
+        for number in range(40):
+            answer = {"role": "assistant", "content": f"It is number {number}.", "refusal": None}
+            if number < 25:
+                answer["reasoning_content"] = "Let me think."
+            asked = {"role": "user", "content": f"Which number has house {number} of the long road?"}
+            file.write(json.dumps({"messages": [asked, answer]}) + "\n")
+    for _ in range(2):
+        dataset = made(tmp_path, task="chat", train="a.jsonl", dedup={"near": None})
+        assert dataset.result["ignored_keys"] == {"reasoning_content": 25}
+        told = [note for note in dataset.result["notes"] if "reasoning_content 25" in note]
+        assert len(told) == 1 and "reasoning_content 25" in (dataset.path / "report.html").read_text()
+        shutil.rmtree(tmp_path / "home" / "artifacts", ignore_errors=True)
+
+
 def asked_in(dataset: Artifact, part: str) -> set[str]:
     """Return the questions of a split."""
     return {json.loads(text)[0]["content"] for text in pl.read_parquet(dataset.path / f"{part}.parquet")["messages"]}

@@ -16,6 +16,7 @@ import pytest
 from tunesmith.core.artifacts import Artifact, Workspace
 from tunesmith.core.errors import DataError, RecipeError
 from tunesmith.data.prepare import prepare
+from tunesmith.data.relevance.judge import Judged
 from tunesmith.data.relevance.score import bags, fit, ratio_of
 from tunesmith.models.embed import WordVectors
 from tunesmith.recipe import Recipe
@@ -189,10 +190,11 @@ def test_conversations_are_compared_with_their_answers(tmp_path: Path):
 
 
 def test_a_target_of_a_few_words_removes_nothing(mixed: Path):
-    """Bug: a description of one sentence decides over thousands of rows."""
+    """Bug: two short examples decide over thousands of rows."""
+    few = ["Why was I charged twice?", "Where is my parcel?"]
     with pytest.raises(DataError, match="too few"):
-        prepared(mixed, relevance={"to": "Questions of customers of a bank"})
-    dataset = prepared(mixed, relevance={"to": "Questions of customers of a bank", "action": "flag"})
+        prepared(mixed, relevance={"to": few})
+    dataset = prepared(mixed, relevance={"to": few, "action": "flag"})
     assert dataset.result["verdicts"]["relevance"]["verdict"] == "look"
     assert "irrelevant" not in dataset.result["flagged_by"]
 
@@ -205,6 +207,16 @@ def test_what_cannot_be_told_from_the_target_stays(tmp_path: Path):
     verdict = dataset.result["verdicts"]["relevance"]
     assert dataset.result["removed_by"].get("irrelevant", 0) == 0
     assert verdict["verdict"] == "look" and "cannot be told" in verdict["why"]
+
+
+def test_the_chance_is_known_of_many_examples_too():
+    """Bug: the number of ways to choose 200 of 4,000 is no float, so a target of many examples ends in a traceback."""
+    held = np.arange(5_000) / 5_000
+    assert Judged(np.arange(9), np.full(9, 0.5), held, 0.05).chance == 1.0
+    assert Judged(np.arange(100), np.linspace(-1, 1, 100), held, 0.05).chance < 1e-9
+    few = Judged(np.arange(100), np.linspace(-1, 99, 100), np.arange(10.0), 0.95)
+    share = 0.01 / 1.4
+    assert few.chance == pytest.approx(min(1.0, 2 * (1 - share) ** 10))
 
 
 def test_resampling_draws_the_share_asked_for_and_prefers_the_domain(mixed: Path):

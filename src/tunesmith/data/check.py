@@ -83,6 +83,12 @@ def _check_json(row: Row) -> None:
         raise RowFault("not_json", found=type(value).__name__, expected="a JSON object")
 
 
+_NO_LABEL = ("nan", "NaN", "NAN")
+"""What programs write for a value that is missing; a label only if the recipe lists it."""
+
+
 def _check_label(label: str, names: Sequence[str] | None) -> None:
+    if label in _NO_LABEL and label not in (names or ()):
+        raise RowFault("empty_answer", found=label)
     if names is not None and label not in names:
         raise RowFault("unknown_label", label=label, hint=did_you_mean(label, names)[:300])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.errors import DataError
@@ -19,6 +20,7 @@ from tunesmith.data.duplicates.decontaminate import decontaminate, evaluation_fi
 from tunesmith.data.duplicates.exact import conflicts_of, deduplicate, preference_pairs
 from tunesmith.data.duplicates.semantic import remove_semantic
 from tunesmith.data.fates import Fates
+from tunesmith.data.gather import SHOWN_FAULTS
 from tunesmith.data.habits import settle_hints
 from tunesmith.data.label_fix import fix_labels
 from tunesmith.data.labels import check_labels
@@ -84,13 +86,14 @@ def decide(
         decided.facts["evaluation_items"] = decontaminate(fates, gathered, files)
     if recipe.data.relevance is not None:
         decided.facts["relevance"] = judge_relevance(fates, gathered, recipe, recipe_dir)
-    _refuse_nothing_left(recipe, fates)
+    taken = partial(_taken, gathered, fates)
+    _refuse_nothing_left(recipe, fates, taken)
     conflicts = conflicts_of(fates, recipe.data.dedup)
     decided.conflicts = len(conflicts) + len(alike.conflicts)
     if recipe.task == "classify":
-        decided.notes += check_labels(decided.living(gathered), recipe)
+        decided.notes += check_labels(decided.living(gathered), recipe, taken)
     begin("split")
-    decided.parts = split(gathered.frame, fates.living(), recipe.data.split, recipe.seed, alike.clusters)
+    decided.parts = split(gathered.frame, fates.living(), recipe.data.split, recipe.seed, alike.clusters, taken)
     if recipe.data.dedup.conflicts == "pairs":
         learnt = set(decided.parts["train"])
         sure = [one for one in conflicts if not one.tied and one.answers[0][0] in learnt]
@@ -130,15 +133,26 @@ def _even_out(decided: Decided, gathered: Gathered, recipe: Recipe) -> None:
         decided.weights, decided.facts["balance"] = weigh(parts["train"], groups, settings)
 
 
-def _refuse_nothing_left(recipe: Recipe, fates: Fates) -> None:
+def _taken(gathered: Gathered, fates: Fates) -> str:
+    """Return in words which rules took how many of all rows read, the greediest first; nothing if none did."""
+    rules = Counter(gathered.removed()["rule"].to_list())
+    rules.update(rule for rule, _ in fates.removed.values())
+    if not rules:
+        return ""
+    ranked = sorted(rules.items(), key=lambda one: (-one[1], one[0]))
+    told = ", ".join(f"{rule} {count:,}" for rule, count in ranked[:SHOWN_FAULTS])
+    more = ", …" if len(ranked) > SHOWN_FAULTS else ""
+    return f" ({rules.total():,} of {gathered.read:,} rows were removed: {told}{more})"
+
+
+def _refuse_nothing_left(recipe: Recipe, fates: Fates, taken: Callable[[], str]) -> None:
     """Raise what took every row of train, where a later error would blame something else."""
     if len(fates.living("train")):
         return
     rules = Counter(rule for rule, _ in fates.removed.values())
-    told = ", ".join(f"{count:,} by {rule}" for rule, count in rules.most_common())
     leaks = rules["leak"] + rules["near_leak"] == sum(rules.values())
     raise DataError(
-        f"{', '.join(recipe.data.train)}: every row was removed ({told})",
+        f"{', '.join(recipe.data.train)}: every row was removed{taken()}",
         expected="rows to train on that are not in data.valid or data.test" if leaks else "rows to train on",
         hint="give data.test a file of its own" if leaks else "change the rule in the recipe",
     )

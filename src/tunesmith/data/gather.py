@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+from collections import Counter
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -69,6 +70,11 @@ class Gathered:
     def read(self) -> int:
         """Records read."""
         return sum(done.read for done in self.done)
+
+    @property
+    def ignored(self) -> Counter[str]:
+        """In how many rows messages have a key that is not read, by the key."""
+        return sum((Counter(done.ignored) for done in self.done), Counter())
 
     @cached_property
     def starts(self) -> I64:

@@ -5,14 +5,16 @@ Owns these checks. Does not own single labels (`check`) nor labels that are prob
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from tunesmith.core.errors import DataError, did_you_mean
 from tunesmith.data.rows import shortened
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import polars as pl
 
@@ -22,8 +24,10 @@ LONGEST = 60
 """Characters of a label that a message shows."""
 
 
-def check_labels(rows: pl.DataFrame, recipe: Recipe) -> list[str]:
+def check_labels(rows: pl.DataFrame, recipe: Recipe, taken: Callable[[], str] = lambda: "") -> list[str]:
     """Return sentences about the labels (columns ``label``, ``source``, ``line``) that people should know.
+
+    ``taken`` tells what took the other rows, for the error that only one label is left.
 
     Raises:
         DataError: if there is only one label, nearly every row has one of its own, or one occurs once without being
@@ -33,7 +37,7 @@ def check_labels(rows: pl.DataFrame, recipe: Recipe) -> list[str]:
     where = ", ".join(recipe.data.train)
     if len(counts) < 2:
         raise DataError(
-            f"{where}: every usable row has the same label, {_told(next(iter(counts), ''))}",
+            f"{where}: every usable row has the same label, {_told(next(iter(counts), ''))}{taken()}",
             expected="at least two labels to tell apart",
             hint="correct data.labels.names: rows whose label it lacks are removed"
             if recipe.data.labels.names
@@ -77,10 +81,22 @@ def _notes(counts: Counter[str], names: Sequence[str] | None) -> list[str]:
     twins = sorted(label for label in counts if folded[label.casefold()] > 1)
     if twins:
         notes.append(f"labels that differ only in case are taken as different: {_listed(twins)}")
+    numbers = Counter(map(_number, counts))
+    same = sorted(label for label in counts if (value := _number(label)) is not None and numbers[value] > 1)
+    if same:
+        notes.append(f"labels that are the same number are taken as different: {_listed(same)}")
     unused = sorted(set(names or ()) - set(counts))
     if unused:
         notes.append(f"{len(unused)} of data.labels.names have no example: {_listed(unused)}")
     return notes
+
+
+def _number(label: str) -> Decimal | None:
+    """Return the number that a label is, exactly; None if it is none."""
+    return Decimal(label) if _DIGITS.fullmatch(label) else None
+
+
+_DIGITS = re.compile(r"[-+]?[0-9]{1,40}(?:\.[0-9]{1,40})?")
 
 
 def _listed(items: Sequence[str], limit: int = 8) -> str:

@@ -24,6 +24,7 @@ from tunesmith.data.duplicates.decontaminate import evaluation_files
 from tunesmith.data.gather import Gathered, gather
 from tunesmith.data.index import Index
 from tunesmith.data.originals import FILE, join, sealer_of
+from tunesmith.data.read.ignored import ignored_note
 from tunesmith.data.read.sources import Source, distinct_labels, expand, refuse_shared
 from tunesmith.data.relevance.target import relevance_files
 from tunesmith.data.restore import Restored, restored
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 
     from tunesmith.recipe import Recipe
 
-CODE = "prepare-6"
+CODE = "prepare-7"
 """Version of what this stage makes of the same files; part of every Dataset's id."""
 
 HOSTED = ("openai:", "azure:", "bedrock:")
@@ -79,6 +80,7 @@ def prepare(recipe: Recipe, workspace: Workspace, *, recipe_dir: Path) -> Artifa
                 gathered = gather(worker, sources, index, draft.scratch)
                 with _course(recipe, gathered) as course:
                     decided = decide(recipe, gathered, kept, recipe_dir, measure, course.begin)
+                    decided.notes = [*ignored_note(gathered.ignored), *decided.notes]
                     if kept.rows or kept.repairs:
                         decided.notes += kept.lost([*gathered.frame["row_id"], *gathered.removed()["row_id"]])
                     if worker.sealer is not None:
@@ -247,6 +249,7 @@ def _result(
         "repaired_by": _counts(changed["rule"]),
         "flagged_by": _counts(flagged["rule"]),
         "states": _states(gathered, decided, changed, removed),
+        "ignored_keys": dict(sorted(gathered.ignored.items())),
         "conflicts": decided.conflicts,
         "splits": {name: len(rows) for name, rows in decided.parts.items()},
         "verdicts": verdicts(recipe, gathered, decided, removed),

@@ -9,6 +9,7 @@ on the piece and those settings alone, so the number of processes changes nothin
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -93,7 +94,10 @@ class Measure:
 
 @dataclass(frozen=True)
 class Done:
-    """What became of a piece: rows read and kept, its part in the habits of the data, and the first removed row."""
+    """What became of a piece: rows read and kept, its part in the habits of the data, and the first removed row.
+
+    ``ignored`` counts the kept rows with messages that have a key which is not read, by the key.
+    """
 
     number: int
     key: str
@@ -101,13 +105,14 @@ class Done:
     kept: int
     habits: dict[str, int]
     first_fault: Removed | None
+    ignored: dict[str, int]
 
     @classmethod
     def of(cls, job: Job, note: dict[str, Any]) -> Done:
         """Return what became of a job from its `note`."""
         first = note["first_fault"]
         fault = Removed(**first) if first else None
-        return cls(job.number, job.key, note["read"], note["kept"], note["habits"], fault)
+        return cls(job.number, job.key, note["read"], note["kept"], note["habits"], fault, note["ignored"])
 
     def note(self) -> dict[str, Any]:
         """Return what is true of the piece wherever it stands among others."""
@@ -121,6 +126,7 @@ class _Yield:
     rows: list[Row] = field(default_factory=list)
     removed: list[Removed] = field(default_factory=list)
     flags: list[Repair] = field(default_factory=list)
+    ignored: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True)
@@ -198,7 +204,8 @@ class RowWorker:
         self._write(folder, job.number, out)
         first = out.removed[len(records.bad)] if len(out.removed) > len(records.bad) else None
         read = len(records.rows) + len(records.bad)
-        return Done(job.number, job.key, read, len(out.rows), asdict(self.noise.habits), first)
+        ignored = {self.cleaner.safe(key): count for key, count in sorted(out.ignored.items())}
+        return Done(job.number, job.key, read, len(out.rows), asdict(self.noise.habits), first, ignored)
 
     def _unread(self, job: Job, bad: BadRow) -> Removed:
         row_id = row_id_of(job.label, bad.line, bad.text)
@@ -226,6 +233,7 @@ class RowWorker:
             out.removed.append(Removed(row_id, job.label, raw.line, fault.rule, fault.evidence, text))
         else:
             out.rows.append(row)
+            out.ignored.update(job.meaning.ignores(raw.fields))
 
     def _judge(self, row: Row, out: _Yield) -> None:
         """Repair and check a row; a restored row stays although a rule would remove it.
@@ -320,4 +328,4 @@ def length_of(recipe: Recipe, measure: Measure) -> LengthOf:
 def _group_of(recipe: Recipe, fields: dict[str, Any]) -> str | None:
     name = recipe.data.split.group_by
     value = None if name is None else fields.get(name)
-    return None if value in (None, "") else str(value)
+    return None if value in (None, "") or value != value else str(value)

@@ -19,7 +19,7 @@ from tunesmith.data.components import lowest_of_each
 from tunesmith.data.rows import SPLITS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -35,6 +35,7 @@ def split(
     settings: Split,
     seed: int,
     alike: Sequence[Sequence[int]] = (),
+    taken: Callable[[], str] = lambda: "",
 ) -> dict[str, list[int]]:
     """Return the indices of the rows of ``train``, ``valid`` and ``test``, ascending.
 
@@ -47,6 +48,7 @@ def split(
         settings: the shares.
         seed: decides which rows are held out.
         alike: sets of rows that must stay together besides.
+        taken: tells what took the other rows, for the error that too few are left.
 
     Raises:
         DataError: if nothing can be held out: too few rows, or one group holds them all.
@@ -61,7 +63,7 @@ def split(
     for name in shares:
         parts[name] = [row for row in parts["train"] if chosen.get(row) == name]
     parts["train"] = [row for row in parts["train"] if row not in chosen]
-    _refuse_empty(parts, shares, frame, len(living), max(map(len, alike), default=0))
+    _refuse_empty(parts, shares, frame, len(living), max(map(len, alike), default=0), taken)
     return parts
 
 
@@ -133,7 +135,12 @@ def _ties(frame: pl.DataFrame, rows: I64, alike: Iterable[Sequence[int]]) -> tup
 
 
 def _refuse_empty(
-    parts: dict[str, list[int]], shares: dict[str, float], frame: pl.DataFrame, living: int, most_alike: int
+    parts: dict[str, list[int]],
+    shares: dict[str, float],
+    frame: pl.DataFrame,
+    living: int,
+    most_alike: int,
+    taken: Callable[[], str],
 ) -> None:
     empty = next((name for name in ("train", *shares) if not parts[name]), None)
     if empty is None:
@@ -154,7 +161,7 @@ def _refuse_empty(
             hint="give data.valid and data.test files of their own",
         )
     raise DataError(
-        f"{living:,} usable rows are too few to hold any out for {empty}",
+        f"{living:,} usable rows are too few to hold any out for {empty}{taken()}",
         expected=f"at least {_FEWEST_TO_HOLD_OUT} usable rows",
         hint="add examples, or give data.valid and data.test files of their own",
     )

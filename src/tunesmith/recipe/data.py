@@ -207,7 +207,9 @@ class Relevance(Section):
     """How close the examples are to the target domain."""
 
     to: StrList = Field(
-        min_length=1, description="files of target texts, such texts themselves, or valid: the validation files"
+        min_length=1,
+        description="files of target texts, such texts themselves, a description in one line, or valid: the validation "
+        "files",
     )
     keep: Annotated[float, Field(gt=0, le=1)] = Field(
         0.95, description="share of the target's own held-out texts above the threshold; resample: share of rows drawn"

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from tunesmith.text.network import SPELT_AT, emails, hex_addresses
 from tunesmith.text.numbers import numbers
-from tunesmith.text.secrets import assigned, blocks, in_urls, said, vendor_token
+from tunesmith.text.secrets import assigned, blocks, in_urls, said, stands_in, vendor_token
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -49,7 +49,8 @@ PII = frozenset(
 """Kinds of personal data that are found; ``NAME`` and ``ADDRESS`` only by a `Finder` that is handed in."""
 SECRETS = frozenset({"SECRET"})
 EVERYTHING = PII | SECRETS
-_PLACEHOLDER = re.compile(rf"\[({'|'.join(sorted(EVERYTHING))})(?:_([0-9]{{1,6}}))?\]")
+PLACEHOLDER = re.compile(rf"\[({'|'.join(sorted(EVERYTHING))})(?:_([0-9]{{1,6}}))?\]")
+"""What `redact` writes: the kind, and the number from the second distinct value on."""
 _MONTHS = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}\.?"
 _BORN = re.compile(
     r"(?:\bdate of birth|\bbirth ?date|\bbirthday|\bd\.?o\.?b\.?|\b(?:i|patient|client|member|applicant"
@@ -114,7 +115,7 @@ class Placeholders:
         if self._used is None:
             self._used = {}
             for text in self._texts:
-                for found in _PLACEHOLDER.finditer(text):
+                for found in PLACEHOLDER.finditer(text):
                     self._used[found[1]] = max(self._used.get(found[1], 0), int(found[2] or 1))
         return self._used
 
@@ -166,7 +167,7 @@ def _find_all(text: str, names: Finder | None, labels: Placeholders) -> list[Fou
     spans = find(text)
     if names is None:
         return spans
-    taken = [found.span() for found in _PLACEHOLDER.finditer(text)] if "[" in text else []
+    taken = [found.span() for found in PLACEHOLDER.finditer(text)] if "[" in text else []
     for more in (names(text), labels.again(text)):
         free = [one for one in more if not any(one[0] < end and start < one[1] for start, end in taken)]
         spans = _merged(spans, free)
@@ -213,10 +214,10 @@ def _finders(text: str) -> Iterator[Callable[[str], Iterable[Found]]]:
         yield hex_addresses
     if digit:
         yield numbers
-        if "AKIA" in text:
-            yield _letters_only
         if "irth" in text or "born" in text or "DOB" in text:
             yield _births
+    if "AKIA" in text:
+        yield _aws_keys
 
 
 def _has_digit(text: str) -> bool:
@@ -231,8 +232,9 @@ def _births(text: str) -> Iterator[Found]:
         yield found.start("date"), found.end("date"), "DATE_OF_BIRTH"
 
 
-def _letters_only(text: str) -> Iterator[Found]:
+def _aws_keys(text: str) -> Iterator[Found]:
+    """Yield ids of access keys, which may be letters alone: `numbers` starts from digits."""
     for found in re.finditer(r"(?<![A-Za-z0-9])AKIA", text):
         end = vendor_token(text, found.start())
-        if end > 0:
+        if end > 0 and not stands_in(text[found.end() : end]):
             yield found.start(), end, "SECRET"

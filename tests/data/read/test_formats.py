@@ -107,6 +107,35 @@ def test_tools_calls_results_names_and_weights_are_kept():
     assert row.messages == messages and row.tools == TOOLS
 
 
+MANY_KEYS = {
+    "role": "assistant", "from": "gpt", "content": "On its way.", "value": "On its way.", "name": "ann", "weight": 1,
+    "reasoning_content": "Think.", "audio": {"id": "a1"}, "annotations": [{"type": "url"}], "refusal": None, "x": [],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"messages": [USER, MANY_KEYS]},
+        {"system": "You help.", "messages": [USER, MANY_KEYS]},
+        {"prompt": [USER], "completion": [MANY_KEYS]},
+        {"input": {"messages": [USER]}, "preferred_output": [MANY_KEYS], "non_preferred_output": [ANSWER]},
+        {"prompt": [USER], "chosen": [ANSWER], "rejected": [MANY_KEYS]},
+        {"conversations": [{"from": "human", "value": "Hi"}, MANY_KEYS]},
+        {"messages": json.dumps([USER, MANY_KEYS])},
+    ],
+)
+def test_what_a_message_holds_is_read_or_told(record):
+    """Bug: the reasoning that somebody paid for is dropped, and nobody is told."""
+    convert, _ = converter(table_of(record), recipe_of(task="preference" if "messages" not in record else "chat"))
+    row = convert(record)
+    read = set[str]().union(*(message.keys() for message in [*row.messages, *(row.rejected or [])]))
+    told = convert.ignores(record)
+    assert {"reasoning_content", "audio", "annotations"} <= told and not told & (read | {"refusal", "x"})
+    named = {"from", "value"} if "conversations" in record else set()
+    assert MANY_KEYS.keys() - {"refusal", "x"} <= read | told | named
+
+
 def test_old_functions_become_tools():
     """Bug: files of 2023 lose their functions."""
     call = {"name": "track", "arguments": "{}"}
@@ -162,6 +191,8 @@ def test_messages_that_stand_in_a_cell_as_text_are_read(text):
     assert converted({"messages": text}).messages == [USER, ANSWER]
     with pytest.raises(RowFault, match="wrong_format"):
         Meaning("openai", "chat")({"messages": "[nothing of the kind"})
+    with pytest.raises(RowFault, match="wrong_format"):  # half a character, which no Parquet file takes
+        Meaning("openai", "chat")({"messages": text.replace("Where", "\\ud83d")})
 
 
 def test_roles_are_known_in_capitals_and_by_other_names():
@@ -249,6 +280,17 @@ def test_weight_that_is_none_is_a_fault(weight):
 def test_context_alone_is_no_question():
     """Bug: a row without its question is kept because the other column has text."""
     assert converted({"text": " ", "context": "c", "answer": "a"}).messages[0]["content"] == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(float("nan"), ""), (None, ""), (1, "1"), (1.0, "1"), (-2.0, "-2"), (1.5, "1.5"), (True, "true"), (2**70, str(2**70)),
+     (float(2**70), str(float(2**70))), (0.1, "0.1"), ("1.0", "1.0")],
+)  # fmt: skip
+def test_numbers_are_written_as_people_do_and_nan_is_nothing(value, text):
+    """Bug: a gap becomes the label 'nan', and the labels beside it 1.0 in one file and 1 in another."""
+    row = converted({"text": "a", "label": value}, task="classify")
+    assert row.messages[1]["content"] == text
 
 
 # --- refusals -------------------------------------------------------------------------------------------------------

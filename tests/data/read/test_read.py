@@ -203,7 +203,7 @@ def test_every_line_of_garbage_is_kept_or_bad_or_the_file_is_refused(tmp_path, l
 
 def test_bad_lines_carry_line_rule_and_text(tmp_path):
     """Bug: 'invalid JSON' without saying where."""
-    table = table_of(tmp_path, "x.jsonl", '{"a": 1}\n\n{"a": 2\n[3]\n"four"\n{"a": NaN}\n{"a": 5}\n')
+    table = table_of(tmp_path, "x.jsonl", '{"a": 1}\n\n{"a": 2\n[3]\n"four"\n{"a": Infinity}\n{"a": 5}\n')
     assert [row.line for row in table.rows] == [1, 7]
     rules = [(3, "invalid_json"), (4, "not_an_object"), (5, "not_an_object"), (6, "invalid_json")]
     assert bad(table) == rules
@@ -221,7 +221,7 @@ def test_half_a_character_spoils_its_record_alone(tmp_path):
     """Bug: one lone surrogate, which other programs write, and a whole array of good records is refused."""
     good = [{"a": number, "large": 2**70} for number in range(3)]
     table = table_of(tmp_path, "x.json", json.dumps([*good, {"a": "\ud83d"}, "\ud83d"]))
-    assert [row.fields for row in table.rows] == [{"a": number, "large": float(2**70)} for number in range(3)]
+    assert [row.fields for row in table.rows] == [{"a": number, "large": 2**70} for number in range(3)]
     assert bad(table) == [(4, "invalid_json"), (5, "invalid_json")]
     lines = table_of(tmp_path, "x.jsonl", "".join(json.dumps(one) + "\n" for one in [*good, {"a": "\ud83d"}]))
     assert bad(lines) == [(4, "invalid_json")] and [row.fields for row in lines.rows] == [
@@ -229,11 +229,31 @@ def test_half_a_character_spoils_its_record_alone(tmp_path):
     ]
 
 
-@pytest.mark.parametrize("text", ['[{"a": NaN}]', '[{"a": 1}, {"a": "\\ud83d"]', "[" * 5000])
+@pytest.mark.parametrize("text", ['[{"a": Infinity}]', '[{"a": NaN]', '[{"a": 1}, {"a": "\\ud83d"]', "[" * 5000])
 def test_what_is_no_json_is_still_refused(tmp_path, text):
     """Bug: the second, lenient look takes what the first rightly refused, or ends in a traceback."""
     with pytest.raises(DataError, match="not valid JSON"):
         table_of(tmp_path, "x.json", text)
+
+
+def test_what_python_writes_for_nothing_is_nothing(tmp_path):
+    """Bug: one NaN, which Python's json module writes, costs its row, or a whole array of good records."""
+    records = [{"a": "x", "label": 1}, {"a": "NaN", "label": float("nan")}]
+    wanted = [(1, records[0]), (2, {"a": "NaN", "label": None})]
+    assert kept(table_of(tmp_path, "x.json", json.dumps(records))) == wanted
+    assert kept(table_of(tmp_path, "x.jsonl", "\n".join(map(json.dumps, records)))) == wanted
+    half = table_of(tmp_path, "y.jsonl", '{"a": NaN}\n{"a": NaN, "b": "\\ud83d"}\n')
+    assert bad(half) == [(2, "invalid_json")]
+
+
+@many
+@given(st.lists(st.integers(-(10**30), 10**30).map(str) | st.just("1" * 5000), min_size=1, max_size=5))
+def test_whole_numbers_of_any_size_stay_what_they_are(tmp_path, texts):
+    """Bug: numbers beyond 64 bits are rounded, and two labels or customers become one."""
+    lines = [f'{{"n": {text}, "x": 0.12345678901234567890}}' for text in texts]
+    for name, data in (("x.jsonl", "\n".join(lines)), ("x.json", f"[{', '.join(lines)}]")):
+        table = table_of(tmp_path, name, data)
+        assert [str(row.fields["n"]) for row in table.rows] == texts and not table.bad
 
 
 def test_json_and_json_lines_under_each_other_s_name_are_read_and_said(tmp_path, capsys):

@@ -29,6 +29,7 @@ from tunesmith.data.decide import decide
 from tunesmith.data.gather import gather
 from tunesmith.data.index import Index
 from tunesmith.data.prepare import measure_of
+from tunesmith.data.read.files import PIECE_CHARS
 from tunesmith.data.read.sources import Source
 from tunesmith.data.restore import Restored
 from tunesmith.data.rowwise import RowWorker
@@ -195,7 +196,8 @@ class _Copying:
                 sources["test"] = [_written(folder / "test.jsonl", f"{name}, held out", copy.held_out)]
             _written(folder / "evaluation.jsonl", "", (json.dumps({"question": text}) for text in copy.evaluated))
             files = [str(folder / "evaluation.jsonl")] if copy.evaluated else []
-            data = self.recipe.data.model_copy(update={"decontaminate": files})
+            alone = {"processes": 1} if sum(map(len, copy.lines)) <= PIECE_CHARS else {}  # others have nothing to do
+            data = self.recipe.data.model_copy(update={"decontaminate": files, **alone})
             recipe = self.recipe.model_copy(update={"data": data})
             worker = RowWorker(recipe, Restored(), self.measure)
             gathered = gather(worker, sources, Index(folder / "index"), folder)

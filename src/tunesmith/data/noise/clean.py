@@ -59,7 +59,7 @@ _PICTURE = re.compile(r"<img\b[^<>]{0,2000}>", re.IGNORECASE)
 
 def _furniture(text: str, asked: str) -> str:
     fixed = fix_furniture(text)
-    return text if fixed != text and writes_pages(asked) else fixed
+    return text if fixed != text and writes_pages(fix_furniture(asked)) else fixed
 
 
 def _alone(fix: Callable[[str], str]) -> Fix:

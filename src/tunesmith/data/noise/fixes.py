@@ -183,19 +183,26 @@ _INLINE_FURNITURE = re.compile(
 )
 _WRITES_PAGES = re.compile(
     r"\b(?:web ?sites?|web ?page|footer|newsletter|copyright|blog|cookies?|landing page|terms of|privacy|subscribe"
-    r"|social media|call.to.action)\b",
+    r"|social media|call.to.action|translat(?:e|ion)|banner|button|pop.?up|consent)\b",
     re.IGNORECASE,
 )
 
 
 def fix_furniture(text: str) -> str:
-    """Drop lines that belong to a web page around the text: cookie notices, share buttons, copyright, 'read more'."""
+    """Drop lines that belong to a web page around the text: cookie notices, share buttons, copyright, 'read more'.
+
+    What follows a line that ends with a colon is what that line speaks of, and stays.
+    """
     if "[" in text:
         text = _INLINE_FURNITURE.sub("", text)
     if "\n" not in text or "`" in text:
         return text
     lines = text.split("\n")
-    kept = [line for line in lines if not _is_furniture(line)]
+    kept, head = [], ""
+    for line in lines:
+        if head.endswith(":") or not _is_furniture(line):
+            kept.append(line)
+            head = line.strip() or head
     if len(kept) == len(lines) or not any(map(str.strip, kept)):
         return text
     return _BLANK_LINES.sub("\n\n", "\n".join(kept)).strip("\n")

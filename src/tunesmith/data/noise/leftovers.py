@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.data.noise.function_words import word_set
+from tunesmith.text.redact import PLACEHOLDER
 
 if TYPE_CHECKING:
     from tunesmith.data.noise.exchange import Exchange, View
@@ -46,11 +47,11 @@ _TEMPLATE = re.compile(
 
 
 def placeholder(view: View, exchange: Exchange) -> dict[str, Any] | None:
-    """Return a slot that nobody filled in; templates and code have theirs by right."""
+    """Return a slot that nobody filled in; templates and code have theirs by right, and redacted texts their marks."""
     text = view.text
     if "{" not in text and "[" not in text and "<" not in text and "%" not in text and not _plain(view):
         return None
-    found = _PLACEHOLDERS.search(text)
+    found = next((one for one in _PLACEHOLDERS.finditer(text) if not PLACEHOLDER.fullmatch(one[0])), None)
     if found is None or exchange.about_code or _TEMPLATE.search(exchange.prompt.lower):
         return None
     return {"span": found[0][:80], "at": found.start()}
@@ -203,29 +204,45 @@ _INJECTION = re.compile(
     re.IGNORECASE,
 )
 _ABOUT_INJECTION = re.compile(
-    r"\b(?:prompt injections?|jailbreak(?:s|ing)?|injection attacks?|adversarial|red.?team\w*|attack(?:s|er|ers)?"
-    r"|phishing|"
-    r"security|detect|classif\w+|what (?:is|does|are)|what's|explain|meaning|define|translate|example of|how (?:do"
-    r"|does|can|to)|"
-    r"why|should i|story|poem|scene|lyrics|quote|summari[sz]e|override(?:s|n)? in|git|css|method|java|python|kernel"
-    r"|terminal)\b"
+    r"\b(?:prompt injections?|jailbreak(?:s|ing)?|injection attacks?|adversarial|red.?team\w*)\b"
 )
-_QUOTED = re.compile(r"[\"“'‘`]([^\"”'’`]{8,200})[\"”'’`]")
+"""Words of a paragraph that deals with commands to models."""
+_HANDS_OVER = re.compile(
+    r"\b(?:classif\w+|detect|translate|define|explain|paraphrase|quote|is|are|does|whether|if|label)\b[^.?!:]{0,30}?"
+    r"\b(?:this|these|the (?:following|next|last))\b(?: \w+){0,2}? (?:text|message|prompt|sentence|phrase|comment"
+    r"|request|review|tweet|e?-?mail|input|instruction|command|question|quote|passage|post|string)s?\b"
+)
+"""Words of a paragraph that hands a text over to be looked at, whatever it says."""
+_SPEAKS_OF = re.compile(
+    r"\b(?:attack(?:s|er|ers)?|phishing|security|detect|classif\w+|what (?:is|does|are)|what's|explain|meaning|define"
+    r"|translate|example of|how (?:do|does|can|to)|why|should i|story|poem|scene|lyrics|quote|summari[sz]e"
+    r"|override(?:s|n)? in|git|css|method|java|python|kernel|terminal)\b"
+)
+"""Words of a sentence that speaks of a command and gives none; in the sentence before they say nothing about it."""
+_QUOTED = re.compile(r"[\"“‘`]([^\"”’`]{8,200})[\"”’`]|(?<!\w)'((?:[^']|(?<=\w)'(?=\w)){8,200})'(?!\w)")
+_SENTENCE_END = re.compile(r"[.?!][\"')\]”’]*\s+|(?<!:)\n")
 
 
 def injection(exchange: Exchange) -> dict[str, Any] | None:
     """Return the words in a question that command the model to leave its instructions, or None."""
-    prompt = exchange.prompt
-    found = _INJECTION.search(prompt.text)
-    if found is None:
-        return None
-    part = next((part for part in prompt.paragraphs if found[0].strip()[:20] in part), prompt.text)
-    quoted = any(one.start() < found.start() < one.end() for one in _QUOTED.finditer(prompt.text))
-    if (quoted or len(prompt.paragraphs) == 1) and _ABOUT_INJECTION.search(
-        part.lower()[: part.lower().find(found[0].lower().strip())]
-    ):
-        return None
-    return {"span": found[0].strip()[:120], "at": found.start()}
+    text = exchange.prompt.text
+    found = next((one for one in _INJECTION.finditer(text) if not _spoken_of(one, text)), None)
+    return None if found is None else {"span": found[0].strip()[:120], "at": found.start()}
+
+
+def _spoken_of(command: re.Match[str], text: str) -> bool:
+    """Whether a command is quoted, or spoken of: its paragraph is about such, or its own sentence asks or tells of it.
+
+    A capital letter begins a sentence, whatever stands before it but a colon.
+    """
+    start = command.end() - len(command[0].lstrip())
+    before = text[text.rfind("\n\n", 0, start) + 1 : start].lower()
+    if _ABOUT_INJECTION.search(before) or _HANDS_OVER.search(before):
+        return True
+    if any(one.start() < start < one.end() for one in _QUOTED.finditer(text)):
+        return _SPEAKS_OF.search(before) is not None
+    begins = text[start].isupper() and not before.rstrip().endswith(":")
+    return not begins and _SPEAKS_OF.search(_SENTENCE_END.split(before)[-1]) is not None
 
 
 # --- letters that are lost -------------------------------------------------------------------------------------------

@@ -205,7 +205,7 @@ def refusal(exchange: Exchange) -> dict[str, Any] | None:
     """Return the words with which an answer declines to answer, or None."""
     answer = exchange.answer
     opening = _OPENING.match(answer.lower)
-    if opening is None or len(answer.words) > REFUSAL_WORDS:
+    if opening is None or len(answer.words) > REFUSAL_WORDS or _sums_up_a_refusal(exchange.prompt.lower):
         return None
     head = answer.lower[:200]
     if _DONT_KNOW.match(head) and len(answer.words) <= 25:
@@ -213,17 +213,36 @@ def refusal(exchange: Exchange) -> dict[str, Any] | None:
     if opening[0].lstrip().startswith("i ") and not _DECLINES.search(head):
         return None
     unable = _UNABLE.search(head)
-    if unable is None or not _FIRST_PERSON.search(head) or _WRITES.search(exchange.prompt.lower):
+    if unable is None or not _FIRST_PERSON.search(head) or _may_be_asked_for(head, exchange.prompt.lower):
         return None
     if opening[0].split()[-1] in ("unfortunately", "sorry") and " i " not in f" {head} " and " we " not in f" {head} ":
         return None
     return {"span": answer.text[:120]}
 
 
-_WRITES = re.compile(
-    r"\b(?:write|draft|compose|reply|respond|response|apolog|rewrite|rephrase|paraphrase|translate|decline|dialogue"
-    r"|email|"
-    r"letter|message|lyrics|story|poem|sentence|excuse|say no|role.?play|pretend|summar)"
+def _may_be_asked_for(head: str, asked: str) -> bool:
+    """Whether words that decline may be the text that was asked for: a text may decline all but the asker's request."""
+    if _SPEAKS_FOR_ANOTHER.search(_LENGTH.sub("", asked)):
+        return True
+    return _WRITES.search(asked) is not None and _OF_THE_REQUEST.search(head) is None
+
+
+def _sums_up_a_refusal(asked: str) -> bool:
+    return _WRITES.search(asked) is not None and _SAYS_NO.search(asked) is not None
+
+
+_SPEAKS_FOR_ANOTHER = re.compile(
+    r"\b(?:reply|respond|response|apolog|rewrite|rephrase|paraphrase|translate|decline|refus|dialogue|email|letter"
+    r"|message|lyrics|story|poem|scene|sentence|excuse|say no|role.?play|pretend)"
+)
+_LENGTH = re.compile(r"\bin (?:about |at most |only |just )?(?:an?|one|a single|two|three|four|five|\d+) sentences?\b")
+_WRITES = re.compile(r"\b(?:write|draft|compose|summar)")
+_SAYS_NO = re.compile(rf"\b(?:i|we)\b[^.?!\n]{{0,30}}?{_UNABLE.pattern}|\b(?:sorry|unfortunately)\b")
+_OF_THE_REQUEST = re.compile(
+    r"\b(?:with|answer|fulfil\w*|complete|do|to|on|about|help|assist) (?:that|this|it|your|the|these|those)\b"
+    r"|\b(?:this|that|your|the) (?:question|request|prompt|task|topic|query|article|text|passage|document)\b"
+    r"|\b(?:help|assist|comply|answer|respond)\b\W*(?:\.|$)"
+    r"|\b(?:write|create|generate|provide|produce|give|compose|summari[sz]e|access|open|see|find)\b"
 )
 
 # --- the question again ----------------------------------------------------------------------------------------------

@@ -7,8 +7,10 @@ that holds no record at all, or only bad ones, is an error; one bad record among
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -20,7 +22,7 @@ from tunesmith.core.progress import say
 from tunesmith.data.read.decode import decoded, ending_of, refuse_binary, text_lines, unpacked
 from tunesmith.data.read.delimited import delimited
 from tunesmith.data.read.sources import KINDS
-from tunesmith.data.rows import BadRow, RawRow
+from tunesmith.data.rows import BadRow, RawRow, compact_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
@@ -67,7 +69,7 @@ class JsonLines:
         parsed = Records()
         for number, line in self.lines:
             try:
-                value = orjson.loads(line)
+                value = _value(line)
             except (orjson.JSONDecodeError, UnicodeEncodeError) as error:
                 parsed.bad.append(BadRow(number, "invalid_json", {"error": str(error)}, line))
                 continue
@@ -288,18 +290,56 @@ def _json(source: Source) -> Iterator[Piece]:
 def _parsed(text: str) -> Any:
     """Return the value of JSON. Half a character ("\\ud83d" alone) is let through: it spoils a record, not the file."""
     try:
-        return orjson.loads(text)
+        return _value(text)
     except (orjson.JSONDecodeError, UnicodeEncodeError) as error:
         try:
-            return json.loads(text, parse_int=orjson.loads, parse_constant=orjson.loads)
+            return _lenient(text)
         except (ValueError, RecursionError):
             raise error from None
 
 
+def _value(text: str) -> Any:
+    """Return the value of JSON; NaN is null, and whole numbers beyond 64 bits, which the fast parser rounds, are exact.
+
+    Raises:
+        JSONDecodeError: if it is none, as the fast parser says it.
+    """
+    if _NOT_FOR_THE_FAST.search(text):
+        with contextlib.suppress(ValueError, RecursionError):
+            value = _lenient(text)
+            compact_json(value).encode()  # half a character is as wrong here
+            return value
+    return orjson.loads(text)
+
+
+_NOT_FOR_THE_FAST = re.compile(r"NaN|(?<![0-9.])[0-9]{19}")
+LONGEST_NUMBER_DIGITS = 4000
+"""Of a number that is one; Python makes none of more than 4,300, and a longer one stays text."""
+
+
+def _lenient(text: str) -> Any:
+    return json.loads(text, parse_int=_whole, parse_constant=_nothing)
+
+
+def _whole(digits: str) -> Any:
+    return int(digits) if len(digits) <= LONGEST_NUMBER_DIGITS else digits
+
+
+def _nothing(name: str) -> None:
+    """Take NaN, which Python's json module writes for what is missing, for null.
+
+    Raises:
+        ValueError: for infinity.
+    """
+    if name != "NaN":
+        raise ValueError(name)
+
+
 def _record(number: int, item: Any) -> RawRow | BadRow:
+    text = compact_json(item)
     try:
-        text = orjson.dumps(item).decode()
-    except TypeError as error:
+        text.encode()
+    except UnicodeEncodeError as error:
         return BadRow(number, "invalid_json", {"error": str(error)}, json.dumps(item))
     if isinstance(item, dict):
         return RawRow(number, item)

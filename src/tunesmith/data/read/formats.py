@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from tunesmith.data.rows import Row, RowFault, to_json
+from tunesmith.data.rows import Row, RowFault, compact_json, to_json
 from tunesmith.text.examples import Message
 
 if TYPE_CHECKING:
@@ -40,10 +40,11 @@ def unpacked(record: Record) -> Record:
 
 
 def _list_in(text: str) -> Any:
-    """Return the list that a text writes out, or the text if it is none."""
+    """Return the list that a text writes out, or the text if it is none, or has half a character in it."""
     for parse in (orjson.loads, ast.literal_eval):
         try:
             value = parse(text)
+            compact_json(value).encode()
         except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
             continue
         return value if isinstance(value, list) else text
@@ -230,14 +231,21 @@ def _all_dicts(items: list[Any]) -> bool:
 
 
 def _string(value: Any) -> str:
-    """Return a cell as text: nothing for null, JSON for lists and objects, ``true``/``false`` for truth values."""
-    if value is None:
-        return ""
+    """Return a cell as text: nothing for null and NaN, JSON for lists and objects, ``true``/``false`` for truth values.
+
+    A whole number is written as one whatever its type: a column of 1, 2 and a gap is 1.0, 2.0 and NaN in a table.
+    """
     if isinstance(value, str):
         return value
+    if value is None or value != value:
+        return ""
     if isinstance(value, bool | list | dict):
         return to_json(value)
-    return str(value)
+    return str(int(value)) if isinstance(value, float) and value.is_integer() and abs(value) < EXACT else str(value)
+
+
+EXACT = 1 << 53
+"""Up to here a float tells one whole number from the next."""
 
 
 def _messages(items: list[Any]) -> list[Message]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from tunesmith.core.errors import DataError
 from tunesmith.data.read import columns as column_names
 from tunesmith.data.read.formats import FORMATS, Record, from_columns, unpacked
+from tunesmith.data.read.ignored import ignored_keys
 
 if TYPE_CHECKING:
     from tunesmith.data.read.columns import Mapping
@@ -60,6 +61,10 @@ class Meaning:
         if self.mapping is not None:
             return from_columns(record, self.mapping, self.task)
         return FORMATS[self.format](unpacked(record))
+
+    def ignores(self, record: Record) -> set[str]:
+        """Return the keys of a record's messages that say something and are not read."""
+        return set() if self.mapping is not None else ignored_keys(unpacked(record), self.format)
 
 
 def converter(table: Table, recipe: Recipe) -> tuple[Meaning, str]:

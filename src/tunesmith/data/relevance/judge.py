@@ -7,7 +7,7 @@ verdict. Rows of validation and test are never touched. Does not own the target 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from tunesmith.core.estimates import bootstrap_mean, wilson
 from tunesmith.core.spans import I64
 from tunesmith.data.asked import texts_of
 from tunesmith.data.read.files import PIECE_ROWS
+from tunesmith.data.relevance.describe import meant_by
 from tunesmith.data.relevance.score import F64, FEWEST_EXAMPLES, bags, fit
 from tunesmith.data.relevance.target import target_of
 from tunesmith.data.rows import hash64, shortened
@@ -51,7 +52,7 @@ counted as irrelevant when the recipe draws them."""
 LOOK_FRAC, POOR_FRAC = 0.1, 0.5
 NEAREST_OF = 128
 SHOWN_ROWS = 5
-SHOWN_CHARS = 200
+SHOWN_CHARS, SHOWN_WORDS = 200, 8
 
 
 @dataclass
@@ -81,7 +82,11 @@ class Judged:
         threshold, count = lowest(self.held_out, keep), len(self.held_out)
         lower = int((self.held_out < threshold).sum())
         share = float((self.scores < threshold).mean()) / _MORE_BELOW
-        return sum(math.comb(count, hits) * share**hits * (1 - share) ** (count - hits) for hits in range(lower + 1))
+        if share == 0:
+            return 1.0
+        odds, none = math.log(share / (1 - share)), count * math.log(1 - share)
+        ways = (math.lgamma(count + 1) - math.lgamma(k + 1) - math.lgamma(count - k + 1) for k in range(lower + 1))
+        return sum(math.exp(one + hits * odds + none) for hits, one in enumerate(ways))
 
     def auc(self) -> Estimate:
         """Estimate the chance that a held-out text of the target scores above a row of the pool, ties as half."""
@@ -95,22 +100,30 @@ def judge_relevance(fates: Fates, gathered: Gathered, recipe: Recipe, recipe_dir
 
     Rule: ``irrelevant`` (the score lies below what ``keep`` of the target's own held-out texts reach; with
     ``resample``: not drawn). Nothing is removed where the rows cannot be told from the target. What is returned has
-    the keys of a verdict, and ``auc``, ``examples``, ``words``, ``score_threshold``, ``rows``, ``removed``.
+    the keys of a verdict, and ``auc``, ``auc_of`` (whose), ``examples``, ``words``, ``score_threshold``, ``rows``,
+    ``removed``; of a description also ``said`` (its words that the rows taken for it say) and ``agreement``.
 
     Raises:
-        DataError: if the target is too small for a removal that the recipe asks for.
+        DataError: if the target is too small, or it cannot be said what rows a description means, for a removal that
+            the recipe asks for.
         RecipeError: if ``valid`` is named and there are no validation files.
     """
     settings = recipe.data.relevance
     assert settings is not None
     target = target_of(recipe, recipe_dir, gathered, fates.alive)
+    rows, vectors = fates.living("train"), _vectors(recipe.base)
+    sample = texts_of(gathered, spread(rows), target.answers)
+    facts: dict[str, Any] = {"target": target.names, "action": settings.action}
+    if target.described:
+        meant = meant_by(target.texts[0], sample, vectors)
+        facts |= {"description": target.texts[0], "said": meant.words, "agreement": round(meant.agreement, 3)}
+        if meant.doubt:
+            return facts | _unclear(target.texts[0], meant.doubt, settings.action)
+        target = replace(target, texts=meant.texts)
     words = int(bags(target.texts)[0].sizes.sum())
-    rows = fates.living("train")
-    facts = {"target": target.names, "examples": len(target.texts), "words": words, "action": settings.action}
+    facts |= {"examples": len(target.texts), "words": words}
     if len(target.texts) < FEWEST_EXAMPLES or words < FEWEST_WORDS or not len(rows):
         return facts | _too_small(target, words, settings.action)
-    sample = texts_of(gathered, spread(rows), target.answers)
-    vectors = _vectors(recipe.base)
     scorer = fit([target.texts[at] for at in spread(np.arange(len(target.texts))).tolist()], sample, vectors)
     parts = [rows[start : start + PIECE_ROWS] for start in range(0, len(rows), PIECE_ROWS)]
     scores = np.concatenate([scorer(texts_of(gathered, part, target.answers)) for part in parts])
@@ -118,7 +131,11 @@ def judge_relevance(fates: Fates, gathered: Gathered, recipe: Recipe, recipe_dir
     judged = Judged(rows, scores, held, lowest(held, TELLING if settings.action == "resample" else settings.keep))
     evidence = Evidence(judged, target.texts, lambda some: texts_of(gathered, some, target.answers))
     facts |= {"embeddings": recipe.base if scorer.nearby else None, "background": scorer.background}
-    return facts | _told_of(fates, judged, evidence) | _done(fates, judged, evidence, recipe)
+    facts["auc_of"] = "rows taken for the description" if target.described else "held-out target texts"
+    facts |= _told_of(fates, judged, evidence, facts["auc_of"])
+    if target.described:
+        facts["why"] += _read_thus(facts)
+    return facts | _done(fates, judged, evidence, recipe)
 
 
 def lowest(held_out: F64, keep: float) -> float:
@@ -143,13 +160,33 @@ def _too_small(target: Target, words: int, action: str) -> dict[str, Any]:
     return _verdict("look", f"{what} are too few to tell what is irrelevant; 50 do well", None, [])
 
 
-def _told_of(fates: Fates, judged: Judged, evidence: Evidence) -> dict[str, Any]:
+def _unclear(description: str, doubt: str, action: str) -> dict[str, Any]:
+    what = f"data.relevance.to: it cannot be said which rows {shortened(description, SHOWN_CHARS)!r} means: {doubt}"
+    if action != "flag":
+        raise DataError(
+            what,
+            expected="a description of a part of the rows, in words that they say themselves, or a file of examples",
+            hint="name things that such rows speak of; or give 50 of them as examples, a line each",
+        )
+    return _verdict("look", f"{what}; 50 examples do well", None, [])
+
+
+def _read_thus(facts: dict[str, Any]) -> str:
+    said = ", ".join(facts["said"][:SHOWN_WORDS])
+    return (
+        f"; {facts['examples']:,} rows that say {said} are taken for what is described (of those that either half of "
+        f"its words leads to, both lead to {facts['agreement']:.0%}), so the AUC says how well they are told apart, "
+        "not that they are what was meant"
+    )
+
+
+def _told_of(fates: Fates, judged: Judged, evidence: Evidence, auc_of: str) -> dict[str, Any]:
     """Return the verdict, the figures behind it and the worst rows."""
     below, auc = int(judged.below.sum()), judged.auc()
     share = wilson(below, len(judged.rows))
     worst = np.argsort(judged.scores, kind="stable")[:SHOWN_ROWS]
     ids = fates.frame["row_id"][judged.rows[worst]].to_list()
-    told = f"AUC of held-out target texts against the rows {auc.value:.3f} [{auc.low:.3f}, {auc.high:.3f}]"
+    told = f"AUC of {auc_of} against the rows {auc.value:.3f} [{auc.low:.3f}, {auc.high:.3f}]"
     if judged.chance >= DOUBT:
         word, why = (
             "look",

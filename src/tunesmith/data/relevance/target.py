@@ -29,17 +29,22 @@ if TYPE_CHECKING:
 VALID = "valid"
 """The entry of ``data.relevance.to`` that stands for the validation files."""
 
+RECIPE = "the recipe"
 _TEXT_ENDINGS = {".txt", ".text", ".md"}
 _PATH = re.compile(r"\S+\.(?:" + "|".join(sorted(one[1:] for one in KINDS | _TEXT_ENDINGS)) + r")(?:\.\w+)?")
 
 
 @dataclass
 class Target:
-    """Texts of the domain, where they are from, and whether they hold answers as well as questions."""
+    """Texts of the domain, where they are from, and whether they hold answers as well as questions.
+
+    ``described``: the one text is no example but says what the domain is.
+    """
 
     texts: list[str] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
     answers: bool = False
+    described: bool = False
 
 
 def relevance_files(recipe: Recipe, recipe_dir: Path) -> list[Source]:
@@ -65,7 +70,8 @@ def target_of(recipe: Recipe, recipe_dir: Path, gathered: Gathered, living: NDAr
     """Return the texts that ``data.relevance.to`` names, each once.
 
     An entry is ``valid`` (the validation files), a file, folder or glob (lines of a text file; of other files the
-    column that bears the input, or the conversation), or else the text itself, a line an example.
+    column that bears the input, or the conversation), or else the text itself, a line an example. A single line that
+    is all there is describes the domain: of one example nothing could be learnt.
 
     Raises:
         DataError: if a file cannot be read, or no column of it can be told for the text.
@@ -80,13 +86,14 @@ def target_of(recipe: Recipe, recipe_dir: Path, gathered: Gathered, living: NDAr
             names.append("data.valid")
         elif not _is_file(entry, recipe_dir):
             read_off += [(line.strip(), None) for line in entry.splitlines()]
-            names.append("the recipe")
+            names.append(RECIPE)
     for source in relevance_files(recipe, recipe_dir):
         read_off += _texts_in(source, recipe)
         names.append(source.label)
     answers = _answers_count(recipe) and all(answer for _, answer in read_off)
     texts = [f"{asked}\n{answer}" if answers else asked for asked, answer in read_off]
-    return Target(list(dict.fromkeys(text for text in texts if text)), list(dict.fromkeys(names)), answers)
+    texts, names = list(dict.fromkeys(text for text in texts if text)), list(dict.fromkeys(names))
+    return Target(texts, names, answers, described=len(texts) == 1 and names == [RECIPE])
 
 
 def _answers_count(recipe: Recipe) -> bool:
