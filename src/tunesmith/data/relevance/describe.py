@@ -88,9 +88,12 @@ def meant_by(description: str, texts: Sequence[str], vectors: WordVectors | None
     bearing = _borne_out(said, found)
     meant = Meant(texts=[pool[at] for at in np.flatnonzero(found).tolist()], words=[words[at] for at in bearing])
     rest = float(said[found][:, bearing[1:]].any(axis=1).mean()) if len(bearing) > 1 else 0.0
-    if len(bearing) < FEWEST_WORDS or rest < LEAST_SAID:
+    if len(bearing) < FEWEST_WORDS:
         told = f"only {', '.join(meant.words)}" if meant.words else "none of its words"
         meant.doubt = f"the rows that it leads to say {told} more often than others do"
+        return meant
+    if rest < LEAST_SAID:
+        meant.doubt = f"the rows that it leads to share hardly more of its words than {meant.words[0]!r}"
         return meant
     meant.agreement = _agreement(said[:, bearing], sizes, learner)
     if gap < LEAST_GAP:
