@@ -82,7 +82,8 @@ def groups_of(rows: Rows, task: str, near: float, folder: Path) -> list[list[int
     line = dict(pl.concat([one.select("row_id", "line") for one in (train, removed)]).iter_rows())
     said = pl.concat([one.select("row_id", "rule", "evidence") for one in (removed, flagged)])
     said = said.filter(pl.col("rule").is_in(["duplicate", "near_duplicate", "near_conflict"]))
-    ties = [(line[row] - 1, line[json.loads(evidence)["twin"]] - 1) for row, _, evidence in said.iter_rows()]
+    told = [(row, json.loads(evidence)) for row, _, evidence in said.iter_rows()]
+    ties = [(line[row] - 1, line[twin] - 1) for row, one in told for twin in [one["twin"], *one.get("also", [])]]
     one, other = np.array(ties, np.int64).reshape(-1, 2).T
     joined = defaultdict(list)
     for row, first in enumerate(lowest_of_each(len(rows), one, other).tolist()):

@@ -224,6 +224,24 @@ def test_near_duplicates_go_and_alike_questions_with_other_facts_stay(tmp_path):
     assert flagged.height == 1
 
 
+def test_rows_of_a_template_that_answer_differently_are_counted_as_rows(tmp_path):
+    """Bug: every pair is counted as a prompt, so that 30 rows are 435 contradictions and the data are called poor."""
+    say = (
+        "Write a short product description for our web shop that fits on one line and names the price for the item: {}"
+    )
+    rows = [(say.format(a + b), f"The {a}{b} is a fine thing of {n} shillings, with {a * 3} and {b * 4}.")
+            for n, (a, b) in enumerate((a, b) for a in ("sofa", "lamp", "desk", "vase", "rack", "bowl") for b in "klmno")]  # fmt: skip
+    lines = [json.dumps({"prompt": ask, "completion": answer}) for ask, answer in rows]
+    others = [json.dumps({"prompt": f"{word} {n * 37} {word[::-1]}?", "completion": f"{n} {word * 2} {n + 1}."})
+              for n in range(40) for word in ("mountain", "kitchen", "engine", "winter")]  # fmt: skip
+    (tmp_path / "a.jsonl").write_text("\n".join([*lines, *others]))
+    recipe = Recipe(name="t", task="chat", data={"train": "a.jsonl"})
+    result = prepare(recipe, Workspace(tmp_path / "home"), recipe_dir=tmp_path).result
+    assert result["conflicts"] == 0
+    assert 1 < result["near_conflicts"] <= 30 and result["flagged_by"]["near_conflict"] == result["near_conflicts"]
+    assert result["verdicts"]["cleanliness"]["measures"]["conflict_frac"]["value"] == 0
+
+
 def test_one_cluster_of_everything_stops_and_asks(tmp_path):
     """Bug: a rule that is wrong for the data removes most of them without a word."""
     say = (

@@ -44,12 +44,17 @@ if TYPE_CHECKING:
 
 @dataclass
 class Decided:
-    """What became of every row, which split it is in, and what people should know."""
+    """What became of every row, which split it is in, and what people should know.
+
+    ``conflicts`` counts prompts with several answers, ``near_conflicts`` rows that answer nearly the prompt of another
+    row differently, which may be right.
+    """
 
     fates: Fates
     parts: dict[str, list[int]] = field(default_factory=dict)
     weights: dict[int, float] = field(default_factory=dict)
     conflicts: int = 0
+    near_conflicts: int = 0
     pairs: list[str] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -89,7 +94,7 @@ def decide(
     taken = partial(_taken, gathered, fates)
     _refuse_nothing_left(recipe, fates, taken)
     conflicts = conflicts_of(fates, recipe.data.dedup)
-    decided.conflicts = len(conflicts) + len(alike.conflicts)
+    decided.conflicts, decided.near_conflicts = len(conflicts), len({row for _, row in alike.conflicts})
     if recipe.task == "classify":
         decided.notes += check_labels(decided.living(gathered), recipe, taken)
     begin("split")

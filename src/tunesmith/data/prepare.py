@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from tunesmith.recipe import Recipe
 
-CODE = "prepare-7"
+CODE = "prepare-8"
 """Version of what this stage makes of the same files; part of every Dataset's id."""
 
 HOSTED = ("openai:", "azure:", "bedrock:")
@@ -251,6 +251,7 @@ def _result(
         "states": _states(gathered, decided, changed, removed),
         "ignored_keys": dict(sorted(gathered.ignored.items())),
         "conflicts": decided.conflicts,
+        "near_conflicts": decided.near_conflicts,
         "splits": {name: len(rows) for name, rows in decided.parts.items()},
         "verdicts": verdicts(recipe, gathered, decided, removed),
         "facts": decided.facts,

@@ -150,7 +150,7 @@ def _cleanliness(recipe: Recipe, gathered: Gathered, decided: Decided, removed: 
     def rows(chosen: pl.Expr) -> int:
         return flags.filter(chosen)["row_id"].n_unique()
 
-    conflicting = rows(pl.col("rule").is_in(["conflict", "near_conflict"]))
+    conflicting = rows(pl.col("rule") == "conflict")
     doubtful, noisy = rows(pl.col("rule") == "label_error"), rows(~pl.col("rule").is_in(_NOT_NOISE))
     frac = removed / max(gathered.read, 1)
     told = f"{100 * frac:.1f} % of the rows were removed"

@@ -58,6 +58,10 @@ Twin = tuple[int, int, float]
 """A row, the kept row it is alike, and the Jaccard of their prompts."""
 
 
+OTHER_TWINS = 20
+"""Rows that a near-conflict names besides the first: of a template of thousands each contradicts all others."""
+
+
 @dataclass
 class Alike:
     """What was found: pairs of alike prompts whose answers differ, and rows that must stay on one side of the split."""
@@ -90,13 +94,22 @@ def remove_alike(fates: Fates, gathered: Gathered, settings: Dedup) -> Alike:
         for kept, row in sorted(set(found.conflicts))
         if fates.alive[row] and fates.alive[kept] and prompts[kept] != prompts[row]
     ]
-    for kept, row in found.conflicts:
-        fates.flag(row, "near_conflict", fates.twin(kept))
+    _flag_conflicts(fates, found.conflicts)
     left = Search(fates, gathered, settings.near)
     if settings.max_template_rows is not None:
         _cap_templates(fates, search.parts, left.templates(), settings.max_template_rows)
     found.clusters = left.bundles()
     return found
+
+
+def _flag_conflicts(fates: Fates, pairs: Sequence[tuple[int, int]]) -> None:
+    """Flag each row once, with the first row it contradicts and the ids of the next few."""
+    twins: dict[int, list[int]] = {}
+    for kept, row in pairs:
+        twins.setdefault(row, []).append(kept)
+    for row, (first, *others) in twins.items():
+        also = [fates.twin(one)["twin"] for one in others[:OTHER_TWINS]]
+        fates.flag(row, "near_conflict", fates.twin(first) | ({"also": also} if also else {}))
 
 
 def _remove(fates: Fates, gathered: Gathered, settings: Dedup, twins: Sequence[Twin], of: str) -> None:

@@ -74,8 +74,10 @@ def conflicts(picked: Picked, texts: Texts, result: dict[str, Any], near: float 
     if not picked.conflicts and not picked.near_conflicts:
         return ""
     told = (
-        f"{result['conflicts']:,} questions have more than one answer; of those at most one can be learnt. "
-        f"data.dedup.conflicts decides. {_of(len(picked.conflicts) + len(picked.near_conflicts), result['conflicts'])}"
+        f"{result['conflicts']:,} questions have more than one answer; of those at most one can be learnt, and "
+        f"data.dedup.conflicts decides. {result['near_conflicts']:,} rows ask nearly what another row asks and answer "
+        "differently, which may be right: they stay. "
+        f"{_of(len(picked.conflicts) + len(picked.near_conflicts), result['conflicts'] + result['near_conflicts'])}"
     )
     groups = [[row for one in ids if (row := texts.get(one))] for ids in picked.conflicts]
     equal = "".join(_conflict(rows, number < 3) for number, rows in enumerate(groups) if rows)
