@@ -11,6 +11,9 @@ from tunesmith.core.artifacts import Artifact, Plan, Workspace
 
 Pair = tuple[str, str]
 
+CARDS = [(f"my card {n} is lost", "card") for n in range(8)] + [(f"money back {n}", "refund") for n in range(8)]
+"""Questions of two labels."""
+
 
 def split_frame(pairs: Sequence[Pair], split: str, classify: bool) -> pl.DataFrame:
     """Return a split's rows of one user turn and one answer each."""

@@ -11,8 +11,6 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
 from families import FAMILIES, ODD, family_config
-from made import make_dataset
-from tiny import tiny_base
 from tunesmith.core.errors import RecipeError
 from tunesmith.models.dropout import set_dropout, train_from
 from tunesmith.models.layers import EMBEDDINGS, decoder_layers, depths
@@ -22,18 +20,7 @@ from tunesmith.train.freeze import Learning, first_steps, freeze
 from tunesmith.train.plan import estimate
 
 LAYERS = 4
-PAIRS = [(f"my card {n} is lost", "card") for n in range(8)] + [(f"money back {n}", "refund") for n in range(8)]
 IDS = torch.arange(1, 13).reshape(1, 12)
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory):
-    return tiny_base(tmp_path_factory.mktemp("four layers"), num_hidden_layers=LAYERS)
-
-
-@pytest.fixture
-def dataset(workspace):
-    return make_dataset(workspace, PAIRS[::2], PAIRS[1::2])
 
 
 def recipe(base, **train: Any) -> Recipe:

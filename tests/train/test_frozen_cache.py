@@ -12,27 +12,15 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from made import make_dataset
-from tiny import tiny_base
+from killed import Killed
+from made import CARDS, make_dataset
 from tunesmith.models.layers import decoder_layers
 from tunesmith.recipe import Recipe
 from tunesmith.train import frozen_cache, loop, stage
 from tunesmith.train.plan import estimate
 
-LAYERS = 4
-PAIRS = [(f"my card {n} is lost", "card") for n in range(8)] + [(f"money back {n}", "refund") for n in range(8)]
 LONG = "You sort what people write to a bank into card and refund. "
 """Longer than the beginnings that are read once, so that rows share it."""
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory):
-    return tiny_base(tmp_path_factory.mktemp("four layers"), num_hidden_layers=LAYERS)
-
-
-@pytest.fixture
-def dataset(workspace):
-    return make_dataset(workspace, PAIRS[::2], PAIRS[1::2])
 
 
 def recipe(base, *, cached: bool = True, **train: Any) -> Recipe:
@@ -143,16 +131,12 @@ def test_without_room_on_the_disk_the_layers_run_in_every_epoch(workspace, datas
     assert "of disk are free" in capsys.readouterr().err
 
 
-class Killed(Exception):
-    pass
-
-
 @pytest.mark.parametrize("passes", [0, 1, 2], ids=["at the first pass", "between the two files", "before training"])
 def test_killed_while_states_are_made_and_still_the_same_bytes(workspace, dataset, base, monkeypatch, tmp_path, passes):
     """Catches a file of states that is half written and read as whole."""
     undisturbed = stage.train(recipe(base), dataset, workspace).manifest["files"]
     elsewhere = type(workspace)(tmp_path / "elsewhere")
-    same = make_dataset(elsewhere, PAIRS[::2], PAIRS[1::2])
+    same = make_dataset(elsewhere, CARDS[::2], CARDS[1::2])
     real, left = frozen_cache._computed, iter(range(passes))
 
     def dies(*arguments):

@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from killed import killed_after
 from made import make_dataset
 from tunesmith.core.artifacts import Workspace
 from tunesmith.models.generate import Decoding, generate
@@ -56,26 +57,14 @@ def test_losses_are_those_of_the_cpu(places, tiny, monkeypatch):
     assert on_gpu == pytest.approx(on_cpu, rel=2e-3)
 
 
-class Killed(Exception):
-    pass
-
-
 @pytest.mark.parametrize("method", ["full", "lora"])
 def test_killed_and_resumed_in_bfloat16_ends_in_the_same_bytes(places, tiny, monkeypatch, method):
     """Catches optimiser state restored to the wrong device, and sums whose order differs from run to run."""
     config = recipe(tiny, method=method, precision="bfloat16", eval_every=2)
     undisturbed = weights(stage.train(config, *places[0]))
-    real, calls = loop.update, iter(range(5))
-
-    def dies(*arguments):
-        if next(calls, None) is None:
-            raise Killed
-        return real(*arguments)
-
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(loop, "update", dies)
+    with monkeypatch.context() as patch:
         patch.setattr(loop, "CHECKPOINT_EVERY_S", 0.0)
-        stage.train(config, *places[1])
+        killed_after(5, lambda: stage.train(config, *places[1]))
     resumed = weights(stage.train(config, *places[1]))
     assert undisturbed.keys() == resumed.keys()
     assert all(torch.equal(undisturbed[name], resumed[name]) for name in undisturbed)

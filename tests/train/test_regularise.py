@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy, kl_div
 
+from killed import killed_after
 from made import make_dataset
 from switches import SWITCHES, VOCABULARY, models_of
 from tunesmith.core.progress import steps
@@ -204,16 +205,12 @@ def full(base: Any = "nano", **train: Any) -> Recipe:
     )
 
 
-class Killed(Exception):
-    pass
-
-
 @pytest.mark.parametrize(
     "regularise",
     [{"ema": 0.9}, {"average": 0.5}, {"l2sp": 0.5}, {"gradient_noise": 0.3}, {"neftune": 5.0}, {"r_drop": 1.0, "dropout": 0.1}],
     ids=lambda one: next(iter(one)),
 )  # fmt: skip
-def test_a_killed_run_ends_in_the_same_bytes(regularise, tiny, workspace, tmp_path, monkeypatch):
+def test_a_killed_run_ends_in_the_same_bytes(regularise, tiny, workspace, tmp_path):
     """Would let through: a mean or a start that a resumed run begins anew, noise drawn from the state of a generator."""
     recipe = full(tiny, regularise=regularise, eval_every=2)
     plain = stage.train(full(tiny, eval_every=2), make_dataset(workspace, PAIRS[::2], PAIRS[1::2]), workspace)
@@ -221,17 +218,7 @@ def test_a_killed_run_ends_in_the_same_bytes(regularise, tiny, workspace, tmp_pa
     assert undisturbed["model/model.safetensors"] != plain.manifest["files"]["model/model.safetensors"]
     elsewhere = type(workspace)(tmp_path / "elsewhere")
     dataset = make_dataset(elsewhere, PAIRS[::2], PAIRS[1::2])
-    real, calls = loop.update, iter(range(2))
-
-    def dies(*arguments):
-        if next(calls, None) is None:
-            raise Killed
-        return real(*arguments)
-
-    monkeypatch.setattr(loop, "update", dies)
-    with pytest.raises(Killed):
-        stage.train(recipe, dataset, elsewhere)
-    monkeypatch.setattr(loop, "update", real)
+    killed_after(2, lambda: stage.train(recipe, dataset, elsewhere))
     files = stage.train(recipe, dataset, elsewhere).manifest["files"]
     assert {name for name in files if files[name] != undisturbed[name]} <= {"train.html"}
 

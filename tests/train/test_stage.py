@@ -7,13 +7,14 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from killed import killed_after
 from made import make_dataset
 from tunesmith.core.errors import DataError, RecipeError
 from tunesmith.models.load import load_model
 from tunesmith.recipe import Recipe
 from tunesmith.text.chat import prompt_ids
 from tunesmith.text.task import TaskSpec
-from tunesmith.train import loop, stage
+from tunesmith.train import stage
 from tunesmith.train.memory import ROW_TOKENS
 
 PAIRS = [(f"my card {n} is lost", "card") for n in range(12)] + [
@@ -77,10 +78,6 @@ def test_lora_touches_only_the_adapter(workspace, dataset, tiny):
     assert {"adapter_config.json", "adapter_model.safetensors", "task.json", "prompts.json", "tokenizer.json"} <= names
 
 
-class Killed(Exception):
-    pass
-
-
 GRADUAL = {
     "freeze": {"unfreeze": "gradual"},
     "schedule": {"peak": 0.02, "layer_decay": 0.5, "rates": {"layers.1.mlp": 4}},
@@ -88,27 +85,16 @@ GRADUAL = {
 
 
 @pytest.mark.parametrize("changes", [{}, {"method": "lora"}, GRADUAL, {"method": "lora", **GRADUAL}])
-def test_run_killed_at_any_step_ends_in_the_same_bytes(tmp_path, workspace, dataset, tiny, changes, monkeypatch):
+def test_run_killed_at_any_step_ends_in_the_same_bytes(tmp_path, workspace, dataset, tiny, changes):
     """Catches state that a checkpoint lacks: of a method, of what is unfrozen by now, of groups with rates of their own."""
     settings = {"regularise": {"dropout": 0.1}, "lora": {"dropout": 0.1}, "eval_every": 2, **changes}
     undisturbed = stage.train(recipe(tiny, **settings), dataset, workspace).manifest["files"]
     elsewhere = type(workspace)(tmp_path / "elsewhere")
     same_dataset = make_dataset(elsewhere, PAIRS[::2], PAIRS[1::2])
     assert same_dataset.id == dataset.id
-    real = loop.update
     for at in (1, 3, 3, 2):
-        calls = iter(range(at))
-
-        def dies(*arguments, calls=calls):
-            if next(calls, None) is None:
-                raise Killed
-            return real(*arguments)
-
-        monkeypatch.setattr(loop, "update", dies)
-        with pytest.raises(Killed):
-            stage.train(recipe(tiny, **settings), same_dataset, elsewhere)
+        killed_after(at, lambda: stage.train(recipe(tiny, **settings), same_dataset, elsewhere))
         assert elsewhere.list("model") == []
-    monkeypatch.setattr(loop, "update", real)
     files = stage.train(recipe(tiny, **settings), same_dataset, elsewhere).manifest["files"]
     differing = {name for name in files if files[name] != undisturbed[name]}
     assert differing <= {"train.html"}  # which shows seconds

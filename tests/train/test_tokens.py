@@ -8,6 +8,7 @@ from peft import AutoPeftModelForCausalLM, PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from families import FAMILIES, family_base
+from killed import killed_after
 from made import make_dataset
 from tunesmith.core.errors import RecipeError
 from tunesmith.models.generate import Decoding, generate
@@ -15,7 +16,7 @@ from tunesmith.models.load import load_model
 from tunesmith.models.save import merge_adapter
 from tunesmith.recipe import Recipe
 from tunesmith.text.chat import prompt_ids
-from tunesmith.train import loop, stage
+from tunesmith.train import stage
 from tunesmith.train.start import load_start
 
 ADD = {"<|refund|>": "money back", "<|card|>": "a card"}
@@ -173,27 +174,13 @@ def test_training_goes_on_from_a_model_with_tokens(workspace, dataset, tiny):
     load_model(second.path / "model", device="cpu")  # its base is known by an id
 
 
-class Killed(Exception):
-    pass
-
-
 @pytest.mark.parametrize("method", ["lora", "tokens"])
-def test_run_with_tokens_killed_ends_in_the_same_bytes(tmp_path, workspace, dataset, tiny, method, monkeypatch):
+def test_run_with_tokens_killed_ends_in_the_same_bytes(tmp_path, workspace, dataset, tiny, method):
     """Would let through: new rows that are not in the checkpoint, or start elsewhere after a kill."""
     undisturbed = stage.train(recipe(tiny, method=method, eval_every=2), dataset, workspace).manifest["files"]
     elsewhere = type(workspace)(tmp_path / "elsewhere")
     same = make_dataset(elsewhere, PAIRS[::2], PAIRS[1::2])
-    real, calls = loop.update, iter(range(2))
-
-    def dies(*arguments):
-        if next(calls, None) is None:
-            raise Killed
-        return real(*arguments)
-
-    monkeypatch.setattr(loop, "update", dies)
-    with pytest.raises(Killed):
-        stage.train(recipe(tiny, method=method, eval_every=2), same, elsewhere)
-    monkeypatch.setattr(loop, "update", real)
+    killed_after(2, lambda: stage.train(recipe(tiny, method=method, eval_every=2), same, elsewhere))
     files = stage.train(recipe(tiny, method=method, eval_every=2), same, elsewhere).manifest["files"]
     assert {name for name in files if files[name] != undisturbed[name]} <= {"train.html"}
 
