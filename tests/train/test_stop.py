@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from bad_data import csv_text
+from made import CARDS, make_dataset
 from tunesmith import flow
 from tunesmith.core.artifacts import Workspace
 from tunesmith.core.errors import RecipeError
 from tunesmith.recipe import EarlyStopping, Recipe
+from tunesmith.train import stage
 from tunesmith.train.checkpoint import Progress
 from tunesmith.train.stop import BestSoFar
 from tunesmith.train.validate import Judge, _tell_overfitting, as_lists
@@ -59,6 +61,12 @@ def test_an_unknown_metric_is_refused_with_the_known_ones(tiny, tmp_path):
     """Would let through: a misspelt metric that stops nothing."""
     with pytest.raises(RecipeError, match=r"early_stopping\.metric.*acuracy(?s:.)*accuracy"):
         flow.plan(flow.Project(recipe_of(tiny, {"metric": "acuracy"}), tmp_path, Workspace(tmp_path / "home")))
+
+
+def test_a_metric_without_its_judge_is_no_validation_loss(tiny, workspace):
+    """Would let through: a caller from Python whose run is stopped by another metric than the recipe says."""
+    with pytest.raises(ValueError, match="looks at accuracy"):
+        stage.train(recipe_of(tiny, {"metric": "accuracy"}), make_dataset(workspace, CARDS, CARDS), workspace)
 
 
 def recipe_of(base, early_stopping):

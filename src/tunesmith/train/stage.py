@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tunesmith.train.loop import Run
     from tunesmith.train.validate import Judge
 
-CODE = "train-2"
+CODE = "train-3"
 TOO_LONG_ALLOWED_FRAC = 0.01
 """Up to this share of examples may be left out, counted, because they are longer than the model reads."""
 
@@ -91,8 +91,12 @@ def train(recipe: Recipe, dataset: Artifact, workspace: Workspace, judge: Judge 
     Raises:
         RecipeError: for what cannot be trained.
         DataError: if too many examples are too long, or the loss stops being a number.
+        ValueError: for a metric of early stopping without its judge.
     """
     check(recipe)
+    stopping = recipe.train.regularise.early_stopping
+    if judge is None and stopping is not None and stopping.metric != "valid_loss":
+        raise ValueError(f"early stopping looks at {stopping.metric}, and nothing that measures it was handed in")
     base = reference(recipe.base, workspace)
     plan = plan_model(recipe, dataset, workspace)
     return workspace.make(plan, lambda draft: _make(recipe, dataset, base, draft, judge))

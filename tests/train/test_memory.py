@@ -1,0 +1,54 @@
+"""What training takes in memory: counted with everything that lives in it, and refused where it is not there."""
+
+from __future__ import annotations
+
+import pytest
+
+from made import CARDS, make_dataset
+from tunesmith.core.errors import RecipeError
+from tunesmith.models.load import load_model
+from tunesmith.recipe import Recipe
+from tunesmith.train import memory, stage
+from tunesmith.train.optimizer import trainable
+
+
+def run_of(tiny, workspace, **train):
+    recipe = Recipe.model_validate(
+        {"name": "m", "task": "classify", "base": str(tiny), "data": {"train": "x"},
+         "train": {"method": "full", "precision": "float32", "threads": 1, **train}}
+    )  # fmt: skip
+    dataset = make_dataset(workspace, CARDS[::2], CARDS[1::2])
+    loaded = load_model(str(tiny))
+    sets = stage.tokenise(recipe, dataset, stage.task_of(recipe, dataset), loaded)
+    return stage.prepare_run(recipe, loaded, sets.train, sets.valid, workspace.work_dir)
+
+
+def test_what_does_not_fit_is_refused_with_what_would(tiny, workspace, monkeypatch):
+    """Would let through: a run that the machine kills an hour later, a way out that does not fit either."""
+    full, lora = (memory.needed_bytes(run_of(tiny, workspace, method=method)) for method in ("full", "lora"))
+    weights = sum(one.numel() * 4 for one in load_model(str(tiny)).model.parameters())
+    assert lora < full
+    between = (lora + full) // 2
+    monkeypatch.setattr(memory, "free_bytes", lambda _device: between - weights)
+    with pytest.raises(RecipeError, match=r"training full needs about(?s:.)*are free(?s:.)*train\.method: lora"):
+        run_of(tiny, workspace)
+    run_of(tiny, workspace, method="lora")
+    monkeypatch.setattr(memory, "free_bytes", lambda _device: 0)
+    with pytest.raises(RecipeError, match="a smaller base") as caught:
+        run_of(tiny, workspace)
+    assert "lora" not in str(caught.value.hint)
+
+
+def test_copies_of_the_weights_are_counted(tiny, workspace):
+    """Would let through: a mean of the weights, or their start, that nobody made room for."""
+    plain = run_of(tiny, workspace)
+    learning = sum(one.numel() * 4 for one in trainable(plain.loaded.model).values())
+    for regularise in ({"ema": 0.9}, {"average": 0.5}, {"l2sp": 0.1}):
+        run = run_of(tiny, workspace, regularise=regularise)
+        assert memory.needed_bytes(run) - memory.needed_bytes(plain) == pytest.approx(learning, rel=0.01)
+
+
+def test_the_machine_has_memory(tiny):
+    """Would let through: a count in the wrong unit."""
+    free = memory.free_bytes(load_model(str(tiny)).model.device)
+    assert 2**27 < free < 2**43
