@@ -181,20 +181,26 @@ def prompt_key(row: Row) -> int:
 
 def answer_key(row: Row) -> int:
     """Return 64 bits that two rows share when they answer the same thing."""
-    extra = {key: value for key, value in row.answer.items() if key not in ("role", "content", "weight")}
-    parts = [same_text(text_of(row.answer)), to_json(extra) if extra else ""]
+    extra = row.answer.keys() - _ANSWER_KEYS
+    parts = [same_text(text_of(row.answer)), to_json({key: row.answer[key] for key in sorted(extra)}) if extra else ""]
     if row.rejected:
         parts.append(same_text(text_of(row.rejected[-1])))
     return hash64("\n".join(parts))
 
 
-def content_key(row: Row) -> int:
-    """Return 64 bits that two rows share when nothing but their place tells them apart.
+_ANSWER_KEYS = frozenset(("role", "content", "weight"))
+
+
+def content_key(row: Row, messages: str) -> int:
+    """Return 64 bits that two rows share when nothing but their place tells them apart; ``messages`` are its, as JSON.
 
     Rows are put in the order of it where one of several must be chosen: the choice is a matter of what they say.
     """
-    said = [row.messages, row.tools, row.rejected, row.label, row.group, row.weight]
-    return hash64(compact_json(said))
+    beside = (row.tools, row.rejected, row.label, row.group, row.weight)
+    return hash64(messages if beside == _NOTHING_BESIDE else f"{messages}\0{compact_json(beside)}")
+
+
+_NOTHING_BESIDE = (None, None, None, None, 1.0)
 
 
 def hash64(text: str) -> int:
@@ -233,11 +239,12 @@ def shortened(text: str, limit: int = KEPT_TEXT_CHARS) -> str:
 
 def frame_of(rows: Sequence[Row], repaired: frozenset[str] | set[str] = frozenset()) -> pl.DataFrame:
     """Return rows as columns: `EXAMPLE_COLUMNS` and `KEY_COLUMNS`; ``repaired`` holds ids of rows that were changed."""
+    messages = [compact_json(row.messages) for row in rows]
     columns: dict[str, list[Any]] = {
         "row_id": [row.row_id for row in rows],
         "source": [row.source for row in rows],
         "line": [row.line for row in rows],
-        "messages": [compact_json(row.messages) for row in rows],
+        "messages": messages,
         "tools": [compact_json(row.tools) if row.tools else None for row in rows],
         "rejected": [compact_json(row.rejected) if row.rejected else None for row in rows],
         "label": [row.label for row in rows],
@@ -248,7 +255,7 @@ def frame_of(rows: Sequence[Row], repaired: frozenset[str] | set[str] = frozense
         "part": [row.part for row in rows],
         "prompt_key": [prompt_key(row) for row in rows],
         "answer_key": [answer_key(row) for row in rows],
-        "content": [content_key(row) for row in rows],
+        "content": list(map(content_key, rows, messages)),
         "chars": [sum(len(text_of(message)) for message in row.messages) for row in rows],
         "repaired": [row.row_id in repaired for row in rows],
     }

@@ -105,6 +105,7 @@ class Cleaner:
         self.names = NameFinder(recipe.data.privacy.ner) if recipe.data.privacy.ner else None
         self._placeholders = Placeholders()
         self._secrets: list[tuple[str, int]] = []
+        self._undone: frozenset[str] = frozenset()
 
     def clean(self, row: Row) -> None:
         """Repair a row in place.
@@ -115,6 +116,7 @@ class Cleaner:
         """
         repairs: list[Repair] = []
         self._placeholders, self._secrets = Placeholders(_all_texts(row)), []
+        self._undone = self._undone_in(row)
         messages = self._ordered(row, repairs)
         rest = row.rejected or []
         self._expect_names(messages, rest)
@@ -216,13 +218,14 @@ class Cleaner:
 
     def _without_pii(self, row: Row, name: Place, text: str, repairs: list[Repair]) -> str:
         """Return text without what the recipe says to redact; the record says how many of which kind, never what."""
-        undone = self._undone_in(row)
-        if flagged := self.flagged | undone:
+        if flagged := self.flagged | self._undone:
             _, counts = redact(text, flagged, names=self.names)
             self._record(row, name, counts, None, repairs)
-        if not (kinds := self.redacted - undone):
+        if not (kinds := self.redacted - self._undone):
             return text
         redacted, counts = redact(text, kinds, self._placeholders, self.names)
+        if not counts:
+            return text
         self._keep(row.row_id, _named(name), self._placeholders)
         if "SECRET" in counts:
             self._secrets.append((_named(name), counts["SECRET"]))

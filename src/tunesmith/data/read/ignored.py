@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     Record = dict[str, Any]
 
@@ -17,32 +17,31 @@ _TAKEN = {
     "sharegpt": frozenset(("from", "role", "value", "content")),
     "bedrock_converse": frozenset(("role", "content")),
 }
-_LISTS = (
-    "messages", "conversations", "prompt", "completion", "chosen", "rejected", "preferred_output",
-    "non_preferred_output",
-)  # fmt: skip
+_LISTS = {
+    "openai": ("messages",),
+    "bedrock_claude": ("messages",),
+    "bedrock_converse": ("messages",),
+    "sharegpt": ("conversations",),
+    "prompt_completion": ("prompt", "completion"),
+    "chosen_rejected": ("prompt", "chosen", "rejected"),
+    "openai_preference": ("input", "preferred_output", "non_preferred_output"),
+}
+"""The keys of each format that hold messages; the others have none."""
 _NOTHING: tuple[Any, ...] = (None, "", [], {})
 SHOWN_KEYS = 6
 
 
 def ignored_keys(record: Record, format: str) -> set[str]:
     """Return the keys with a value that messages of a record have and its format does not take."""
-    taken = _TAKEN.get(format, _OPENAI)
-    return {
-        str(key)
-        for message in _messages(record)
-        if not message.keys() <= taken
-        for key in message.keys() - taken
-        if message[key] not in _NOTHING
-    }
-
-
-def _messages(record: Record) -> Iterator[Record]:
-    given = record.get("input")
-    lists = [record.get(key) for key in _LISTS] + [given.get("messages") if isinstance(given, dict) else None]
-    for one in lists:
-        if isinstance(one, list):
-            yield from (message for message in one if isinstance(message, dict))
+    taken, ignored = _TAKEN.get(format, _OPENAI), set[str]()
+    for name in _LISTS.get(format, ()):
+        messages = record.get(name)
+        if isinstance(messages, dict):
+            messages = messages.get("messages")
+        for message in messages if isinstance(messages, list) else ():
+            if isinstance(message, dict) and not message.keys() <= taken:
+                ignored |= {str(key) for key in message.keys() - taken if message[key] not in _NOTHING}
+    return ignored
 
 
 def ignored_note(rows_of: Mapping[str, int]) -> list[str]:
