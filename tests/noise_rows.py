@@ -679,7 +679,8 @@ BAD["arithmetic"] = [
     for answer in (
         "3 + 4 = 8, so it is 8.", "She pays 12 * 5 = 65 dollars.", "He has 20 - 7 = <<20-7=12>>12 apples.", "10 / 4 = 3.5 each.", "It is $5 + $6 = $12.",
         "2 + 2 + 2 = 8", "Each gets 100 ÷ 4 = 20.", "6 × 7 = 48 eggs.", "(3 + 5) * 2 = 18", "1,200 + 300 = 1,600 in all.", "0.5 * 10 = 50", "7 - 9 = 2",
-        "5 hours * 4 = 24 hours", "3/4 + 1/4 = 2",
+        "5 hours * 4 = 24 hours", "3/4 + 1/4 = 2", "200 * 1.005 = 200 dollars", "10 / 3 = 3.34 each.", "2/3 = 0.66", "17 * 24 = 409", "12.5 * 8 = 100.4",
+        "Twelve plus three is sixteen.", "5 plus 7 equals 13.", "Half of 30 is 14, so 14 stay.", "20% of 50 is 12.",
     )
 ]  # fmt: skip
 FINE["arithmetic"] = [
@@ -687,7 +688,9 @@ FINE["arithmetic"] = [
     for answer in (
         "3 + 4 = 7, so it is 7.", "10 / 3 = 3.33 each.", "10 / 3 = 3 with a remainder of 1.", "x + 3 = 8, so x = 5.", "3 + 4 = 7 + 2 = 9", "50% of 20 = 10",
         "He has 20 - 7 = <<20-7=13>>13 apples.", "1/3 = .33", "2x + 4 = 10", "It lasts from 9-12 = three hours.", "5 * 2^3 = 40", "1 1/2 + 1/2 = 2",
-        "$1,000 * 1.05 = $1,050", "3 apples + 4 apples = 7 apples", "20 * 0.15 = 3.00", "f(2) = 3", "17 mod 5 = 2", "2/3 = 66.7%",
+        "$1,000 * 1.05 = $1,050", "3 apples + 4 apples = 7 apples", "20 * 0.15 = 3.00", "f(2) = 3", "17 mod 5 = 2", "2/3 = 66.7%", "50 stickers / 3 friends = 16 each.",
+        "45 * 0,2 = 9", "$2.50 - $2.24 = 26 cents", "5 * 3 = $15,000, in thousand dollars", "14, 400 / 80 = 180", "3 + 4 = 7 days + 2", "He has 2 + his 1 + 1 = 4",
+        "2000 / 75 = 26.666666666666668", "Half of 30 is 15.", "Half of an hour is 30 minutes.", "About a third of 10 is 3.",
     )
 ]  # fmt: skip
 

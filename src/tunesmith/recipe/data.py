@@ -113,7 +113,7 @@ class Clean(Section):
     echo: Judged = Field("remove", description="the question again as its answer")
     injection: Judged = Field("flag", description="'ignore previous instructions' in a question; some data want them")
     mismatch: Judged = Field("flag", description="question and answer have no word in common: maybe another's answer")
-    arithmetic: Judged = Field("flag", description="'3 + 4 = 8' in an answer")
+    arithmetic: Judged = Field("flag", description="'3 + 4 = 8', or 'half of 30 is 14', in an answer")
     tool_calls: Judged = Field("remove", description="a call of a tool that is not given, or against its JSON Schema")
     answer_schema: dict[str, Any] | None = Field(
         None,
