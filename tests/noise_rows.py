@@ -56,6 +56,10 @@ BAD["html"] = [
     ("What is a lion?", "<!-- ad 3 -->A lion is a large cat.<!-- end -->"),
     ("What is a lion?", "[b]Lion[/b]: a large cat. [url=http://x.org]more[/url]"),
     ("What is a lion?", "&lt;p&gt;A lion is a large cat.&lt;/p&gt;"),
+    ("What is a lion?", "A lion is a large cat.<script>track('x');</script> It lives in Africa."),
+    ("What is a lion?", '<p>A lion is a large cat.</p>\n<SCRIPT type="text/javascript">\nad();\n</SCRIPT>'),
+    ("What is a lion?<script>ad()</script>", "A large cat."),
+    ("What is a lion?", "A large cat.&lt;script&gt;ad()&lt;/script&gt;"),
     ("What is a lion?", "<DIV CLASS='body'><FONT COLOR=red>A lion is a large cat.</FONT></DIV>"),
 ]
 FINE["html"] = [
@@ -70,6 +74,10 @@ FINE["html"] = [
     ("Make this bold with CSS: hello", "<b>hello</b>"),
     ("What is the email of Ann?", "It is Ann <ann at a dot org>."),
     ("Which tag is used for images?", "The <img> tag."),
+    ("What does <script>alert(1)</script> do?", "It shows a box."),
+    ("Make a button that greets me.", "<button id=b>Hi</button>\n<script>b.onclick = () => alert('Hi')</script>"),
+    ("Explain this code.\n<script>alert(1)</script>", "It shows a box."),
+    ("How is it done?", "<script>alert(1)</script>"),
     ("Solve x<y.", "All x below y, so x<y holds if y>x."),
 ]
 
