@@ -191,11 +191,20 @@ def test_a_finding_that_hangs_on_a_habit_says_so_whatever_is_done_about_it():
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.lists(st.tuples(*[st.integers(0, 10**6)] * 4), max_size=6), st.randoms())
+@given(
+    st.lists(
+        st.tuples(
+            *[st.integers(0, 10**6)] * 4,
+            st.dictionaries(st.sampled_from(["en", "es", "Greek"]), st.integers(1, 99)),
+        ),
+        max_size=6,
+    ),
+    st.randoms(),
+)
 def test_habits_of_parts_add_up_in_any_order(parts, rng):
     """Bug: two processes give another dataset than one."""
 
-    def total(order: list[tuple[int, ...]]) -> Habits:
+    def total(order: list[tuple[Any, ...]]) -> Habits:
         whole = Habits()
         for part in order:
             whole.merge(Habits(*part))
