@@ -14,11 +14,14 @@ if TYPE_CHECKING:
 
     Found = tuple[int, int, str]
 
-SIGNS = (
-    *("irth", "born", "Born", "DOB", "dob", "eboren", "eburt", "eboorte", "naissance", "né", "Né"),
-    *("naci", "Naci", "nascid", "Nascid", "nascit", "nato il", "nata il"),
+_SIGNS = ("born", "irth", "DOB")
+_OTHER_SIGNS = (
+    *("Born", "dob", "eboren", "eburt", "eboorte", "aissance", "naci", "Naci", "nascid", "nascim", "nascita"),
+    *("nato il", "nata il", "né", "Né"),
 )
-"""One of these is in every text with a date of birth in words."""
+"""In every text with a date of birth in words is one of these; looked for one by one, which costs little. The others
+come with a year of four digits."""
+_BEFORE_CHARS, _AFTER_CHARS = 20, 80
 _MONTH = (
     r"(?:jan|ene|gen|feb|fév|fev|mar|mär|maa|apr|avr|abr|may|mai|mei|mag|jun|jui|giu|jul|lug|aug|aoû|ago|sep|set|oct|okt"
     r"|ott|out|nov|dec|dez|déc|dic)[a-zéûç]{0,8}\.?"
@@ -27,7 +30,7 @@ _YEAR = r"(?:19|20)[0-9]{2}(?![0-9])"
 _DATE = (
     rf"{_MONTH} [0-9]{{1,2}}(?:st|nd|rd|th)?,? {_YEAR}"
     rf"|[0-9]{{1,2}}(?:st|nd|rd|th|er|\.|º)?(?: of| de)?[ -]{_MONTH}(?:,?[ -]| de ){_YEAR}"
-    rf"|[0-9]{{1,2}}-{_MONTH}-[0-9]{{2}}(?![0-9])"
+    rf"|[0-9]{{1,2}}(?:st|nd|rd|th)?[ -]{_MONTH}[ -][0-9]{{2}}(?![0-9])"
 )
 _BORN = re.compile(
     r"(?:\b(?:date of birth|birth ?date|birthday|d\.?o\.?b\.?|geburtsdatum|geboren|geboortedatum|date de naissance"
@@ -42,5 +45,16 @@ _BORN = re.compile(
 
 def births(text: str) -> Iterator[Found]:
     """Yield dates of birth whose month is a word; a date without a word of birth before it is none."""
-    for found in _BORN.finditer(text):
-        yield found.start("date"), found.end("date"), "DATE_OF_BIRTH"
+    yield from _beside(_SIGNS, text)
+    if "19" in text or "20" in text:
+        yield from _beside(_OTHER_SIGNS, text)
+
+
+def _beside(signs: tuple[str, ...], text: str) -> Iterator[Found]:
+    for sign in signs:
+        at = text.find(sign)
+        while at >= 0:
+            found = _BORN.search(text, max(0, at - _BEFORE_CHARS), at + _AFTER_CHARS)
+            if found is not None:
+                yield found.start("date"), found.end("date"), "DATE_OF_BIRTH"
+            at = text.find(sign, at + 1)

@@ -1,8 +1,8 @@
 """Personal data and secrets out of text, each to a typed placeholder.
 
 Owns the placeholders: which name a found value gets, and that the same value has the same name all through a
-conversation. Does not own what is found (`numbers`, `births`, `network`, `secrets`, and `names`, which needs a model and
-is handed in).
+conversation. Does not own what is found (`numbers`, `births`, `network`, `secrets`, and `names`, which needs a model
+and is handed in).
 
 The first value of a kind is ``[EMAIL]``, the second distinct one ``[EMAIL_2]``: an answer that repeats one of two
 addresses must say which, or the model learns to answer what nobody can know. The first has no number, so that texts
@@ -17,7 +17,7 @@ from bisect import bisect_left
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from tunesmith.text.births import SIGNS, births
+from tunesmith.text.births import births
 from tunesmith.text.network import SPELT_AT, emails, hex_addresses
 from tunesmith.text.numbers import numbers
 from tunesmith.text.secrets import assigned, blocks, in_urls, said, stands_in, vendor_token
@@ -206,8 +206,7 @@ def _finders(text: str) -> Iterator[Callable[[str], Iterable[Found]]]:
         yield hex_addresses
     if digit:
         yield numbers
-        if any(sign in text for sign in SIGNS):
-            yield births
+        yield births
     if "AKIA" in text:
         yield _aws_keys
 

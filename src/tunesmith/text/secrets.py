@@ -245,7 +245,7 @@ def assigned(text: str) -> Iterator[Found]:
 
 
 def _bare(text: str, span: tuple[int, int], people: bool) -> str:
-    """Return a value without quotes, less the signs of its sentence; in passwords, what parts other values may stand."""
+    """Return a value without quotes, less the signs of its sentence; passwords may hold what parts other values."""
     tail = _TAIL.match(text, span[1]) if people else None
     return text[span[0] : tail.end() if tail else span[1]].rstrip(".?*:")
 
