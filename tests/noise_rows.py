@@ -351,10 +351,22 @@ BAD["merged"] = [
     )
 ]  # fmt: skip
 BAD["merged"] += [
+    ("What is rain?", "Rain is water. Q: What is snow? A: Frozen water."),
+    ("What is rain?", "Q: What is rain? A: Rain is water. Q: What is snow? A: Frozen water."),
+    ("Q: What is rain?", "A: water Q: What is snow? A: ice."),
+    ("What is rain?", "Rain is water from clouds. Question 2: What is snow? Answer 2: Frozen water."),
+    ("What is rain?", "Rain is water! User: What is snow?\nAssistant: It is ice."),
+    ("Q: What is rain? A: water Q: What is snow? A: ice", "Snow is ice."),
+    ("What is a noun?", 'A word for a thing, "house". Instruction: Name a verb. Output: Run'),
     ("What is a noun?\n3. Instruction: Name a verb.\n3. Output: Run", "A noun is a word for a thing."),
 ]
 FINE["merged"] = [
     ("Write a dialogue of a user and a bot.", "User: Hi!\nBot: Hello, how can I help?\nUser: Bye.\nAssistant: Bye."),
+    ("What is an exchange?", "Q: What? A: That."),
+    ("Q: What is rain? A: water Q: What is snow? A:", "ice"),
+    ("Give three riddles.", "Here they are. Q: What has keys? A: A piano. Q: What is wet? A: A towel."),
+    ("What is good for eyes?", "Carrots are. Vitamin A: good. Vitamin K: also good."),
+    ("Translate this.\nQ: What is rain? A: water Q: What is snow? A: ice", "Frage: Was ist Regen?"),
     ("Write three quiz questions.", "Question: What is a noun?\nAnswer: A word for a thing."),
     ("What is a noun?", "A noun is a word for a thing. Example: house."),
     ("Give me an FAQ.", "Q: What is it?\nA: A shop."),

@@ -45,8 +45,8 @@ def _any(words: Iterable[str]) -> str:
 
 _WORD = _any((*_UNITS, *_TENS, *_SCALES))
 _NUMBER = (
-    rf"(?:(?:[$€£]\s?)?(?:\d{{1,3}}(?:,\d{{3}})+|\d+)(?:\.\d+)?(?![\d,]*\d)"
-    rf"|\b(?:{_WORD})(?:(?:[\s-]|\sand\s)(?:{_WORD}))*\b)"
+    rf"(?:(?<![\d.,])(?:[$€£]\s?)?(?:\d{{1,3}}(?:,\d{{3}}){{1,4}}|\d{{1,15}})(?:\.\d{{1,15}})?(?!,?\d)"
+    rf"|\b(?:{_WORD})(?:(?:[\s-]|\sand\s)(?:{_WORD})){{0,8}}\b)"
 )
 _OPERATION = rf"(?:\s(?:{_any(one for one in _OPERATIONS if one[0].isalpha())}|[-−])\s|\s?[+×*÷]\s?)"
 _NO_UNITS = _any((*_OPERATIONS, "multiplied", "divided", "is", "are", "equals", "makes", "gives", "of", "and"))
@@ -56,7 +56,7 @@ _SAYS = r"\s(?:is|are|equals|makes|gives|is equal to|would be|will be|comes to)\
 _TOLD = re.compile(
     rf"(?:{_SHARE}(?:the\s)?(?P<shared>{_NUMBER})|\b(?P<multiple>{_any(_MULTIPLES)})\s(?P<multiplied>{_NUMBER})"
     rf"|(?P<percent>{_NUMBER})\s?(?:%|per\s?cent)\sof\s(?P<whole>{_NUMBER})"
-    rf"|(?P<chain>{_NUMBER}{_UNIT}(?:{_OPERATION}{_NUMBER}{_UNIT})+?))"
+    rf"|(?P<chain>{_NUMBER}{_UNIT}(?:{_OPERATION}{_NUMBER}{_UNIT}){{1,12}}?))"
     rf"(?P<unit>{_UNIT}){_SAYS}(?:just\s)?(?P<stated>{_NUMBER})(?P<unit_of_stated>{_UNIT})",
     re.IGNORECASE,
 )
