@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 import textwrap
+import time
 from fractions import Fraction
 from typing import Any
 
@@ -367,3 +368,13 @@ def test_findings_do_not_depend_on_the_hash_seed():
         for seed in ("1", "2")
     ]
     assert told[0] == told[1] and b"language" in told[0]
+
+
+@pytest.mark.parametrize(
+    "text", ["5 plus " * 3000, "one " * 5000, "1" * 20000, "half of " * 3000, "Q: a. A: " * 2000, "Q: " * 5000]
+)
+def test_long_texts_without_an_end_cost_little(text):
+    """Bug: a pattern goes back over a text again and again, so that one row holds up a million."""
+    started = time.process_time()
+    judged(row_of("What is it?", text))
+    assert time.process_time() - started < 5
