@@ -133,6 +133,7 @@ def test_states_conserve_and_say_what_is_held_out(tmp_path):
         states["held_out"] == splits["valid"] + splits["test"]
         and states["kept"] + states["repaired"] == splits["train"]
     )
+    assert result.result["repaired"] == {"train": 2, "valid": 0, "test": 2}
 
 
 def test_the_command_names_what_it_undoes(tmp_path, monkeypatch):
