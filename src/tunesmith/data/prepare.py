@@ -83,6 +83,7 @@ def prepare(recipe: Recipe, workspace: Workspace, *, recipe_dir: Path) -> Artifa
                     decided.notes = [*ignored_note(gathered.ignored), *decided.notes]
                     if kept.rows or kept.repairs:
                         decided.notes += kept.lost([*gathered.frame["row_id"], *gathered.removed()["row_id"]])
+                        decided.notes += kept.in_vain(_removed_rows(gathered, decided))
                     if worker.sealer is not None:
                         decided.facts["originals"] = join(worker.sealer, gathered.originals(), draft.path / FILE)
                     _finish(recipe, gathered, decided, draft, course)
@@ -213,6 +214,12 @@ def _rows_of(gathered: Gathered, rows: list[int], weights: dict[int, float]) -> 
             pl.col("weight") * pl.col("factor").fill_null(1.0)
         )
     return frame.select(list(EXAMPLE_COLUMNS))
+
+
+def _removed_rows(gathered: Gathered, decided: Decided) -> list[tuple[str, str]]:
+    """Return the id and the rule of every row removed."""
+    ids, later = gathered.frame["row_id"], decided.fates.removed
+    return [*gathered.removed().select("row_id", "rule").iter_rows(), *((ids[row], later[row][0]) for row in later)]
 
 
 def _removed(gathered: Gathered, decided: Decided) -> pl.DataFrame:
