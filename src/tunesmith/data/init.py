@@ -24,7 +24,7 @@ from tunesmith.data.propose import propose, seen
 from tunesmith.data.read.columns import Mapping, recognise
 from tunesmith.data.read.files import Table, begin
 from tunesmith.data.read.recognise import recognised
-from tunesmith.data.read.sources import expand, is_known
+from tunesmith.data.read.sources import expand, is_known, nearest_file
 from tunesmith.data.restore import Restored
 from tunesmith.data.rowwise import RowWorker
 from tunesmith.recipe import parse_recipe
@@ -68,7 +68,8 @@ def write_recipe(folder: Path, task: str, data: Path, columns: tuple[tuple[str, 
     if folder.exists() and not folder.is_dir():
         raise RecipeError(f"{folder} is a file", expected="a folder to write recipe.yaml into")
     if not data.exists():
-        raise DataError(f"no file {str(data)!r}", expected="your file or folder of examples")
+        near = nearest_file(data.absolute(), Path.cwd())
+        raise DataError(f"no file {str(data)!r}", expected="your file or folder of examples", hint=near)
     base = folder.resolve()
     look = _look(task, data.resolve(), base, columns)
     text = _text(task, _name_for(data), look, epochs=EPOCHS[task])

@@ -222,8 +222,9 @@ class Relevance(Section):
 class Balance(Section):
     """Evening out labels, topics, languages, sources or lengths of train, by weights in the loss."""
 
-    by: str = Field(
-        "target", description="target, topic, language, source, length, or group (the column of data.columns.group)"
+    by: Literal["target", "topic", "language", "source", "length", "group"] = Field(
+        "target",
+        description="target, topic, language, source, length, or group (a column of yours: data.columns.group)",
     )
     temperature: Frac = Field(0.5, description="0 makes all groups alike, 1 leaves their shares as they are")
     cap: Annotated[int, Field(ge=1)] | None = Field(None, description="most rows of a group; None: all")
