@@ -212,7 +212,7 @@ class Relevance(Section):
         "files",
     )
     keep: Annotated[float, Field(gt=0, le=1)] = Field(
-        0.95, description="share of the target's own held-out texts above the threshold; resample: share of rows drawn"
+        0.95, description="share of the domain that stays, with 90 % confidence; resample: share of rows drawn"
     )
     action: Literal["remove", "flag", "resample"] = Field(
         "remove", description="remove or flag rows below the threshold, or draw rows by how near they are"
