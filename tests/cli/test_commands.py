@@ -63,6 +63,8 @@ def test_looking_commands_on_a_finished_run(project, monkeypatch, capsys):
     result = json.loads(run(monkeypatch, capsys, "run", "--json"))
     model = result["train"]["model"]
     assert model in run(monkeypatch, capsys, "show", model, "--json")
+    assert "best validation loss" in shown(monkeypatch, capsys, "show", model)
+    assert f"verdict: {result['evaluate']['verdict']}" in shown(monkeypatch, capsys, "show", result["evaluate"]["path"])
     why = run(monkeypatch, capsys, "why", result["evaluate"]["scorecard"], "--json")
     assert model in why and result["prepare"]["dataset"] in why
     assert json.loads(run(monkeypatch, capsys, "diff", model, result["prepare"]["dataset"], "--json"))["differences"]

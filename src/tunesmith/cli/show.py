@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tunesmith.cli.common import artifact_here, home_option, json_option, print_json, recipe_folder, table, where
-from tunesmith.cli.summaries import show_dataset
+from tunesmith.cli.summaries import show_dataset, show_model, show_scorecard
 from tunesmith.core.errors import ArtifactError
 from tunesmith.core.progress import say
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def command(
     artifact_id: str, verify: bool, originals: bool, row_id: str | None, home: Path | None, as_json: bool
 ) -> None:
-    """Show an artifact: what made it, when, its counts, its files; of a dataset what was removed and its verdicts."""
+    """Show an artifact: what made it, when, its counts, its files; how it went or how good it is."""
     artifact = artifact_here(artifact_id, home)
     if row_id is not None and not originals:
         raise click.UsageError("--row goes with --originals")
@@ -45,14 +45,16 @@ def command(
 def _show(artifact: Artifact) -> None:
     manifest = artifact.manifest
     say(f"{artifact.id} · {artifact.stage} · made {manifest['created']} in {manifest['seconds']:.1f} s")
-    if artifact.stage == "dataset":
-        show_dataset({**artifact.result, "path": artifact.path})
-    else:
+    _SUMMARIES[artifact.stage]({**artifact.result, "path": artifact.path})
+    if artifact.stage != "dataset":
         facts = {**manifest["counts"], **{k: v for k, v in artifact.result.items() if not isinstance(v, dict | list)}}
         table("", ["fact", "value"], [[key, value] for key, value in facts.items()])
     sizes = [(name, (artifact.path / name).stat().st_size) for name in manifest["files"]]
     table("", ["file", "bytes"], [[name, f"{size:,}"] for name, size in sizes], numeric_from=1)
     where(artifact.path)
+
+
+_SUMMARIES = {"dataset": show_dataset, "model": show_model, "scorecard": show_scorecard}
 
 
 def _show_originals(dataset: Artifact, row_id: str, as_json: bool) -> None:
