@@ -275,3 +275,8 @@ def test_messages_without_text_are_left_alone():
     row = row_of("x", None)
     cleaner().clean(row)
     assert row.answer["content"] is None
+
+
+def test_a_script_leaves_one_space():
+    """Bug: two spaces tell where a script was, since answers keep their inner whitespace."""
+    assert fix_html("It is wet. <script>ad()</script> It falls.") == "It is wet. It falls."

@@ -26,7 +26,9 @@ _TAG_NAMES = (
 )
 _TAG = re.compile(rf"</?(?:{_TAG_NAMES}|a(?=[\s>]|/))(?:\s[^<>]{{0,500}})?/?>", re.IGNORECASE)
 _HIDDEN = re.compile(r"<!--.*?-->|<(style|noscript)\b[^>]*>.*?</\1>", re.IGNORECASE | re.DOTALL)
-_SCRIPT = re.compile(r"(?:^|(?<=[>.!?]))[ \t]?<script\b[^>]*>.*?</script\s*>", re.IGNORECASE | re.DOTALL | re.MULTILINE)
+_SCRIPT = re.compile(
+    r"(?:^|(?<=[>.!?]))[ \t]*<script\b[^>]*>.*?</script\s*>[ \t]*", re.IGNORECASE | re.DOTALL | re.MULTILINE
+)
 """A script between sentences or tags; one in mid-sentence is spoken of."""
 _BREAK = re.compile(r"<br\s*/?>|</(?:p|div|li|tr|h[1-6]|blockquote|section|dt|dd)>", re.IGNORECASE)
 _ENTITY = re.compile(r"&(?:[a-zA-Z]{2,8}|#\d{1,6}|#x[0-9a-fA-F]{1,5});")
