@@ -75,19 +75,23 @@ def fix_html(text: str) -> str:
     """Drop tags, scripts and styles of a web form and resolve its entities; text that shows code stays as it is."""
     if "<" not in text and "&" not in text and "[/" not in text:
         return text
-    whole, text = text, _SCRIPT.sub(" ", text).strip() if "<" in text else text
+    whole, text = text, _without_scripts(text).strip() if "<" in text else text
     if not text or _CODE.search(text):
         return whole
     before = ""
     while text != before:
         before = text
-        text = _HIDDEN.sub(" ", _SCRIPT.sub(" ", text))
+        text = _HIDDEN.sub(" ", _without_scripts(text))
         if _TAG.search(text):
             text = _TAG.sub(" ", _BREAK.sub("\n", text)).strip()
         text = _ENTITY.sub(lambda found: html.unescape(found[0]).replace("\xa0", " "), text)
         if "[/" in text and any(found[1] for found in _BBCODE.finditer(text)):
             text = _BBCODE.sub("", text)
     return text
+
+
+def _without_scripts(text: str) -> str:
+    return _SCRIPT.sub(" ", text) if "</script" in text.lower() else text
 
 
 def speaks_of_markup(text: str) -> bool:
@@ -97,7 +101,7 @@ def speaks_of_markup(text: str) -> bool:
 
 def asks_for_script(text: str) -> bool:
     """Whether a question, whatever scripts stand in it, asks for something that is made of them."""
-    return _SCRIPTED.search(_SCRIPT.sub(" ", text)) is not None
+    return _SCRIPTED.search(_without_scripts(text)) is not None
 
 
 def fix_control(text: str) -> str:
