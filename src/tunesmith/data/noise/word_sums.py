@@ -60,6 +60,9 @@ _TOLD = re.compile(
     rf"(?P<unit>{_UNIT}){_SAYS}(?:just\s)?(?P<stated>{_NUMBER})(?P<unit_of_stated>{_UNIT})",
     re.IGNORECASE,
 )
+_RESULT = re.compile(rf"{_SAYS}(?:just\s)?(?:[$€£]\s?)?(?:\d|(?:{_WORD})\b)", re.IGNORECASE)
+"""What every sum in words ends with, and few other sentences have."""
+LONGEST_SUM_CHARS, LONGEST_RESULT_CHARS = 200, 80
 _LEFT_ALONE = re.compile(
     r"(?:[\w.)\]$€£%/*+×÷=^-]|[\d)\]*/+×÷=^−–-]\s|\b(?:about|almost|around|roughly|nearly|approximately|over|under|than"
     r"|of|by|times|plus|minus|and|if|not|that|whether|suppose|say|says|said|point|hundred|thousand|million|or|to"
@@ -85,7 +88,7 @@ class ToldSum:
 
 def told_sums(text: str) -> Iterator[ToldSum]:
     """Yield the sums a text tells in words; what is estimated, compared, supposed or goes on is none."""
-    for found in _TOLD.finditer(text):
+    for found in _candidates(text):
         end = found.end("stated")
         if _LEFT_ALONE.search(text[max(0, found.start() - 16) : found.start()]) or _GOES_ON.match(text, end):
             continue
@@ -97,6 +100,16 @@ def told_sums(text: str) -> Iterator[ToldSum]:
         expression = _expression(found)
         if expression is not None:
             yield ToldSum(found[0], expression, stated)
+
+
+def _candidates(text: str) -> Iterator[re.Match[str]]:
+    """Yield what has the form of a sum, looked for only around results: most texts have none."""
+    after = 0
+    for result in _RESULT.finditer(text):
+        begin, end = max(after, result.start() - LONGEST_SUM_CHARS), result.end() + LONGEST_RESULT_CHARS
+        for found in _TOLD.finditer(text, begin, end):
+            yield found
+            after = found.end()
 
 
 def _same_unit(unit: str, of_stated: str) -> bool:
