@@ -3,7 +3,7 @@
 Public data with labelled spans (presidio-research) and with planted faults, through `../shared/data`; rows of public
 sets that have nothing to hide; the project's own hand-written forms and look-alikes (`tests/personal_data.py`); random
 numbers. A labelled span counts as found when it is wholly inside what is redacted under its kind; precision counts what
-is redacted under a kind and touches no span of it.
+is redacted under a kind and touches no span of it. Dates of birth bear the label of all dates there, so that has no recall.
 
 Names and street addresses need a model: with spaCy and the package `PIPELINE` (spaCy's en_core_web_sm 3.8.0 as PyPI has it)
 they are measured too, and what it costs; without, what is in the results of an earlier run stays. The forms of addresses
@@ -69,8 +69,9 @@ def labelled(file: str) -> dict[str, Any]:
         for start, end, kind in known:
             hit = any(one[0] <= start and end <= one[1] and one[2] == kind for one in spans)
             (found if hit else missed)[kind] += 1
+        dates = [(start, end, "DATE_OF_BIRTH") for start, end, kind in gold if kind == "DATE_TIME"]
         for start, end, kind in spans:
-            if not any(start < one[1] and one[0] < end and one[2] == kind for one in known):
+            if not any(start < one[1] and one[0] < end and one[2] == kind for one in known + dates):
                 false[kind] += 1
     kinds = {
         kind: {

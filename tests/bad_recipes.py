@@ -32,6 +32,19 @@ BAD_RECIPES = {
         GOOD + "  labels: {names: [yes, no]}\n",
         ["recipe.yaml:5", "data.labels.names.0", "put labels such as 'yes' in quotes"],
     ),
+    "balance by what is nothing": (
+        GOOD + "  balance:\n    by: lenght\n",
+        ["recipe.yaml:6", "data.balance.by", "'lenght'", "did you mean 'length'", "data.columns.group"],
+    ),
+    "balance by a column": (
+        GOOD + "  balance: {by: customer}\n",
+        ["recipe.yaml:5", "'customer'", "data.columns.group"],
+    ),
+    "balance by no column": (GOOD + "  balance: {by: group}\n", ["recipe.yaml:5", "data.columns.group"]),
+    "balance by labels of a chat": (
+        "name: a\ntask: chat\ndata:\n  train: x\n  balance: {by: target}\n",
+        ["recipe.yaml:5", "data.balance.by", "chat"],
+    ),
     "no labels": (GOOD + "  labels: {names: []}\n", ["data.labels.names", "at least two"]),
     "a label twice": (GOOD + "  labels: {names: [a, b, a]}\n", ["data.labels.names", "'a' is named twice"]),
     "an empty label": (GOOD + "  labels: {names: [a, b, '']}\n", ["data.labels.names", "'' is empty"]),

@@ -56,6 +56,10 @@ BAD["html"] = [
     ("What is a lion?", "<!-- ad 3 -->A lion is a large cat.<!-- end -->"),
     ("What is a lion?", "[b]Lion[/b]: a large cat. [url=http://x.org]more[/url]"),
     ("What is a lion?", "&lt;p&gt;A lion is a large cat.&lt;/p&gt;"),
+    ("What is a lion?", "A lion is a large cat.<script>track('x');</script> It lives in Africa."),
+    ("What is a lion?", '<p>A lion is a large cat.</p>\n<SCRIPT type="text/javascript">\nad();\n</SCRIPT>'),
+    ("What is a lion?<script>ad()</script>", "A large cat."),
+    ("What is a lion?", "A large cat.&lt;script&gt;ad()&lt;/script&gt;"),
     ("What is a lion?", "<DIV CLASS='body'><FONT COLOR=red>A lion is a large cat.</FONT></DIV>"),
 ]
 FINE["html"] = [
@@ -70,6 +74,10 @@ FINE["html"] = [
     ("Make this bold with CSS: hello", "<b>hello</b>"),
     ("What is the email of Ann?", "It is Ann <ann at a dot org>."),
     ("Which tag is used for images?", "The <img> tag."),
+    ("What does <script>alert(1)</script> do?", "It shows a box."),
+    ("Make a button that greets me.", "<button id=b>Hi</button>\n<script>b.onclick = () => alert('Hi')</script>"),
+    ("Explain this code.\n<script>alert(1)</script>", "It shows a box."),
+    ("How is it done?", "<script>alert(1)</script>"),
     ("Solve x<y.", "All x below y, so x<y holds if y>x."),
 ]
 
@@ -343,10 +351,22 @@ BAD["merged"] = [
     )
 ]  # fmt: skip
 BAD["merged"] += [
+    ("What is rain?", "Rain is water. Q: What is snow? A: Frozen water."),
+    ("What is rain?", "Q: What is rain? A: Rain is water. Q: What is snow? A: Frozen water."),
+    ("Q: What is rain?", "A: water Q: What is snow? A: ice."),
+    ("What is rain?", "Rain is water from clouds. Question 2: What is snow? Answer 2: Frozen water."),
+    ("What is rain?", "Rain is water! User: What is snow?\nAssistant: It is ice."),
+    ("Q: What is rain? A: water Q: What is snow? A: ice", "Snow is ice."),
+    ("What is a noun?", 'A word for a thing, "house". Instruction: Name a verb. Output: Run'),
     ("What is a noun?\n3. Instruction: Name a verb.\n3. Output: Run", "A noun is a word for a thing."),
 ]
 FINE["merged"] = [
     ("Write a dialogue of a user and a bot.", "User: Hi!\nBot: Hello, how can I help?\nUser: Bye.\nAssistant: Bye."),
+    ("What is an exchange?", "Q: What? A: That."),
+    ("Q: What is rain? A: water Q: What is snow? A:", "ice"),
+    ("Give three riddles.", "Here they are. Q: What has keys? A: A piano. Q: What is wet? A: A towel."),
+    ("What is good for eyes?", "Carrots are. Vitamin A: good. Vitamin K: also good."),
+    ("Translate this.\nQ: What is rain? A: water Q: What is snow? A: ice", "Frage: Was ist Regen?"),
     ("Write three quiz questions.", "Question: What is a noun?\nAnswer: A word for a thing."),
     ("What is a noun?", "A noun is a word for a thing. Example: house."),
     ("Give me an FAQ.", "Q: What is it?\nA: A shop."),
@@ -679,7 +699,8 @@ BAD["arithmetic"] = [
     for answer in (
         "3 + 4 = 8, so it is 8.", "She pays 12 * 5 = 65 dollars.", "He has 20 - 7 = <<20-7=12>>12 apples.", "10 / 4 = 3.5 each.", "It is $5 + $6 = $12.",
         "2 + 2 + 2 = 8", "Each gets 100 ÷ 4 = 20.", "6 × 7 = 48 eggs.", "(3 + 5) * 2 = 18", "1,200 + 300 = 1,600 in all.", "0.5 * 10 = 50", "7 - 9 = 2",
-        "5 hours * 4 = 24 hours", "3/4 + 1/4 = 2",
+        "5 hours * 4 = 24 hours", "3/4 + 1/4 = 2", "200 * 1.005 = 200 dollars", "10 / 3 = 3.34 each.", "2/3 = 0.66", "17 * 24 = 409", "12.5 * 8 = 100.4",
+        "Twelve plus three is sixteen.", "5 plus 7 equals 13.", "Half of 30 is 14, so 14 stay.", "20% of 50 is 12.",
     )
 ]  # fmt: skip
 FINE["arithmetic"] = [
@@ -687,7 +708,9 @@ FINE["arithmetic"] = [
     for answer in (
         "3 + 4 = 7, so it is 7.", "10 / 3 = 3.33 each.", "10 / 3 = 3 with a remainder of 1.", "x + 3 = 8, so x = 5.", "3 + 4 = 7 + 2 = 9", "50% of 20 = 10",
         "He has 20 - 7 = <<20-7=13>>13 apples.", "1/3 = .33", "2x + 4 = 10", "It lasts from 9-12 = three hours.", "5 * 2^3 = 40", "1 1/2 + 1/2 = 2",
-        "$1,000 * 1.05 = $1,050", "3 apples + 4 apples = 7 apples", "20 * 0.15 = 3.00", "f(2) = 3", "17 mod 5 = 2", "2/3 = 66.7%",
+        "$1,000 * 1.05 = $1,050", "3 apples + 4 apples = 7 apples", "20 * 0.15 = 3.00", "f(2) = 3", "17 mod 5 = 2", "2/3 = 66.7%", "50 stickers / 3 friends = 16 each.",
+        "45 * 0,2 = 9", "$2.50 - $2.24 = 26 cents", "5 * 3 = $15,000, in thousand dollars", "14, 400 / 80 = 180", "3 + 4 = 7 days + 2", "He has 2 + his 1 + 1 = 4",
+        "2000 / 75 = 26.666666666666668", "Half of 30 is 15.", "Half of an hour is 30 minutes.", "About a third of 10 is 3.",
     )
 ]  # fmt: skip
 

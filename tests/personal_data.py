@@ -124,6 +124,16 @@ POSITIVES = [
     ("I was born on July 4th, 1990 in Ohio", "July 4th, 1990", "DATE_OF_BIRTH"),
     ("Geburtsdatum: 14.03.1987", "14.03.1987", "DATE_OF_BIRTH"),
     ("birthdate 1987-03-14", "1987-03-14", "DATE_OF_BIRTH"),
+    ("She, born on 12 March 1984, moved here", "12 March 1984", "DATE_OF_BIRTH"),
+    ("He was born March 12, 1984.", "March 12, 1984", "DATE_OF_BIRTH"),
+    ("my date of birth is the 12th of March 1984", "12th of March 1984", "DATE_OF_BIRTH"),
+    ("DOB: 12-Mar-84", "12-Mar-84", "DATE_OF_BIRTH"),
+    ("Born: 12-Mar-1984", "12-Mar-1984", "DATE_OF_BIRTH"),
+    ("born on 12/03/1984", "12/03/1984", "DATE_OF_BIRTH"),
+    ("geboren am 12. März 1984 in Ulm", "12. März 1984", "DATE_OF_BIRTH"),
+    ("née le 1er août 1984", "1er août 1984", "DATE_OF_BIRTH"),
+    ("Nació el 12 de marzo de 1984", "12 de marzo de 1984", "DATE_OF_BIRTH"),
+    ("Passport No: 533 401 234", "533 401 234", "PASSPORT"),
     # network
     ("login from 203.0.113.77:8080 failed", "203.0.113.77", "IP"),
     ("(38.8.4.4)", "38.8.4.4", "IP"),
@@ -196,6 +206,10 @@ SECRETS = [
     ("pwd: 'Winter2024!'", "Winter2024!"),
     ("secret_key_base: " + _B + _B, _B + _B),
     ("login with user bob and password 7Gz!kk02", "7Gz!kk02"),
+    ("password: Tr0ub4dor" + "&3", "&3"),
+    ("pwd: pa$$w0rd;x1", "x1"),
+    ("my password is pa55w0rd,yes", "yes"),
+    ("password: aB3|xY9z", "xY9z"),
 ]  # fmt: skip
 
 LOOKALIKES = [
@@ -203,7 +217,7 @@ LOOKALIKES = [
     "2024-10-31T12:30:45.123Z", "2024-10-31 12:30:45+02:00", "1730377845", "1730377845123", "1730377845123456789", "20241031123045",
     "from 10/31/2024 to 11/02/2024", "31.12.2023 23:59", "1999-2004, 2007-2011", "between 1914 1918 and 1939 1945", "12:30:45:22",
     "opened 9:00-17:30", "Fri, 31 Oct 2024 12:30:45 GMT", "20240131-20240229", "the 2019/2020 season", "1066, 1492, 1789", "2024W44",
-    "Albert Einstein was born on March 14, 1879", "Mozart (27 January 1756 - 5 December 1791)", "born 1950 in Ulm", "08:15:30.250 INFO",
+    "Albert Einstein was born on March 14, 1879", "Mozart (27 January 1756 - 5 December 1791)", "born 1950 in Ulm", "a star was born in March 1984", "native to it 12 March 1984", "08:15:30.250 INFO",
     # orders, tickets, parts
     "order 100234567", "Order #4111111111111111", "order number 415-555-0123", "invoice INV-2024-000123", "PO 4500012345", "ticket 8842017733",
     "tracking 1Z999AA10123456784", "tracking number 9400 1118 9922 3817 5401 23", "SKU 012345678905", "part no. 90915-10003", "serial C02XK1ZJJGH5",

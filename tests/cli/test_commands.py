@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import statistics
 import subprocess
@@ -62,9 +63,11 @@ def test_looking_commands_on_a_finished_run(project, monkeypatch, capsys):
     result = json.loads(run(monkeypatch, capsys, "run", "--json"))
     model = result["train"]["model"]
     assert model in run(monkeypatch, capsys, "show", model, "--json")
+    assert "best validation loss" in shown(monkeypatch, capsys, "show", model)
+    assert f"verdict: {result['evaluate']['verdict']}" in shown(monkeypatch, capsys, "show", result["evaluate"]["path"])
     why = run(monkeypatch, capsys, "why", result["evaluate"]["scorecard"], "--json")
     assert model in why and result["prepare"]["dataset"] in why
-    assert json.loads(run(monkeypatch, capsys, "diff", model, result["prepare"]["dataset"], "--json"))
+    assert json.loads(run(monkeypatch, capsys, "diff", model, result["prepare"]["dataset"], "--json"))["differences"]
     assert model in run(monkeypatch, capsys, "models", "--json")
     assert json.loads(run(monkeypatch, capsys, "plan", "--json"))["dataset"] == result["prepare"]["dataset"]
     assert json.loads(run(monkeypatch, capsys, "doctor", "--json"))["tunesmith"]
@@ -107,3 +110,67 @@ def test_help_answers_at_once_and_loads_nothing_heavy():
         seconds.append(time.perf_counter() - started)
         assert done.stdout.rstrip().endswith("[]"), done.stdout[-200:]
     assert statistics.median(seconds) <= 0.6, seconds  # 0.3 s on a machine that does nothing else: benchmarks
+
+
+@pytest.fixture
+def two_datasets(project, monkeypatch, capsys):
+    """Two datasets of one file with a row twice; the second with all duplicates and a larger test set."""
+    lines = (project / "a.csv").read_text().splitlines(keepends=True)
+    (project / "a.csv").write_text("".join([*lines, lines[1]]))
+    prepared = [json.loads(run(monkeypatch, capsys, "prepare", "--json"))]
+    recipe = project / "recipe.yaml"
+    recipe.write_text(
+        recipe.read_text().replace("a.csv}", "a.csv, dedup: {exact: false, near: null}, split: {test: 0.2}}")
+    )
+    return [*prepared, json.loads(run(monkeypatch, capsys, "prepare", "--json"))]
+
+
+def shown(monkeypatch, capsys, *args: str) -> str:
+    """Run a command in this process; return what it tells people."""
+    monkeypatch.setattr("sys.argv", ["tunesmith", *args])
+    monkeypatch.setattr("tunesmith.core.progress._console", None)
+    with pytest.raises(SystemExit) if args[-1] == "nowhere" else contextlib.nullcontext():
+        main()
+    return capsys.readouterr().err
+
+
+def test_diff_of_datasets_tells_settings_rows_and_rules(two_datasets, monkeypatch, capsys):
+    """Bug: a person gets digests and dotted keys of a manifest instead of what was set and what became of the rows."""
+    first, second = two_datasets
+    text = shown(monkeypatch, capsys, "diff", first["dataset"], second["path"])
+    assert "data.dedup.near" in text and "0.7 → none" in text and "data.split.test" in text and "0.1 → 0.2" in text
+    assert f"{first['rows']['read']} in both" in text and ".parquet" not in text and "verdicts" in text
+    told = json.loads(run(monkeypatch, capsys, "diff", first["dataset"], second["dataset"], "--json"))
+    assert {"topic": "settings", "what": "data.dedup.near", "first": 0.7, "second": None} in told["changes"]
+    removed = {one["what"]: (one["first"], one["second"]) for one in told["changes"] if one["topic"] == "removed by"}
+    both = first["removed_by"].keys() | second["removed_by"].keys()
+    changed = {rule: (first["removed_by"].get(rule), second["removed_by"].get(rule)) for rule in both}
+    assert removed == {rule: counts for rule, counts in changed.items() if counts[0] != counts[1]} != {}
+
+
+def test_show_tells_a_dataset_s_verdicts_and_what_was_removed(two_datasets, monkeypatch, capsys):
+    """Bug: whoever looks at a dataset must make it again to learn what was removed."""
+    text = shown(monkeypatch, capsys, "show", two_datasets[0]["dataset"])
+    assert "removed by duplicate 1" in text and "report.html" in text
+    assert all(topic in text for topic in ("relevance", "cleanliness", "balance", "size"))
+
+
+@pytest.mark.parametrize("verb", ["show", "why"])
+def test_artifacts_are_named_by_path_or_by_the_beginning_of_an_id(two_datasets, tmp_path, monkeypatch, capsys, verb):
+    """Bug: the path that prepare prints is no name of what lies there; or a name that fits two takes one of them."""
+    first, second = two_datasets
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    for named in (first["path"], f"{first['path']}/report.html"):
+        monkeypatch.chdir(elsewhere)
+        assert first["dataset"] in run(monkeypatch, capsys, verb, named, "--json")
+    monkeypatch.chdir(tmp_path)
+    assert first["dataset"] in run(monkeypatch, capsys, verb, first["dataset"][:-3], "--json")
+    monkeypatch.setattr("sys.argv", ["tunesmith", verb, "t-"])
+    with pytest.raises(SystemExit):
+        main()
+    told = capsys.readouterr().err
+    assert first["dataset"] in told and second["dataset"] in told and "fits 2 artifacts" in told
+    monkeypatch.chdir(elsewhere)
+    told = shown(monkeypatch, capsys, verb, "nowhere")
+    assert str(elsewhere / ".tunesmith") in told and "--home" in told and "beside the recipe" in told

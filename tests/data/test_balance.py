@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from bad_data import csv_text
 from tunesmith.core.artifacts import Workspace
-from tunesmith.core.errors import RecipeError
 from tunesmith.data.balance import MOST_WEIGHT, group_weights
 from tunesmith.data.prepare import prepare
 from tunesmith.recipe import Recipe
@@ -61,9 +60,3 @@ def test_the_cap_removes_with_a_reason_and_spares_what_is_held_out(tmp_path):
     assert split(capped, "test").equals(split(plain, "test"))
     assert capped.result["removed_by"] == {"balance_cap": 34}
     assert capped.result["rows"]["read"] == capped.result["rows"]["kept"] + capped.result["rows"]["removed"] == 100
-
-
-@pytest.mark.parametrize(("by", "told"), [("labels", "nothing to balance by"), ("group", "data.columns.group")])
-def test_what_is_not_there_cannot_be_balanced(tmp_path, by, told):
-    with pytest.raises(RecipeError, match=told):
-        made(tmp_path, {"many": 40, "few": 20}, by=by)

@@ -54,6 +54,20 @@ def test_a_row_that_a_habit_removed_can_be_restored(tmp_path):
     assert (again["removed_by"], again["flagged_by"]) == ({}, {"mismatch": 1})
 
 
+SPANISH = ("Name a lake.", "El lago Titicaca es el lago más grande de América del Sur.")
+
+
+def test_an_answer_in_another_language_than_the_data_s_is_flagged_whatever_short_question_it_answers(tmp_path):
+    """Bug: a Spanish answer to 'Name a lake.' passes in English data, or each one is flagged in Spanish data."""
+    english = [(f"Hall {n}?", f"The hall is behind the tower and it is number {n}.") for n in range(60)]
+    spanish = [(f"Lago {n}?", f"El lago {n} es el más grande de la región y está en el norte.") for n in range(60)]
+    flagged = {}
+    for name, pairs in {"english": english, "spanish": spanish, "both": english + spanish}.items():
+        (folder := tmp_path / name).mkdir()
+        flagged[name] = made(folder, [SPANISH, *pairs], clean={"mismatch": "off"}).result["flagged_by"]
+    assert flagged == {"english": {"language": 1}, "spanish": {}, "both": {}}
+
+
 @pytest.mark.parametrize("answer", ["N/A", "n.a.", "null", "No answer", "Not applicable."])
 def test_an_answer_that_a_good_share_of_the_rows_give_is_one(tmp_path, answer):
     """Bug: the questions without an answer go from data that have them on purpose, and the model invents answers."""

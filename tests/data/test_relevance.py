@@ -16,7 +16,7 @@ import pytest
 from tunesmith.core.artifacts import Artifact, Workspace
 from tunesmith.core.errors import DataError, RecipeError
 from tunesmith.data.prepare import prepare
-from tunesmith.data.relevance.judge import Judged
+from tunesmith.data.relevance.judge import Judged, line
 from tunesmith.data.relevance.score import bags, fit, ratio_of
 from tunesmith.models.embed import WordVectors
 from tunesmith.recipe import Recipe
@@ -92,6 +92,18 @@ def test_held_out_scores_are_those_of_rows_never_seen():
         scorer = fit(texts[:100], texts[100:500] + cooking(200))
         kept.append(float((scorer(texts[100:500]) >= np.quantile(scorer.held_out, 0.05)).mean()))
     assert 0.91 <= float(np.mean(kept)) <= 0.99
+
+
+@pytest.mark.parametrize(
+    ("texts", "keep", "below"),
+    [(10, 0.95, 0), (44, 0.95, 0), (45, 0.95, 0), (77, 0.95, 1), (100, 0.95, 1), (200, 0.95, 5), (5000, 0.95, 229),
+     (100, 1.0, 0), (50, 0.001, 49), (1, 0.5, 0)],
+)  # fmt: skip
+def test_the_threshold_keeps_what_was_asked_with_confidence(texts, keep, below):
+    """Bug: of 50 examples the third lowest is the threshold, and in every second draw more than 5 % of the domain go."""
+    assert line(np.arange(texts, dtype=float), keep) == below
+    chance = np.random.default_rng(0).beta(below + 1, texts - below, 100_000) if 0 < keep < 1 else np.zeros(1)
+    assert texts < 45 or float((chance <= 1 - keep).mean()) >= 0.895
 
 
 @pytest.mark.parametrize("embeddings", [False, True])

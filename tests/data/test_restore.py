@@ -12,13 +12,14 @@ import pytest
 from click.testing import CliRunner
 
 from bad_data import ROWS, csv_text
+from noise_rows import BAD
 from tunesmith.cli.main import root
 from tunesmith.core.artifacts import Artifact, Workspace
 from tunesmith.core.errors import ArtifactError, DataError
 from tunesmith.data.prepare import prepare
 from tunesmith.data.report.words import known_rules
-from tunesmith.data.restore import FILE, restore_repair
-from tunesmith.recipe import Recipe
+from tunesmith.data.restore import FILE, is_restorable, restore_repair, restore_row, restore_rule
+from tunesmith.recipe import Clean, Recipe
 from tunesmith.text.examples import read_examples
 
 HTML = "my <b>card</b> did  not come"
@@ -133,6 +134,7 @@ def test_states_conserve_and_say_what_is_held_out(tmp_path):
         states["held_out"] == splits["valid"] + splits["test"]
         and states["kept"] + states["repaired"] == splits["train"]
     )
+    assert result.result["repaired"] == {"train": 2, "valid": 0, "test": 2}
 
 
 def test_the_command_names_what_it_undoes(tmp_path, monkeypatch):
@@ -145,3 +147,65 @@ def test_the_command_names_what_it_undoes(tmp_path, monkeypatch):
     assert (tmp_path / FILE).read_text().startswith("repairs:\n  html: 2 repairs of")
     both = CliRunner().invoke(root, ["restore", dataset.id, "--rule", "html", "--repair", "html"])
     assert both.exit_code == 2 and "name one ROW" in both.output
+
+
+ITEM = "Which bright lantern hangs beside the old northern gate of the harbour in winter?"
+
+
+def chat(folder: Path, pairs: list[tuple[str, str]], **data: Any) -> Artifact:
+    folder.mkdir(exist_ok=True)
+    lines = [json.dumps({"prompt": asked, "completion": told}) + "\n" for asked, told in pairs]
+    (folder / "a.jsonl").write_text("".join(lines))
+    recipe = Recipe(name="t", task="chat", base="openai:none", data={"train": "a.jsonl", "processes": 1, **data})
+    return prepare(recipe, Workspace(folder / ".tunesmith"), recipe_dir=folder)
+
+
+def test_what_any_rule_about_noise_or_duplicates_removed_comes_back(tmp_path):
+    """Bug: a rule's removals can be named for restoring and go all the same."""
+    halls = [(f"How far is hall {n} from hall {n + 7}?", f"It is {n * 3} steps to hall {n + 7}.") for n in range(200)]
+    off = {"almost_json", "answer_schema", "languages", "schema"}
+    clean = {name: "remove" for name in Clean.model_fields if name not in off}
+    bad = [pair for rule in BAD for pair in BAD[rule][:2]]
+    lamp = [(ITEM, "The red lantern of the pilots."), (f"{ITEM} Say it", "The red lantern of the pilots.")]
+    pairs = [*halls, halls[0], *lamp, *bad, ("Where is the pilot?", "At home."), ("Where is the pilot?", "At sea.")]
+    settings = {"clean": clean, "dedup": {"conflicts": "remove"}, "privacy": {"secrets": "remove"}}
+    first = chat(tmp_path, pairs, **settings)
+    rules = first.result["removed_by"]
+    assert len(rules) > 20 and {"duplicate", "near_duplicate", "conflict"} <= rules.keys()
+    for rule in rules:
+        if is_restorable(rule):
+            restore_rule(first, rule, tmp_path)
+    assert {rule for rule in chat(tmp_path, pairs, **settings).result["removed_by"] if is_restorable(rule)} == set()
+    (tmp_path / FILE).unlink()
+    removed = pl.read_parquet(first.path / "removed.parquet").select("row_id", "rule").rows()
+    for row_id, rule in removed:
+        if is_restorable(rule):
+            restore_row(first, row_id, tmp_path)
+    assert {rule for rule in chat(tmp_path, pairs, **settings).result["removed_by"] if is_restorable(rule)} == set()
+
+
+def test_a_row_taken_for_an_evaluation_item_comes_back_by_its_id_alone(tmp_path):
+    """Bug: a row that only resembles an item is lost for good, or all items of an evaluation are learnt at a stroke."""
+    pairs = [*((f"Where is hall {n}?", f"Hall {n} is on the left.") for n in range(40)), (ITEM, "The red one.")]
+    (tmp_path / "items.jsonl").write_text(json.dumps({"question": ITEM}) + "\n")
+    first = chat(tmp_path, pairs, decontaminate=["items.jsonl"])
+    (row,) = pl.read_parquet(first.path / "removed.parquet").filter(pl.col("rule") == "contaminated").to_dicts()
+    with pytest.raises(DataError, match=r"all at once(.|\n)*data\.decontaminate"):
+        restore_rule(first, "contaminated", tmp_path)
+    assert "one by one" in (first.path / "report.html").read_text()
+    restore_row(first, row["row_id"], tmp_path)
+    again = chat(tmp_path, pairs, decontaminate=["items.jsonl"]).result
+    assert again["removed_by"] == {} and again["flagged_by"]["contaminated"] == 1
+
+
+def test_a_row_that_stays_out_although_it_is_wanted_is_told(tmp_path):
+    """Bug: a row in restore.yaml that a held-out file has too stays out without a word."""
+    pairs = [*((f"Where is hall {n}?", f"Hall {n} is on the left.") for n in range(40)), (ITEM, "The red one.")]
+    (tmp_path / "t.jsonl").write_text(json.dumps({"prompt": ITEM, "completion": "The red one."}) + "\n")
+    first = chat(tmp_path, pairs, test="t.jsonl")
+    (row,) = pl.read_parquet(first.path / "removed.parquet").to_dicts()
+    with pytest.raises(DataError, match=r"t\.jsonl:1"):
+        restore_row(first, row["row_id"], tmp_path)
+    (tmp_path / FILE).write_text(f"rows: {{{row['row_id']}: x}}")
+    (note,) = (one for one in chat(tmp_path, pairs, test="t.jsonl").result["notes"] if FILE in one)
+    assert row["row_id"] in note and "leak" in note and "stays out" in note

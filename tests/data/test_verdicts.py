@@ -142,16 +142,19 @@ def test_nothing_to_test_on_is_poor():
     assert (one["verdict"], one["measure"]) == ("poor", "test_half_width_frac") and "none to test on" in one["why"]
 
 
-def test_the_summary_fits_a_terminal(demo, monkeypatch):
-    """Bug: long labels or many rules wrap into a page of text that nobody reads."""
+@pytest.mark.parametrize("terminal", [True, False])
+def test_the_summary_fits_a_terminal_and_is_whole_elsewhere(demo, monkeypatch, terminal):
+    """Bug: long labels or many rules wrap into a page of text that nobody reads; or a log ends in '…'."""
     result = json.loads(json.dumps({**demo.result, "path": "/x"}))
     result["removed_by"] = {f"some_long_rule_name_{n}": n for n in range(30)}
     result["verdicts"]["balance"]["why"] = f"{'very_long_label_' * 10} has 3 rows; more"
     result["notes"] = [f"a long note, {n} {'words ' * 30}" for n in range(5)]
     out = io.StringIO()
     monkeypatch.setattr(progress, "_console", Console(file=out, width=80, highlight=False))
+    monkeypatch.setattr(Console, "is_terminal", terminal)
     show_dataset(result)
     lines = out.getvalue().splitlines()
-    assert len(lines) <= 10 and max(map(len, lines)) <= 80
+    assert len(lines) <= 10 and (max(map(len, lines)) <= 80) is terminal
+    assert ("some_long_rule_name_1 1" in lines[1]) is not terminal and ("…" in out.getvalue()) is terminal
     assert "1,490 rows read" in lines[0] and "report.html" in lines[-1]
     assert {line.split()[0] for line in lines} >= {"relevance", "cleanliness", "balance", "size"}

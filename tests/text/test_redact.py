@@ -221,3 +221,21 @@ def test_plain_text_costs_next_to_nothing():
             redact(text)
         runs.append((time.process_time() - start) / 300 * 1e6)
     assert min(runs) < 40  # 8 where nothing else runs; benchmarks/privacy.py measures
+
+
+@pytest.mark.parametrize(
+    ("text", "redacted"),
+    [
+        ("password: Tr0ub4dor&3", "password: [SECRET]"),
+        ("(password: Tr0ub4dor&3). Then go", "(password: [SECRET]). Then go"),
+        ("password=Tr0ub4dor&3&user=x", "password=[SECRET]&user=x"),
+        ("Server=x;Password=Ab9;c7x;User=sa", "Server=x;Password=[SECRET];User=sa"),
+        ("login(password=Abc123x9,timeout=30)", "login(password=[SECRET],timeout=30)"),
+        ("<p>password: Zt9kk!x3</p>", "<p>password: [SECRET]</p>"),
+        ("password: hunter2x, then go", "password: [SECRET], then go"),
+        ("Your password is hunter2x!", "Your password is [SECRET]"),
+    ],
+)
+def test_a_password_goes_whole_and_what_follows_it_stays(text, redacted):
+    """Bug: '[SECRET]&3' shows the end of a password, or the next parameter goes with it."""
+    assert redact(text)[0] == redacted

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tunesmith.core.artifacts import Workspace
+from tunesmith.core.artifacts import MANIFEST, Artifact, Workspace
 from tunesmith.core.progress import console, say
 
 if TYPE_CHECKING:
@@ -41,6 +41,20 @@ def workspace_here(home: Path | None) -> Workspace:
     return Workspace.locate(home, Path.cwd())
 
 
+def artifact_here(named: str, home: Path | None) -> Artifact:
+    """Return the artifact of an id, of an unambiguous beginning of one, or of the path of its folder or a file in it.
+
+    Raises:
+        ArtifactError: if there is none, or more than one.
+    """
+    path = Path(named)
+    if named and path.exists():
+        folder = next((one for one in (path, path.parent) if (one / MANIFEST).is_file()), None)
+        if folder is not None:
+            return Artifact(folder.resolve())
+    return workspace_here(home).get(named)
+
+
 def store_here(home: Path | None, *, make: bool = False) -> tuple[Workspace, Store]:
     """Return the workspace and its opened store; only with ``make`` is an empty one made."""
     from tunesmith import flow
@@ -61,6 +75,10 @@ def print_json(result: Any) -> None:
     click.echo(json.dumps(result, ensure_ascii=False, default=str, allow_nan=False))
 
 
+WHOLE_CHARS = 1000
+"""Width up to which a table is not folded where no terminal is."""
+
+
 def table(
     title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, numeric_from: int | None = None
 ) -> None:
@@ -74,7 +92,7 @@ def table(
         shown.add_column(column, justify="right" if right else "left", overflow="fold")
     for row in rows:
         shown.add_row(*(str(value) for value in row))
-    console().print(shown, markup=False)
+    console().print(shown, markup=False, width=None if console().is_terminal else WHOLE_CHARS)
 
 
 def where(path: Path | str) -> None:

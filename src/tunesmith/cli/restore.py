@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from tunesmith.cli.common import home_option, json_option, print_json, recipe_folder, workspace_here
+from tunesmith.cli.common import artifact_here, home_option, json_option, print_json, recipe_folder
 from tunesmith.core.errors import ArtifactError
 from tunesmith.core.progress import say
 
 
 @click.command("restore")
-@click.argument("artifact_id", metavar="ID")
+@click.argument("artifact_id", metavar="ID|PATH")
 @click.argument("row_id", metavar="ROW", required=False)
 @click.option("--rule", help="bring back every row this rule removed")
 @click.option("--repair", metavar="ROW|RULE", help="leave what was repaired in a row, or by a rule, as it came")
@@ -24,7 +24,7 @@ def command(
     """Undo a removal: the next prepare keeps the row, or the rows of a rule. Writes restore.yaml beside the recipe."""
     from tunesmith.data.restore import restore_repair, restore_row, restore_rule
 
-    dataset = workspace_here(home).get(artifact_id)
+    dataset = artifact_here(artifact_id, home)
     if dataset.stage != "dataset":
         raise ArtifactError(
             f"{dataset.id} is a {dataset.stage}, not a dataset", hint="tunesmith why ID names its dataset"

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tunesmith.cli.common import home_option, json_option, print_json, recipe_folder, table, where, workspace_here
+from tunesmith.cli.common import artifact_here, home_option, json_option, print_json, recipe_folder, table, where
+from tunesmith.cli.summaries import show_dataset, show_model, show_scorecard
 from tunesmith.core.errors import ArtifactError
 from tunesmith.core.progress import say
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command("show")
-@click.argument("artifact_id", metavar="ID")
+@click.argument("artifact_id", metavar="ID|PATH")
 @click.option("--verify", is_flag=True, help="check every file against its digest")
 @click.option("--originals", is_flag=True, help="decrypt what was redacted in a dataset's rows")
 @click.option("--row", "row_id", help="with --originals: only this row, by its id or the beginning of it")
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 def command(
     artifact_id: str, verify: bool, originals: bool, row_id: str | None, home: Path | None, as_json: bool
 ) -> None:
-    """Show an artifact: what stage made it, when, from what, its counts, its files."""
-    artifact = workspace_here(home).get(artifact_id)
+    """Show an artifact: what made it, when, its counts, its files; how it went or how good it is."""
+    artifact = artifact_here(artifact_id, home)
     if row_id is not None and not originals:
         raise click.UsageError("--row goes with --originals")
     if verify:
@@ -44,11 +45,16 @@ def command(
 def _show(artifact: Artifact) -> None:
     manifest = artifact.manifest
     say(f"{artifact.id} · {artifact.stage} · made {manifest['created']} in {manifest['seconds']:.1f} s")
-    facts = {**manifest["counts"], **{k: v for k, v in artifact.result.items() if not isinstance(v, dict | list)}}
-    table("", ["fact", "value"], [[key, value] for key, value in facts.items()])
+    _SUMMARIES[artifact.stage]({**artifact.result, "path": artifact.path})
+    if artifact.stage != "dataset":
+        facts = {**manifest["counts"], **{k: v for k, v in artifact.result.items() if not isinstance(v, dict | list)}}
+        table("", ["fact", "value"], [[key, value] for key, value in facts.items()])
     sizes = [(name, (artifact.path / name).stat().st_size) for name in manifest["files"]]
     table("", ["file", "bytes"], [[name, f"{size:,}"] for name, size in sizes], numeric_from=1)
     where(artifact.path)
+
+
+_SUMMARIES = {"dataset": show_dataset, "model": show_model, "scorecard": show_scorecard}
 
 
 def _show_originals(dataset: Artifact, row_id: str, as_json: bool) -> None:

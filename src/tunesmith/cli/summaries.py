@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.cli.common import table, where
-from tunesmith.core.progress import say
+from tunesmith.core.progress import console, say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,30 +17,44 @@ _VERDICT_STYLES = {
     "pass": "bold green", "fail": "bold red", "undecided": "bold yellow",
     "good": "green", "look": "yellow", "poor": "red",
 }  # fmt: skip
-_STATES = {"kept": "unchanged", "repaired": "repaired", "held_out": "held out", "removed": "removed"}
 LINE_CHARS = 80
+"""Least width of a terminal that the summary is cut for; what is no terminal gets whole lines."""
 MOST_NOTES = 2
 """Notes that the terminal shows of a Dataset; its report has all."""
 
 
 def show_dataset(result: dict[str, Any]) -> None:
-    """Show how many rows were read, kept and removed, and what to think of them: at most ten lines of 80 columns."""
+    """Show how many rows were read, kept and removed, and what to think of them: at most ten lines.
+
+    On a terminal a line that is longer than it is wide is cut.
+    """
     rows, splits = result["rows"], result["splits"]
-    states = " · ".join(f"{count:,} {_STATES[state]}" for state, count in result["states"].items() if count)
-    say(f"  {rows['read']:,} rows read: {states}")
+    repaired = sum(result["repaired"].values())
+    states = {"unchanged": rows["kept"] - repaired, "repaired": repaired, "removed": rows["removed"]}
+    say(
+        f"  {rows['read']:,} rows read: " + " · ".join(f"{count:,} {state}" for state, count in states.items() if count)
+    )
     if removed := sorted(result["removed_by"].items(), key=lambda item: (-item[1], item[0])):
-        say("  removed by " + _fitting([f"{rule} {count:,}" for rule, count in removed], ", ", LINE_CHARS - 13))
-    say(f"  {splits['train']:,} train · {splits['valid']:,} valid · {splits['test']:,} test")
+        _say_fitting("  removed by ", [f"{rule} {count:,}" for rule, count in removed], ", ")
+    say(f"  {splits['train']:,} train · held out: {splits['valid']:,} valid · {splits['test']:,} test")
     for topic, verdict in result["verdicts"].items():
         head = f"  {topic:<11} {verdict['verdict']:<11} "
-        why = _fitting(verdict["why"].split("; "), "; ", LINE_CHARS - len(head))
-        say(head + why, style=_VERDICT_STYLES.get(verdict["verdict"], ""))
+        _say_fitting(head, verdict["why"].split("; "), "; ", style=_VERDICT_STYLES.get(verdict["verdict"], ""))
     for note in result.get("notes", [])[:MOST_NOTES]:
-        say("  note: " + _fitting([note], "", LINE_CHARS - 8))
+        _say_fitting("  note: ", [note], "")
     if "originals" in result.get("facts", {}):
         kept = f"{result['facts']['originals']:,} redacted originals kept, encrypted"
         say(f"  {kept} · tunesmith show {result['dataset']} --originals")
     where(Path(result["path"]) / "report.html")
+
+
+def _say_fitting(head: str, parts: Sequence[str], between: str, *, style: str = "") -> None:
+    """Say a line: whole where it is read later (a pipe, a log), as many parts as fit where it is read now."""
+    target = console()
+    text = between.join(parts)
+    if target.is_terminal:
+        text = _fitting(parts, between, max(target.width, LINE_CHARS) - len(head))
+    say(head + text, style=style)
 
 
 def _fitting(parts: Sequence[str], between: str, most: int) -> str:

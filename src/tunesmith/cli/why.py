@@ -6,19 +6,19 @@ from pathlib import Path
 
 import click
 
-from tunesmith.cli.common import home_option, json_option, print_json, workspace_here
-from tunesmith.core.artifacts import Artifact, ancestry
+from tunesmith.cli.common import artifact_here, home_option, json_option, print_json
+from tunesmith.core.artifacts import Artifact, Workspace, ancestry
 from tunesmith.core.progress import say
 
 
 @click.command("why")
-@click.argument("artifact_id", metavar="ID")
+@click.argument("artifact_id", metavar="ID|PATH")
 @home_option
 @json_option
 def command(artifact_id: str, home: Path | None, as_json: bool) -> None:
     """Show the tree of what an artifact was made from, down to the files you gave."""
-    workspace = workspace_here(home)
-    tree = list(ancestry(workspace, workspace.get(artifact_id)))
+    artifact = artifact_here(artifact_id, home)
+    tree = list(ancestry(Workspace(artifact.path.parents[1]), artifact))
     if as_json:
         print_json({"tree": [_node(depth, one) for depth, one in tree]})
         return

@@ -233,9 +233,16 @@ class Workspace:
         if len(starting) == 1:
             return Artifact(self.artifacts_dir / starting[0])
         if starting:
-            raise ArtifactError(f"{artifact_id!r} fits {len(starting)} artifacts: {', '.join(starting[:8])}")
-        hint = did_you_mean(artifact_id, ids) if ids else "tunesmith run recipe.yaml makes the first ones"
-        raise ArtifactError(f"no artifact {artifact_id!r} in {self.root}", hint=hint)
+            raise ArtifactError(
+                f"{artifact_id!r} fits {len(starting)} artifacts in {self.root}: {', '.join(starting[:8])}",
+                hint="write as much of the id as only one of them has",
+            )
+        near = f"{did_you_mean(artifact_id, ids)}; " if ids else ""
+        raise ArtifactError(
+            f"no artifact {artifact_id!r} in {self.root}",
+            expected="an id, the beginning of one, or the path of an artifact's folder",
+            hint=f"{near}run this beside the recipe, or name another workspace with --home",
+        )
 
     def list(self, stage: str | None = None) -> list[Artifact]:
         """Return the complete artifacts, oldest first, of one stage or of all."""

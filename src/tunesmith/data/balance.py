@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tunesmith.core.errors import RecipeError, did_you_mean
 from tunesmith.data.topics import languages_of, topics_of
 
 if TYPE_CHECKING:
@@ -29,15 +28,12 @@ if TYPE_CHECKING:
 MOST_WEIGHT = 10.0
 """No example counts for more than this many: a handful of rows would else drown the others."""
 
-GROUPS = ("target", "topic", "language", "source", "length", "group")
-
 
 def groups_of(gathered: Gathered, train: list[int], recipe: Recipe) -> dict[int, str]:
     """Return the group of each row of train (ascending).
 
     Raises:
         MissingExtraError: by topic, without the ``train`` extra, which reads the base's tokenizer.
-        RecipeError: if there is nothing of that name to group by.
     """
     assert recipe.data.balance is not None
     by = recipe.data.balance.by
@@ -81,21 +77,14 @@ def group_weights(counts: Counter[str], temperature: float) -> dict[str, float]:
 
 
 def _groups(frame: pl.DataFrame, by: str) -> Sequence[str]:
-    if by == "target" and frame["label"].null_count() < frame.height:
+    if by == "target":
         return [label or "" for label in frame["label"].to_list()]
     if by == "source":
         return list(frame["source"].to_list())
     if by == "length":
         bits = np.log2(np.maximum(frame["chars"].to_numpy(), 1)).astype(int)
         return [f"{2**bit}-{2 ** (bit + 1) - 1} characters" for bit in bits.tolist()]
-    if by == "group" and frame["group"].null_count() < frame.height:
-        return [group or "" for group in frame["group"].to_list()]
-    missing = {"target": "the task has no labels", "group": "data.columns.group is not set"}.get(by)
-    raise RecipeError(
-        f"data.balance.by: {by!r}" + (f": {missing}" if missing else " is nothing to balance by"),
-        expected="one of " + ", ".join(GROUPS),
-        hint="" if missing else did_you_mean(by, GROUPS),
-    )
+    return [group or "" for group in frame["group"].to_list()]
 
 
 def _capped(fates: Fates, train: list[int], groups: dict[int, str], cap: int) -> list[int]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tunesmith.data.restore import is_restorable
+from tunesmith.data.restore import ROW_BY_ROW, is_restorable
 from tunesmith.data.rows import Removed, Repair
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Fates:
 
         What was saved from one rule is not taken by the next, which sees the same fault in another way.
         """
-        if not self.alive[row] or (row in self._saved and is_restorable(rule)):
+        if not self.alive[row] or (row in self._saved and is_restorable(rule) and rule not in ROW_BY_ROW):
             return False
         if self._restored.keeps(self._columns["row_id"][row], rule):
             self._saved.add(row)

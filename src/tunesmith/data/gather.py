@@ -21,7 +21,7 @@ from tunesmith.core.errors import DataError
 from tunesmith.core.progress import Pace, say, steps
 from tunesmith.data.duplicates.shingles import take_ranges
 from tunesmith.data.memory import processes_beside, processes_within, refuse_beyond
-from tunesmith.data.noise.corpus import ANSWERED, HABITS, Habits
+from tunesmith.data.noise.corpus import ANSWERED, Habits
 from tunesmith.data.read.columns import need_column
 from tunesmith.data.read.files import begin
 from tunesmith.data.read.recognise import converter
@@ -111,8 +111,9 @@ class Gathered:
         habits = Habits()
         for done in self.done:
             habits.merge(Habits(**done.habits))
-        held = [ANSWERED, *filter(habits.trusts, HABITS)]
-        return self._all("repairs").filter(pl.col("habit").is_in(held)).collect()
+        hints = self._all("repairs").filter(pl.col("habit") != "").collect()
+        held = [one for one in hints["habit"].unique() if one == ANSWERED or habits.trusts(one)]
+        return hints.filter(pl.col("habit").is_in(held))
 
     def rows(self) -> pl.LazyFrame:
         """Return all columns of all rows."""

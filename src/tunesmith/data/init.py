@@ -9,20 +9,22 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from tunesmith.core.errors import DataError, RecipeError, SetupError
+from tunesmith.core.errors import DataError, RecipeError, SetupError, did_you_mean
 from tunesmith.core.progress import say
 from tunesmith.data.decide import decide
 from tunesmith.data.gather import gather
 from tunesmith.data.index import Index
 from tunesmith.data.prepare import sources_of
+from tunesmith.data.propose import propose, seen
 from tunesmith.data.read.columns import Mapping, recognise
 from tunesmith.data.read.files import Table, begin
 from tunesmith.data.read.recognise import recognised
-from tunesmith.data.read.sources import expand, is_known
+from tunesmith.data.read.sources import expand, is_known, nearest_file
 from tunesmith.data.restore import Restored
 from tunesmith.data.rowwise import RowWorker
 from tunesmith.recipe import parse_recipe
@@ -46,8 +48,14 @@ class Look:
     group: str | None
 
 
-def write_recipe(folder: Path, task: str, data: Path) -> Path:
+def write_recipe(folder: Path, task: str, data: Path, columns: tuple[tuple[str, ...], str] | None = None) -> Path:
     """Write ``recipe.yaml`` into a folder (made if missing) and return its path.
+
+    Args:
+        folder: where to write it.
+        task: the recipe's.
+        data: the user's file or folder.
+        columns: the columns of input and target; None recognises them by name, or proposes them by what is in them.
 
     Raises:
         RecipeError: if there is a recipe already.
@@ -60,9 +68,10 @@ def write_recipe(folder: Path, task: str, data: Path) -> Path:
     if folder.exists() and not folder.is_dir():
         raise RecipeError(f"{folder} is a file", expected="a folder to write recipe.yaml into")
     if not data.exists():
-        raise DataError(f"no file {str(data)!r}", expected="your file or folder of examples")
+        near = nearest_file(data.absolute(), Path.cwd())
+        raise DataError(f"no file {str(data)!r}", expected="your file or folder of examples", hint=near)
     base = folder.resolve()
-    look = _look(task, data.resolve(), base)
+    look = _look(task, data.resolve(), base, columns)
     text = _text(task, _name_for(data), look, epochs=EPOCHS[task])
     rows = _check(text, base)
     if task == "classify" and rows > MANY_ROWS:
@@ -77,13 +86,44 @@ def write_recipe(folder: Path, task: str, data: Path) -> Path:
     return target
 
 
-def _look(task: str, data: Path, base: Path) -> Look:
+def _look(task: str, data: Path, base: Path, columns: tuple[tuple[str, ...], str] | None) -> Look:
     files = {"train": [_relative(data, base)], **_siblings(data, base)}
     table, *_ = begin(expand([str(data)], base, "--data")[0])
-    if recognised(table) is not None:
+    if columns is not None:
+        mapping = _named(table, *columns)
+    elif recognised(table) is not None or task == "preference":
         return Look(files, None, None)
-    mapping = None if task == "preference" else recognise(table.columns, task)
-    return Look(files, mapping, _group(table, mapping) if mapping else None)
+    else:
+        mapping = recognise(table.columns, task) or _proposed(table, task, data)
+    return Look(files, mapping, _group(table, mapping))
+
+
+def _named(table: Table, inputs: tuple[str, ...], target: str) -> Mapping:
+    for option, name in (*(("--input", one) for one in inputs), ("--target", target)):
+        if name not in table.columns:
+            raise DataError(
+                f"{table.label}: no column {name!r} ({option}); it has {', '.join(table.columns)[:300]}",
+                expected="a column of the file",
+                hint=did_you_mean(name, table.columns),
+            )
+    return Mapping(inputs, target, None, None, "from --input and --target")
+
+
+def _proposed(table: Table, task: str, data: Path) -> Mapping:
+    columns = seen(table)
+    mapping = propose(columns, task)
+    if mapping is None:
+        told = ", ".join(f"{one.name} ({one.distinct:,} values of {one.words:.0f} words)" for one in columns[:12])
+        raise DataError(
+            f"{table.label}: neither names nor contents tell which column is the input and which the target: {told}",
+            expected="columns named on the command line, or a message format (docs/data.md)",
+            hint=f"tunesmith init DIR --task {task} --data {shlex.quote(data.name)} --input COLUMN --target COLUMN",
+        )
+    say(
+        f"  {table.label}: input {mapping.input[0]}, target {mapping.target}, {mapping.how}; "
+        "if that is wrong, name them with --input and --target"
+    )
+    return mapping
 
 
 def _siblings(data: Path, base: Path) -> dict[str, list[str]]:
@@ -164,7 +204,8 @@ def _columns(look: Look) -> list[str]:
         return []
     sources: str = _flow(list(look.mapping.input)) if len(look.mapping.input) > 1 else _plain(look.mapping.input[0])
     group = f", group: {_plain(look.group)}" if look.group else ""
-    return [f"  columns: {{input: {sources}, target: {_plain(look.mapping.target)}{group}}}"]
+    why = f"    # {look.mapping.how}" if look.mapping.how.startswith("proposed") else ""
+    return [f"  columns: {{input: {sources}, target: {_plain(look.mapping.target)}{group}}}{why}"]
 
 
 def _shares(look: Look) -> list[str]:
@@ -194,9 +235,8 @@ def _flow(items: list[str]) -> str:
 
 def _plain(text: str) -> str:
     """Return a YAML scalar: bare where that is safe, else quoted."""
-    return (
-        text if re.fullmatch(r"[A-Za-z_./][\w./ -]*(?<! )", text) and text.lower() not in _WORDS else json.dumps(text)
-    )
+    bare = re.fullmatch(r"[A-Za-z_./][\w./ -]*(?<! )", text) and text.lower() not in _WORDS
+    return text if bare else json.dumps(text, ensure_ascii=False)
 
 
 _WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n", "."}

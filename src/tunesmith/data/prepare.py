@@ -83,6 +83,7 @@ def prepare(recipe: Recipe, workspace: Workspace, *, recipe_dir: Path) -> Artifa
                     decided.notes = [*ignored_note(gathered.ignored), *decided.notes]
                     if kept.rows or kept.repairs:
                         decided.notes += kept.lost([*gathered.frame["row_id"], *gathered.removed()["row_id"]])
+                        decided.notes += kept.in_vain(_removed_rows(gathered, decided))
                     if worker.sealer is not None:
                         decided.facts["originals"] = join(worker.sealer, gathered.originals(), draft.path / FILE)
                     _finish(recipe, gathered, decided, draft, course)
@@ -215,6 +216,12 @@ def _rows_of(gathered: Gathered, rows: list[int], weights: dict[int, float]) -> 
     return frame.select(list(EXAMPLE_COLUMNS))
 
 
+def _removed_rows(gathered: Gathered, decided: Decided) -> list[tuple[str, str]]:
+    """Return the id and the rule of every row removed."""
+    ids, later = gathered.frame["row_id"], decided.fates.removed
+    return [*gathered.removed().select("row_id", "rule").iter_rows(), *((ids[row], later[row][0]) for row in later)]
+
+
 def _removed(gathered: Gathered, decided: Decided) -> pl.DataFrame:
     import numpy as np
 
@@ -239,34 +246,43 @@ def _result(
     repairs: pl.DataFrame,
     dataset_id: str,
 ) -> dict[str, Any]:
-    kept = sum(map(len, decided.parts.values()))
+    splits = {name: len(rows) for name, rows in decided.parts.items()}
     changed = repairs.filter(pl.col("after").is_not_null())
     flagged = repairs.filter(pl.col("after").is_null())
+    repaired = _repaired(gathered, decided, changed)
     return {
         "dataset": dataset_id,
-        "rows": {"read": gathered.read, "kept": kept, "removed": removed.height},
-        "removed_by": _counts(removed["rule"]),
-        "repaired_by": _counts(changed["rule"]),
-        "flagged_by": _counts(flagged["rule"]),
-        "states": _states(gathered, decided, changed, removed),
+        "rows": {"read": gathered.read, "kept": sum(splits.values()), "removed": removed.height},
+        "removed_by": _rows_by_rule(removed),
+        "repaired_by": _rows_by_rule(changed),
+        "flagged_by": _rows_by_rule(flagged),
+        "repaired": repaired,
+        "states": _states(splits, repaired, removed.height),
         "ignored_keys": dict(sorted(gathered.ignored.items())),
         "conflicts": decided.conflicts,
         "near_conflicts": decided.near_conflicts,
-        "splits": {name: len(rows) for name, rows in decided.parts.items()},
+        "splits": splits,
         "verdicts": verdicts(recipe, gathered, decided, removed),
         "facts": decided.facts,
         "notes": decided.notes,
     }
 
 
-def _states(gathered: Gathered, decided: Decided, changed: pl.DataFrame, removed: pl.DataFrame) -> dict[str, int]:
+def _repaired(gathered: Gathered, decided: Decided, changed: pl.DataFrame) -> dict[str, int]:
+    """Return how many rows of each split were repaired, by one rule or by several."""
+    ids = changed["row_id"].unique().implode()
+    return {name: int(gathered.frame["row_id"][rows].is_in(ids).sum()) for name, rows in decided.parts.items()}
+
+
+def _states(splits: dict[str, int], repaired: dict[str, int], removed: int) -> dict[str, int]:
     """Return how many rows are in each state; every row read is in one: what is held out is not learnt from."""
-    train = gathered.frame["row_id"][decided.parts["train"]]
-    repaired = int(train.is_in(changed["row_id"].unique().implode()).sum())
-    held_out = sum(len(decided.parts[name]) for name in ("valid", "test"))
-    return {"kept": len(train) - repaired, "repaired": repaired, "held_out": held_out, "removed": removed.height}
+    return {
+        "kept": splits["train"] - repaired["train"],
+        "repaired": repaired["train"],
+        "held_out": splits["valid"] + splits["test"],
+        "removed": removed,
+    }
 
 
-def _counts(rules: pl.Series) -> dict[str, int]:
-    counted = rules.value_counts()
-    return dict(sorted(counted.iter_rows()))
+def _rows_by_rule(found: pl.DataFrame) -> dict[str, int]:
+    return dict(sorted(found.group_by("rule").agg(pl.col("row_id").n_unique()).iter_rows()))

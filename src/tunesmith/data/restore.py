@@ -5,6 +5,7 @@ Owns that file. Does not own the rules, which ask whether a row is restored.
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -28,8 +29,11 @@ NOT_EXAMPLES = frozenset({
 })  # fmt: skip
 """Rules whose rows cannot be read or have nothing to learn: there is no example to bring back."""
 
-HELD_OUT_FIRST = frozenset({"leak", "near_leak", "contaminated"})
+LEAKS = frozenset({"leak", "near_leak"})
 """Rules whose rows are examples, but would make the test easier than the world: they stay out."""
+
+ROW_BY_ROW = frozenset({"contaminated"})
+"""Rules that guard evaluations and may mistake a row: it comes back if it is named, and never all of them."""
 
 REDACTED = frozenset({"pii", "secret"})
 """Repairs that take personal data and keys out: undone for a row only if they are named, and never for all rows."""
@@ -51,7 +55,7 @@ class Restored:
 
     def keeps(self, row_id: str, rule: str) -> bool:
         """Tell whether a row that ``rule`` would remove stays."""
-        return is_restorable(rule) and (row_id in self.rows or rule in self.rules)
+        return is_restorable(rule) and (row_id in self.rows or (rule in self.rules and rule not in ROW_BY_ROW))
 
     def undoes(self, row_id: str, rule: str) -> bool:
         """Tell whether what ``rule`` would repair in a row stays as it came."""
@@ -67,6 +71,14 @@ class Restored:
             for row_id in sorted((self.rows | self._repaired_rows()).difference(row_ids))
         ]
 
+    def in_vain(self, removed: Iterable[tuple[str, str]]) -> list[str]:
+        """Return a sentence for each row that is wanted back and yet was removed, from pairs of row and rule."""
+        return [
+            f"{FILE}: row {row_id} stays out by {rule}: {_why_not(rule)}"
+            for row_id, rule in sorted(removed)
+            if row_id in self.rows
+        ]
+
     def _repaired_rows(self) -> frozenset[str]:
         return frozenset(one.partition("/")[0] for one in self.repairs if one not in known_rules())
 
@@ -77,7 +89,11 @@ class Restored:
 
 def is_restorable(rule: str) -> bool:
     """Tell whether rows removed by a rule can come back."""
-    return rule not in NOT_EXAMPLES and rule not in HELD_OUT_FIRST
+    return rule not in NOT_EXAMPLES and rule not in LEAKS
+
+
+def _why_not(rule: str) -> str:
+    return "the test would leak into training" if rule in LEAKS else "it is no example"
 
 
 def restore_row(dataset: Artifact, row_id: str, recipe_dir: Path) -> Path:
@@ -96,7 +112,8 @@ def restore_row(dataset: Artifact, row_id: str, recipe_dir: Path) -> Path:
         raise ArtifactError(f"{dataset.id}: {what}", hint=f"{dataset.path / 'report.html'} lists the removed rows")
     row = found[0]
     if not is_restorable(row["rule"]):
-        _refuse(f"row {row['row_id']} ({row['source']}:{row['line']}) was removed by {row['rule']}: it", row["rule"])
+        what = f"row {row['row_id']} ({row['source']}:{row['line']}) was removed by {row['rule']}: it"
+        _refuse(what, row["rule"], json.loads(row["evidence"]).get("at"))
     return _note(recipe_dir, "rows", row["row_id"], f"{row['rule']} {row['source']}:{row['line']}")
 
 
@@ -110,7 +127,7 @@ def restore_rule(dataset: Artifact, rule: str, recipe_dir: Path) -> Path:
     removed_by = dataset.result["removed_by"]
     if rule not in removed_by:
         raise ArtifactError(f"{dataset.id}: no row was removed by {rule!r}", hint=did_you_mean(rule, removed_by))
-    if not is_restorable(rule):
+    if not is_restorable(rule) or rule in ROW_BY_ROW:
         _refuse(f"rows removed by {rule}", rule)
     return _note(recipe_dir, "rules", rule, f"{removed_by[rule]} rows of {dataset.id}")
 
@@ -158,12 +175,20 @@ def _refuse_redacted(rule: str, row_id: str = "ROW") -> None:
     )
 
 
-def _refuse(what: str, rule: str) -> None:
-    leaks = rule in HELD_OUT_FIRST
+def _refuse(what: str, rule: str, twin: str | None = None) -> None:
+    if rule in ROW_BY_ROW:
+        raise DataError(
+            f"{what} cannot be restored all at once: evaluation items would be learnt",
+            expected="a row that holds no item after all, named: tunesmith restore ID ROW",
+            hint="leave the file of the items out of data.decontaminate, if the model is not measured on it",
+        )
+    held_out = "correct it in its file; prepare sees the change"
+    if rule in LEAKS:
+        held_out = f"take its twin out of the held-out file{f', {twin}' if twin else ''}: then it is learnt"
     raise DataError(
-        f"{what} cannot be restored: " + ("the test would leak into training" if leaks else "it is no example"),
+        f"{what} cannot be restored: {_why_not(rule)}",
         expected="a row that was removed as noise, duplicate or not fitting",
-        hint="remove its twin from the held-out file" if leaks else "correct it in its file; prepare sees the change",
+        hint=held_out,
     )
 
 
@@ -187,7 +212,7 @@ def restored(recipe_dir: Path) -> Restored:
     _refuse_unknown(f"{file}: rules", notes["rules"])
     _refuse_unknown(f"{file}: repairs", filter(None, map(_rule_in, notes["repairs"])))
     for rule in notes["rules"]:
-        if not is_restorable(rule):
+        if not is_restorable(rule) or rule in ROW_BY_ROW:
             _refuse(f"{file}: rows removed by {rule}", rule)
     return Restored(**{kind: frozenset(notes[kind]) for kind in KINDS})
 

@@ -103,7 +103,7 @@ class Done:
     key: str
     read: int
     kept: int
-    habits: dict[str, int]
+    habits: dict[str, Any]
     first_fault: Removed | None
     ignored: dict[str, int]
 

@@ -113,7 +113,7 @@ class Clean(Section):
     echo: Judged = Field("remove", description="the question again as its answer")
     injection: Judged = Field("flag", description="'ignore previous instructions' in a question; some data want them")
     mismatch: Judged = Field("flag", description="question and answer have no word in common: maybe another's answer")
-    arithmetic: Judged = Field("flag", description="'3 + 4 = 8' in an answer")
+    arithmetic: Judged = Field("flag", description="'3 + 4 = 8', or 'half of 30 is 14', in an answer")
     tool_calls: Judged = Field("remove", description="a call of a tool that is not given, or against its JSON Schema")
     answer_schema: dict[str, Any] | None = Field(
         None,
@@ -212,7 +212,7 @@ class Relevance(Section):
         "files",
     )
     keep: Annotated[float, Field(gt=0, le=1)] = Field(
-        0.95, description="share of the target's own held-out texts above the threshold; resample: share of rows drawn"
+        0.95, description="share of the domain that stays, with 90 % confidence; resample: share of rows drawn"
     )
     action: Literal["remove", "flag", "resample"] = Field(
         "remove", description="remove or flag rows below the threshold, or draw rows by how near they are"
@@ -222,8 +222,9 @@ class Relevance(Section):
 class Balance(Section):
     """Evening out labels, topics, languages, sources or lengths of train, by weights in the loss."""
 
-    by: str = Field(
-        "target", description="target, topic, language, source, length, or group (the column of data.columns.group)"
+    by: Literal["target", "topic", "language", "source", "length", "group"] = Field(
+        "target",
+        description="target, topic, language, source, length, or group (a column of yours: data.columns.group)",
     )
     temperature: Frac = Field(0.5, description="0 makes all groups alike, 1 leaves their shares as they are")
     cap: Annotated[int, Field(ge=1)] | None = Field(None, description="most rows of a group; None: all")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,15 @@ def _explained(error: ValidationError, document: YamlDocument, where: str) -> Re
         return RecipeError(
             f"{place}: {dotted}: {message}{more}" if keys else f"{_place_of(message, document, where)}: {message}"
         )
-    return RecipeError(f"{place}: {dotted}: {message}{value}{more}", expected=_describe(keys))
+    return RecipeError(f"{place}: {dotted}: {message}{value}{more}", expected=_describe(keys), hint=_nearest(first))
+
+
+def _nearest(problem: Any) -> str:
+    """Return the word that was meant where one of a few is expected; empty if none is near."""
+    if problem["type"] != "literal_error":
+        return ""
+    near = did_you_mean(str(problem["input"]), re.findall(r"'([^']*)'", problem["ctx"]["expected"]))
+    return near if near.startswith("did") else ""
 
 
 def _line(problem: Any, document: YamlDocument) -> int:

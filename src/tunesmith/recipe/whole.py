@@ -47,6 +47,18 @@ class Recipe(Section):
         refuse_idle(self)
         return self
 
+    @model_validator(mode="after")
+    def _something_to_balance_by(self) -> Recipe:
+        balance, data = self.data.balance, self.data
+        if balance is not None and balance.by == "target" and self.task != "classify":
+            raise ValueError(
+                f"data.balance.by: target is for labels, and {self.task} has none; choose topic or another"
+            )
+        grouped = data.split.group_by or (data.columns and data.columns.group)
+        if balance is not None and balance.by == "group" and not grouped:
+            raise ValueError("data.balance.by: group is a column of yours; name it in data.columns.group")
+        return self
+
     def given(self) -> dict[str, Any]:
         """Return what the user set, without defaults, JSON-able."""
         return self.model_dump(mode="json", exclude_unset=True)

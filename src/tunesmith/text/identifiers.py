@@ -222,7 +222,7 @@ IDENTIFIERS = (
     ),
     Identifier(
         "passport",
-        _form(r"(?=(?:[A-Za-z]*[0-9]){4})[A-Za-z]{0,3}[0-9][A-Za-z0-9]{5,8}"),
+        _form(r"(?=(?:[A-Za-z]*[0-9]){4})[A-Za-z]{0,3}[0-9][A-Za-z0-9]{5,8}|[0-9]{3} [0-9]{3} [0-9]{3}"),
         national.anything,
         r"passports?|reisepass(?:nummer)?|passeport|pasaporte|passaporto|паспорт",
         kind="PASSPORT",
@@ -244,8 +244,7 @@ IDENTIFIERS = (
             r"|20)[0-9]{2}[./-][0-9]{1,2}[./-][0-9]{1,2}|(?:19|20)[0-9]{6})"
         ),
         national.anything,
-        r"date of birth|birth ?dates?|birthday|d\.?o\.?b\.?|(?:i|patient|client|member|applicant|claimant"
-        r"|insured)(?:'m| am| was| is|,)? born"
+        r"date of birth|birth ?dates?|birthday|d\.?o\.?b\.?|born"
         r"|geburtsdatum|geboren am|date de naissance|n[ée]e? le|fecha de nacimiento|data di nascita"
         r"|geboortedatum|data de nascimento|data urodzenia",
         kind="DATE_OF_BIRTH",

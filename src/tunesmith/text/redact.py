@@ -1,8 +1,8 @@
 """Personal data and secrets out of text, each to a typed placeholder.
 
 Owns the placeholders: which name a found value gets, and that the same value has the same name all through a
-conversation. Does not own what is found (`numbers`, `network`, `secrets`, and `names`, which needs a model and is
-handed in).
+conversation. Does not own what is found (`numbers`, `births`, `network`, `secrets`, and `names`, which needs a model
+and is handed in).
 
 The first value of a kind is ``[EMAIL]``, the second distinct one ``[EMAIL_2]``: an answer that repeats one of two
 addresses must say which, or the model learns to answer what nobody can know. The first has no number, so that texts
@@ -17,6 +17,7 @@ from bisect import bisect_left
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from tunesmith.text.births import births
 from tunesmith.text.network import SPELT_AT, emails, hex_addresses
 from tunesmith.text.numbers import numbers
 from tunesmith.text.secrets import assigned, blocks, in_urls, said, stands_in, vendor_token
@@ -51,15 +52,6 @@ SECRETS = frozenset({"SECRET"})
 EVERYTHING = PII | SECRETS
 PLACEHOLDER = re.compile(rf"\[({'|'.join(sorted(EVERYTHING))})(?:_([0-9]{{1,6}}))?\]")
 """What `redact` writes: the kind, and the number from the second distinct value on."""
-_MONTHS = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}\.?"
-_BORN = re.compile(
-    r"(?:\bdate of birth|\bbirth ?date|\bbirthday|\bd\.?o\.?b\.?|\b(?:i|patient|client|member|applicant"
-    r"|claimant|insured)(?:'m| am| was| is|,)? born)"
-    rf"(?:\s?(?:is|was|on|:|=|-)){{0,2}}\s{{0,2}}(?P<date>{_MONTHS} [0-9]{{1,2}}(?:st|nd|rd|th)?,? (?:19"
-    rf"|20)[0-9]{{2}}"
-    rf"|[0-9]{{1,2}}(?:st|nd|rd|th)?(?: of)?[ -]{_MONTHS},?[ -](?:19|20)?[0-9]{{2}})(?![0-9])",
-    re.IGNORECASE,
-)
 
 
 class Placeholders:
@@ -214,8 +206,7 @@ def _finders(text: str) -> Iterator[Callable[[str], Iterable[Found]]]:
         yield hex_addresses
     if digit:
         yield numbers
-        if "irth" in text or "born" in text or "DOB" in text:
-            yield _births
+        yield births
     if "AKIA" in text:
         yield _aws_keys
 
@@ -225,11 +216,6 @@ def _has_digit(text: str) -> bool:
         "1" in text or "0" in text or "2" in text or "5" in text or "3" in text
         or "4" in text or "6" in text or "7" in text or "8" in text or "9" in text
     )  # fmt: skip
-
-
-def _births(text: str) -> Iterator[Found]:
-    for found in _BORN.finditer(text):
-        yield found.start("date"), found.end("date"), "DATE_OF_BIRTH"
 
 
 def _aws_keys(text: str) -> Iterator[Found]:

@@ -104,9 +104,16 @@ _ASSIGN = re.compile(r"[:=]")
 _VALUE = re.compile(
     r"[:=>]?\*{0,2}\s{0,4}(?:(?:bearer|basic|token"
     r"|apikey)\s{1,2})?(?:(?P<quote>[\"'`])(?P<quoted>[^\"'`\n]{4,400})(?P=quote)"
-    r"|(?P<bare>[^\s\"'`,;)}\[\]<>&|]{6,400}))",
+    r"|(?P<bare>[^\s\"'`,;)}\[\]<>&|]{1,400}))",
     re.IGNORECASE,
 )
+_BARE_CHARS = 6
+"""Fewest characters of a value without quotes."""
+_TAIL = re.compile(
+    r"(?:(?:[&;,|](?![\w.\[\]-]{1,40}[=:])|<(?![/A-Za-z!])|[)}\]>])+(?=[^\s\"'`,;)}\[\]<>&|]*[A-Za-z0-9])"
+    r"[^\s\"'`,;)}\[\]<>&|]+)+"
+)
+"""What goes on with a password behind a sign that also parts values; ``&name=`` and ``;name=`` begin the next."""
 _SAID = re.compile(
     r"(?:(?<![A-Za-z])(?:password|passwd|passwort|passphrase|passcode|pwd)(?:\s(?:for\s[\w.@ -]{1,40}?"
     r"|to\s[\w.@ -]{1,40}?))?"
@@ -229,14 +236,18 @@ def assigned(text: str) -> Iterator[Found]:
         if value is None or name is None:
             continue
         group = "quoted" if value["quoted"] is not None else "bare"
-        body = value[group] if group == "quoted" else value[group].rstrip(".!?*:")
-        secret = (
-            is_password(body, group == "quoted")
-            if _is_for_people(name["word"][::-1])
-            else is_random(body) and not _EXPRESSION.match(body)
-        )
-        if secret:
+        people = _is_for_people(name["word"][::-1])
+        body = value[group] if group == "quoted" else _bare(text, value.span(group), people)
+        if group == "bare" and len(body) < _BARE_CHARS:
+            continue
+        if is_password(body, group == "quoted") if people else is_random(body) and not _EXPRESSION.match(body):
             yield value.start(group), value.start(group) + len(body), "SECRET"
+
+
+def _bare(text: str, span: tuple[int, int], people: bool) -> str:
+    """Return a value without quotes, less the signs of its sentence; passwords may hold what parts other values."""
+    tail = _TAIL.match(text, span[1]) if people else None
+    return text[span[0] : tail.end() if tail else span[1]].rstrip(".?*:")
 
 
 def _is_for_people(word: str) -> bool:
@@ -246,7 +257,7 @@ def _is_for_people(word: str) -> bool:
 def said(text: str) -> Iterator[Found]:
     """Yield passwords told in a sentence ("my password is ...") or given to a command."""
     for found in _SAID.finditer(text):
-        value = found["value"].rstrip(".!?:)*")
+        value = _bare(text, found.span("value"), people=True).rstrip(".?:)*")
         if is_password(value, quoted=False) and (
             any(one.isdigit() for one in value) or sum(map(_is_symbol, value)) > 1
         ):

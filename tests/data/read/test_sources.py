@@ -182,3 +182,23 @@ def test_without_the_datasets_library_its_extra_is_named(tmp_path):
             read(source)
     else:
         pytest.skip("datasets is installed")
+
+
+def test_a_missing_file_is_told_with_the_nearest_beside_the_recipe(tmp_path):
+    """Bug: the hint lists the workspace, or files that hold no examples; or a file in a folder below is not found."""
+    (tmp_path / "data").mkdir()
+    for name in ("tickets.csv", "recipe.yaml", "data/tickets.jsonl", "notes.txt"):
+        (tmp_path / name).write_text("x")
+    for hidden in (".tunesmith/index", "runs/artifacts", "runs/index"):
+        (tmp_path / hidden).mkdir(parents=True)
+        (tmp_path / hidden / "ticket.csv").write_text("x")
+    told = {}
+    for entry in ("tikets.csv", "input/tickets.csv", "tickets.jsonl", "zzz.csv"):
+        with pytest.raises(DataError) as caught:
+            expand([entry], tmp_path, "data.train")
+        told[entry] = caught.value.hint
+    assert told["tikets.csv"].startswith("did you mean 'tickets.csv'")
+    assert told["input/tickets.csv"].startswith("did you mean 'tickets.csv'")
+    assert told["tickets.jsonl"].startswith("did you mean 'data/tickets.jsonl'")
+    assert told["zzz.csv"] == f"paths are relative to {tmp_path}; there are data/tickets.jsonl, tickets.csv"
+    assert not any(word in hint for hint in told.values() for word in ("runs", ".tunesmith", "notes", "recipe.yaml"))

@@ -70,7 +70,9 @@ def decontaminate(fates: Fates, gathered: Gathered, sources: Sequence[Source]) -
             "span": shortened(text[match.start : match.end], SHOWN_CHARS),
             "item_text": shortened(item.text, SHOWN_CHARS),
         }
-        fates.remove(int(rows[match.row]), "contaminated", evidence)
+        row = int(rows[match.row])
+        if not fates.remove(row, "contaminated", evidence) and fates.alive[row]:
+            fates.flag(row, "contaminated", evidence)
     return len(items)
 
 

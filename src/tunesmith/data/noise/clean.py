@@ -17,6 +17,7 @@ import orjson
 
 from tunesmith.core.ids import digest_bytes
 from tunesmith.data.noise.fixes import (
+    asks_for_script,
     fix_control,
     fix_encoding,
     fix_fence,
@@ -51,7 +52,9 @@ def _html(text: str, asked: str) -> str:
     if text is asked and "<img" in text:
         text = _PICTURE.sub("[image]", text)  # a picture the row does not hold: `judge` sees it
     fixed = fix_html(text)
-    return text if fixed != text and speaks_of_markup(asked) else fixed
+    if fixed != text and (speaks_of_markup(asked) or ("<script" in text.lower() and asks_for_script(asked))):
+        return text
+    return fixed
 
 
 _PICTURE = re.compile(r"<img\b[^<>]{0,2000}>", re.IGNORECASE)

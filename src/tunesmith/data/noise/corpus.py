@@ -1,4 +1,5 @@
-"""What only all rows together tell: do answers end in full stops here, do they take up words of their questions?
+"""What only all rows together tell: do answers end in full stops here, take up words of their questions, which language
+do they speak?
 
 Owns the rule ``mismatch`` (an answer that belongs to another question) and `Habits`, the counts that say whether a hint
 means something in these data. Parts of the rows are counted apart and merged in any order: counts are sums.
@@ -9,7 +10,7 @@ own answers often share none (labels, lists of names, translations), the hint sa
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.data.noise.function_words import ENGLISH, FUNCTION_WORDS, word_set
@@ -30,6 +31,10 @@ MOST_UNSTOPPED = 0.06
 all whole; 0.03 where one answer in fifty was cut."""
 MIN_ROWS = 50
 """Rows before a share is one."""
+MAIN_LANGUAGE = 0.9
+"""Share of the answers whose language is known that makes one the language of the data."""
+MIN_SPOKEN = 20
+"""Answers of a known language before one is that of the data."""
 _COMMON = word_set(
     "what which who whom whose when where why how tell name list give describe explain please following each there "
     "one two "
@@ -46,8 +51,8 @@ _COMMON = word_set(
 ) | ENGLISH | FUNCTION_WORDS  # fmt: skip
 
 
-HABITS = ("stops", "words")
-"""What data may be used to: answers that end in full stops; answers that take up words of their question."""
+FOREIGN = "not in "
+"""Begins the habit of speaking another language than the one that follows: data in English are ``not in es``."""
 
 ANSWERED = "answered"
 """A habit that is not counted here but told by all answers together (`data.habits`): 'N/A' is no answer, unless the
@@ -56,12 +61,15 @@ data answer so as a rule."""
 
 @dataclass(slots=True)
 class Habits:
-    """Counts over exchanges: of answers long enough to tell, how many lack a full stop, or share no word."""
+    """Counts over exchanges: of answers long enough to tell, how many lack a full stop, or share no word; and how many
+    are in which language.
+    """
 
     prose: int = 0
     unstopped: int = 0
     pairs: int = 0
     strangers: int = 0
+    spoken: dict[str, int] = field(default_factory=dict)
 
     def merge(self, other: Habits) -> None:
         """Add the counts of another part of the rows."""
@@ -69,14 +77,29 @@ class Habits:
         self.unstopped += other.unstopped
         self.pairs += other.pairs
         self.strangers += other.strangers
+        for language, answers in other.spoken.items():
+            self.speaks(language, answers)
+
+    def speaks(self, language: str, answers: int = 1) -> None:
+        """Count answers in a language."""
+        self.spoken[language] = self.spoken.get(language, 0) + answers
 
     def trusts(self, habit: str) -> bool:
-        """Whether a hint that hangs on a habit (`Finding.habit`) means something in these data; none hangs on ''."""
+        """Whether a hint that hangs on a habit (`Finding.habit`) means something in these data.
+
+        The habits are ``stops`` (answers end in full stops), ``words`` (they take up words of their question) and
+        ``not in`` a language (nearly all are in another one); what hangs on none, '', always does.
+        """
         if habit == "stops":
             return self.prose >= MIN_ROWS and self.unstopped <= MOST_UNSTOPPED * self.prose
         if habit == "words":
             return self.pairs >= MIN_ROWS and self.strangers <= MOST_STRANGERS * self.pairs
-        return True
+        return not habit.startswith(FOREIGN) or self._main_language() not in (None, habit.removeprefix(FOREIGN))
+
+    def _main_language(self) -> str | None:
+        known = sum(self.spoken.values())
+        main = max(self.spoken, key=lambda one: (self.spoken[one], one), default=None)
+        return main if known >= MIN_SPOKEN and main and self.spoken[main] >= MAIN_LANGUAGE * known else None
 
 
 def mismatch(exchange: Exchange, habits: Habits) -> dict[str, Any] | None:

@@ -26,6 +26,10 @@ _TAG_NAMES = (
 )
 _TAG = re.compile(rf"</?(?:{_TAG_NAMES}|a(?=[\s>]|/))(?:\s[^<>]{{0,500}})?/?>", re.IGNORECASE)
 _HIDDEN = re.compile(r"<!--.*?-->|<(style|noscript)\b[^>]*>.*?</\1>", re.IGNORECASE | re.DOTALL)
+_SCRIPT = re.compile(
+    r"(?:^|(?<=[>.!?]))[ \t]*<script\b[^>]*>.*?</script\s*>[ \t]*", re.IGNORECASE | re.DOTALL | re.MULTILINE
+)
+"""A script between sentences or tags; one in mid-sentence is spoken of."""
 _BREAK = re.compile(r"<br\s*/?>|</(?:p|div|li|tr|h[1-6]|blockquote|section|dt|dd)>", re.IGNORECASE)
 _ENTITY = re.compile(r"&(?:[a-zA-Z]{2,8}|#\d{1,6}|#x[0-9a-fA-F]{1,5});")
 _BBCODE = re.compile(
@@ -37,6 +41,11 @@ _CODE = re.compile(r"`|<!DOCTYPE|<html|<script|<body|</?code|<\?xml", re.IGNOREC
 _MARKUP_WORDS = re.compile(
     r"\b(?:html|xml|css|svg|jsx|tags?|markup|web ?pages?|javascript|react|php|bbcode|hyperlink|dom|entities|"
     r"escap(?:e|ed|ing)|parse[rs]?|parsing|scrap(?:e|ing)|wordpress|markdown|latex|source code)\b",
+    re.IGNORECASE,
+)
+_SCRIPTED = re.compile(
+    r"\b(?:codes?|coding|scripts?|snippets?|functions?|buttons?|forms?|websites?|sites?|pages?|widgets?|pop.?ups?|alerts?|js"
+    r"|games?|apps?|animat\w+|frontend|browsers?|xss|inject\w*|vulnerab\w+|saniti[sz]\w+|calculators?|timers?|clocks?)\b",
     re.IGNORECASE,
 )
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u200b\u2060\ufeff\u202a-\u202e\u2066-\u2069]")
@@ -63,13 +72,16 @@ def fix_encoding(text: str) -> str:
 
 
 def fix_html(text: str) -> str:
-    """Drop the tags and resolve the entities a web form leaves; text that shows code stays as it is."""
-    if ("<" not in text and "&" not in text and "[/" not in text) or _CODE.search(text):
+    """Drop tags, scripts and styles of a web form and resolve its entities; text that shows code stays as it is."""
+    if "<" not in text and "&" not in text and "[/" not in text:
         return text
+    whole, text = text, _without_scripts(text).strip() if "<" in text else text
+    if not text or _CODE.search(text):
+        return whole
     before = ""
     while text != before:
         before = text
-        text = _HIDDEN.sub(" ", text)
+        text = _HIDDEN.sub(" ", _without_scripts(text))
         if _TAG.search(text):
             text = _TAG.sub(" ", _BREAK.sub("\n", text)).strip()
         text = _ENTITY.sub(lambda found: html.unescape(found[0]).replace("\xa0", " "), text)
@@ -78,9 +90,18 @@ def fix_html(text: str) -> str:
     return text
 
 
+def _without_scripts(text: str) -> str:
+    return _SCRIPT.sub(" ", text) if "</script" in text.lower() else text
+
+
 def speaks_of_markup(text: str) -> bool:
     """Whether a text is about web pages or code, so that tags beside it are meant."""
     return _MARKUP_WORDS.search(text) is not None
+
+
+def asks_for_script(text: str) -> bool:
+    """Whether a question, whatever scripts stand in it, asks for something that is made of them."""
+    return _SCRIPTED.search(_without_scripts(text)) is not None
 
 
 def fix_control(text: str) -> str:

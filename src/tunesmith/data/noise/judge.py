@@ -155,8 +155,8 @@ class Noise:
         """Judge by the rules that need more than the exchange, or look at both of its texts."""
         actions = self.actions
         answer = exchange.answer_name
-        if "language" in actions and (why := other_language(exchange, self.languages)) is not None:
-            yield self._finding("language", answer, why)
+        if "language" in actions and (why := other_language(exchange, self.languages, self.habits)) is not None:
+            yield self._finding("language", answer, why, why.pop("habit", ""))
         if "truncated" in actions and (why := truncated(exchange, self.habits)) is not None:
             yield self._finding("truncated", answer, why, why.pop("habit", ""))
         if "mismatch" in actions and (why := mismatch(exchange, self.habits)) is not None:

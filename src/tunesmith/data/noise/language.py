@@ -11,10 +11,12 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from tunesmith.data.noise.corpus import FOREIGN
 from tunesmith.data.noise.exchange import View
 from tunesmith.data.noise.function_words import ENGLISH, LANGUAGES_OF, word_set
 
 if TYPE_CHECKING:
+    from tunesmith.data.noise.corpus import Habits
     from tunesmith.data.noise.exchange import Exchange
 
 _SCRIPTS = {
@@ -123,24 +125,33 @@ def _script_of(text: str) -> str | None:
     return name if counts[name] >= MIN_FOREIGN_LETTERS or 2 * counts[name] > letters > 0 else None
 
 
-def other_language(exchange: Exchange, allowed: frozenset[str] | None) -> dict[str, Any] | None:
+def other_language(exchange: Exchange, allowed: frozenset[str] | None, habits: Habits) -> dict[str, Any] | None:
     """Return the languages of question and answer if the answer's is another one and nothing asks for that.
+
+    A question too short to have a language leaves the answer's against that of the data: the evidence then has
+    ``habit``, since only all rows tell.
 
     Args:
         exchange: Question and answer.
         allowed: Languages of the recipe's ``data.clean.languages``; None: any.
+        habits: Counts the language of the answer.
     """
     answer = exchange.answer
     if allowed is None and answer.text.isascii() and _both_english(exchange):
+        habits.speaks("en")
         return None  # most rows
     spoken = language_of(answer)
     if spoken is None:
         return None
+    habits.speaks(spoken)
     asked = language_of(exchange.prompt)
     foreign = allowed is not None and not _among(spoken, allowed)
-    if not foreign and (asked is None or asked == spoken or _alike(answer, asked, spoken)):
+    if not foreign and asked is not None and (asked == spoken or _alike(answer, asked, spoken)):
         return None
-    return None if _explained(exchange, spoken, asked) else {"prompt": asked, "answer": spoken}
+    if _explained(exchange, spoken, asked):
+        return None
+    hint = {} if foreign or asked is not None else {"habit": f"{FOREIGN}{spoken}"}
+    return {"prompt": asked, "answer": spoken, **hint}
 
 
 def outside(view: View, allowed: frozenset[str]) -> dict[str, Any] | None:

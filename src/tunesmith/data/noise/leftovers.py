@@ -84,6 +84,13 @@ SURE_MERGED = re.compile(
     r"|(?:^|\n)(?:human|user)[ \t]*:[^\n]+\n+[ \t]*(?:assistant|ai|gpt|bot)[ \t]*:",
     re.IGNORECASE,
 )
+_ASK = r"\b(?:Q|Question|Instruction|Prompt|Query|User|Human)[ \t]?\d{0,2}[:：]\s"
+_TELL = r"\b(?:A|Answer|Response|Output|Completion|Assistant|AI|Bot)[ \t]?\d{0,2}[:：]\s"
+_ON_ONE_LINE = re.compile(
+    rf"(?<=[.!?\"')\]])[ \t]+(?P<next>{_ASK}[^\n]{{3,400}}?[.?!\"')]\s+{_TELL}\s*\S)"
+    rf"|\A\s*(?:{_ASK}[^\n]{{3,400}}?\s)?{_TELL}[^\n]{{1,400}}?\s(?P<second>{_ASK}[^\n]{{3,400}}?\s{_TELL}\s*\S)"
+)
+"""A question with its answer behind the end of a sentence; or two of them from the beginning on."""
 ASKS_FOR_PAIRS = re.compile(
     r"\b(?:questions?|quiz|faqs?|q&a|q ?& ?a|dialog(?:ue)?|conversation|chat|script|interview|examples?|prompts?"
     r"|instructions?|"
@@ -98,14 +105,14 @@ def merged(exchange: Exchange) -> dict[str, Any] | None:
     if (found := second_instruction(exchange.answer.text, exchange.prompt.text)) is not None:
         return {"field": exchange.answer_name, "span": exchange.answer.text[found : found + 120], "at": found}
     prompt = exchange.prompt
-    if ":" not in prompt.text or not ("instruction" in prompt.unique or "output" in prompt.unique):
+    if ":" not in prompt.text or _ASKED_WORDS.isdisjoint(prompt.unique):
         return None
-    starts = [found.start() for found in _NUMBERED_TASK.finditer(prompt.text)]
-    if not starts:
-        return None
-    return {"field": exchange.prompt_name, "span": prompt.text[starts[0] : starts[0] + 120], "at": starts[0]}
+    second = _ON_ONE_LINE.match(prompt.text)
+    at = second.start("second") if second else next((one.start() for one in _NUMBERED_TASK.finditer(prompt.text)), None)
+    return None if at is None else {"field": exchange.prompt_name, "span": prompt.text[at : at + 120], "at": at}
 
 
+_ASKED_WORDS = word_set("instruction output q question prompt query user human")
 _NUMBERED_TASK = re.compile(
     r"(?:^|\n)[ \t]*(?:#{1,4}[ \t]*)?\d{1,3}\.[ \t]*(?:instruction|output)[ \t]*:|(?<=\S)\s*\n\s*#{3}[ "
     r"\t]*instruction[ \t]*:",
@@ -124,9 +131,13 @@ def second_instruction(answer: str, asked: str) -> int | None:
         return None
     sure = SURE_MERGED.search(answer)
     found = sure or MERGED.search(answer)
-    if found is None or (not sure and found.start() == 0) or ASKS_FOR_PAIRS.search(asked.lower()):
-        return None
-    return found.start()
+    at = found.start() if found and (sure or found.start() > 0) else _on_one_line(answer)
+    return None if at is None or ASKS_FOR_PAIRS.search(asked.lower()) else at
+
+
+def _on_one_line(text: str) -> int | None:
+    found = _ON_ONE_LINE.search(text)
+    return None if found is None else max(found.start("next"), found.start("second"))
 
 
 def _labelled(text: str) -> bool:

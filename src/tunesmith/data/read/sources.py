@@ -6,21 +6,25 @@ Owns expansion and the label a file is known by, which never holds a path of thi
 from __future__ import annotations
 
 import glob
+import itertools
 import os
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from tunesmith.core.errors import DataError, RecipeError, did_you_mean
+from tunesmith.core.errors import DataError, RecipeError
 from tunesmith.core.ids import digest_file
 from tunesmith.core.progress import say
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 HUB = "hf:"
 KINDS = {".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet"}
 PACKED = {".gz", ".bz2", ".xz", ".zst"}
+MOST_LOOKED_AT, DEEPEST = 2_000, 2
+"""Files looked at, and folders below, for one that was meant by a name that is not there."""
 
 
 class Place:
@@ -155,14 +159,38 @@ def _behind(entry: str, recipe_dir: Path, key: str) -> list[Source]:
 
 def _file(path: Path, entry: str, recipe_dir: Path, key: str) -> Source:
     if not path.exists():
-        near = [one.name for one in path.parent.iterdir()] if path.parent.is_dir() else []
-        hint = (
-            did_you_mean(path.name, near) if near and len(near) <= 40 else "paths are relative to the recipe's folder"
+        raise DataError(
+            f"{key}: no file {entry!r} ({path})",
+            expected="an existing file, folder or glob",
+            hint=nearest_file(path, recipe_dir),
         )
-        raise DataError(f"{key}: no file {entry!r} ({path})", expected="an existing file, folder or glob", hint=hint)
     if not path.is_file():
         raise DataError(f"{key}: {entry!r} is neither a file nor a folder", expected="a regular file")
     return Source(_label(path, recipe_dir), path)
+
+
+def nearest_file(path: Path, folder: Path) -> str:
+    """Return which file of examples may have been meant by one that is not there, as words for people.
+
+    Looked for in ``folder``, from which paths are told, and below it; never in hidden folders or a workspace.
+    """
+    beside = itertools.islice(_examples(folder), MOST_LOOKED_AT)
+    files = {file.relative_to(folder).as_posix(): file.name for file in beside}
+    near = get_close_matches(path.name, set(files.values()), n=3, cutoff=0.6)
+    if not near:
+        there = f"; there are {', '.join(sorted(files)[:5])}" if files else ""
+        return f"paths are relative to {folder}{there}"
+    meant = [label for name in near for label in sorted(files) if files[label] == name]
+    return f"did you mean {' or '.join(map(repr, meant[:3]))}?"
+
+
+def _examples(folder: Path) -> Iterator[Path]:
+    """Yield the files of examples in a folder and below, those of the folder itself first."""
+    for here, inner, names in os.walk(folder):
+        yield from (Path(here) / name for name in sorted(names) if name[0] != "." and is_known(Path(name)))
+        if len(Path(here).relative_to(folder).parts) >= DEEPEST:
+            inner.clear()
+        inner[:] = sorted(one for one in inner if one[0] != "." and not (Path(here) / one / "artifacts").is_dir())
 
 
 def _in_folder(folder: Path, entry: str, recipe_dir: Path, key: str) -> list[Source]:

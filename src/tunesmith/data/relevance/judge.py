@@ -6,6 +6,7 @@ verdict. Rows of validation and test are never touched. Does not own the target 
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,7 @@ from tunesmith.data.rows import hash64, shortened
 from tunesmith.data.sample import spread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from tunesmith.core.estimates import Estimate
@@ -44,6 +45,9 @@ DOUBT = 0.01
 _MORE_BELOW = 1.4
 """How many times more rows of the domain itself lie below than the target's own texts say, because the background
 holds rows that are judged: 0.07 instead of 0.05 (``false_alarms`` in `benchmarks/relevance.py`)."""
+
+SURE = 0.9
+"""Confidence that the share of the domain which the recipe wants to keep is kept."""
 
 TELLING = 0.95
 """Share of the target above the line at which it is tested whether rows can be told from it; also where rows are
@@ -84,9 +88,7 @@ class Judged:
         share = float((self.scores < threshold).mean()) / _MORE_BELOW
         if share == 0:
             return 1.0
-        odds, none = math.log(share / (1 - share)), count * math.log(1 - share)
-        ways = (math.lgamma(count + 1) - math.lgamma(k + 1) - math.lgamma(count - k + 1) for k in range(lower + 1))
-        return sum(math.exp(one + hits * odds + none) for hits, one in enumerate(ways))
+        return next(itertools.islice(_at_most(count, share), lower, None))
 
     def auc(self) -> Estimate:
         """Estimate the chance that a held-out text of the target scores above a row of the pool, ties as half."""
@@ -128,7 +130,7 @@ def judge_relevance(fates: Fates, gathered: Gathered, recipe: Recipe, recipe_dir
     parts = [rows[start : start + PIECE_ROWS] for start in range(0, len(rows), PIECE_ROWS)]
     scores = np.concatenate([scorer(texts_of(gathered, part, target.answers)) for part in parts])
     held = np.sort(scorer.held_out)
-    judged = Judged(rows, scores, held, lowest(held, TELLING if settings.action == "resample" else settings.keep))
+    judged = Judged(rows, scores, held, line(held, TELLING if settings.action == "resample" else settings.keep))
     evidence = Evidence(judged, target.texts, lambda some: texts_of(gathered, some, target.answers))
     facts |= {"embeddings": recipe.base if scorer.nearby else None, "background": scorer.background}
     facts["auc_of"] = "rows taken for the description" if target.described else "held-out target texts"
@@ -136,6 +138,31 @@ def judge_relevance(fates: Fates, gathered: Gathered, recipe: Recipe, recipe_dir
     if target.described:
         facts["why"] += _read_thus(facts)
     return facts | _done(fates, judged, evidence, recipe)
+
+
+def line(held_out: F64, keep: float) -> float:
+    """Return the threshold above which at least ``keep`` of the domain lies, with `SURE` confidence.
+
+    The share of the domain below the k+1 lowest of n of its texts is Beta(k + 1, n - k), so it is at most 1 - keep with
+    the chance that of n draws at 1 - keep more than k hit. Of too few texts (44 for 0.95) the lowest is the threshold,
+    and the confidence is less. ``held_out``: scores, ascending.
+
+    Source: Wilks, "Determination of sample sizes for setting tolerance limits", 1941.
+    """
+    chances = itertools.takewhile(lambda chance: chance <= 1 - SURE, _at_most(len(held_out), 1 - keep))
+    return float(held_out[max(sum(1 for _ in chances) - 1, 0)])
+
+
+def _at_most(count: int, share: float) -> Iterator[float]:
+    """Yield the chances of at most 0, 1, 2, ... hits of ``count`` draws that hit with a chance of ``share``."""
+    if not 0 < share < 1:
+        yield from itertools.repeat(float(share <= 0), count + 1)
+        return
+    hit, miss, total = math.log(share), math.log1p(-share), 0.0
+    for hits in range(count + 1):
+        ways = math.lgamma(count + 1) - math.lgamma(hits + 1) - math.lgamma(count - hits + 1)
+        total += math.exp(ways + hits * hit + (count - hits) * miss)
+        yield total
 
 
 def lowest(held_out: F64, keep: float) -> float:

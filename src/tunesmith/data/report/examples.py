@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tunesmith.data.report.rows import ANSWERS, COPIES, answer_of, text_of_removed
 from tunesmith.data.report.text import block, changes, marked, same_words, shown, side_by_side
 from tunesmith.data.report.words import evidence_words, jaccard_words, rule_words, span_of
-from tunesmith.data.restore import HELD_OUT_FIRST, REDACTED, is_restorable
+from tunesmith.data.restore import LEAKS, REDACTED, ROW_BY_ROW, is_restorable
 from tunesmith.text.examples import text_of
 
 if TYPE_CHECKING:
@@ -177,8 +177,10 @@ def removals(picked: Picked, texts: Texts, result: dict[str, Any], near: float |
 
 def _undo_rule(one: Ruled, dataset: str) -> str:
     if not is_restorable(one.rule):
-        why = "they would leak the test into training" if one.rule in HELD_OUT_FIRST else "they are no examples"
+        why = "they would leak the test into training" if one.rule in LEAKS else "they are no examples"
         return f'<p class="undo">These rows cannot come back: {why}.</p>'
+    if one.rule in ROW_BY_ROW:
+        return '<p class="undo">These rows come back one by one only: evaluation items would be learnt.</p>'
     return f'<p class="undo">Keep all of them: {_command(f"tunesmith restore {dataset} --rule {one.rule}")}</p>'
 
 
