@@ -224,6 +224,25 @@ def test_near_duplicates_go_and_alike_questions_with_other_facts_stay(tmp_path):
     assert flagged.height == 1
 
 
+@pytest.mark.parametrize(("values", "gone"), [(("low", "average"), {}), (("low", "low"), {"near_duplicate": 1})])
+def test_a_value_changed_in_question_and_answer_is_another_row(tmp_path, values, gone):
+    """Bug: of 'a pub with low prices' and 'a pub with average prices', each with its answer, one is never learnt."""
+    ask = "name[Aromi], eatType[coffee shop], food[Chinese], customer rating[{}], area[riverside]"
+    tell = "{} is a coffee shop with Chinese food by the river, and its customers rate it as {} over all these years."
+    rows = [(f"tell me about subject number {n}", f"Subject {n} is one of many.") for n in range(30)]
+    rows += [(ask.format(value), tell.format(who, value)) for value, who in zip(values, ("It", "This"), strict=True)]
+    assert prepared_chats(tmp_path, rows).result["removed_by"] == gone
+
+
+def test_a_value_changed_on_both_sides_of_long_rows_is_another_row(tmp_path):
+    """Bug: the same where question and answer are long enough to be alike by their runs of words."""
+    ask = " ".join(["please write down with all that you know about it"] * 4) + " which requests were {} by the board"
+    tell = " ".join(["as far as anybody around here can tell today"] * 4) + " these were {} and the file was closed"
+    rows = [(f"tell me about subject number {n}", f"Subject {n} is one of many.") for n in range(30)]
+    rows += [(ask.format(value), tell.format(value)) for value in ("approved", "rejected")]
+    assert "near_duplicate" not in prepared_chats(tmp_path, rows).result["removed_by"]
+
+
 def test_rows_of_a_template_that_answer_differently_are_counted_as_rows(tmp_path):
     """Bug: every pair is counted as a prompt, so that 30 rows are 435 contradictions and the data are called poor."""
     say = (

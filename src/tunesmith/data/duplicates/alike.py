@@ -19,6 +19,7 @@ from tunesmith.core.errors import DataError
 from tunesmith.core.spans import mixed
 from tunesmith.data.asked import answered, asked
 from tunesmith.data.duplicates.agree import answers_alike, differs_little, judged, same_request
+from tunesmith.data.duplicates.changes import two_facts
 from tunesmith.data.duplicates.exact import HELD_OUT_FIRST
 from tunesmith.data.duplicates.facts import Facts
 from tunesmith.data.duplicates.near import SHORT_WORDS, near_clusters, near_duplicates
@@ -189,10 +190,16 @@ class Search:
         """Tell which pairs are one request with one answer, of which at most words without a meaning differ."""
         same = self._same_requests(kept, some)
         if same.any():
+            asks, _ = self._texts(asked, kept[same], some[same])
             texts, at = self._texts(answered, kept[same], some[same])
             one, other = at[: same.sum()], at[same.sum() :]
-            minor = [differs_little(texts[left], texts[right]) for left, right in zip(one, other, strict=True)]
-            same[same] = np.array(minor, np.bool_) | answers_alike(texts, one, other, self.threshold)
+            pairs = list(zip(one.tolist(), other.tolist(), strict=True))
+            minor = [differs_little(texts[left], texts[right]) for left, right in pairs]
+            alike = np.array(minor, np.bool_) | answers_alike(texts, one, other, self.threshold)
+            for pair in np.flatnonzero(alike).tolist():
+                left, right = pairs[pair]
+                alike[pair] = not two_facts((asks[left], asks[right]), (texts[left], texts[right]))
+            same[same] = alike
         return same
 
     def _same_requests(self, kept: I64, some: I64) -> NDArray[np.bool_]:
