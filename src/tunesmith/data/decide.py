@@ -103,7 +103,8 @@ def decide(
         learnt = set(decided.parts["train"])
         sure = [one for one in conflicts if not one.tied and one.answers[0][0] in learnt]
         decided.pairs = preference_pairs(gathered, sure)
-    decided.facts |= fix_labels(fates, gathered, decided.parts["train"], recipe, measure)
+    labels = fix_labels(fates, gathered, decided.parts["train"], recipe, measure)
+    decided.facts, decided.notes = decided.facts | labels.facts, decided.notes + labels.notes
     decided.parts["train"] = [row for row in decided.parts["train"] if fates.alive[row]]
     _even_out(decided, gathered, recipe)
     return decided
