@@ -416,7 +416,7 @@ def test_rows_that_all_ask_alike_are_refused_by_that_name(tmp_path):
     """Bug: a user with hundreds of rows is told that they are too few."""
     asked = "please tell me in your own words what you think of the new garden of the old museum in our small town"
     rows = [
-        (asked + " and" * (n % 2) + f" {'so ' * (n % 3)}on", f"My thought {'ab'[n % 2]} of {n} is short.")
+        (asked + " and" * (n % 2) + f" {'it ' * (n % 3)}is", f"My thought {'ab'[n % 2]} of {n} is short.")
         for n in range(200)
     ]
     with pytest.raises(DataError, match=r"of \d+ rows ask alike"):
@@ -436,6 +436,46 @@ def test_alike_questions_stay_together_when_near_duplicates_are_not_looked_for(t
         part: {" ".join(asked.split()[:-1]) for asked in asked_in(dataset, part)} for part in ("train", "test", "valid")
     }
     assert len(sides["train"]) + len(sides["test"]) + len(sides["valid"]) == 100
+
+
+FILLED = (
+    "please write down in one short line what the customer of our shop in the old harbour has to pay for a {} when it is "
+    "sent by post to the next village"
+)
+
+
+@pytest.mark.parametrize("near", [0.7, None])
+def test_rows_of_one_template_are_split_by_the_words_that_fill_it(tmp_path, near):
+    """Bug: 300 facts in one wording end in 'nothing can be held out'; or the same fact, asked twice, lies on two sides;
+    or nobody is told what such a test measures.
+    """
+    words = [f"{a}{b}{c}" for a in "bdkmprst" for b in "aeiou" for c in ("ll", "nd", "rk", "st", "mp", "x", "sk", "ft")]
+    rows = []
+    for n, word in enumerate(words[:300]):
+        rows.append((FILLED.format(word), f"The {word} costs {words[-n - 1]} coins."))
+        if n % 3 == 0:
+            rows.append((FILLED.format(word).replace("what the", "what a"), f"That is {words[-n - 1]} coins for it."))
+    dataset = prepared_chats(tmp_path, rows, near=near)
+    sides = {part: {asked.split()[22] for asked in asked_in(dataset, part)} for part in ("train", "valid", "test")}
+    assert min(len(sides["valid"]), len(sides["test"])) >= 20
+    assert not sides["train"] & (sides["valid"] | sides["test"]) and not sides["valid"] & sides["test"]
+    [note] = [note for note in dataset.result["notes"] if "templates" in note]
+    assert note.startswith("400 of 400 rows") and "says nothing about new questions" in note
+
+
+def test_a_stricter_search_for_duplicates_makes_no_easier_test(tmp_path):
+    """Bug: with `near: 0.9` questions that are alike to 0.75 lie on both sides of the split."""
+    words = [f"{a}{b}{c}" for a in "bdkmprst" for b in "aeiou" for c in "lnrst"]
+    rows, chance = [], random.Random(5)
+    for n in range(100):
+        own = chance.choices(words, k=40)
+        other = [*own[:20], "changed", *own[21:]]
+        rows += [(" ".join(own), f"The answer is {n}."), (" ".join(other), f"It is {n}, of course.")]
+    dataset = prepared_chats(tmp_path, rows, near=0.9)
+    sides = {part: {" ".join(asked.split()[:20]) for asked in asked_in(dataset, part)}
+             for part in ("train", "test", "valid")}  # fmt: skip
+    assert sum(map(len, sides.values())) == len(set.union(*sides.values())) == 100
+    assert not [note for note in dataset.result["notes"] if "templates" in note]
 
 
 def test_a_restored_row_that_is_found_no_more_is_told(tmp_path):

@@ -97,6 +97,7 @@ def decide(
     decided.conflicts, decided.near_conflicts = len(conflicts), len({row for _, row in alike.conflicts})
     if recipe.task == "classify":
         decided.notes += check_labels(decided.living(gathered), recipe, taken)
+    decided.notes += alike.notes(len(fates.living()))
     begin("split")
     decided.parts = split(gathered.frame, fates.living(), recipe.data.split, recipe.seed, alike.clusters, taken)
     if recipe.data.dedup.conflicts == "pairs":

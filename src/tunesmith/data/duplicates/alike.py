@@ -19,7 +19,7 @@ from tunesmith.core.errors import DataError
 from tunesmith.core.spans import mixed
 from tunesmith.data.asked import answered, asked
 from tunesmith.data.duplicates.agree import answers_alike, differs_little, judged, same_request
-from tunesmith.data.duplicates.changes import two_facts
+from tunesmith.data.duplicates.changes import Changes, two_facts
 from tunesmith.data.duplicates.exact import HELD_OUT_FIRST
 from tunesmith.data.duplicates.facts import Facts
 from tunesmith.data.duplicates.near import SHORT_WORDS, near_clusters, near_duplicates
@@ -37,10 +37,12 @@ if TYPE_CHECKING:
     from tunesmith.recipe import Dedup
 
 SPLIT_ALIKE = 0.7
-"""Jaccard from which prompts stay on one side of a split where the recipe looks for no near-duplicates."""
+"""Jaccard from which prompts stay on one side of a split, or less where the recipe calls less nearly the same: rows that
+`data.dedup.near: 0.9` keeps, or no search for near-duplicates at all, must not make the test easier."""
 
 LARGEST_FRAC, LARGEST_ROWS = 0.1, 10
-"""A cluster of more of the rows than this could not be held out; it is one template, and facts tell its rows apart."""
+"""A cluster of more of the rows than this could not be held out; it is one template, and facts tell its rows apart, or,
+where they do not, the words that fill it."""
 
 ALARM_ROWS = 100
 """A cluster of fewer rows than this never stops the work, however small the data are."""
@@ -69,6 +71,17 @@ class Alike:
 
     conflicts: list[tuple[int, int]] = field(default_factory=list)
     clusters: list[list[int]] = field(default_factory=list)
+    templated: int = 0
+    """Rows of templates that are too large to be held out whole."""
+
+    def notes(self, rows: int) -> list[str]:
+        """Return what people should know of a split of so many rows."""
+        if not self.templated:
+            return []
+        return [
+            f"{self.templated:,} of {rows:,} rows fill the same few templates, which could not be held out whole: what "
+            "is held out of them has other values, not other questions, and says nothing about new questions"
+        ]
 
 
 def remove_alike(fates: Fates, gathered: Gathered, settings: Dedup) -> Alike:
@@ -82,7 +95,7 @@ def remove_alike(fates: Fates, gathered: Gathered, settings: Dedup) -> Alike:
     """
     found = Alike()
     if settings.near is None:
-        found.clusters = Search(fates, gathered, SPLIT_ALIKE).bundles()
+        Search(fates, gathered, SPLIT_ALIKE).bundle(found)
         return found
     search = Search(fates, gathered, settings.near)
     _remove(fates, gathered, settings, [*search.leaks(), *search.twins(found)], "question")
@@ -99,7 +112,7 @@ def remove_alike(fates: Fates, gathered: Gathered, settings: Dedup) -> Alike:
     left = Search(fates, gathered, settings.near)
     if settings.max_template_rows is not None:
         _cap_templates(fates, search.parts, left.templates(), settings.max_template_rows)
-    found.clusters = left.bundles()
+    (left if settings.near <= SPLIT_ALIKE else Search(fates, gathered, SPLIT_ALIKE)).bundle(found)
     return found
 
 
@@ -228,15 +241,28 @@ class Search:
         """Return sets of rows whose prompts are alike, whatever their facts and answers."""
         return self._sets(self._clusters)
 
-    def bundles(self) -> list[list[int]]:
-        """Return rows that stay on one side of the split: those alike; of a large template, those of the same facts."""
-        first = self._clusters
-        large = np.bincount(first, minlength=1)[first] > max(LARGEST_ROWS, LARGEST_FRAC * len(first))
-        if large.any():
-            guard: Any = {"keys_of": self.facts.keys_of, "allows": self.facts.allows}
+    def bundle(self, found: Alike) -> None:
+        """Note which rows stay on one side of the split: those alike; of a large template, those of the same facts; if
+        it is large even so, those that differ in no word that means something.
+        """
+        first, templated = self._clusters, np.zeros(len(self.rows), np.bool_)
+        for allows in (self.facts.allows, self._same_words):
+            large = np.bincount(first, minlength=1)[first] > max(LARGEST_ROWS, LARGEST_FRAC * len(first))
+            if not large.any():
+                break
+            templated |= large
+            guard: Any = {"keys_of": self.facts.keys_of, "allows": allows}
             told_apart = near_clusters(self._signatures(), self._shingles, threshold=self.threshold, **guard)
             first = np.where(large, told_apart, first)
-        return self._sets(first)
+        found.clusters, found.templated = self._sets(first), int(templated.sum())
+
+    def _same_words(self, kept: I64, some: I64) -> NDArray[np.bool_]:
+        """Tell which pairs of prompts differ in no fact and in no word that means something."""
+        same = self.facts.allows(kept, some)
+        pairs = zip(self.said(kept[same]), self.said(some[same]), strict=True)
+        changes = (Changes.between(one, other).of_meaning() for one, other in pairs)
+        same[same] = np.fromiter((not any(one) for one in changes), np.bool_, same.sum())
+        return same
 
     @cached_property
     def _clusters(self) -> I64:
