@@ -24,6 +24,7 @@ from tunesmith.data.duplicates.exact import HELD_OUT_FIRST
 from tunesmith.data.duplicates.facts import Facts
 from tunesmith.data.duplicates.near import SHORT_WORDS, near_clusters, near_duplicates
 from tunesmith.data.duplicates.shingles import Signatures, take_ranges
+from tunesmith.data.duplicates.templates import templates as one_slot_templates
 from tunesmith.data.rows import from_json
 
 if TYPE_CHECKING:
@@ -37,8 +38,8 @@ if TYPE_CHECKING:
     from tunesmith.recipe import Dedup
 
 SPLIT_ALIKE = 0.7
-"""Jaccard from which prompts stay on one side of a split, or less where the recipe calls less nearly the same: rows that
-`data.dedup.near: 0.9` keeps, or no search for near-duplicates at all, must not make the test easier."""
+"""Jaccard from which prompts stay on one side of a split, or less where the recipe calls less nearly the same: a high
+`data.dedup.near`, or no search for near-duplicates at all, must not make the test easier."""
 
 LARGEST_FRAC, LARGEST_ROWS = 0.1, 10
 """A cluster of more of the rows than this could not be held out; it is one template, and facts tell its rows apart, or,
@@ -111,7 +112,7 @@ def remove_alike(fates: Fates, gathered: Gathered, settings: Dedup) -> Alike:
     _flag_conflicts(fates, found.conflicts)
     left = Search(fates, gathered, settings.near)
     if settings.max_template_rows is not None:
-        _cap_templates(fates, search.parts, left.templates(), settings.max_template_rows)
+        _cap_templates(fates, left, settings.max_template_rows)
     (left if settings.near <= SPLIT_ALIKE else Search(fates, gathered, SPLIT_ALIKE)).bundle(found)
     return found
 
@@ -333,8 +334,20 @@ def refuse_large(
     )
 
 
-def _cap_templates(fates: Fates, parts: Sequence[str], clusters: Sequence[Sequence[int]], most: int) -> None:
-    for cluster in clusters:
-        own = [row for row in cluster if parts[row] == "train" and fates.alive[row]]
+def _cap_templates(fates: Fates, left: Search, most: int) -> None:
+    """Remove rows of train beyond ``most`` of a template, until none has more: among fewer rows others may show."""
+    own = left.rows[[left.parts[row] == "train" for row in left.rows.tolist()]]
+    train = set(own.tolist())
+    _cap(fates, [[row for row in one if row in train] for one in left.templates()], most)
+    while _cap(fates, one_slot_templates(left.gathered, own[np.asarray(fates.alive)[own]], most), most):
+        pass
+
+
+def _cap(fates: Fates, templates: Sequence[Sequence[int]], most: int) -> bool:
+    """Remove living rows beyond ``most`` of each template; tell whether one went."""
+    before = len(fates.removed)
+    for template in templates:
+        own = [row for row in template if fates.alive[row]]
         for row in own[most:]:
             fates.remove(row, "template_cap", {**fates.twin(own[0]), "rows": len(own), "max_template_rows": most})
+    return len(fates.removed) > before
