@@ -13,7 +13,7 @@ import pytest
 from tunesmith.core.artifacts import Workspace
 from tunesmith.core.errors import DataError
 from tunesmith.data import gather
-from tunesmith.data.audit import defects, measure
+from tunesmith.data.audit import defects, measure, plant
 from tunesmith.data.audit.defects import DEFECTS, NOT_PLANTED, Defect, defects_of
 from tunesmith.data.audit.measure import audit
 from tunesmith.data.audit.page import write_page
@@ -169,6 +169,16 @@ def test_wrong_labels_and_labels_that_are_not_listed_are_planted(tmp_path, share
     result = audit(*prepared(tmp_path, task="classify", data={"train": "a.csv"}))
     assert rule(result, "label_error")["n"] == 8 and rule(result, "duplicate")["value"] >= 0.9
     assert "unknown_label" in result["off"]
+
+
+def test_the_other_label_of_a_conflict_is_a_wrong_label_too():
+    """Bug: a rule against wrong labels that speaks of a label planted wrong, for another rule, is called mistaken."""
+    [conflict] = [one for one in DEFECTS if one.rule == "conflict"]
+    unit = plant.Unit(conflict, (1, 2))
+    copy = plant.Copy(["a row", "its copy with another label", "a sound row"], units=[unit])
+    hits = {2: {"label_error"}, 3: {"label_error"}}
+    assert measure._taken("label_error", copy, hits, {}) == (1, 1)
+    assert not measure._is_found(unit, hits)
 
 
 def test_chats_with_a_system_message_and_rules_about_groups_are_audited(tmp_path):

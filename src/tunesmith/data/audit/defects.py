@@ -36,9 +36,10 @@ class Place(Enum):
 class Defect:
     """What is planted for a rule.
 
-    ``or_by`` are rules that are as right about it; ``stirs`` those that may speak of it rightly or not, because the
-    planting does more than it should, and whose precision it does not count for. A row that one of ``shuns`` speaks of
-    is not fit, nor is one that a rule meant for the defect speaks of. What is ``sound`` is no defect: a row like
+    ``or_by`` are rules that are as right about it; ``also`` those that are right about it though it is not planted for
+    them: their word counts for their own precision alone; ``stirs`` those that may speak of it rightly or not, because
+    the planting does more than it should, and whose precision it does not count for. A row that one of ``shuns`` speaks
+    of is not fit, nor is one that a rule meant for the defect speaks of. What is ``sound`` is no defect: a row like
     another that the rule must not take.
     """
 
@@ -48,6 +49,7 @@ class Defect:
     tasks: frozenset[str] = EVERY
     place: Place = Place.INSTEAD
     or_by: frozenset[str] = frozenset()
+    also: frozenset[str] = frozenset()
     stirs: frozenset[str] = frozenset()
     shuns: frozenset[str] = frozenset()
     sound: bool = False
@@ -74,6 +76,7 @@ _NO_COPY = frozenset({"conflict", "near_conflict", "duplicate", "near_duplicate"
 _ODD = frozenset({"mismatch", "truncated", "language", "refusal", "gibberish"})
 """What an answer that is another's, or a few words of another kind, may be besides."""
 _SPACE = frozenset({"whitespace"})
+_LABEL = frozenset({"label_error"})
 
 DEFECTS = (
     Defect("invalid_json", "a line that is no JSON", in_records.broken_json, or_by=frozenset({"wrong_format"})),
@@ -138,9 +141,9 @@ DEFECTS = (
     Defect("semantic_duplicate", "a copy turned round", _ASKED(in_questions.turned_round), place=Place.BESIDE,
            or_by=frozenset({"duplicate", "near_duplicate"}), stirs=_NO_COPY),
     Defect("conflict", "another answer to the question", _ANSWER(in_answers.of_another), place=Place.BESIDE,
-           stirs=_NO_COPY | _ODD),
+           also=_LABEL, stirs=_NO_COPY | _ODD),
     Defect("near_conflict", "another answer to nearly the question", _nearly_and_other_answer, place=Place.BESIDE,
-           or_by=frozenset({"conflict"}), stirs=_NO_COPY | _ODD),
+           or_by=frozenset({"conflict"}), also=_LABEL, stirs=_NO_COPY | _ODD),
     Defect("leak", "a question of the test", lambda row, kit: row, place=Place.HELD_OUT,
            or_by=frozenset({"near_leak"}), shuns=_NO_COPY),
     Defect("near_leak", "nearly a question of the test", _ASKED(in_questions.nearly), place=Place.HELD_OUT,

@@ -175,7 +175,7 @@ def _taken(rule: str, copy: Copy, hits: Hits, before: Hits) -> tuple[int, int]:
     right, wrong = set[tuple[int, ...]](), 0
     for line in (line for line, rules in hits.items() if rule in rules):
         unit = units.get(line)
-        if unit is not None and rule in unit.defect.meant:
+        if unit is not None and rule in unit.defect.meant | unit.defect.also:
             if unit.defect.sound:
                 wrong += 1
             else:
