@@ -252,7 +252,7 @@ def test_rows_of_a_template_that_answer_differently_are_counted_as_rows(tmp_path
             for n, (a, b) in enumerate((a, b) for a in ("sofa", "lamp", "desk", "vase", "rack", "bowl") for b in "klmno")]  # fmt: skip
     lines = [json.dumps({"prompt": ask, "completion": answer}) for ask, answer in rows]
     others = [json.dumps({"prompt": f"{word} {n * 37} {word[::-1]}?", "completion": f"{n} {word * 2} {n + 1}."})
-              for n in range(40) for word in ("mountain", "kitchen", "engine", "winter")]  # fmt: skip
+              for n in range(80) for word in ("mountain", "kitchen", "engine", "winter")]  # fmt: skip
     (tmp_path / "a.jsonl").write_text("\n".join([*lines, *others]))
     recipe = Recipe(name="t", task="chat", data={"train": "a.jsonl"})
     result = prepare(recipe, Workspace(tmp_path / "home"), recipe_dir=tmp_path).result
@@ -330,11 +330,12 @@ def test_a_restored_row_is_still_without_personal_data(tmp_path):
     assert [text for text in texts if "[EMAIL]" in text]
 
 
-def prepared_chats(folder: Path, rows: list[tuple[str, str]], **dedup: Any) -> Artifact:
-    """Prepare chats of (question, answer)."""
+def prepared_chats(folder: Path, rows: list[tuple[str, str]], test: str | None = None, **dedup: Any) -> Artifact:
+    """Prepare chats of (question, answer); ``test`` is the file that is held out."""
     lines = (json.dumps({"prompt": asked, "completion": told}) + "\n" for asked, told in rows)
     (folder / "a.jsonl").write_text("".join(lines))
-    recipe = Recipe(name="t", task="chat", data={"train": "a.jsonl", "dedup": dedup})
+    data: dict[str, Any] = {"train": "a.jsonl", "dedup": dedup} | ({"test": test} if test else {})
+    recipe = Recipe(name="t", task="chat", data=data)
     return prepare(recipe, Workspace(folder / "home"), recipe_dir=folder)
 
 
@@ -461,6 +462,30 @@ def test_rows_of_one_template_are_split_by_the_words_that_fill_it(tmp_path, near
     assert not sides["train"] & (sides["valid"] | sides["test"]) and not sides["valid"] & sides["test"]
     [note] = [note for note in dataset.result["notes"] if "templates" in note]
     assert note.startswith("400 of 400 rows") and "says nothing about new questions" in note
+    assert dataset.result["near_conflicts"] <= 110  # the same fact in other words; other facts contradict nothing
+
+
+def test_a_test_file_of_the_same_template_leaves_rows_to_learn(tmp_path):
+    """Bug: all of train fills the template of the test file, so every row is a leak and nothing is left; or a question
+    of the test with another article is learnt; or copies of the test with a word changed are no leak if they are many.
+    """
+    words = [f"{a}{b}{c}" for a in "bdkmprst" for b in "aeiou" for c in ("ll", "nd", "rk", "st", "mp", "x", "sk", "ft")]
+    rows = [(FILLED.format(word), f"The {word} costs {words[-n - 1]} coins.") for n, word in enumerate(words[:200])]
+    own = (json.dumps({"prompt": asked, "completion": told}) + "\n" for asked, told in rows[160:])
+    (tmp_path / "test.jsonl").write_text("".join(own))
+    learnt = [*rows[:160], (rows[170][0].replace("what the", "what a"), "It costs what it costs.")]
+    dataset = prepared_chats(tmp_path, learnt, test="test.jsonl")
+    assert dataset.result["removed_by"] == {"near_leak": 1} and dataset.result["splits"]["test"] == 40
+    chance = random.Random(3)
+    texts = [chance.choices(words, k=40) for _ in range(60)]
+    rows = [(" ".join(own), f"It is {n}.") for n, own in enumerate(texts)]
+    (tmp_path / "test.jsonl").write_text(
+        "".join(json.dumps({"prompt": asked, "completion": told}) + "\n" for asked, told in rows)
+    )
+    copies = [(" ".join([*own[:20], "changed", *own[21:]]), f"It may be {n + 5}.") for n, own in enumerate(texts)]
+    others = [(" ".join(chance.choices(words, k=40)), f"So {n}.") for n in range(60)]
+    again = prepared_chats(tmp_path, [*copies, *others], test="test.jsonl")
+    assert again.result["removed_by"] == {"near_leak": 60}
 
 
 def test_a_stricter_search_for_duplicates_makes_no_easier_test(tmp_path):

@@ -161,5 +161,5 @@ def _refuse_nothing_left(recipe: Recipe, fates: Fates, taken: Callable[[], str])
     raise DataError(
         f"{', '.join(recipe.data.train)}: every row was removed{taken()}",
         expected="rows to train on that are not in data.valid or data.test" if leaks else "rows to train on",
-        hint="give data.test a file of its own" if leaks else "change the rule in the recipe",
+        hint="hold rows out that are not those of data.train, nor nearly" if leaks else "change the rule in the recipe",
     )

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tunesmith.core.spans import I64, U64
+    from tunesmith.data.duplicates.near import Twins
     from tunesmith.data.fates import Fates
     from tunesmith.data.gather import Gathered
     from tunesmith.recipe import Dedup
@@ -106,7 +107,7 @@ def remove_alike(fates: Fates, gathered: Gathered, settings: Dedup) -> Alike:
     prompts = gathered.frame["prompt_key"].to_numpy()
     found.conflicts = [
         (kept, row)
-        for kept, row in sorted(set(found.conflicts))
+        for kept, row in sorted(set(search.contradictions(found.conflicts)))
         if fates.alive[row] and fates.alive[kept] and prompts[kept] != prompts[row]
     ]
     _flag_conflicts(fates, found.conflicts)
@@ -147,23 +148,60 @@ class Search:
         self.facts = Facts(self.said, self._known("facts"))
 
     def twins(self, found: Alike) -> list[Twin]:
-        """Return rows of train alike a kept one; note in ``found`` those that answer differently."""
+        """Return rows of train alike a kept one; note in ``found`` those that answer differently.
+
+        Of a template that is too large to be held out whole, only those are alike a held-out row that differ from it in
+        no word that means something.
+        """
+        twins = self._twins(found, self.same)
+        held = sum(self.parts[self.rows[kept]] != "train" for kept in twins.kept.tolist())
+        if self._is_large(held) and self._templated.any():
+            twins = self._twins(found, self._same_but_for_templates)
+        return list(
+            zip(self.rows[twins.row].tolist(), self.rows[twins.kept].tolist(), twins.jaccard.tolist(), strict=True)
+        )
+
+    def _twins(self, found: Alike, same: Callable[[I64, I64, Alike], NDArray[np.bool_]]) -> Twins:
         rank = np.array([HELD_OUT_FIRST[self.parts[row]] for row in self.rows.tolist()], np.int64)
         signatures = self._signatures()
         # copies of a prompt share one fate without being compared: only if they have one answer too
         answered = mixed(signatures.exact ^ mixed(self.answers[self.rows]))
-        twins = near_duplicates(
+        return near_duplicates(
             Signatures(signatures.words, answered, signatures.bands),
             self._shingles,
             threshold=self.threshold,
             priority=rank,
             fixed=rank < HELD_OUT_FIRST["train"],
             keys_of=self.facts.keys_of,
-            allows=lambda kept, rows: self.same(kept, rows, found),
+            allows=lambda kept, rows: same(kept, rows, found),
         )
-        return list(
-            zip(self.rows[twins.row].tolist(), self.rows[twins.kept].tolist(), twins.jaccard.tolist(), strict=True)
-        )
+
+    def _is_large(self, rows: Any) -> Any:
+        """Tell whether so many of the rows are too many to be held out whole."""
+        return rows > max(LARGEST_ROWS, LARGEST_FRAC * len(self.rows))
+
+    @cached_property
+    def _templated(self) -> NDArray[np.bool_]:
+        """Which rows are of a template that is too large to be held out whole."""
+        return np.asarray(self._is_large(np.bincount(self._clusters, minlength=1)[self._clusters]))
+
+    def _same_but_for_templates(self, kept: I64, some: I64, found: Alike) -> NDArray[np.bool_]:
+        """Tell which pairs are the `same`; a held-out row of a template, and one of train, only in the same words."""
+        same = self.same(kept, some, found)
+        held = np.array([self.parts[row] != "train" for row in self.rows[kept].tolist()], np.bool_)
+        held &= same & self._templated[some]
+        same[held] = self._same_words(kept[held], some[held])
+        return same
+
+    def contradictions(self, pairs: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Return the pairs of rows without those that fill a large template with other words."""
+        if not self._is_large(len({row for _, row in pairs})) or not self._templated.any():
+            return list(pairs)
+        place = dict(zip(self.rows.tolist(), range(len(self.rows)), strict=True))
+        kept, some = np.array([[place[one], place[other]] for one, other in pairs], np.int64).T
+        other_words = self._templated[some]
+        other_words[other_words] = ~self._same_words(kept[other_words], some[other_words])
+        return [pair for pair, gone in zip(pairs, other_words.tolist(), strict=True) if not gone]
 
     def twins_by_answer(self) -> list[Twin]:
         """Return rows of train whose answer is alike that of a kept one, and whose prompt is the same request."""
@@ -246,16 +284,15 @@ class Search:
         """Note which rows stay on one side of the split: those alike; of a large template, those of the same facts; if
         it is large even so, those that differ in no word that means something.
         """
-        first, templated = self._clusters, np.zeros(len(self.rows), np.bool_)
+        first = self._clusters
         for allows in (self.facts.allows, self._same_words):
-            large = np.bincount(first, minlength=1)[first] > max(LARGEST_ROWS, LARGEST_FRAC * len(first))
+            large = self._is_large(np.bincount(first, minlength=1)[first])
             if not large.any():
                 break
-            templated |= large
             guard: Any = {"keys_of": self.facts.keys_of, "allows": allows}
             told_apart = near_clusters(self._signatures(), self._shingles, threshold=self.threshold, **guard)
             first = np.where(large, told_apart, first)
-        found.clusters, found.templated = self._sets(first), int(templated.sum())
+        found.clusters, found.templated = self._sets(first), int(self._templated.sum())
 
     def _same_words(self, kept: I64, some: I64) -> NDArray[np.bool_]:
         """Tell which pairs of prompts differ in no fact and in no word that means something."""
