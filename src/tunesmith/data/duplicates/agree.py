@@ -150,6 +150,7 @@ def same_request(one: str, other: str) -> bool:
 def differs_little(one: str, other: str) -> bool:
     """Tell whether the words by which two texts differ are all function words, or as good as spelled alike."""
     changes = Changes.between(one, other)
-    if changes.size > MOST_CHANGED_FRAC * changes.words or not same_facts(one, other):
+    words = len(plain_words(one)) + changes.come.total()
+    if changes.size > MOST_CHANGED_FRAC * words or not same_facts(one, other):
         return False
     return not any(changes.of_meaning())

@@ -242,16 +242,15 @@ class Search:
         """Tell which pairs are one request with one answer, of which at most words without a meaning differ."""
         same = self._same_requests(kept, some)
         if same.any():
-            asks, _ = self._texts(asked, kept[same], some[same])
             texts, at = self._texts(answered, kept[same], some[same])
             one, other = at[: same.sum()], at[same.sum() :]
-            pairs = list(zip(one.tolist(), other.tolist(), strict=True))
-            minor = [differs_little(texts[left], texts[right]) for left, right in pairs]
-            alike = np.array(minor, np.bool_) | answers_alike(texts, one, other, self.threshold)
-            for pair in np.flatnonzero(alike).tolist():
-                left, right = pairs[pair]
-                alike[pair] = not two_facts((asks[left], asks[right]), (texts[left], texts[right]))
-            same[same] = alike
+            minor = [differs_little(texts[left], texts[right]) for left, right in zip(one, other, strict=True)]
+            same[same] = np.array(minor, np.bool_) | answers_alike(texts, one, other, self.threshold)
+            asks, at = self._texts(asked, kept[same], some[same])
+            answers, _ = self._texts(answered, kept[same], some[same])
+            pairs = zip(at[: same.sum()].tolist(), at[same.sum() :].tolist(), strict=True)
+            apart = (two_facts((asks[x], asks[y]), (answers[x], answers[y])) for x, y in pairs)
+            same[same] = np.fromiter((not one for one in apart), np.bool_, same.sum())
         return same
 
     def _same_requests(self, kept: I64, some: I64) -> NDArray[np.bool_]:

@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from tunesmith.data.duplicates.facts import plain_words
+from tunesmith.data.duplicates.facts import plain_words, shared_ends
 from tunesmith.data.noise.function_words import LANGUAGES_OF
 
 SPELLED_ALIKE = 0.8
@@ -23,19 +23,19 @@ SHORTEST_STEM = 3  # letters
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """The words of a text that the other lacks (``gone``), those that it has instead (``come``), and how many words
-    both have together.
-    """
+    """The words of a text that the other lacks (``gone``), and those that it has instead (``come``)."""
 
     gone: Counter[str]
     come: Counter[str]
-    words: int
 
     @classmethod
     def between(cls, one: str, other: str) -> Changes:
         """Return by which words two texts differ, in any order and case."""
-        ours, theirs = Counter(plain_words(one.casefold())), Counter(plain_words(other.casefold()))
-        return cls(_decoded(ours - theirs), _decoded(theirs - ours), (ours | theirs).total())
+        low, other_low = one.casefold(), other.casefold()
+        start, end = shared_ends(low, other_low)
+        ours = Counter(plain_words(low[start : len(low) - end]))
+        theirs = Counter(plain_words(other_low[start : len(other_low) - end]))
+        return cls(_decoded(ours - theirs), _decoded(theirs - ours))
 
     @property
     def size(self) -> int:
@@ -60,9 +60,11 @@ def spelled_alike(one: str, other: str) -> bool:
 
     A letter replaced by another makes another word ('block' and 'black'), but for s and z; so does another first one.
     """
+    if one[0] != other[0]:
+        return False
     if _stem(one) == _stem(other):
         return True
-    if one[0] != other[0] or SequenceMatcher(None, one, other).ratio() < SPELLED_ALIKE:
+    if SequenceMatcher(None, one, other).ratio() < SPELLED_ALIKE:
         return False
     fewer, more = sorted((Counter(one.replace("z", "s")), Counter(other.replace("z", "s"))), key=Counter.total)
     return fewer <= more
@@ -83,6 +85,8 @@ def two_facts(asked: tuple[str, str], answered: tuple[str, str]) -> bool:
     little" and "it costs much"), or a word that only one question has is one that only its answer has. Questions that
     differ while answers do not are one question worded twice, answers that differ while questions do not two answers.
     """
+    if asked[0] == asked[1] or answered[0] == answered[1]:
+        return False
     questions = Changes.between(*asked).of_meaning()
     if not any(questions):
         return False
