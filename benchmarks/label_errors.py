@@ -18,7 +18,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from tunesmith.core.estimates import paired_proportions, wilson
-from tunesmith.data.label_errors import doubtful, out_of_fold, sure
+from tunesmith.data.label_errors import doubtful, out_of_fold, sure, tellable
 
 ROOT = Path(__file__).parent.parent
 DATA = ROOT.parent / "shared" / "data"
@@ -33,12 +33,17 @@ def accuracy(rows, texts, labels, test):
     return np.array([answer == one["category"] for answer, one in zip(answers, test, strict=True)])
 
 
+def told(chances, names, labels):
+    """Return the doubts that can be told from the probe's own mistakes: what `data.labels.fix` acts on."""
+    believed = tellable(chances, names, labels)
+    return [one for one in doubtful(chances, names, labels) if believed[one.row]]
+
+
 def replaced(texts, labels):
     """Return the doubts whose likely label replaces the given one, as ``labels.fix: relabel`` does."""
     chances, names = out_of_fold(texts, labels)
     certain = sure(chances, names, labels)
-    doubts = doubtful(chances, names, labels)
-    return [one for one in doubts if certain[one.row] and one.p_likely >= chances[one.row].max()]
+    return [one for one in told(chances, names, labels) if certain[one.row] and one.p_likely >= chances[one.row].max()]
 
 
 def spoilt(labels, frac):
@@ -70,13 +75,56 @@ def elsewhere():
     return result
 
 
+def drawn(pairs, each, seed):
+    """Return some rows of each label in an order by chance; all if ``each`` is None."""
+    by_label = {}
+    for at in np.random.default_rng(seed).permutation(len(pairs)):
+        by_label.setdefault(pairs[at][1], []).append(pairs[at])
+    rows = [pair for own in by_label.values() for pair in own[:each]]
+    return [rows[at] for at in np.random.default_rng(seed).permutation(len(rows))]
+
+
+def few_rows():
+    """Count the doubts, and how many are right, on few and on many rows a label, before and after what cannot be told.
+
+    Sums over three draws; ``all`` counts every doubt, ``told`` those acted upon, ``right`` those about a spoilt label.
+    """
+    with (DATA / "banking77" / "train.csv").open(newline="") as file:
+        banking = [(row["text"], row["category"]) for row in csv.DictReader(file)]
+    lines = (DATA / "subjectivity" / "subjectivity.jsonl").open()
+    subjective = [(row["text"], row["label"]) for row in map(json.loads, lines)]
+    result = {}
+    for name, pairs, sizes in (
+        ("banking77", banking, (5, 8, 10, 20, 40)),
+        ("subjectivity", subjective, (50, 100, 250, 1000)),
+    ):
+        for each in sizes:
+            for frac in (0.0, 0.03, 0.08, 0.2):
+                sums = dict.fromkeys(("rows", "spoilt", "all", "all_right", "told", "told_right"), 0)
+                for seed in (1, 2, 3):
+                    texts, labels = map(list, zip(*drawn(pairs, each, seed), strict=True))
+                    given = spoilt(labels, frac)
+                    chances, names = out_of_fold(texts, given)
+                    wrong = [one != other for one, other in zip(labels, given, strict=True)]
+                    sums["rows"] += len(labels)
+                    sums["spoilt"] += sum(wrong)
+                    for key, doubts in (
+                        ("all", doubtful(chances, names, given)),
+                        ("told", told(chances, names, given)),
+                    ):
+                        sums[key] += len(doubts)
+                        sums[f"{key}_right"] += sum(wrong[one.row] for one in doubts)
+                result[f"{name}, {each} rows a label, {frac:.0%} spoilt"] = sums
+    return result
+
+
 def main() -> None:
     rows = [json.loads(line) for line in (DATA / "label_noise_banking77" / "train_noisy.jsonl").open()]
     texts, labels = [row["text"] for row in rows], [row["given_label"] for row in rows]
     wrong = np.array([row["is_error"] for row in rows])
     started = time.process_time()
     chances, names = out_of_fold(texts, labels)
-    doubts = doubtful(chances, names, labels)
+    doubts = told(chances, names, labels)
     seconds = time.process_time() - started
     code = {name: number for number, name in enumerate(names)}
     own = chances[np.arange(len(rows)), [code[label] for label in labels]]
@@ -132,6 +180,7 @@ def main() -> None:
             right["sure ones replaced, other doubtful removed"], right["all rows"]
         ).as_dict(),
         "replaced_elsewhere": elsewhere(),
+        "few_rows": few_rows(),
         "cpu_s": round(seconds, 1),
     }
     print(json.dumps(result, indent=1))

@@ -13,7 +13,7 @@ import pytest
 from tunesmith.core.artifacts import Workspace
 from tunesmith.core.errors import DataError
 from tunesmith.data import gather
-from tunesmith.data.audit import defects, measure
+from tunesmith.data.audit import defects, measure, plant
 from tunesmith.data.audit.defects import DEFECTS, NOT_PLANTED, Defect, defects_of
 from tunesmith.data.audit.measure import audit
 from tunesmith.data.audit.page import write_page
@@ -102,6 +102,18 @@ def test_planted_defects_are_found_and_little_else_is_taken(tmp_path):
     assert dataset.manifest["files"] == before
 
 
+def test_a_row_with_another_value_must_stay_and_is_told_if_it_does_not(tmp_path, monkeypatch):
+    """Bug: a rule that takes rows which teach two things looks perfect, because nothing sound and alike is planted."""
+    given = made(tmp_path)
+    [one] = audit(*given)["must_stay"]
+    assert one["rule"] == "near_duplicate" and one["planted"] == 8 and one["lost"]["value"] == 0
+    monkeypatch.setattr("tunesmith.data.duplicates.agree.two_facts", lambda *_: False)
+    monkeypatch.setattr("tunesmith.data.duplicates.alike.two_facts", lambda *_: False)
+    result = audit(*given)
+    assert result["must_stay"][0]["lost"]["value"] >= 0.9 and one["sound"] in result["missed"]
+    assert rule(result, "near_duplicate", "precision")["value"] < 0.6
+
+
 def test_a_rule_that_is_off_is_not_measured(tmp_path, monkeypatch):
     """Bug: the audit measures the defaults and not the recipe; or it starts processes, and looks for topics and bias, of
     copies that one process has done before others have begun.
@@ -159,6 +171,16 @@ def test_wrong_labels_and_labels_that_are_not_listed_are_planted(tmp_path, share
     assert "unknown_label" in result["off"]
 
 
+def test_the_other_label_of_a_conflict_is_a_wrong_label_too():
+    """Bug: a rule against wrong labels that speaks of a label planted wrong, for another rule, is called mistaken."""
+    [conflict] = [one for one in DEFECTS if one.rule == "conflict"]
+    unit = plant.Unit(conflict, (1, 2))
+    copy = plant.Copy(["a row", "its copy with another label", "a sound row"], units=[unit])
+    hits = {2: {"label_error"}, 3: {"label_error"}}
+    assert measure._taken("label_error", copy, hits, {}) == (1, 1)
+    assert not measure._is_found(unit, hits)
+
+
 def test_chats_with_a_system_message_and_rules_about_groups_are_audited(tmp_path):
     """Bug: a system message leaves no row to plant in; a file named in the recipe is looked for beside the copy."""
     made(tmp_path)
@@ -182,9 +204,11 @@ def test_the_page_says_what_was_missed_and_runs_nothing(tmp_path):
     estimate = {"value": 0.5, "low": 0.3, "high": 0.7, "n": 25}
     one = {"rule": "html", "defect": "tags", "planted": 25, "recall": estimate, "precision": None, "before": estimate}
     missed = {"tags": "<script>alert(1)</script>"}
-    result = {"rows": 420, "copies": 1, "rules": [one], "missed": missed, "not_planted": {"size": "counts"}, "off": []}
-    page = write_page(result, dataset, workspace).read_text(encoding="utf-8")
+    loss = {"rule": "near_duplicate", "sound": "another value", "planted": 25, "lost": estimate}
+    told = {"rows": 420, "copies": 1, "rules": [one], "must_stay": [loss], "missed": missed}
+    page = write_page(told | {"not_planted": {"size": "counts"}, "off": []}, dataset, workspace).read_text("utf-8")
     assert "<script" not in page and "alert(1)" in page and "took nothing" in page and "1 rule" in page
+    assert "lost 12 of 25 sound rows (another value)" in page
 
 
 def test_a_defect_leaves_its_row_as_it_was(tmp_path):

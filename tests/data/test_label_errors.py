@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from tunesmith.core.artifacts import Artifact, Workspace
-from tunesmith.data.label_errors import sure
+from tunesmith.data.label_errors import sure, tellable
 from tunesmith.data.prepare import prepare
 from tunesmith.recipe import Recipe
 
@@ -170,6 +170,41 @@ def test_a_probe_that_is_never_right_for_sure_replaces_nothing():
     assert not sure(np.stack([top, 1 - top], axis=1), ["a", "b"], labels).any()
     level = np.where(draw.uniform(size=2000) < 0.95, "a", "b").tolist()  # contradicted alike everywhere
     assert sure(np.stack([top, 1 - top], axis=1), ["a", "b"], level).all()
+
+
+def test_a_doubt_is_believed_where_the_probe_is_hardly_ever_wrong():
+    """Bug: what the probe does not know is called a wrong label; or a level share of wrong labels is not believed."""
+    draw = np.random.default_rng(0)
+    top = np.sort(draw.uniform(0.5, 1, 2000))[::-1]
+    chances, names = np.stack([top, 1 - top], axis=1), ["a", "b"]
+    mistakes = np.where(np.arange(2000) < 1000, 0.05, 0.5)  # 5 % are wrong, and of the less sure half it knows little
+    labels = np.where(draw.uniform(size=2000) < mistakes, "b", "a").tolist()
+    told = tellable(chances, names, labels)
+    assert told[:800].all() and not told[1200:].any()
+    assert tellable(chances, names, np.where(draw.uniform(size=2000) < 0.05, "b", "a").tolist()).all()
+    assert not tellable(chances[:150], names, labels[:150]).any()
+    assert not tellable(chances[:300], [*names, *map(str, range(40))], labels[:300]).any()
+
+
+def test_few_rows_of_many_labels_are_let_be_and_that_is_told(tmp_path, shared_data: Callable[[str], Path]):
+    """Bug: of 8 right rows a label a fifth is removed, because a probe that knows 60 % of the labels is believed."""
+    with (shared_data("banking77") / "train.csv").open(newline="") as file:
+        rows = [(row["text"], row["category"]) for row in csv.DictReader(file)]
+    seen: dict[str, int] = {}
+    with (tmp_path / "a.csv").open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["text", "intent"])
+        for text, label in rows:
+            seen[label] = seen.get(label, 0) + 1
+            if seen[label] <= 10:
+                table.writerow([text, label])
+    data: dict[str, Any] = {"train": "a.csv", "labels": {"fix": "remove"}}
+    dataset = prepare(Recipe(name="t", task="classify", data=data), Workspace(tmp_path / "home"), recipe_dir=tmp_path)
+    facts = dataset.result["facts"]
+    assert dataset.result["removed_by"].get("label_error", 0) == facts["doubtful_labels"] <= 6
+    assert facts["untold_labels"] > 60
+    [note] = [note for note in dataset.result["notes"] if note.startswith("cannot tell whether")]
+    assert "77 labels" in note and "more of each would help" in note
 
 
 @pytest.mark.slow

@@ -222,6 +222,25 @@ def test_near_duplicates_go_and_alike_questions_with_other_facts_stay(tmp_path):
     assert flagged.height == 1
 
 
+@pytest.mark.parametrize(("values", "gone"), [(("low", "average"), {}), (("low", "low"), {"near_duplicate": 1})])
+def test_a_value_changed_in_question_and_answer_is_another_row(tmp_path, values, gone):
+    """Bug: of 'a pub with low prices' and 'a pub with average prices', each with its answer, one is never learnt."""
+    ask = "name[Aromi], eatType[coffee shop], food[Chinese], customer rating[{}], area[riverside]"
+    tell = "{} is a coffee shop with Chinese food by the river, and its customers rate it as {} over all these years."
+    rows = [(f"tell me about subject number {n}", f"Subject {n} is one of many.") for n in range(30)]
+    rows += [(ask.format(value), tell.format(who, value)) for value, who in zip(values, ("It", "This"), strict=True)]
+    assert prepared_chats(tmp_path, rows).result["removed_by"] == gone
+
+
+def test_a_value_changed_on_both_sides_of_long_rows_is_another_row(tmp_path):
+    """Bug: the same where question and answer are long enough to be alike by their runs of words."""
+    ask = " ".join(["please write down with all that you know about it"] * 4) + " which requests were {} by the board"
+    tell = " ".join(["as far as anybody around here can tell today"] * 4) + " these were {} and the file was closed"
+    rows = [(f"tell me about subject number {n}", f"Subject {n} is one of many.") for n in range(30)]
+    rows += [(ask.format(value), tell.format(value)) for value in ("approved", "rejected")]
+    assert "near_duplicate" not in prepared_chats(tmp_path, rows).result["removed_by"]
+
+
 def test_rows_of_a_template_that_answer_differently_are_counted_as_rows(tmp_path):
     """Bug: every pair is counted as a prompt, so that 30 rows are 435 contradictions and the data are called poor."""
     say = (
@@ -231,7 +250,7 @@ def test_rows_of_a_template_that_answer_differently_are_counted_as_rows(tmp_path
             for n, (a, b) in enumerate((a, b) for a in ("sofa", "lamp", "desk", "vase", "rack", "bowl") for b in "klmno")]  # fmt: skip
     lines = [json.dumps({"prompt": ask, "completion": answer}) for ask, answer in rows]
     others = [json.dumps({"prompt": f"{word} {n * 37} {word[::-1]}?", "completion": f"{n} {word * 2} {n + 1}."})
-              for n in range(40) for word in ("mountain", "kitchen", "engine", "winter")]  # fmt: skip
+              for n in range(80) for word in ("mountain", "kitchen", "engine", "winter")]  # fmt: skip
     (tmp_path / "a.jsonl").write_text("\n".join([*lines, *others]))
     recipe = Recipe(name="t", task="chat", data={"train": "a.jsonl"})
     result = prepare(recipe, Workspace(tmp_path / "home"), recipe_dir=tmp_path).result
@@ -309,11 +328,12 @@ def test_a_restored_row_is_still_without_personal_data(tmp_path):
     assert [text for text in texts if "[EMAIL]" in text]
 
 
-def prepared_chats(folder: Path, rows: list[tuple[str, str]], **dedup: Any) -> Artifact:
-    """Prepare chats of (question, answer)."""
+def prepared_chats(folder: Path, rows: list[tuple[str, str]], test: str | None = None, **dedup: Any) -> Artifact:
+    """Prepare chats of (question, answer); ``test`` is the file that is held out."""
     lines = (json.dumps({"prompt": asked, "completion": told}) + "\n" for asked, told in rows)
     (folder / "a.jsonl").write_text("".join(lines))
-    recipe = Recipe(name="t", task="chat", data={"train": "a.jsonl", "dedup": dedup})
+    data: dict[str, Any] = {"train": "a.jsonl", "dedup": dedup} | ({"test": test} if test else {})
+    recipe = Recipe(name="t", task="chat", data=data)
     return prepare(recipe, Workspace(folder / "home"), recipe_dir=folder)
 
 
@@ -395,7 +415,7 @@ def test_rows_that_all_ask_alike_are_refused_by_that_name(tmp_path):
     """Bug: a user with hundreds of rows is told that they are too few."""
     asked = "please tell me in your own words what you think of the new garden of the old museum in our small town"
     rows = [
-        (asked + " and" * (n % 2) + f" {'so ' * (n % 3)}on", f"My thought {'ab'[n % 2]} of {n} is short.")
+        (asked + " and" * (n % 2) + f" {'it ' * (n % 3)}is", f"My thought {'ab'[n % 2]} of {n} is short.")
         for n in range(200)
     ]
     with pytest.raises(DataError, match=r"of \d+ rows ask alike"):
@@ -415,6 +435,70 @@ def test_alike_questions_stay_together_when_near_duplicates_are_not_looked_for(t
         part: {" ".join(asked.split()[:-1]) for asked in asked_in(dataset, part)} for part in ("train", "test", "valid")
     }
     assert len(sides["train"]) + len(sides["test"]) + len(sides["valid"]) == 100
+
+
+FILLED = (
+    "please write down in one short line what the customer of our shop in the old harbour has to pay for a {} when it is "
+    "sent by post to the next village"
+)
+
+
+@pytest.mark.parametrize("near", [0.7, None])
+def test_rows_of_one_template_are_split_by_the_words_that_fill_it(tmp_path, near):
+    """Bug: 300 facts in one wording end in 'nothing can be held out'; or the same fact, asked twice, lies on two sides;
+    or nobody is told what such a test measures.
+    """
+    words = [f"{a}{b}{c}" for a in "bdkmprst" for b in "aeiou" for c in ("ll", "nd", "rk", "st", "mp", "x", "sk", "ft")]
+    rows = []
+    for n, word in enumerate(words[:300]):
+        rows.append((FILLED.format(word), f"The {word} costs {words[-n - 1]} coins."))
+        if n % 3 == 0:
+            rows.append((FILLED.format(word).replace("what the", "what a"), f"That is {words[-n - 1]} coins for it."))
+    dataset = prepared_chats(tmp_path, rows, near=near)
+    sides = {part: {asked.split()[22] for asked in asked_in(dataset, part)} for part in ("train", "valid", "test")}
+    assert min(len(sides["valid"]), len(sides["test"])) >= 20
+    assert not sides["train"] & (sides["valid"] | sides["test"]) and not sides["valid"] & sides["test"]
+    [note] = [note for note in dataset.result["notes"] if "templates" in note]
+    assert note.startswith("400 of 400 rows") and "says nothing about new questions" in note
+    assert dataset.result["near_conflicts"] <= 110  # the same fact in other words; other facts contradict nothing
+
+
+def test_a_test_file_of_the_same_template_leaves_rows_to_learn(tmp_path):
+    """Bug: all of train fills the template of the test file, so every row is a leak and nothing is left; or a question
+    of the test with another article is learnt; or copies of the test with a word changed are no leak if they are many.
+    """
+    words = [f"{a}{b}{c}" for a in "bdkmprst" for b in "aeiou" for c in ("ll", "nd", "rk", "st", "mp", "x", "sk", "ft")]
+    rows = [(FILLED.format(word), f"The {word} costs {words[-n - 1]} coins.") for n, word in enumerate(words[:200])]
+    own = (json.dumps({"prompt": asked, "completion": told}) + "\n" for asked, told in rows[160:])
+    (tmp_path / "test.jsonl").write_text("".join(own))
+    learnt = [*rows[:160], (rows[170][0].replace("what the", "what a"), "It costs what it costs.")]
+    dataset = prepared_chats(tmp_path, learnt, test="test.jsonl")
+    assert dataset.result["removed_by"] == {"near_leak": 1} and dataset.result["splits"]["test"] == 40
+    chance = random.Random(3)
+    texts = [chance.choices(words, k=40) for _ in range(60)]
+    rows = [(" ".join(own), f"It is {n}.") for n, own in enumerate(texts)]
+    (tmp_path / "test.jsonl").write_text(
+        "".join(json.dumps({"prompt": asked, "completion": told}) + "\n" for asked, told in rows)
+    )
+    copies = [(" ".join([*own[:20], "changed", *own[21:]]), f"It may be {n + 5}.") for n, own in enumerate(texts)]
+    others = [(" ".join(chance.choices(words, k=40)), f"So {n}.") for n in range(60)]
+    again = prepared_chats(tmp_path, [*copies, *others], test="test.jsonl")
+    assert again.result["removed_by"] == {"near_leak": 60}
+
+
+def test_a_stricter_search_for_duplicates_makes_no_easier_test(tmp_path):
+    """Bug: with `near: 0.9` questions that are alike to 0.75 lie on both sides of the split."""
+    words = [f"{a}{b}{c}" for a in "bdkmprst" for b in "aeiou" for c in "lnrst"]
+    rows, chance = [], random.Random(5)
+    for n in range(100):
+        own = chance.choices(words, k=40)
+        other = [*own[:20], "changed", *own[21:]]
+        rows += [(" ".join(own), f"The answer is {n}."), (" ".join(other), f"It is {n}, of course.")]
+    dataset = prepared_chats(tmp_path, rows, near=0.9)
+    sides = {part: {" ".join(asked.split()[:20]) for asked in asked_in(dataset, part)}
+             for part in ("train", "test", "valid")}  # fmt: skip
+    assert sum(map(len, sides.values())) == len(set.union(*sides.values())) == 100
+    assert not [note for note in dataset.result["notes"] if "templates" in note]
 
 
 def test_a_restored_row_that_is_found_no_more_is_told(tmp_path):

@@ -71,6 +71,8 @@ def show_audit(result: dict[str, Any]) -> None:
 
     Rules without a mistake share a line.
     """
+    from tunesmith.data.audit.page import lost
+
     ranked = sorted(result["rules"], key=lambda one: one["recall"]["value"])
     lines = [
         (one["rule"], one["defect"], _share(one["recall"]), _share(one["precision"]), f"{one['before']['value']:.1%}")
@@ -85,6 +87,8 @@ def show_audit(result: dict[str, Any]) -> None:
         )
     if perfect := [one["rule"] for one in ranked if _is_perfect(one)]:
         say(f"  found all that was planted and took nothing else: {', '.join(perfect)}")
+    for one in result["must_stay"]:
+        say(f"  {lost(one)}")
     if result["not_planted"]:
         say(f"  not planted: {', '.join(result['not_planted'])}", style="dim")
     where(result["path"])

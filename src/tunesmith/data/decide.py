@@ -97,13 +97,15 @@ def decide(
     decided.conflicts, decided.near_conflicts = len(conflicts), len({row for _, row in alike.conflicts})
     if recipe.task == "classify":
         decided.notes += check_labels(decided.living(gathered), recipe, taken)
+    decided.notes += alike.notes(len(fates.living()))
     begin("split")
     decided.parts = split(gathered.frame, fates.living(), recipe.data.split, recipe.seed, alike.clusters, taken)
     if recipe.data.dedup.conflicts == "pairs":
         learnt = set(decided.parts["train"])
         sure = [one for one in conflicts if not one.tied and one.answers[0][0] in learnt]
         decided.pairs = preference_pairs(gathered, sure)
-    decided.facts |= fix_labels(fates, gathered, decided.parts["train"], recipe, measure)
+    labels = fix_labels(fates, gathered, decided.parts["train"], recipe, measure)
+    decided.facts, decided.notes = decided.facts | labels.facts, decided.notes + labels.notes
     decided.parts["train"] = [row for row in decided.parts["train"] if fates.alive[row]]
     _even_out(decided, gathered, recipe)
     return decided
@@ -159,5 +161,5 @@ def _refuse_nothing_left(recipe: Recipe, fates: Fates, taken: Callable[[], str])
     raise DataError(
         f"{', '.join(recipe.data.train)}: every row was removed{taken()}",
         expected="rows to train on that are not in data.valid or data.test" if leaks else "rows to train on",
-        hint="give data.test a file of its own" if leaks else "change the rule in the recipe",
+        hint="hold rows out that are not those of data.train, nor nearly" if leaks else "change the rule in the recipe",
     )

@@ -129,6 +129,19 @@ class Gathered:
             sizes.append(np.diff(offsets))
         return np.concatenate(flat), np.cumsum(np.concatenate(sizes))
 
+    def ends(self, kind: str, rows: I64) -> tuple[U64, U64]:
+        """Return the first and the last shingle hash of the prompts or answers of some rows (ascending); 0 of none."""
+        parts = [np.zeros((0, 2), np.uint64)]
+        for done, inside in self.by_piece(rows):
+            stored = np.load(self._file(done, f"{kind}-shingles"), mmap_mode="r")
+            offsets = np.load(self._file(done, f"{kind}-offsets"))
+            found, filled = np.zeros((len(inside), 2), np.uint64), offsets[inside] < offsets[inside + 1]
+            found[filled, 0] = stored[offsets[inside[filled]]]
+            found[filled, 1] = stored[offsets[inside[filled] + 1] - 1]
+            parts.append(found)
+        first, last = np.concatenate(parts).T
+        return first, last
+
     def amend(self, changed: pl.DataFrame) -> None:
         """Give some rows other values: ``changed`` has their index (``row``, ascending) and the columns that change.
 

@@ -7,7 +7,7 @@ on, and what a replaced answer takes with it. Does not own who is wrong (`label_
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +16,17 @@ import polars as pl
 from tunesmith.core.errors import DataError
 from tunesmith.data.asked import asked
 from tunesmith.data.closed_sets import ClosedSet, closed_sets
-from tunesmith.data.label_errors import FEWEST_ROWS, Doubt, doubtful, out_of_fold, sure
+from tunesmith.data.label_errors import (
+    FEWEST_EACH,
+    FEWEST_ROWS,
+    FOLDS,
+    Doubt,
+    doubtful,
+    out_of_fold,
+    sure,
+    tellable,
+    too_few,
+)
 from tunesmith.data.rows import compact_json, from_json
 
 if TYPE_CHECKING:
@@ -29,22 +39,31 @@ if TYPE_CHECKING:
 
 RULE = "label_error"
 
+TOLD_FRAC = 0.02
+"""Share of the rows of which it is told in a note that nobody can tell whether their labels are wrong."""
 
-def fix_labels(
-    fates: Fates, gathered: Gathered, train: list[int], recipe: Recipe, measure: Measure | None
-) -> dict[str, int]:
-    """Flag, remove or replace answers of ``train`` that are probably wrong; return how many were in doubt and replaced.
+
+@dataclass
+class Fixed:
+    """What was done: ``facts`` (labels in doubt, replaced, and doubts that nobody can tell), and ``notes`` why."""
+
+    facts: dict[str, int] = field(default_factory=lambda: {"doubtful_labels": 0, "relabelled": 0, "untold_labels": 0})
+    notes: list[str] = field(default_factory=list)
+
+
+def fix_labels(fates: Fates, gathered: Gathered, train: list[int], recipe: Recipe, measure: Measure | None) -> Fixed:
+    """Flag, remove or replace answers of ``train`` that are probably wrong; tell where that cannot be said.
 
     Raises:
         MissingExtraError: without scikit-learn, if there is a closed set to judge.
     """
-    fix, rows = recipe.data.labels.fix, np.array(train, np.int64)
-    doubts, replaced = 0, dict[int, str]()
-    if fix == "off" or len(rows) < FEWEST_ROWS:
+    fix, rows, fixed = recipe.data.labels.fix, np.array(train, np.int64), Fixed()
+    replaced = dict[int, str]()
+    if fix == "off" or len(rows) < FOLDS * FOLDS:
         rows = rows[:0]
     for closed in closed_sets(recipe.task, gathered, rows) if len(rows) else ():
-        for doubt, certain in _judged(fates, gathered, closed, fix):
-            doubts += 1
+        for doubt, certain in _judged(fates, gathered, closed, fix, fixed):
+            fixed.facts["doubtful_labels"] += 1
             row, evidence = int(closed.rows[doubt.row]), _evidence(closed, doubt)
             if certain and fates.mend(row, RULE, doubt.given, doubt.likely, evidence):
                 replaced[row] = doubt.likely
@@ -55,11 +74,15 @@ def fix_labels(
     if replaced:
         gathered.amend(_with_answers(gathered, replaced, recipe, measure))
         fates.frame = gathered.frame
-    return {"doubtful_labels": doubts, "relabelled": len(replaced)}
+        fixed.facts["relabelled"] = len(replaced)
+    return fixed
 
 
-def _judged(fates: Fates, gathered: Gathered, closed: ClosedSet, fix: str) -> Iterator[tuple[Doubt, bool]]:
-    """Yield the doubts about the answers of a closed set, and whether the likely answer may replace the given one.
+def _judged(
+    fates: Fates, gathered: Gathered, closed: ClosedSet, fix: str, fixed: Fixed
+) -> Iterator[tuple[Doubt, bool]]:
+    """Yield the doubts about the answers of a closed set that can be told from the probe's own mistakes, and whether
+    the likely answer may replace the given one; note in ``fixed`` how many cannot.
 
     Rows are dealt out to the folds by what they say, so that another order of the files gives the same doubts.
     """
@@ -69,9 +92,27 @@ def _judged(fates: Fates, gathered: Gathered, closed: ClosedSet, fix: str) -> It
     chances, names = out_of_fold(texts, values)
     relabel = fix == "relabel" and closed.field is None
     certain = sure(chances, names, values) if relabel else np.zeros(len(texts), np.bool_)
-    for doubt in doubtful(chances, names, values):
-        may_replace = bool(certain[doubt.row]) and doubt.p_likely >= chances[doubt.row].max()
-        yield replace(doubt, row=order[doubt.row]), may_replace
+    told, doubts = tellable(chances, names, values), doubtful(chances, names, values)
+    untold = sum(not told[doubt.row] for doubt in doubts)
+    fixed.facts["untold_labels"] += untold
+    if untold > TOLD_FRAC * len(values):
+        known = np.mean([names[best] == value for best, value in zip(chances.argmax(axis=1), values, strict=True)])
+        fixed.notes.append(_cannot_tell(closed, untold, len(names), float(known)))
+    for doubt in doubts:
+        if told[doubt.row]:
+            may_replace = bool(certain[doubt.row]) and doubt.p_likely >= chances[doubt.row].max()
+            yield replace(doubt, row=order[doubt.row]), may_replace
+
+
+def _cannot_tell(closed: ClosedSet, untold: int, labels: int, known: float) -> str:
+    """Return the sentence that doubts cannot be told from the probe's mistakes, why, and what would help."""
+    rows = len(closed.values)
+    of = "" if closed.field is None else f" of {closed.field!r}"
+    why = f"most such doubts are mistakes of the probe, which knows {known:.0%} of the labels from other rows"
+    if too_few(rows, labels):
+        why = f"that takes {FEWEST_ROWS} rows, and {FEWEST_EACH} a label on average"
+    have = f"{rows:,} rows have {labels:,} labels, more of each would help"
+    return f"cannot tell whether {untold:,} labels{of} in doubt are wrong, so they stay: {why}; {have}"
 
 
 def _evidence(closed: ClosedSet, doubt: Doubt) -> dict[str, Any]:

@@ -156,9 +156,10 @@ def _refuse_empty(
         )
     if most_alike > living / 2:
         raise DataError(
-            f"nothing can be held out for {empty}: {most_alike:,} of {living:,} rows ask alike, with the same facts",
+            f"nothing can be held out for {empty}: {most_alike:,} of {living:,} rows ask alike, with the same "
+            "facts, in the same words but for function words and spelling",
             expected="questions that differ, so that what is held out was not learnt",
-            hint="give data.valid and data.test files of their own",
+            hint="give data.valid and data.test files of their own, or add rows that ask something else",
         )
     raise DataError(
         f"{living:,} usable rows are too few to hold any out for {empty}{taken()}",

@@ -151,7 +151,9 @@ class Dedup(Section):
         "pairs: keep the most frequent and write the others to preference_pairs.jsonl",
     )
     max_template_rows: Annotated[int, Field(ge=1)] | None = Field(
-        None, description="most rows kept of one template (prompts alike to dedup.near, other slots); None: all"
+        None,
+        description="most rows kept of one template (prompts alike to dedup.near, or in all but the words of a few "
+        "slots); None: all",
     )
     max_cluster_frac: Frac = Field(
         0.01, description="a cluster of near or semantic duplicates over this share of the rows stops and asks"

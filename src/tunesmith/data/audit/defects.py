@@ -1,8 +1,8 @@
-"""Which defect is planted for which rule, and why some rules have none.
+"""Which defect is planted for which rule, why some rules have none, and what is planted that must stay.
 
 Owns the table: every rule that can take, change or flag a row has a line in `DEFECTS` or a reason in `NOT_PLANTED`
 (`tests/data/test_audit.py` holds it), and which of them a recipe has on. Does not own how a row is spoilt
-(`in_questions`, `in_answers`, `in_records`) nor where (`plant`).
+(`in_questions`, `in_answers`, `in_records`, `in_both`) nor where (`plant`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from tunesmith.data.audit import in_answers, in_questions, in_records
+from tunesmith.data.audit import in_answers, in_both, in_questions, in_records
 from tunesmith.data.audit.rows import Row, answer, question
 
 if TYPE_CHECKING:
@@ -36,9 +36,11 @@ class Place(Enum):
 class Defect:
     """What is planted for a rule.
 
-    ``or_by`` are rules that are as right about it; ``stirs`` those that may speak of it rightly or not, because the
-    planting does more than it should, and whose precision it does not count for. A row that one of ``shuns`` speaks of
-    is not fit, nor is one that a rule meant for the defect speaks of.
+    ``or_by`` are rules that are as right about it; ``also`` those that are right about it though it is not planted for
+    them: their word counts for their own precision alone; ``stirs`` those that may speak of it rightly or not, because
+    the planting does more than it should, and whose precision it does not count for. A row that one of ``shuns`` speaks
+    of is not fit, nor is one that a rule meant for the defect speaks of. What is ``sound`` is no defect: a row like
+    another that the rule must not take.
     """
 
     rule: str
@@ -47,8 +49,10 @@ class Defect:
     tasks: frozenset[str] = EVERY
     place: Place = Place.INSTEAD
     or_by: frozenset[str] = frozenset()
+    also: frozenset[str] = frozenset()
     stirs: frozenset[str] = frozenset()
     shuns: frozenset[str] = frozenset()
+    sound: bool = False
 
     @property
     def meant(self) -> frozenset[str]:
@@ -72,6 +76,7 @@ _NO_COPY = frozenset({"conflict", "near_conflict", "duplicate", "near_duplicate"
 _ODD = frozenset({"mismatch", "truncated", "language", "refusal", "gibberish"})
 """What an answer that is another's, or a few words of another kind, may be besides."""
 _SPACE = frozenset({"whitespace"})
+_LABEL = frozenset({"label_error"})
 
 DEFECTS = (
     Defect("invalid_json", "a line that is no JSON", in_records.broken_json, or_by=frozenset({"wrong_format"})),
@@ -136,9 +141,9 @@ DEFECTS = (
     Defect("semantic_duplicate", "a copy turned round", _ASKED(in_questions.turned_round), place=Place.BESIDE,
            or_by=frozenset({"duplicate", "near_duplicate"}), stirs=_NO_COPY),
     Defect("conflict", "another answer to the question", _ANSWER(in_answers.of_another), place=Place.BESIDE,
-           stirs=_NO_COPY | _ODD),
+           also=_LABEL, stirs=_NO_COPY | _ODD),
     Defect("near_conflict", "another answer to nearly the question", _nearly_and_other_answer, place=Place.BESIDE,
-           or_by=frozenset({"conflict"}), stirs=_NO_COPY | _ODD),
+           or_by=frozenset({"conflict"}), also=_LABEL, stirs=_NO_COPY | _ODD),
     Defect("leak", "a question of the test", lambda row, kit: row, place=Place.HELD_OUT,
            or_by=frozenset({"near_leak"}), shuns=_NO_COPY),
     Defect("near_leak", "nearly a question of the test", _ASKED(in_questions.nearly), place=Place.HELD_OUT,
@@ -146,6 +151,13 @@ DEFECTS = (
     Defect("contaminated", "a question of an evaluation file", _as_it_is, place=Place.EVALUATED,
            shuns=_NO_COPY),
 )  # fmt: skip
+
+MUST_STAY = (
+    Defect("near_duplicate", "another value in question and answer", in_both.other_value, EVERY - {"classify"},
+           place=Place.BESIDE, or_by=frozenset({"duplicate", "semantic_duplicate"}), stirs=_NO_COPY | _ODD,
+           sound=True),
+)  # fmt: skip
+"""What no rule meant for it may take: a row beside its own, of which both teach something."""
 
 NOT_PLANTED = {
     "invalid_csv": "the copy is written as JSONL; what reading a CSV costs shows in removed.parquet",
@@ -194,7 +206,7 @@ def is_on(rule: str, recipe: Recipe) -> bool:
 
 def defects_of(recipe: Recipe) -> list[Defect]:
     """Return what is planted for the rules that a recipe has on and that look at rows of its task."""
-    own = [one for one in DEFECTS if recipe.task in one.tasks and is_on(one.rule, recipe)]
+    own = [one for one in (*DEFECTS, *MUST_STAY) if recipe.task in one.tasks and is_on(one.rule, recipe)]
     if recipe.data.privacy.ner is not None:
-        own.append(Defect("pii", "the name of somebody", _ASKED(in_questions.person)))
+        own.insert(0, Defect("pii", "the name of somebody", _ASKED(in_questions.person)))
     return own

@@ -59,7 +59,9 @@ def audit(recipe: Recipe, dataset: Artifact, workspace: Workspace) -> dict[str, 
 
     Keys: ``rows`` audited, ``copies`` made of them, ``rules`` (``rule``, ``defect``, ``planted``, ``recall``,
     ``precision`` or None if it took nothing, ``before``: the share of the rows as they are that it speaks of),
-    ``missed`` (an example for each defect of which one was missed), ``not_planted`` (rule to reason), ``off``.
+    ``must_stay`` (sound rows planted beside their like: the ``rule`` that might take them, what they are (``sound``),
+    how many were ``planted`` and which share was ``lost``), ``missed`` (an example for each defect of which one was
+    missed, and for sound rows of which one was lost), ``not_planted`` (rule to reason), ``off``.
 
     Raises:
         DataError: if the Dataset has too few rows to plant anything in.
@@ -75,12 +77,13 @@ def audit(recipe: Recipe, dataset: Artifact, workspace: Workspace) -> dict[str, 
     )
     after = [copying.hits(copy, f"copy {number} of {len(copies)}") for number, copy in enumerate(copies, 1)]
     told = [_Told(defect, list(zip(copies, after, strict=True)), before, len(rows)) for defect in defects]
-    planted = {one.defect.rule for one in told if one.units}
+    planted = {one.defect.rule for one in told if one.units and not one.defect.sound}
     return {
         "rows": len(rows),
         "copies": len(copies),
-        "rules": [one.as_dict() for one in told if one.units],
-        "missed": {one.defect.name: missed for one in told if (missed := one.missed()) is not None},
+        "rules": [one.as_dict() for one in told if one.units and not one.defect.sound],
+        "must_stay": [one.as_loss() for one in told if one.units and one.defect.sound],
+        "missed": {one.defect.name: missed for one in told if (missed := one.mistake()) is not None},
         "not_planted": dict(_reasons(recipe, planted)),
         "off": sorted({rule for rule in _known() if not is_on(rule, recipe)}),
     }
@@ -150,11 +153,16 @@ class _Told:
             "before": wilson(spoken, self.rows).as_dict(),
         }
 
-    def missed(self) -> str | None:
-        """Return the line of a planting that was not found."""
-        return next(
-            (copy.lines[unit.lines[-1] - 1] for unit, copy, hits in self.units if not _is_found(unit, hits)), None
-        )
+    def as_loss(self) -> dict[str, Any]:
+        """Return how many of the sound rows were taken."""
+        units = self.units
+        lost = wilson(sum(_is_found(unit, hits) for unit, _, hits in units), len(units)).as_dict()
+        return {"rule": self.defect.rule, "sound": self.defect.name, "planted": len(units), "lost": lost}
+
+    def mistake(self) -> str | None:
+        """Return the line of a defect that was not found, or of a sound row that was taken."""
+        units = ((copy.lines[unit.lines[-1] - 1], _is_found(unit, hits)) for unit, copy, hits in self.units)
+        return next((line for line, found in units if found == self.defect.sound), None)
 
 
 def _is_found(unit: Unit, hits: Hits) -> bool:
@@ -167,8 +175,11 @@ def _taken(rule: str, copy: Copy, hits: Hits, before: Hits) -> tuple[int, int]:
     right, wrong = set[tuple[int, ...]](), 0
     for line in (line for line, rules in hits.items() if rule in rules):
         unit = units.get(line)
-        if unit is not None and rule in unit.defect.meant:
-            right.add(unit.lines)
+        if unit is not None and rule in unit.defect.meant | unit.defect.also:
+            if unit.defect.sound:
+                wrong += 1
+            else:
+                right.add(unit.lines)
         elif (unit is None or rule not in unit.defect.stirs) and not _spoke(
             rule, before, unit.lines if unit else [line]
         ):

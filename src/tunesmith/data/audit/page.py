@@ -49,6 +49,14 @@ def headline(result: dict[str, Any]) -> str:
     return told + f"{len(low)} {'rule finds' if len(low) == 1 else 'rules find'} or take less than nine of ten rightly."
 
 
+def lost(one: dict[str, Any]) -> str:
+    """Return how many sound rows a rule took, of those planted beside their like."""
+    share = one["lost"]
+    low, high = (100 * share[end] for end in ("low", "high"))
+    told = f"{round(share['value'] * share['n'])} of {share['n']} sound rows ({one['sound']})"
+    return f"{one['rule']}: lost {told}, {share['value']:.0%} [{low:.0f}, {high:.0f}]"
+
+
 def _is_low(estimate: dict[str, Any] | None) -> bool:
     return estimate is not None and estimate["value"] < LOW
 
@@ -65,7 +73,8 @@ def _body(result: dict[str, Any]) -> str:
     parts = [
         f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table></div>',
         f'<p class="soft">{escape(_MEANING)}</p>',
-        f"<h2>Missed</h2><table><tbody>{missed}</tbody></table>" if missed else "",
+        "".join(f"<p>{escape(lost(one))}.</p>" for one in result["must_stay"]),
+        f"<h2>Missed or lost</h2><table><tbody>{missed}</tbody></table>" if missed else "",
         f"<h2>Not planted</h2><ul>{reasons}</ul>" if reasons else "",
         f"<h2>Off in this recipe</h2><p>{escape(', '.join(result['off']))}</p>" if result["off"] else "",
     ]

@@ -1,14 +1,14 @@
 """Whether two rows agree: what they ask differs in no fact, and they answer alike; or one request has words around it.
 
 Owns that judgement of the texts themselves, of pairs that the search (`near`) proposes. A pair's verdict hangs on its
-two rows alone, so pairs are judged in any process. Does not own which facts forbid a merge (`facts`).
+two rows alone, so pairs are judged in any process. Does not own which facts (`facts`) and which changed words
+(`changes`) forbid a merge.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
-from difflib import SequenceMatcher
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from tunesmith.core.progress import steps
 from tunesmith.core.spans import I64
 from tunesmith.data.asked import answered, asked
+from tunesmith.data.duplicates.changes import Changes, two_facts
 from tunesmith.data.duplicates.facts import Facts, plain_words, same_facts
 from tunesmith.data.duplicates.jaccard import jaccards
 from tunesmith.data.duplicates.near import SHORT_WORDS
 from tunesmith.data.duplicates.shingles import sign
-from tunesmith.data.noise.function_words import LANGUAGES_OF
 from tunesmith.data.rows import from_json
 from tunesmith.data.workers import in_processes
 
@@ -34,9 +34,6 @@ if TYPE_CHECKING:
 Mask = NDArray[np.bool_]
 
 MOST_CHANGED_FRAC = 0.25
-SPELLED_ALIKE = 0.8
-"""Ratio of letters in common from which one word is the other misspelt: 'colour' and 'color' have 0.91."""
-
 SHARED_FRAC, WORDS_AROUND = 0.8, 8
 
 CHARS_AT_ONCE = 48_000_000
@@ -58,7 +55,7 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Judged:
-    """Of the pairs at a place: which differ in no fact of what they ask, and which answer alike besides."""
+    """Of the pairs at a place: which differ in no fact, and which answer alike besides."""
 
     at: slice
     same: Mask
@@ -83,11 +80,14 @@ class Judge:
             some, at = np.unique(np.concatenate([kept[unsure], others[unsure]]), return_inverse=True)
             texts = [answered(messages[one]) for one in some.tolist()]
             alike[unsure] = answers_alike(texts, at[: len(unsure)], at[len(unsure) :], self.threshold)
+            for pair in unsure[alike[unsure]].tolist():
+                left, right = messages[kept[pair]], messages[others[pair]]
+                same[pair] = not two_facts((asked(left), asked(right)), (answered(left), answered(right)))
         return Judged(pairs.at, same, same & alike)
 
 
 def judged(gathered: Gathered, threshold: float, kept: I64, rows: I64, answered: Mask) -> tuple[Mask, Mask]:
-    """Return which pairs differ in no fact of what they ask, and which of them answer alike.
+    """Return which pairs differ in no fact of what they ask, nor by a value on both sides, and which answer alike.
 
     Args:
         gathered: where the texts are.
@@ -149,12 +149,8 @@ def same_request(one: str, other: str) -> bool:
 
 def differs_little(one: str, other: str) -> bool:
     """Tell whether the words by which two texts differ are all function words, or as good as spelled alike."""
-    ours, theirs = Counter(plain_words(one.casefold())), Counter(plain_words(other.casefold()))
-    gone = [word.decode() for word in (ours - theirs).elements()]
-    come = [word.decode() for word in (theirs - ours).elements()]
-    if not same_facts(one, other) or len(gone) + len(come) > MOST_CHANGED_FRAC * (ours | theirs).total():
+    changes = Changes.between(one, other)
+    words = len(plain_words(one)) + changes.come.total()
+    if changes.size > MOST_CHANGED_FRAC * words or not same_facts(one, other):
         return False
-    gone, come = ([word for word in words if word not in LANGUAGES_OF] for words in (gone, come))
-    return len(gone) == len(come) and all(
-        any(SequenceMatcher(None, word, other).ratio() >= SPELLED_ALIKE for other in come) for word in gone
-    )
+    return not any(changes.of_meaning())

@@ -19,10 +19,12 @@ from tunesmith.core.errors import DataError
 from tunesmith.core.spans import mixed
 from tunesmith.data.asked import answered, asked
 from tunesmith.data.duplicates.agree import answers_alike, differs_little, judged, same_request
+from tunesmith.data.duplicates.changes import Changes, two_facts
 from tunesmith.data.duplicates.exact import HELD_OUT_FIRST
 from tunesmith.data.duplicates.facts import Facts
 from tunesmith.data.duplicates.near import SHORT_WORDS, near_clusters, near_duplicates
 from tunesmith.data.duplicates.shingles import Signatures, take_ranges
+from tunesmith.data.duplicates.templates import templates as one_slot_templates
 from tunesmith.data.rows import from_json
 
 if TYPE_CHECKING:
@@ -31,15 +33,18 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tunesmith.core.spans import I64, U64
+    from tunesmith.data.duplicates.near import Twins
     from tunesmith.data.fates import Fates
     from tunesmith.data.gather import Gathered
     from tunesmith.recipe import Dedup
 
 SPLIT_ALIKE = 0.7
-"""Jaccard from which prompts stay on one side of a split where the recipe looks for no near-duplicates."""
+"""Jaccard from which prompts stay on one side of a split, or less where the recipe calls less nearly the same: a high
+`data.dedup.near`, or no search for near-duplicates at all, must not make the test easier."""
 
 LARGEST_FRAC, LARGEST_ROWS = 0.1, 10
-"""A cluster of more of the rows than this could not be held out; it is one template, and facts tell its rows apart."""
+"""A cluster of more of the rows than this could not be held out; it is one template, and facts tell its rows apart, or,
+where they do not, the words that fill it."""
 
 ALARM_ROWS = 100
 """A cluster of fewer rows than this never stops the work, however small the data are."""
@@ -68,6 +73,17 @@ class Alike:
 
     conflicts: list[tuple[int, int]] = field(default_factory=list)
     clusters: list[list[int]] = field(default_factory=list)
+    templated: int = 0
+    """Rows of templates that are too large to be held out whole."""
+
+    def notes(self, rows: int) -> list[str]:
+        """Return what people should know of a split of so many rows."""
+        if not self.templated:
+            return []
+        return [
+            f"{self.templated:,} of {rows:,} rows fill the same few templates, which could not be held out whole: what "
+            "is held out of them has other values, not other questions, and says nothing about new questions"
+        ]
 
 
 def remove_alike(fates: Fates, gathered: Gathered, settings: Dedup) -> Alike:
@@ -81,7 +97,7 @@ def remove_alike(fates: Fates, gathered: Gathered, settings: Dedup) -> Alike:
     """
     found = Alike()
     if settings.near is None:
-        found.clusters = Search(fates, gathered, SPLIT_ALIKE).bundles()
+        Search(fates, gathered, SPLIT_ALIKE).bundle(found)
         return found
     search = Search(fates, gathered, settings.near)
     _remove(fates, gathered, settings, [*search.leaks(), *search.twins(found)], "question")
@@ -91,14 +107,14 @@ def remove_alike(fates: Fates, gathered: Gathered, settings: Dedup) -> Alike:
     prompts = gathered.frame["prompt_key"].to_numpy()
     found.conflicts = [
         (kept, row)
-        for kept, row in sorted(set(found.conflicts))
+        for kept, row in sorted(set(search.contradictions(found.conflicts)))
         if fates.alive[row] and fates.alive[kept] and prompts[kept] != prompts[row]
     ]
     _flag_conflicts(fates, found.conflicts)
     left = Search(fates, gathered, settings.near)
     if settings.max_template_rows is not None:
-        _cap_templates(fates, search.parts, left.templates(), settings.max_template_rows)
-    found.clusters = left.bundles()
+        _cap_templates(fates, left, settings.max_template_rows)
+    (left if settings.near <= SPLIT_ALIKE else Search(fates, gathered, SPLIT_ALIKE)).bundle(found)
     return found
 
 
@@ -132,23 +148,60 @@ class Search:
         self.facts = Facts(self.said, self._known("facts"))
 
     def twins(self, found: Alike) -> list[Twin]:
-        """Return rows of train alike a kept one; note in ``found`` those that answer differently."""
+        """Return rows of train alike a kept one; note in ``found`` those that answer differently.
+
+        Of a template that is too large to be held out whole, only those are alike a held-out row that differ from it in
+        no word that means something.
+        """
+        twins = self._twins(found, self.same)
+        held = sum(self.parts[self.rows[kept]] != "train" for kept in twins.kept.tolist())
+        if self._is_large(held) and self._templated.any():
+            twins = self._twins(found, self._same_but_for_templates)
+        return list(
+            zip(self.rows[twins.row].tolist(), self.rows[twins.kept].tolist(), twins.jaccard.tolist(), strict=True)
+        )
+
+    def _twins(self, found: Alike, same: Callable[[I64, I64, Alike], NDArray[np.bool_]]) -> Twins:
         rank = np.array([HELD_OUT_FIRST[self.parts[row]] for row in self.rows.tolist()], np.int64)
         signatures = self._signatures()
         # copies of a prompt share one fate without being compared: only if they have one answer too
         answered = mixed(signatures.exact ^ mixed(self.answers[self.rows]))
-        twins = near_duplicates(
+        return near_duplicates(
             Signatures(signatures.words, answered, signatures.bands),
             self._shingles,
             threshold=self.threshold,
             priority=rank,
             fixed=rank < HELD_OUT_FIRST["train"],
             keys_of=self.facts.keys_of,
-            allows=lambda kept, rows: self.same(kept, rows, found),
+            allows=lambda kept, rows: same(kept, rows, found),
         )
-        return list(
-            zip(self.rows[twins.row].tolist(), self.rows[twins.kept].tolist(), twins.jaccard.tolist(), strict=True)
-        )
+
+    def _is_large(self, rows: Any) -> Any:
+        """Tell whether so many of the rows are too many to be held out whole."""
+        return rows > max(LARGEST_ROWS, LARGEST_FRAC * len(self.rows))
+
+    @cached_property
+    def _templated(self) -> NDArray[np.bool_]:
+        """Which rows are of a template that is too large to be held out whole."""
+        return np.asarray(self._is_large(np.bincount(self._clusters, minlength=1)[self._clusters]))
+
+    def _same_but_for_templates(self, kept: I64, some: I64, found: Alike) -> NDArray[np.bool_]:
+        """Tell which pairs are the `same`; a held-out row of a template, and one of train, only in the same words."""
+        same = self.same(kept, some, found)
+        held = np.array([self.parts[row] != "train" for row in self.rows[kept].tolist()], np.bool_)
+        held &= same & self._templated[some]
+        same[held] = self._same_words(kept[held], some[held])
+        return same
+
+    def contradictions(self, pairs: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Return the pairs of rows without those that fill a large template with other words."""
+        if not self._is_large(len({row for _, row in pairs})) or not self._templated.any():
+            return list(pairs)
+        place = dict(zip(self.rows.tolist(), range(len(self.rows)), strict=True))
+        kept, some = np.array([[place[one], place[other]] for one, other in pairs], np.int64).T
+        other_words = self._templated[some]
+        other_words[other_words] = ~self._same_words(kept[other_words], some[other_words])
+        return [pair for pair, gone in zip(pairs, other_words.tolist(), strict=True) if not gone]
 
     def twins_by_answer(self) -> list[Twin]:
         """Return rows of train whose answer is alike that of a kept one, and whose prompt is the same request."""
@@ -193,6 +246,11 @@ class Search:
             one, other = at[: same.sum()], at[same.sum() :]
             minor = [differs_little(texts[left], texts[right]) for left, right in zip(one, other, strict=True)]
             same[same] = np.array(minor, np.bool_) | answers_alike(texts, one, other, self.threshold)
+            asks, at = self._texts(asked, kept[same], some[same])
+            answers, _ = self._texts(answered, kept[same], some[same])
+            pairs = zip(at[: same.sum()].tolist(), at[same.sum() :].tolist(), strict=True)
+            apart = (two_facts((asks[x], asks[y]), (answers[x], answers[y])) for x, y in pairs)
+            same[same] = np.fromiter((not one for one in apart), np.bool_, same.sum())
         return same
 
     def _same_requests(self, kept: I64, some: I64) -> NDArray[np.bool_]:
@@ -221,15 +279,27 @@ class Search:
         """Return sets of rows whose prompts are alike, whatever their facts and answers."""
         return self._sets(self._clusters)
 
-    def bundles(self) -> list[list[int]]:
-        """Return rows that stay on one side of the split: those alike; of a large template, those of the same facts."""
+    def bundle(self, found: Alike) -> None:
+        """Note which rows stay on one side of the split: those alike; of a large template, those of the same facts; if
+        it is large even so, those that differ in no word that means something.
+        """
         first = self._clusters
-        large = np.bincount(first, minlength=1)[first] > max(LARGEST_ROWS, LARGEST_FRAC * len(first))
-        if large.any():
-            guard: Any = {"keys_of": self.facts.keys_of, "allows": self.facts.allows}
+        for allows in (self.facts.allows, self._same_words):
+            large = self._is_large(np.bincount(first, minlength=1)[first])
+            if not large.any():
+                break
+            guard: Any = {"keys_of": self.facts.keys_of, "allows": allows}
             told_apart = near_clusters(self._signatures(), self._shingles, threshold=self.threshold, **guard)
             first = np.where(large, told_apart, first)
-        return self._sets(first)
+        found.clusters, found.templated = self._sets(first), int(self._templated.sum())
+
+    def _same_words(self, kept: I64, some: I64) -> NDArray[np.bool_]:
+        """Tell which pairs of prompts differ in no fact and in no word that means something."""
+        same = self.facts.allows(kept, some)
+        pairs = zip(self.said(kept[same]), self.said(some[same]), strict=True)
+        changes = (Changes.between(one, other).of_meaning() for one, other in pairs)
+        same[same] = np.fromiter((not any(one) for one in changes), np.bool_, same.sum())
+        return same
 
     @cached_property
     def _clusters(self) -> I64:
@@ -300,8 +370,20 @@ def refuse_large(
     )
 
 
-def _cap_templates(fates: Fates, parts: Sequence[str], clusters: Sequence[Sequence[int]], most: int) -> None:
-    for cluster in clusters:
-        own = [row for row in cluster if parts[row] == "train" and fates.alive[row]]
+def _cap_templates(fates: Fates, left: Search, most: int) -> None:
+    """Remove rows of train beyond ``most`` of a template, until none has more: among fewer rows others may show."""
+    own = left.rows[[left.parts[row] == "train" for row in left.rows.tolist()]]
+    train = set(own.tolist())
+    _cap(fates, [[row for row in one if row in train] for one in left.templates()], most)
+    while _cap(fates, one_slot_templates(left.gathered, own[np.asarray(fates.alive)[own]], most), most):
+        pass
+
+
+def _cap(fates: Fates, templates: Sequence[Sequence[int]], most: int) -> bool:
+    """Remove living rows beyond ``most`` of each template; tell whether one went."""
+    before = len(fates.removed)
+    for template in templates:
+        own = [row for row in template if fates.alive[row]]
         for row in own[most:]:
             fates.remove(row, "template_cap", {**fates.twin(own[0]), "rows": len(own), "max_template_rows": most})
+    return len(fates.removed) > before

@@ -117,7 +117,7 @@ def same_facts(one: str, other: str) -> bool:
     other case differs in no word, so it passes.
     """
     low, other_low = one.casefold().replace("’", "'"), other.casefold().replace("’", "'")
-    start, end = _shared_ends(low, other_low)
+    start, end = shared_ends(low, other_low)
     stop, other_stop = len(low) - end, len(other_low) - end
     ours, theirs = set(plain_words(low[start:stop])), set(plain_words(other_low[start:other_stop]))
     gone, come = ours - theirs, theirs - ours
@@ -128,7 +128,7 @@ def same_facts(one: str, other: str) -> bool:
     return not (_has_name(one, low, gone, start, stop) or _has_name(other, other_low, come, start, other_stop))
 
 
-def _shared_ends(one: str, other: str) -> tuple[int, int]:
+def shared_ends(one: str, other: str) -> tuple[int, int]:
     """Return how many characters two texts share at their start and at their end, at least, up to whole words."""
     most = min(len(one), len(other)) - _STRIDE
     start = end = 0

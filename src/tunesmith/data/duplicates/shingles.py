@@ -173,9 +173,9 @@ def _sign_block(texts: Sequence[str], shingle_words: int) -> Signed:
     hashes, offsets = word_hashes(texts)
     shingles, shingle_offsets = _shingles(hashes, offsets, shingle_words)
     words = np.diff(offsets).astype(np.int32)
-    exact = _in_order(hashes, offsets)
+    exact = in_order(hashes, offsets)
     for row in np.flatnonzero(words == 0).tolist():
-        exact[row] = _in_order(*word_characters(texts[row]))[0]
+        exact[row] = in_order(*word_characters(texts[row]))[0]
     return Signed(words, exact, band_keys(shingles, shingle_offsets), shingles, shingle_offsets)
 
 
@@ -185,7 +185,7 @@ def word_characters(text: str) -> tuple[U64, I64]:
     return mixed(codes + np.uint64(1)), np.array([0, len(codes)])
 
 
-def _in_order(hashes: U64, offsets: I64) -> U64:
+def in_order(hashes: U64, offsets: I64) -> U64:
     """Return one hash per row of its words in their order; rows of no word get 0 words' hash."""
     lengths = np.diff(offsets)
     place = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)
@@ -212,7 +212,7 @@ def _shingles(hashes: U64, offsets: I64, size: int) -> tuple[U64, I64]:
     short = np.flatnonzero((lengths > 0) & (lengths < size))
     if len(short):
         words, word_ends = take_ranges(hashes, offsets, short)
-        shingles[ends[short]] = _in_order(words, word_ends)
+        shingles[ends[short]] = in_order(words, word_ends)
     return mixed(shingles), ends
 
 
