@@ -59,13 +59,14 @@ def supervised_loss(model: PreTrainedModel, batch: Batch, shortcuts: Shortcuts, 
         if terms.r_drop:
             return _of_two_draws(model, batch, shortcuts, terms)
         if not shortcuts.head:
-            return _cross_entropy(_logits(model, batch), batch, terms)
+            return _cross_entropy(logits_of(model, batch), batch, terms)
         hidden_ND = hidden_at(model, batch.row, prune_last_layer=shortcuts.last_layer)
     head = causal_lm(model).get_output_embeddings()
     return head_loss(hidden_ND, head, batch.labels_N, batch.weights_N, terms.label_smoothing)
 
 
-def _logits(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
+def logits_of(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
+    """Return the logits that predict the targets (N, V), all at once, in float32."""
     with logits_only_at(model, batch.row.wanted_N.to(batch.labels_N.device)):
         logits_NV: torch.Tensor = call_on(model, batch.row).logits.float()
     return logits_NV
@@ -84,7 +85,7 @@ def _of_two_draws(model: PreTrainedModel, batch: Batch, shortcuts: Shortcuts, te
     Source: Liang et al. 2021, "R-Drop", equation 4, halved so that it is the plain loss where dropout does nothing.
     """
     if not shortcuts.head:
-        one_NV, other_NV = _logits(model, batch), _logits(model, batch)
+        one_NV, other_NV = logits_of(model, batch), logits_of(model, batch)
         return _loss_of_two(one_NV, other_NV, batch.labels_N, batch.weights_N, terms)
     head = causal_lm(model).get_output_embeddings()
     one_ND, other_ND = (hidden_at(model, batch.row, prune_last_layer=shortcuts.last_layer) for _ in range(2))
