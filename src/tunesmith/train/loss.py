@@ -16,15 +16,18 @@ from tunesmith.models.embedding_noise import noisy_embeddings
 from tunesmith.models.forward import call_on, causal_lm, hidden_at
 from tunesmith.models.head import chunk_rows, head_loss
 from tunesmith.models.score import logits_only_at
+from tunesmith.train.validate import likelihood_judge
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from transformers import PreTrainedModel
 
     from tunesmith.models.shortcuts import Shortcuts
     from tunesmith.recipe import Regularise
     from tunesmith.train.batches import Batch
+    from tunesmith.train.loop import Run
+    from tunesmith.train.validate import Columns, Judge
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,40 @@ class Terms:
 
 
 PLAIN = Terms()
+
+
+class Supervised:
+    """The objective ``sft``: cross-entropy, the mean over a step's targets by the weights of their examples."""
+
+    name = "sft"
+
+    def of_step(self, run: Run, rows: Sequence[int], batches: Sequence[Batch]) -> _Step:
+        """Return the loss of a step that is laid out in some batches."""
+        del rows
+        return _Step(run, float(sum(batch.weights_N.sum() for batch in batches)))
+
+    def judge(self, run: Run) -> Judge:
+        """Return the judge of the validation loss."""
+        return likelihood_judge(run)
+
+    def facts(self, columns: Columns) -> dict[str, float]:
+        """Return what a validation notes beside its loss: nothing."""
+        del columns
+        return {}
+
+
+class _Step:
+    def __init__(self, run: Run, whole: float) -> None:
+        self._run, self._whole, self._terms = run, whole, Terms.of(run.settings.regularise)
+
+    def __call__(self, batch: Batch) -> torch.Tensor:
+        """Return the batch's share of the loss, with gradient."""
+        model = self._run.loaded.model
+        return supervised_loss(model, batch.share(self._whole).to(model.device), self._run.shortcuts, self._terms)
+
+    def facts(self) -> dict[str, float]:
+        """Return what is noted of the step beside its loss: nothing."""
+        return {}
 
 
 def supervised_loss(model: PreTrainedModel, batch: Batch, shortcuts: Shortcuts, terms: Terms = PLAIN) -> torch.Tensor:
