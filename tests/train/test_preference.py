@@ -217,6 +217,12 @@ def test_the_reference_is_asked_for_once(workspace, pairs, tiny, monkeypatch):
     assert asked == [10, 10, 10]  # training and validation pairs; for orpo the latter alone
 
 
+def test_a_metric_of_answers_does_not_stop_training_on_preferences(tiny):
+    """Lets through: a traceback for a metric that is measured of answers alone."""
+    with pytest.raises(RecipeError, match="token_f1 is not measured of preferences"):
+        stage.check(recipe(tiny, regularise={"early_stopping": {"metric": "token_f1"}}))
+
+
 def test_the_bases_own_curve_is_refused(workspace, pairs, tiny):
     """Lets through: a curve of bits a token for a model that is trained on something else."""
     with pytest.raises(RecipeError, match="objective is dpo"):

@@ -31,6 +31,6 @@ def command(folder: Path, task: str | None, data: Path | None, schema: bool, as_
     if as_json:
         print_json({"recipe": str(recipe)})
     elif task == "preference":
-        say(f"wrote {recipe} · next: tunesmith prepare {recipe} (training on preferences comes in a later version)")
+        say(f"wrote {recipe} · next: tunesmith train {recipe} (preferences are not evaluated yet)")
     else:
         say(f"wrote {recipe} · next: tunesmith run {recipe}")

@@ -44,6 +44,12 @@ def check(recipe: Recipe) -> None:
         RecipeError: naming the setting.
         MissingExtraError: if the training libraries are not installed.
     """
+    stopping = recipe.train.regularise.early_stopping
+    if recipe.task == "preference" and stopping is not None and stopping.metric != "valid_loss":
+        raise RecipeError(
+            f"train.regularise.early_stopping.metric: {stopping.metric} is not measured of preferences while they train",
+            expected="valid_loss",
+        )
     if recipe.base.startswith(("openai:", "azure:", "bedrock:")):
         raise RecipeError(
             f"base: {recipe.base} is a hosted model, which this version cannot tune",
