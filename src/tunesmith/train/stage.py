@@ -47,7 +47,7 @@ def check(recipe: Recipe) -> None:
     stopping = recipe.train.regularise.early_stopping
     if recipe.task == "preference" and stopping is not None and stopping.metric != "valid_loss":
         raise RecipeError(
-            f"train.regularise.early_stopping.metric: {stopping.metric} is not measured of preferences while they train",
+            f"train.regularise.early_stopping.metric: {stopping.metric} is not measured of preferences",
             expected="valid_loss",
         )
     if recipe.base.startswith(("openai:", "azure:", "bedrock:")):
