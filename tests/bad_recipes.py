@@ -1,6 +1,7 @@
 """Recipes that must be refused, and what the one message must contain."""
 
 GOOD = "name: tickets\ntask: classify\ndata:\n  train: tickets.csv\n"
+PAIRS = "name: pairs\ntask: preference\ndata:\n  train: pairs.jsonl\ntrain:\n"
 
 BAD_RECIPES = {
     # name: (text, what the one message must contain)
@@ -97,6 +98,28 @@ BAD_RECIPES = {
     ),
     "layer decay of zero": (GOOD + "train: {schedule: {layer_decay: 0}}\n", ["train.schedule.layer_decay", "0"]),
     "a rate of zero": (GOOD + "train: {schedule: {rates: {norm: 0}}}\n", ["train.schedule.rates.norm", "0"]),
+    "preferences where there are none": (
+        GOOD + "train:\n  objective: dpo\n",
+        [":6", "train.objective", "task: preference"],
+    ),
+    "a margin without simpo": (
+        PAIRS + "  preference: {margin: 2}\n",
+        [":6", "margin means nothing to variant sigmoid"],
+    ),
+    "smoothing of a hinge": (
+        PAIRS + "  preference: {variant: hinge, label_smoothing: 0.1}\n",
+        [":6", "label_smoothing means nothing to variant hinge"],
+    ),
+    "robust to nothing": (PAIRS + "  preference: {variant: robust}\n", [":6", "label_smoothing above 0"]),
+    "half of the preferences wrong": (PAIRS + "  preference: {label_smoothing: 0.5}\n", ["label_smoothing", "0.5"]),
+    "a variant of kto": (
+        PAIRS + "  objective: kto\n  preference: {variant: ipo}\n",
+        [":7", "preference.variant", "kto"],
+    ),
+    "a weight of kto for dpo": (PAIRS + "  preference: {desirable_weight: 2}\n", ["desirable_weight", "dpo"]),
+    "beta of plain training": (PAIRS + "  objective: sft\n  preference: {beta: 1}\n", [":7", "preference.beta", "sft"]),
+    "two draws of a pair": (PAIRS + "  regularise: {r_drop: 1}\n", [":6", "r_drop", "dpo"]),
+    "smoothing of tokens for dpo": (PAIRS + "  regularise: {label_smoothing: 0.1}\n", ["regularise.label_smoothing"]),
     "semantic dedup too low": (GOOD + "  dedup: {semantic: 0.2}\n", ["data.dedup.semantic", "0.2"]),
     "relevance to nothing": (GOOD + "  relevance: {to: []}\n", ["data.relevance.to"]),
     "relevance that keeps nothing": (GOOD + "  relevance: {to: valid, keep: 0}\n", ["data.relevance.keep", "0"]),

@@ -10,6 +10,8 @@ import polars as pl
 from tunesmith.core.artifacts import Artifact, Plan, Workspace
 
 Pair = tuple[str, str]
+Triple = tuple[str, str, str]
+"""A question, the chosen and the rejected answer."""
 
 CARDS = [(f"my card {n} is lost", "card") for n in range(8)] + [(f"money back {n}", "refund") for n in range(8)]
 """Questions of two labels."""
@@ -54,4 +56,20 @@ def make_dataset(
         if classify:
             labels = sorted({answer for _, answer in [*train, *valid, *test]})
             (draft.path / "labels.json").write_text(json.dumps(labels))
+    return workspace.get(plan.id)
+
+
+def make_preferences(
+    workspace: Workspace, train: Sequence[Triple], valid: Sequence[Triple], test: Sequence[Triple] = ()
+) -> Artifact:
+    """Write a Dataset artifact of preferences."""
+    plan = Plan("made", "dataset", {"preferences": [list(train), list(valid), list(test)]})
+    if (found := workspace.find(plan.id)) is not None:
+        return found
+    with workspace.draft(plan) as draft:
+        for split, triples in (("train", train), ("valid", valid), ("test", test)):
+            some = triples or train[:1]
+            rejected = [json.dumps([{"role": "assistant", "content": answer}]) for *_, answer in some]
+            frame = split_frame([(question, chosen) for question, chosen, _ in some], split, classify=False)
+            frame.with_columns(pl.Series("rejected", rejected)).write_parquet(draft.path / f"{split}.parquet")
     return workspace.get(plan.id)

@@ -45,6 +45,6 @@ def command(
     if as_json:
         print_json({"recipe": str(recipe)})
     elif task == "preference":
-        say(f"wrote {recipe} · next: tunesmith prepare {recipe} (training on preferences comes in a later version)")
+        say(f"wrote {recipe} · next: tunesmith train {recipe} (preferences are not evaluated yet)")
     else:
         say(f"wrote {recipe} · next: tunesmith run {recipe}")

@@ -7,6 +7,7 @@ exist at once. Owns the arithmetic for a head that is one linear map, a few rows
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -58,6 +59,17 @@ def chunk_rows(weight_VD: torch.Tensor) -> int:
     return max(1, CHUNK_LOGITS.get(weight_VD.device.type, CHUNK_LOGITS["cuda"]) // weight_VD.shape[0])
 
 
+def label_logps(hidden_ND: torch.Tensor, head: torch.nn.Module, labels_N: torch.Tensor) -> torch.Tensor:
+    """Return log p(label) at each position (N), in nats, with gradient: logits are made again in the backward pass.
+
+    As `head_loss`, but for a loss that is not known before all log-probabilities are.
+    """
+    apply: Callable[..., torch.Tensor] = _LabelLogps.apply
+    matrix, ids_K, rows_KD = linear_map(head)
+    logps_N = apply(hidden_ND, matrix.weight, matrix.bias, rows_KD, ids_K, labels_N)
+    return logps_N
+
+
 class _HeadLoss(torch.autograd.Function):
     @staticmethod
     def forward(
@@ -71,31 +83,11 @@ class _HeadLoss(torch.autograd.Function):
         weights_N: torch.Tensor,
         smoothing: float,
     ) -> torch.Tensor:
-        kind = hidden_ND.device.type
-        dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else hidden_ND.dtype
+        head = _Head(weight_VD, bias_V, rows_KD, ids_K, _product_type(hidden_ND))
         _, needs_weight, needs_bias, *_ = ctx.needs_input_grad
-        hidden, weight = hidden_ND.detach().to(dtype), _with_rows(weight_VD.detach().to(dtype), rows_KD, ids_K)
-        grad_hidden = torch.empty_like(hidden_ND)
-        grad_weight = torch.zeros_like(weight_VD) if needs_weight else None
-        grad_bias = torch.zeros_like(bias_V) if needs_bias and bias_V is not None else None
-        grad_rows = None if rows_KD is None else torch.zeros_like(rows_KD)
-        total = torch.zeros((), device=hidden.device)
-        rows = chunk_rows(weight)
-        for first in range(0, len(hidden), rows):
-            part = slice(first, first + rows)
-            logits_nV = torch.nn.functional.linear(hidden[part], weight, None if bias_V is None else bias_V.to(dtype))
-            loss, grad_nV = _loss_and_gradient(logits_nV.float(), labels_N[part], weights_N[part], smoothing)
-            total += loss
-            grad_low = grad_nV.to(dtype)
-            grad_hidden[part] = grad_low @ weight
-            if grad_weight is not None:
-                grad_weight += grad_low.T @ hidden[part]
-            if grad_bias is not None:
-                grad_bias += grad_nV.sum(0)
-            if grad_rows is not None and ids_K is not None:
-                grad_rows += grad_low.index_select(1, ids_K).T @ hidden[part]
-        ctx.save_for_backward(grad_hidden, grad_weight, grad_bias, grad_rows)
-        return total
+        loss, made = head.loss(hidden_ND, labels_N, weights_N, smoothing, needs_weight, needs_bias)
+        ctx.save_for_backward(*made)
+        return loss
 
     @staticmethod
     @torch.autograd.function.once_differentiable
@@ -104,11 +96,95 @@ class _HeadLoss(torch.autograd.Function):
         return (*(None if one is None else one.mul_(grad) for one in made), None, None, None, None)
 
 
-def _with_rows(weight_VD: torch.Tensor, rows_KD: torch.Tensor | None, ids_K: torch.Tensor | None) -> torch.Tensor:
-    """Return the head's matrix with the rows learnt beside it in their places."""
-    if rows_KD is None or ids_K is None:
-        return weight_VD
-    return weight_VD.index_copy(0, ids_K, rows_KD.detach().to(weight_VD.dtype))
+class _LabelLogps(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        hidden_ND: torch.Tensor,
+        weight_VD: torch.Tensor,
+        bias_V: torch.Tensor | None,
+        rows_KD: torch.Tensor | None,
+        ids_K: torch.Tensor | None,
+        labels_N: torch.Tensor,
+    ) -> torch.Tensor:
+        ctx.dtype = _product_type(hidden_ND)
+        ctx.save_for_backward(hidden_ND, weight_VD, bias_V, rows_KD, ids_K, labels_N)
+        return _Head(weight_VD, bias_V, rows_KD, ids_K, ctx.dtype).logps(hidden_ND, labels_N)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad_N: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        hidden_ND, weight_VD, bias_V, rows_KD, ids_K, labels_N = ctx.saved_tensors
+        _, needs_weight, needs_bias, *_ = ctx.needs_input_grad
+        head = _Head(weight_VD, bias_V, rows_KD, ids_K, ctx.dtype)
+        _, made = head.loss(hidden_ND, labels_N, -grad_N, 0.0, needs_weight, needs_bias)
+        return (*made, None, None)
+
+
+def _product_type(hidden_ND: torch.Tensor) -> torch.dtype:
+    """Return the type in which autocast wants products of a tensor."""
+    kind = hidden_ND.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else hidden_ND.dtype
+
+
+@dataclass(frozen=True)
+class _Head:
+    """A head's numbers, and the type of its products."""
+
+    weight_VD: torch.Tensor
+    bias_V: torch.Tensor | None
+    rows_KD: torch.Tensor | None
+    ids_K: torch.Tensor | None
+    dtype: torch.dtype
+
+    def logps(self, hidden_ND: torch.Tensor, labels_N: torch.Tensor) -> torch.Tensor:
+        """Return log p(label) at each position (N)."""
+        hidden, weight = hidden_ND.detach().to(self.dtype), self._whole_matrix()
+        logps_N = torch.empty(len(hidden), device=hidden.device)
+        rows = chunk_rows(weight)
+        for first in range(0, len(hidden), rows):
+            part = slice(first, first + rows)
+            logits_nV = self._logits(hidden[part], weight)
+            logps_N[part] = logits_nV.gather(1, labels_N[part, None])[:, 0] - torch.logsumexp(logits_nV, dim=1)
+        return logps_N
+
+    def loss(
+        self, hidden_ND: torch.Tensor, labels_N: torch.Tensor, weights_N: torch.Tensor, smoothing: float,
+        needs_weight: bool, needs_bias: bool,
+    ) -> tuple[torch.Tensor, tuple[torch.Tensor | None, ...]]:  # fmt: skip
+        """Return the weighted loss and its gradients for hidden states, matrix, bias and rows learnt beside it."""
+        hidden, weight = hidden_ND.detach().to(self.dtype), self._whole_matrix()
+        grad_hidden = torch.empty_like(hidden_ND)
+        grad_weight = torch.zeros_like(self.weight_VD) if needs_weight else None
+        grad_bias = torch.zeros_like(self.bias_V) if needs_bias and self.bias_V is not None else None
+        grad_rows = None if self.rows_KD is None else torch.zeros_like(self.rows_KD)
+        total = torch.zeros((), device=hidden.device)
+        rows = chunk_rows(weight)
+        for first in range(0, len(hidden), rows):
+            part = slice(first, first + rows)
+            logits_nV = self._logits(hidden[part], weight)
+            loss, grad_nV = _loss_and_gradient(logits_nV, labels_N[part], weights_N[part], smoothing)
+            total += loss
+            grad_low = grad_nV.to(self.dtype)
+            grad_hidden[part] = grad_low @ weight
+            if grad_weight is not None:
+                grad_weight += grad_low.T @ hidden[part]
+            if grad_bias is not None:
+                grad_bias += grad_nV.sum(0)
+            if grad_rows is not None and self.ids_K is not None:
+                grad_rows += grad_low.index_select(1, self.ids_K).T @ hidden[part]
+        return total, (grad_hidden, grad_weight, grad_bias, grad_rows)
+
+    def _logits(self, hidden_nD: torch.Tensor, weight_VD: torch.Tensor) -> torch.Tensor:
+        bias_V = None if self.bias_V is None else self.bias_V.to(self.dtype)
+        return torch.nn.functional.linear(hidden_nD, weight_VD, bias_V).float()
+
+    def _whole_matrix(self) -> torch.Tensor:
+        """Return the matrix with the rows learnt beside it in their places."""
+        weight_VD = self.weight_VD.detach().to(self.dtype)
+        if self.rows_KD is None or self.ids_K is None:
+            return weight_VD
+        return weight_VD.index_copy(0, self.ids_K, self.rows_KD.detach().to(self.dtype))
 
 
 def _loss_and_gradient(

@@ -28,6 +28,7 @@ from tunesmith.recipe.section import bytes_of as bytes_of
 from tunesmith.recipe.train import EarlyStopping as EarlyStopping
 from tunesmith.recipe.train import Freeze as Freeze
 from tunesmith.recipe.train import Lora as Lora
+from tunesmith.recipe.train import Preference as Preference
 from tunesmith.recipe.train import Prompt as Prompt
 from tunesmith.recipe.train import Regularise as Regularise
 from tunesmith.recipe.train import Schedule as Schedule

@@ -25,6 +25,12 @@ OF_FREE_ANSWERS = (
 )  # fmt: skip
 """Rules of ``data.clean`` about free answers, and about questions whose answer would be invented."""
 
+OF_PAIRS = ("dpo", "kto")
+"""Objectives that compare a chosen answer with a rejected one."""
+
+_OF_DPO = ("variant", "label_smoothing", "nll_weight", "margin")
+_OF_KTO = ("desirable_weight", "undesirable_weight")
+
 Idle = tuple[str, str]
 """The dotted key of a setting, and why it says nothing here and what to do instead."""
 
@@ -40,6 +46,17 @@ def refuse_idle(recipe: Recipe) -> None:
             raise ValueError(f"{key}: {why}")
 
 
+def refuse_unfit_objective(recipe: Recipe) -> None:
+    """Raise if the objective needs what the task's examples do not have.
+
+    Raises:
+        ValueError: that begins with the setting's dotted key and a colon.
+    """
+    if recipe.objective in OF_PAIRS and recipe.task != "preference":
+        why = f"{recipe.objective} compares a chosen answer with a rejected one, and examples of {recipe.task} have one"
+        raise ValueError(f"train.objective: {why}; task: preference, or objective: sft")
+
+
 def idle_notes(recipe: Recipe) -> list[str]:
     """Return a sentence for all settings that are written out at their defaults and not looked at for one reason."""
     given: dict[str, list[str]] = {}
@@ -51,6 +68,7 @@ def idle_notes(recipe: Recipe) -> list[str]:
 
 def _idle(recipe: Recipe) -> Iterator[Idle]:
     yield from _idle_for_task(recipe)
+    yield from _idle_for_objective(recipe)
     yield from _idle_beside_others(recipe)
 
 
@@ -74,6 +92,20 @@ def _idle_for_task(recipe: Recipe) -> Iterator[Idle]:
         yield "data.columns", "plain columns hold no rejected answers; write prompt, chosen and rejected"
     if task == "extract" and recipe.data.labels.fix == "relabel":
         yield "data.labels.fix", "relabel cannot replace a field of JSON; use flag or remove"
+
+
+def _idle_for_objective(recipe: Recipe) -> Iterator[Idle]:
+    objective = recipe.objective
+    if objective not in OF_PAIRS:
+        for name in ("beta", *_OF_DPO, *_OF_KTO):
+            yield f"train.preference.{name}", f"of objectives dpo and kto, and this is {objective}; leave it out"
+        return
+    for name in _OF_KTO if objective == "dpo" else _OF_DPO:
+        yield f"train.preference.{name}", f"objective {objective} does not use it; leave it out"
+    regularise = "train.regularise"
+    why = "about wrong tokens; data has preferences that are wrong: train.preference.label_smoothing says how many"
+    yield f"{regularise}.label_smoothing", why
+    yield f"{regularise}.r_drop", f"for objective sft, and this is {objective}; leave it out"
 
 
 def _idle_beside_others(recipe: Recipe) -> Iterator[Idle]:

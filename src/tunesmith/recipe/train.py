@@ -290,8 +290,54 @@ class Shortcuts(Section):
     )
 
 
+class Preference(Section):
+    """How two answers to one question teach which is better. A setting that the objective does not use is an error."""
+
+    variant: Literal["sigmoid", "ipo", "hinge", "robust", "exo", "apo_zero", "apo_down", "simpo", "orpo"] = Field(
+        "sigmoid",
+        description="of dpo. sigmoid: as published; robust, exo: for preferences some of which are wrong; apo_zero, "
+        "apo_down: for chosen answers better or worse than the base's own; simpo, orpo: without the base as reference",
+    )
+    beta: Annotated[float, Field(gt=0, le=100)] | None = Field(
+        None, description="the larger, the closer to the base; None: 0.1, for simpo 2 (there the scale of the reward)"
+    )
+    label_smoothing: Annotated[float, Field(ge=0, lt=0.5)] = Field(
+        0.0, description="sigmoid, robust, exo: share of preferences that are the wrong way round"
+    )
+    nll_weight: Annotated[float, Field(ge=0, le=100)] = Field(
+        0.0, description="how much of the chosen answer's loss per token is added, which keeps it from falling too"
+    )
+    margin: Annotated[float, Field(ge=0, le=100)] = Field(1.0, description="simpo: least difference of the rewards")
+    desirable_weight: Annotated[float, Field(gt=0, le=100)] = Field(1.0, description="kto: of chosen answers")
+    undesirable_weight: Annotated[float, Field(gt=0, le=100)] = Field(1.0, description="kto: of rejected answers")
+
+    @property
+    def strength(self) -> float:
+        """Beta as in force."""
+        return self.beta or (2.0 if self.variant == "simpo" else 0.1)
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Preference:
+        given = {name for name in self.model_fields_set if getattr(self, name) != type(self).model_fields[name].default}
+        if "label_smoothing" in given and self.variant not in ("sigmoid", "robust", "exo"):
+            raise ValueError(f"label_smoothing means nothing to variant {self.variant}; sigmoid, robust and exo use it")
+        if "margin" in given and self.variant != "simpo":
+            raise ValueError(f"margin means nothing to variant {self.variant}; simpo uses it")
+        if self.variant in ("robust", "exo") and not self.label_smoothing:
+            raise ValueError(f"variant {self.variant} needs label_smoothing above 0, such as 0.05")
+        if self.variant == "orpo" and self.nll_weight:
+            raise ValueError("variant orpo has the chosen answer's loss in it already; leave nll_weight out")
+        return self
+
+
 class Train(Section):
     """How the base becomes the model."""
+
+    objective: Literal["sft", "dpo", "kto"] | None = Field(
+        None,
+        description="what is learnt. sft: the answers; dpo: chosen over rejected answers, pair by pair; "
+        "kto: the same answers one by one, wanted or not. None: dpo for task preference, else sft",
+    )
 
     method: Literal["full", "lora", "dora", "tokens"] | Annotated[Literal["qlora"], ENGINE] = Field(
         "lora",
@@ -327,6 +373,7 @@ class Train(Section):
     compile: Literal["auto", "always", "never"] = Field(
         "auto", description="compile the decoder layers; auto: on a GPU, for runs long enough to pay for it"
     )
+    preference: Preference = Preference()
     freeze: Freeze | None = Field(None, description="what stays as it is; None: nothing")
     tokens: Tokens | None = Field(None, description="tokens to add; None: the vocabulary of the base")
 

@@ -10,7 +10,7 @@ from pydantic import (
 )
 
 from tunesmith.recipe.data import Data
-from tunesmith.recipe.fit import refuse_idle
+from tunesmith.recipe.fit import refuse_idle, refuse_unfit_objective
 from tunesmith.recipe.section import (
     Later,
     Section,
@@ -44,6 +44,7 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _nothing_unheard(self) -> Recipe:
+        refuse_unfit_objective(self)
         refuse_idle(self)
         return self
 
@@ -58,6 +59,11 @@ class Recipe(Section):
         if balance is not None and balance.by == "group" and not grouped:
             raise ValueError("data.balance.by: group is a column of yours; name it in data.columns.group")
         return self
+
+    @property
+    def objective(self) -> str:
+        """What training makes small: as set, or by the task."""
+        return self.train.objective or ("dpo" if self.task == "preference" else "sft")
 
     def given(self) -> dict[str, Any]:
         """Return what the user set, without defaults, JSON-able."""

@@ -51,6 +51,13 @@ class TaskSpec:
         """Return the prompted conversation up to the answer, and the answer's text."""
         return self.prompt(example.messages[:-1]), example.target_text
 
+    def pair(self, example: Example) -> list[list[Message]]:
+        """Return the prompted conversation with the chosen and with the rejected answer; nothing else is a target."""
+        before, _ = self.split(example)
+        context = [{**one, "weight": 0} if one["role"] == "assistant" else one for one in before]
+        rejected = (example.rejected or [])[-1:]
+        return [[*context, {**answer, "weight": 1}] for answer in (example.messages[-1], *rejected)]
+
     def save(self, folder: Path) -> None:
         """Write ``task.json`` into a model's folder."""
         text = json.dumps(asdict(self), indent=2, ensure_ascii=False)

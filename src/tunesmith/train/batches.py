@@ -3,15 +3,15 @@
 A step is a random draw of examples with about `batch_tokens` *target* tokens, so that the learning rate carries over
 between data sets with long and short prompts. Inside a step the examples are laid end to end in rows without padding,
 those that begin alike together so that their beginning is read once; an architecture that cannot read such rows gets
-padded ones of similar lengths. None of it changes the result: the loss is a sum over the step's targets. Does not own
-the loss (`loss`).
+padded ones of similar lengths. An example of several sequences, such as two answers to one question, is never parted.
+None of it changes the result: the loss is a sum over the step's examples. Does not own the loss (`loss`, `preference`).
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -21,12 +21,14 @@ from tunesmith.models.packed import Packing
 from tunesmith.models.score import SHARED_TOKENS, pad_right
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from tunesmith.models.shortcuts import Shortcuts
     from tunesmith.text.chat import Rendered
+
+Item = TypeVar("Item")
 
 SHORTEST_SHARE = 0.75
 """Within a padded micro-batch no row is shorter than this share of the longest, unless the batch would be tiny."""
@@ -37,31 +39,47 @@ TINY_BATCH_TOKENS = 512
 
 @dataclass(frozen=True)
 class TokenSet:
-    """Tokenised examples: ids, targets, the weight of each example in the loss, and where it was read (file:line)."""
+    """Tokenised examples, sequence by sequence: ids, targets, weight in the loss, and where it was read (file:line).
+
+    ``per_example`` sequences, one after the other, make an example. The length is that in sequences.
+    """
 
     rendered: Sequence[Rendered]
     weights: Sequence[float]
     names: Sequence[str] = ()
+    per_example: int = 1
 
     def __len__(self) -> int:
         return len(self.rendered)
 
     @property
+    def num_examples(self) -> int:
+        """How many examples there are."""
+        return len(self.rendered) // self.per_example
+
+    @property
     def num_targets(self) -> list[int]:
-        """Target tokens of each example."""
-        return [one.num_targets for one in self.rendered]
+        """Target tokens of each example, all of its sequences together."""
+        counts = [one.num_targets for one in self.rendered]
+        return [sum(counts[first : first + self.per_example]) for first in range(0, len(counts), self.per_example)]
+
+    def sequences_of(self, examples: Iterable[int]) -> list[int]:
+        """Return the indices of the sequences of some examples, in order."""
+        return [self.per_example * one + own for one in examples for own in range(self.per_example)]
 
 
 @dataclass(frozen=True)
 class Batch:
     """One micro-batch: its input, and each target's token and weight (N), in the order of the input's wanted places.
 
-    ``places`` says for each example, by its index, where in the flattened input each of its tokens lies.
+    ``counts_S`` are the targets of each sequence. ``places`` says for each sequence, by its index and in this order,
+    where in the flattened input each of its tokens lies.
     """
 
     row: Row
     labels_N: torch.Tensor
     weights_N: torch.Tensor
+    counts_S: torch.Tensor
     places: Mapping[int, NDArray[np.int64]]
 
     def share(self, whole: float) -> Batch:
@@ -103,16 +121,34 @@ def plan_steps(
 
 
 def micro_batches(tokens: TokenSet, step: Sequence[int], shortcuts: Shortcuts, row_tokens: int) -> list[Batch]:
-    """Return a step's examples as micro-batches, each one forward pass over about ``row_tokens`` tokens at most."""
+    """Return a step's examples as micro-batches, each one forward pass over about ``row_tokens`` tokens at most.
+
+    ``step`` are indices of sequences, those of an example one after the other.
+    """
     sequences = [_Sequence.of(tokens, i) for i in step]
+    examples = [sequences[first : first + tokens.per_example] for first in range(0, len(step), tokens.per_example)]
     if not shortcuts.packed:
-        return [_padded(group) for group in _by_length(sequences, row_tokens)]
-    return [_packed(group, shared) for group, shared in _in_rows(sequences, row_tokens, share=shortcuts.shared)]
+        return [_padded([one for example in group for one in example]) for group in _by_length(examples, row_tokens)]
+    if tokens.per_example > 1:
+        return [_packed(row) for row in _in_rows_whole(examples, row_tokens, share=shortcuts.shared)]
+    return [_packed([family]) for family in _in_rows(sequences, row_tokens, share=shortcuts.shared)]
+
+
+class _Family(NamedTuple):
+    """Sequences and how many first tokens all of them share, which are read once (0: none are)."""
+
+    members: list[_Sequence]
+    shared: int
+
+    @property
+    def size(self) -> int:
+        """Tokens that are read."""
+        return self.shared + sum(len(one.ids) - self.shared for one in self.members)
 
 
 @dataclass(frozen=True)
 class _Sequence:
-    """One example's index, tokens (T), the places of its targets (N) and its weight."""
+    """One sequence's index, tokens (T), the places of its targets (N) and its weight."""
 
     index: int
     ids: NDArray[np.int64]
@@ -126,19 +162,24 @@ class _Sequence:
         return cls(index, np.asarray(one.ids, dtype=np.int64), targets, tokens.weights[index])
 
 
-def _by_length(sequences: Sequence[_Sequence], row_tokens: int) -> list[list[_Sequence]]:
-    """Group sequences of similar lengths, longest first."""
-    groups: list[list[_Sequence]] = []
-    for sequence in sorted(sequences, key=lambda one: -len(one.ids)):
-        if groups and _fits(len(groups[-1][0].ids), len(sequence.ids), len(groups[-1]), row_tokens):
-            groups[-1].append(sequence)
+def _by_length(examples: Sequence[list[_Sequence]], row_tokens: int) -> list[list[list[_Sequence]]]:
+    """Group examples of similar lengths, longest first."""
+    groups: list[list[list[_Sequence]]] = []
+    for example in sorted(examples, key=lambda one: -_longest(one)):
+        rows = sum(map(len, groups[-1])) if groups else 0
+        if groups and _fits(_longest(groups[-1][0]), _longest(example), rows, len(example), row_tokens):
+            groups[-1].append(example)
         else:
-            groups.append([sequence])
+            groups.append([example])
     return groups
 
 
-def _fits(longest: int, length: int, rows: int, row_tokens: int) -> bool:
-    if longest * (rows + 1) > row_tokens:
+def _longest(example: Sequence[_Sequence]) -> int:
+    return max(len(one.ids) for one in example)
+
+
+def _fits(longest: int, length: int, rows: int, more: int, row_tokens: int) -> bool:
+    if longest * (rows + more) > row_tokens:
         return False
     return length >= SHORTEST_SHARE * longest or longest * rows < TINY_BATCH_TOKENS
 
@@ -150,31 +191,46 @@ def _padded(group: Sequence[_Sequence]) -> Batch:
     return _batch(ids_BT, places, group, None)
 
 
-def _in_rows(sequences: Sequence[_Sequence], row_tokens: int, *, share: bool) -> list[tuple[list[_Sequence], int]]:
-    """Fill rows with sequences that begin alike, each row with the length of the beginning all of it shares (0: none).
+def _in_rows(sequences: Sequence[_Sequence], row_tokens: int, *, share: bool) -> list[_Family]:
+    """Fill rows with sequences that begin alike, one family a row.
 
     Sequences that share nothing lie together in order.
     """
-    rows: list[tuple[list[_Sequence], int]] = []
-    for group, shared in _alike(sequences) if share else [(list(sequences), 0)]:
+    rows: list[_Family] = []
+    for group, shared in _alike(sequences) if share else [_Family(list(sequences), 0)]:
         sizes = [len(one.ids) - shared for one in group]
-        count = max(1, math.ceil(sum(sizes) / max(1, row_tokens - shared)))
-        numbers = (np.cumsum(sizes) - np.asarray(sizes) / 2) * count // sum(sizes)  # rows of about the same size
-        for number in np.unique(numbers):
-            rows.append(([one for one, its in zip(group, numbers, strict=True) if its == number], shared))
+        rows += [_Family(some, shared) for some in _evenly(group, sizes, max(1, row_tokens - shared))]
     return rows
 
 
-def _alike(sequences: Sequence[_Sequence]) -> list[tuple[list[_Sequence], int]]:
-    """Group sequences by their beginning; return each group with the length of what all of it shares."""
+def _in_rows_whole(
+    examples: Sequence[list[_Sequence]], row_tokens: int, *, share: bool
+) -> list[list[_Family]]:  # fmt: skip
+    """Fill rows with whole examples, each of which shares its own beginning if that is long enough."""
+    families = []
+    for example in examples:
+        shared = _common(example) if share else 0
+        families.append(_Family(example, shared if shared >= SHARED_TOKENS else 0))
+    return _evenly(families, [family.size for family in families], row_tokens)
+
+
+def _evenly(items: Sequence[Item], sizes: Sequence[int], capacity: int) -> list[list[Item]]:
+    """Part items, in order, into rows of about the same size, as few as hold them."""
+    count = max(1, math.ceil(sum(sizes) / capacity))
+    numbers = (np.cumsum(sizes) - np.asarray(sizes) / 2) * count // sum(sizes)
+    return [[one for one, its in zip(items, numbers, strict=True) if its == number] for number in np.unique(numbers)]
+
+
+def _alike(sequences: Sequence[_Sequence]) -> list[_Family]:
+    """Group sequences by their beginning."""
     groups: dict[bytes, list[_Sequence]] = {}
     for one in sequences:
         groups.setdefault(one.ids[:SHARED_TOKENS].tobytes(), []).append(one)
     alone = [one for group in groups.values() if len(group) == 1 for one in group]
-    together = [(group, _common(group)) for group in groups.values() if len(group) > 1]
+    together = [_Family(group, _common(group)) for group in groups.values() if len(group) > 1]
     alone += [one for group, shared in together if shared < SHARED_TOKENS for one in group]
-    shared_groups = [(group, shared) for group, shared in together if shared >= SHARED_TOKENS]
-    return [*shared_groups, *([(alone, 0)] if alone else [])]
+    sharing = [family for family in together if family.shared >= SHARED_TOKENS]
+    return [*sharing, *([_Family(alone, 0)] if alone else [])]
 
 
 def _common(group: Sequence[_Sequence]) -> int:
@@ -186,21 +242,24 @@ def _common(group: Sequence[_Sequence]) -> int:
     return shortest if same.all() else int(same.argmin())
 
 
-def _packed(group: Sequence[_Sequence], shared: int) -> Batch:
-    lengths = [len(one.ids) - shared for one in group]
-    packing = (
-        Packing((shared, *lengths), (-1, *[0] * len(lengths)))
-        if shared
-        else Packing(tuple(lengths), (-1,) * len(lengths))
-    )
-    starts = packing.starts[1:] if shared else packing.starts
-    parts = [one.ids[shared:] for one in group]
-    ids = np.concatenate([group[0].ids[:shared], *parts])
-    beginning = np.arange(shared)
-    places = [
-        np.concatenate([beginning, start + np.arange(n)]) for start, n in zip(starts, lengths, strict=True)
-    ]  # fmt: skip
-    return _batch(torch.from_numpy(ids)[None], places, group, packing)
+def _packed(families: Sequence[_Family]) -> Batch:
+    pieces: list[NDArray[np.int64]] = []
+    parents: list[int] = []
+    own: list[tuple[int, int]] = []  # of each sequence, the segment of its beginning (-1: none) and its own
+    for members, shared in families:
+        beginning = len(pieces) if shared else -1
+        if shared:
+            pieces.append(members[0].ids[:shared])
+            parents.append(-1)
+        for one in members:
+            own.append((beginning, len(pieces)))
+            pieces.append(one.ids[shared:])
+            parents.append(beginning)
+    packing = Packing(tuple(map(len, pieces)), tuple(parents))
+    at = [start + np.arange(len(piece)) for start, piece in zip(packing.starts, pieces, strict=True)]
+    places = [np.concatenate([at[first], at[rest]]) if first >= 0 else at[rest] for first, rest in own]
+    group = [one for members, _ in families for one in members]
+    return _batch(torch.from_numpy(np.concatenate(pieces))[None], places, group, packing)
 
 
 def _batch(
@@ -208,8 +267,8 @@ def _batch(
 ) -> Batch:
     predicts = [its[one.targets - 1] for its, one in zip(places, group, strict=True)]
     labels_N = torch.from_numpy(np.concatenate([one.ids[one.targets] for one in group]))
-    counts = torch.tensor([len(one.targets) for one in group])
-    weights_N = torch.tensor([one.weight for one in group], dtype=torch.float32).repeat_interleave(counts)
+    counts_S = torch.tensor([len(one.targets) for one in group])
+    weights_N = torch.tensor([one.weight for one in group], dtype=torch.float32).repeat_interleave(counts_S)
     lengths = () if packing else tuple(len(one.ids) for one in group)
     row = Row(ids_BT, torch.from_numpy(np.concatenate(predicts)), packing, lengths)
-    return Batch(row, labels_N, weights_N, {one.index: its for its, one in zip(places, group, strict=True)})
+    return Batch(row, labels_N, weights_N, counts_S, {one.index: its for its, one in zip(places, group, strict=True)})

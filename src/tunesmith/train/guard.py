@@ -79,4 +79,5 @@ def _worst(run: Run, rows: Sequence[int]) -> list[str]:
     losses = [weight * one.nats / max(1, one.num_targets) for weight, one in zip(weights, scores, strict=True)]
     worst = [loss if math.isfinite(loss) else math.inf for loss in losses]
     order = sorted(range(len(rows)), key=lambda at: -worst[at])
-    return [run.train.names[rows[at]] for at in order[:NAMED]]
+    names = dict.fromkeys(run.train.names[rows[at]] for at in order)  # both answers of a pair have one name
+    return list(names)[:NAMED]

@@ -1,6 +1,6 @@
 """The training loop. Everything it needs is handed in; everything it did is in the `Progress` it returns.
 
-For each step: sum of the loss over the micro-batches, divided by the step's target weight; clip; update. Validation
+For each step: the objective's loss over the micro-batches, a share of the step's each; clip; update. Validation
 at fixed steps; the best weights are kept; a checkpoint after each validation and every few minutes between.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 
@@ -21,7 +21,6 @@ from tunesmith.train.average import Average
 from tunesmith.train.batches import TokenSet, micro_batches, steps_of_epoch
 from tunesmith.train.checkpoint import Progress, load_best, load_checkpoint, save_checkpoint
 from tunesmith.train.guard import harm, leave_out
-from tunesmith.train.loss import Terms, supervised_loss
 from tunesmith.train.optimizer import build_optimizer, set_rate, trainable
 from tunesmith.train.pull import add_noise
 from tunesmith.train.schedule import multiplier
@@ -38,8 +37,36 @@ if TYPE_CHECKING:
     from tunesmith.train.batches import Batch
     from tunesmith.train.freeze import Learning
     from tunesmith.train.frozen_cache import Kept
+    from tunesmith.train.validate import Columns
 
 CHECKPOINT_EVERY_S = 120.0
+
+
+class StepLoss(Protocol):
+    """The loss of one step, batch by batch: the sum over its batches is what the step makes small."""
+
+    def __call__(self, batch: Batch) -> torch.Tensor:
+        """Return a batch's share of the loss, with gradient."""
+
+    def facts(self) -> dict[str, float]:
+        """Return what is noted of the step beside its loss, when all of its batches have been seen."""
+
+
+class Objective(Protocol):
+    """What a run makes small, and what its validations see."""
+
+    @property
+    def name(self) -> str:
+        """As in the recipe."""
+
+    def of_step(self, run: Run, rows: Sequence[int], batches: Sequence[Batch]) -> StepLoss:
+        """Return the loss of a step on some sequences, laid out in batches."""
+
+    def judge(self, run: Run) -> Judge:
+        """Return the judge of the validation loss; it has a look of its own."""
+
+    def facts(self, columns: Columns) -> dict[str, float]:
+        """Return what a validation notes beside its loss, from its columns."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +86,7 @@ class Run:
         shortcuts: the work that may be left out without changing the result.
         row_tokens: most tokens of one forward pass.
         folder: where checkpoints lie.
+        objective: what is made small.
         judge: what chooses the best weights and stops; None: the validation loss.
         states: what comes out of frozen lowest layers, if it is kept.
     """
@@ -75,6 +103,7 @@ class Run:
     shortcuts: Shortcuts
     row_tokens: int
     folder: Path
+    objective: Objective
     judge: Judge | None = None
     states: Kept | None = None
 
@@ -147,13 +176,13 @@ def fit(run: Run, bar: Bar) -> Progress:
 
 
 def steps_from(run: Run, start: int) -> Iterator[tuple[int, list[int]]]:
-    """Yield (step, example indices) from a step on; skipping costs nothing but the epoch's permutation."""
+    """Yield (step, indices of sequences) from a step on; skipping costs nothing but the epoch's permutation."""
     first = 0
     for epoch, count in enumerate(run.epoch_steps):
         if first + count > start:
             steps = steps_of_epoch(run.train.num_targets, run.settings.batch_tokens, run.seed, epoch)
             for offset in range(max(0, start - first), count):
-                yield first + offset, steps[offset]
+                yield first + offset, run.train.sequences_of(steps[offset])
         first += count
 
 
@@ -168,7 +197,9 @@ def update(run: Run, optimizer: torch.optim.Optimizer, step: int, rows: list[int
     rate = progress.backed_off * run.rate(step, progress.validations)
     set_rate(optimizer, rate)
     batches = micro_batches(run.train, rows, run.shortcuts, run.row_tokens)
-    loss, norm = _gradients(run, batches, step)
+    torch.manual_seed(run.seed * 1_000_003 + step)  # dropout is a function of (seed, step)
+    step_loss = run.objective.of_step(run, rows, batches)
+    loss, norm = _gradients(run, step_loss, batches)
     if why := harm(run, loss, norm, progress):
         optimizer.zero_grad(set_to_none=True)
         leave_out(run, step, rows, why, progress)
@@ -180,22 +211,21 @@ def update(run: Run, optimizer: torch.optim.Optimizer, step: int, rows: list[int
     targets = sum(len(batch.labels_N) for batch in batches)
     progress.tokens += sum(len(run.train.rendered[i].ids) for i in rows)
     progress.target_tokens += targets
-    progress.metrics.append({"step": step + 1, "loss": loss, "lr": rate, "grad_norm": norm, "target_tokens": targets})
+    facts = {"loss": loss, "lr": rate, "grad_norm": norm, "target_tokens": targets, **step_loss.facts()}
+    progress.metrics.append({"step": step + 1, **facts})
 
 
-def _gradients(run: Run, batches: Sequence[Batch], step: int) -> tuple[float, float]:
+def _gradients(run: Run, step_loss: StepLoss, batches: Sequence[Batch]) -> tuple[float, float]:
     """Make a step's gradients and clip them; return the loss and the gradient's norm before clipping."""
-    model, regularise = run.loaded.model, run.settings.regularise
-    weight = float(sum(batch.weights_N.sum() for batch in batches))
-    torch.manual_seed(run.seed * 1_000_003 + step)  # dropout is a function of (seed, step)
-    total, terms = torch.zeros((), device=model.device), Terms.of(regularise)
+    model = run.loaded.model
+    total = torch.zeros((), device=model.device)
     for batch in batches:
         given = run.states.train.entered(batch) if run.states else batch
         with compute_in(run.precision, model.device):
-            loss = supervised_loss(model, given.share(weight).to(model.device), run.shortcuts, terms)
+            loss = step_loss(given)
         torch.autograd.backward(loss)
         total += loss.detach()
-    norm = torch.nn.utils.clip_grad_norm_(trainable(model).values(), regularise.clip)
+    norm = torch.nn.utils.clip_grad_norm_(trainable(model).values(), run.settings.regularise.clip)
     return float(total), float(norm)
 
 

@@ -16,15 +16,18 @@ from tunesmith.models.embedding_noise import noisy_embeddings
 from tunesmith.models.forward import call_on, causal_lm, hidden_at
 from tunesmith.models.head import chunk_rows, head_loss
 from tunesmith.models.score import logits_only_at
+from tunesmith.train.validate import likelihood_judge
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from transformers import PreTrainedModel
 
     from tunesmith.models.shortcuts import Shortcuts
     from tunesmith.recipe import Regularise
     from tunesmith.train.batches import Batch
+    from tunesmith.train.loop import Run
+    from tunesmith.train.validate import Columns, Judge
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,40 @@ class Terms:
 PLAIN = Terms()
 
 
+class Supervised:
+    """The objective ``sft``: cross-entropy, the mean over a step's targets by the weights of their examples."""
+
+    name = "sft"
+
+    def of_step(self, run: Run, rows: Sequence[int], batches: Sequence[Batch]) -> _Step:
+        """Return the loss of a step that is laid out in some batches."""
+        del rows
+        return _Step(run, float(sum(batch.weights_N.sum() for batch in batches)))
+
+    def judge(self, run: Run) -> Judge:
+        """Return the judge of the validation loss."""
+        return likelihood_judge(run)
+
+    def facts(self, columns: Columns) -> dict[str, float]:
+        """Return what a validation notes beside its loss: nothing."""
+        del columns
+        return {}
+
+
+class _Step:
+    def __init__(self, run: Run, whole: float) -> None:
+        self._run, self._whole, self._terms = run, whole, Terms.of(run.settings.regularise)
+
+    def __call__(self, batch: Batch) -> torch.Tensor:
+        """Return the batch's share of the loss, with gradient."""
+        model = self._run.loaded.model
+        return supervised_loss(model, batch.share(self._whole).to(model.device), self._run.shortcuts, self._terms)
+
+    def facts(self) -> dict[str, float]:
+        """Return what is noted of the step beside its loss: nothing."""
+        return {}
+
+
 def supervised_loss(model: PreTrainedModel, batch: Batch, shortcuts: Shortcuts, terms: Terms = PLAIN) -> torch.Tensor:
     """Return the weighted sum over targets of -log p(token | what is before), in nats; a scalar with gradient.
 
@@ -59,13 +96,14 @@ def supervised_loss(model: PreTrainedModel, batch: Batch, shortcuts: Shortcuts, 
         if terms.r_drop:
             return _of_two_draws(model, batch, shortcuts, terms)
         if not shortcuts.head:
-            return _cross_entropy(_logits(model, batch), batch, terms)
+            return _cross_entropy(logits_of(model, batch), batch, terms)
         hidden_ND = hidden_at(model, batch.row, prune_last_layer=shortcuts.last_layer)
     head = causal_lm(model).get_output_embeddings()
     return head_loss(hidden_ND, head, batch.labels_N, batch.weights_N, terms.label_smoothing)
 
 
-def _logits(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
+def logits_of(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
+    """Return the logits that predict the targets (N, V), all at once, in float32."""
     with logits_only_at(model, batch.row.wanted_N.to(batch.labels_N.device)):
         logits_NV: torch.Tensor = call_on(model, batch.row).logits.float()
     return logits_NV
@@ -84,7 +122,7 @@ def _of_two_draws(model: PreTrainedModel, batch: Batch, shortcuts: Shortcuts, te
     Source: Liang et al. 2021, "R-Drop", equation 4, halved so that it is the plain loss where dropout does nothing.
     """
     if not shortcuts.head:
-        one_NV, other_NV = _logits(model, batch), _logits(model, batch)
+        one_NV, other_NV = logits_of(model, batch), logits_of(model, batch)
         return _loss_of_two(one_NV, other_NV, batch.labels_N, batch.weights_N, terms)
     head = causal_lm(model).get_output_embeddings()
     one_ND, other_ND = (hidden_at(model, batch.row, prune_last_layer=shortcuts.last_layer) for _ in range(2))

@@ -133,10 +133,12 @@ def _head_bytes(device: torch.device) -> int:
 
 
 def _first(tokens: TokenSet, enough: int) -> list[int]:
+    """Return the sequences of the first examples that have enough tokens."""
     chosen: list[int] = []
-    for index, one in enumerate(tokens.rendered):
-        chosen.append(index)
-        enough -= len(one.ids)
+    for example in range(tokens.num_examples):
+        own = tokens.sequences_of([example])
+        chosen += own
+        enough -= sum(len(tokens.rendered[one].ids) for one in own)
         if enough <= 0:
             break
     return chosen

@@ -52,7 +52,11 @@ def estimate(recipe: Recipe, dataset: Artifact, workspace: Workspace) -> dict[st
     target_tokens = sum(sets.train.num_targets)
     return {
         "provider": "local",
-        "examples": {"train": len(sets.train), "valid": len(sets.valid), "left_out_too_long": sets.left_out},
+        "examples": {
+            "train": sets.train.num_examples,
+            "valid": sets.valid.num_examples,
+            "left_out_too_long": sets.left_out,
+        },
         "tokens_per_epoch": {"total": sum(len(one.ids) for one in sets.train.rendered), "target": target_tokens},
         "longest_tokens": max((len(one.ids) for one in sets.train.rendered), default=0),
         "steps": total,
@@ -76,7 +80,7 @@ def estimate(recipe: Recipe, dataset: Artifact, workspace: Workspace) -> dict[st
 
 
 class Measured(NamedTuple):
-    """Seconds of a training step, and of the pass over all examples that keeps states of frozen layers."""
+    """Seconds of a training step, and of the passes over all examples before the first one."""
 
     step_s: float
     once_s: float
@@ -93,7 +97,9 @@ def measured(run: Run) -> Measured:
     from tunesmith.train.optimizer import build_optimizer
 
     steps = list(islice(steps_from(run, 0), 1 + MEASURED_STEPS))
-    run, once_s = _with_some_states(run, [row for _, rows in steps for row in rows])
+    rows = [row for _, some in steps for row in some]
+    run, states_s = _with_some_states(run, rows)
+    run, reference_s = _with_some_reference(run, rows)
     if run.compiled:
         compile_layers(run.loaded.model, first=run.skipped_layers)
     run = replace(run, learning=run.learning.all_at_once())
@@ -105,7 +111,7 @@ def measured(run: Run) -> Measured:
         times.append(monotonic_s() - started_s)
     if run.states:
         run.states.delete()
-    return Measured(median(times[1:] or times), once_s)
+    return Measured(median(times[1:] or times), states_s + reference_s)
 
 
 def _with_some_states(run: Run, rows: Sequence[int]) -> tuple[Run, float]:
@@ -117,6 +123,19 @@ def _with_some_states(run: Run, rows: Sequence[int]) -> tuple[Run, float]:
     some = sorted(set(rows))
     started_s = monotonic_s()
     run = replace(run, states=keep(run, some, ()))
+    return run, (monotonic_s() - started_s) / _share(run, some)
+
+
+def _with_some_reference(run: Run, rows: Sequence[int]) -> tuple[Run, float]:
+    """Return the run with its reference on some rows, and the seconds that those of all would take."""
+    from tunesmith.train.preference import with_reference
+
+    started_s = monotonic_s()
+    known = with_reference(run, sorted({row // run.train.per_example for row in rows}))
+    return known, 0.0 if known is run else (monotonic_s() - started_s) / _share(run, sorted(set(rows)))
+
+
+def _share(run: Run, rows: Sequence[int]) -> float:
+    """Return the share that some training sequences have of the tokens of all examples."""
     all_of_them = [*run.train.rendered, *run.valid.rendered]
-    share = sum(len(run.train.rendered[row].ids) for row in some) / sum(len(one.ids) for one in all_of_them)
-    return run, (monotonic_s() - started_s) / share
+    return sum(len(run.train.rendered[row].ids) for row in rows) / sum(len(one.ids) for one in all_of_them)

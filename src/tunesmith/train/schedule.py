@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from tunesmith.recipe import Schedule
 
+PREFERENCE_FACTOR = 0.1
+"""Default peak of objectives on preferences over that of plain fine-tuning: the model can answer already."""
+
 LORA_FACTOR = 3.0
 """LoRA's default peak over full fine-tuning's: its updates pass through a product of small matrices."""
 
@@ -199,16 +202,18 @@ _SHAPES: dict[str, Callable[[Schedule, _Place], float]] = {
 }
 
 
-def default_peak(method: str, hidden_size: int) -> float:
+def default_peak(method: str, hidden_size: int, objective: str = "sft") -> float:
     """Return the learning rate used when the recipe names none: narrower models bear more.
 
-    Full: 5e-5 at width 1024, falling with the width; LoRA: `LORA_FACTOR` times that. Never above 3e-3.
+    Full: 5e-5 at width 1024, falling with the width; LoRA: `LORA_FACTOR` times that. Never above 3e-3. Objectives on
+    preferences get `PREFERENCE_FACTOR` of it.
 
     Source: the fall with the width is a heuristic between the exponent 0.78 that Tinker's cookbook fits on Llama and
     the 2 that our sweep on nano (width 256) asks for; docs/log.md has the runs.
     """
     full = 5e-5 * (1024 / hidden_size) ** 2
-    return min(3e-3, full * (LORA_FACTOR if method == "lora" else 1.0))
+    peak = min(3e-3, full * (LORA_FACTOR if method == "lora" else 1.0))
+    return peak if objective == "sft" else PREFERENCE_FACTOR * peak
 
 
 def told(schedule: Schedule, total_steps: int, batch_tokens: int) -> str:

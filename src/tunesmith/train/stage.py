@@ -15,6 +15,7 @@ from tunesmith.core.artifacts import Plan
 from tunesmith.core.errors import DataError, MissingExtraError, RecipeError
 from tunesmith.core.progress import say, steps
 from tunesmith.models.load import identity, reference
+from tunesmith.recipe.fit import OF_PAIRS
 from tunesmith.text.examples import read_examples
 from tunesmith.text.task import TaskSpec
 
@@ -24,14 +25,14 @@ if TYPE_CHECKING:
     from tunesmith.core.artifacts import Artifact, Draft, Workspace
     from tunesmith.models.load import LoadedModel
     from tunesmith.recipe import Recipe
-    from tunesmith.text.examples import Example
+    from tunesmith.text.examples import Example, Message
     from tunesmith.train.batches import TokenSet
     from tunesmith.train.checkpoint import Progress
     from tunesmith.train.freeze import Learning
-    from tunesmith.train.loop import Run
+    from tunesmith.train.loop import Objective, Run
     from tunesmith.train.validate import Judge
 
-CODE = "train-3"
+CODE = "train-4"
 TOO_LONG_ALLOWED_FRAC = 0.01
 """Up to this share of examples may be left out, counted, because they are longer than the model reads."""
 
@@ -43,10 +44,11 @@ def check(recipe: Recipe) -> None:
         RecipeError: naming the setting.
         MissingExtraError: if the training libraries are not installed.
     """
-    if recipe.task == "preference":
+    stopping = recipe.train.regularise.early_stopping
+    if recipe.task == "preference" and stopping is not None and stopping.metric != "valid_loss":
         raise RecipeError(
-            "task: preference can be prepared, but training on preferences needs an engine this version does not have",
-            expected="classify, extract or chat",
+            f"train.regularise.early_stopping.metric: {stopping.metric} is not measured of preferences",
+            expected="valid_loss",
         )
     if recipe.base.startswith(("openai:", "azure:", "bedrock:")):
         raise RecipeError(
@@ -85,7 +87,8 @@ def plan_model(recipe: Recipe, dataset: Artifact, workspace: Workspace) -> Plan:
 def train(recipe: Recipe, dataset: Artifact, workspace: Workspace, judge: Judge | None = None) -> Artifact:
     """Make the Model of a recipe and a Dataset, or return it if it is already there.
 
-    ``judge`` measures the metric that early stopping looks at, unless that is the validation loss. Killed and started
+    ``judge`` measures the metric that early stopping looks at, unless that is the validation loss; if it has no look of
+    its own, the objective's validation has what it is computed from. Killed and started
     again it goes on from its last checkpoint and ends in the same bytes.
 
     Raises:
@@ -129,6 +132,7 @@ def _make(recipe: Recipe, dataset: Artifact, base: str, draft: Draft, judge: Jud
     from tunesmith.train.curves import write_page
     from tunesmith.train.frozen_cache import with_states
     from tunesmith.train.loop import fit
+    from tunesmith.train.preference import with_reference
     from tunesmith.train.start import load_start
 
     torch.set_num_threads(recipe.train.threads or os.cpu_count() or 1)
@@ -139,7 +143,7 @@ def _make(recipe: Recipe, dataset: Artifact, base: str, draft: Draft, judge: Jud
     run = replace(prepare_run(recipe, loaded, sets.train, sets.valid, draft.scratch), judge=judge)
     _announce(run, recipe.base)
     with exact_arithmetic():
-        run = with_states(run)
+        run = with_reference(with_states(run))
         with steps("training", run.total_steps) as bar:
             progress = fit(run, bar)
     folder = draft.path / "model"
@@ -152,7 +156,8 @@ def _make(recipe: Recipe, dataset: Artifact, base: str, draft: Draft, judge: Jud
     save_samples(folder, task, loaded.tokenizer, sets.samples)
     lines = (json.dumps(row) for row in progress.metrics)
     (draft.path / "metrics.jsonl").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    draft.counts = {"train": len(sets.train), "valid": len(sets.valid), "left_out_too_long": sets.left_out}
+    examples = {"train": sets.train.num_examples, "valid": sets.valid.num_examples}
+    draft.counts = {**examples, "left_out_too_long": sets.left_out}
     draft.result = _result(run, progress, draft, sets)
     write_page(draft.path / "train.html", draft.id, progress.metrics, draft.result)
 
@@ -163,11 +168,10 @@ def prepare_run(recipe: Recipe, loaded: LoadedModel, train: TokenSet, valid: Tok
     from tunesmith.models.dropout import set_dropout
     from tunesmith.models.precision import choose_precision, halve_frozen
     from tunesmith.models.shortcuts import Shortcuts, exact_shortcuts
-    from tunesmith.train.adapters import rate_of
     from tunesmith.train.batches import plan_steps
     from tunesmith.train.loop import Run
     from tunesmith.train.memory import refuse_unfit, row_tokens
-    from tunesmith.train.schedule import check_schedule, default_peak
+    from tunesmith.train.schedule import check_schedule
 
     settings = recipe.train
     epoch_steps = plan_steps(
@@ -175,8 +179,6 @@ def prepare_run(recipe: Recipe, loaded: LoadedModel, train: TokenSet, valid: Tok
     )  # fmt: skip
     learning = _choose_what_learns(recipe, loaded, epoch_steps)
     set_dropout(loaded.model, settings.regularise.dropout)
-    hidden = int(loaded.model.config.get_text_config().hidden_size)
-    peak = settings.schedule.peak
     device = loaded.model.device
     precision = choose_precision(settings.precision, device)
     halve_frozen(loaded.model, precision)
@@ -189,19 +191,39 @@ def prepare_run(recipe: Recipe, loaded: LoadedModel, train: TokenSet, valid: Tok
         train=train,
         valid=valid,
         settings=settings,
-        peak=float(peak) if isinstance(peak, float | int) else default_peak(rate_of(settings.method), hidden),
+        peak=_peak(recipe, loaded),
         precision=precision,
         seed=recipe.seed,
         epoch_steps=epoch_steps,
         shortcuts=shortcuts,
         row_tokens=row_tokens(loaded, train, shortcuts, precision),
         folder=folder,
+        objective=_objective(recipe),
     )
     if run.compiled and (why := cannot(device)):
         raise RecipeError(f"train.compile: {settings.compile}: {why}", hint="train.compile: never, or install one")
     refuse_unfit(run)
     check_schedule(settings.schedule, run.total_steps, settings.batch_tokens, validated=len(valid) > 0)
     return run
+
+
+def _objective(recipe: Recipe) -> Objective:
+    from tunesmith.train.loss import Supervised
+    from tunesmith.train.preference import Preferring
+
+    return Supervised() if recipe.objective == "sft" else Preferring(recipe.objective, recipe.train.preference)
+
+
+def _peak(recipe: Recipe, loaded: LoadedModel) -> float:
+    """Return the highest learning rate: the recipe's, or that of the method, the objective and the model's width."""
+    from tunesmith.train.adapters import rate_of
+    from tunesmith.train.schedule import default_peak
+
+    peak = recipe.train.schedule.peak
+    if isinstance(peak, float | int):
+        return float(peak)
+    hidden = int(loaded.model.config.get_text_config().hidden_size)
+    return default_peak(rate_of(recipe.train.method), hidden, recipe.objective)
 
 
 def _choose_what_learns(recipe: Recipe, loaded: LoadedModel, epoch_steps: list[int]) -> Learning:
@@ -244,16 +266,19 @@ def tokenise(recipe: Recipe, dataset: Artifact, task: TaskSpec, loaded: LoadedMo
         examples = read_examples(dataset.path / f"{split}.parquet")
         if split == "train":
             samples = examples
-        sets[split], too_long = tokens_of(loaded, task, examples, limit, split)
+        both = recipe.objective in OF_PAIRS
+        sets[split], too_long = tokens_of(loaded, task, examples, limit, split, both=both)
         left_out += too_long
     unused = tell_unused(loaded.tokenizer, recipe.train.tokens, (one.ids for one in sets["train"].rendered))
     return Sets(sets["train"], sets["valid"], left_out, samples, unused)
 
 
 def tokens_of(
-    loaded: LoadedModel, task: TaskSpec, examples: list[Example], limit: int, split: str
+    loaded: LoadedModel, task: TaskSpec, examples: list[Example], limit: int, split: str, *, both: bool = False
 ) -> tuple[TokenSet, int]:
     """Render examples with the task's prompt; return them and how many were longer than ``limit`` tokens.
+
+    With ``both`` an example is two sequences, the chosen and the rejected answer to its conversation.
 
     Raises:
         DataError: if more than `TOO_LONG_ALLOWED_FRAC` of them are.
@@ -261,28 +286,39 @@ def tokens_of(
     from tunesmith.text.chat import render
     from tunesmith.train.batches import TokenSet
 
-    rendered = [render(loaded.tokenizer, task.prompt(example.messages), example.tools) for example in examples]
-    fitting = [index for index, one in enumerate(rendered) if len(one.ids) <= limit]
+    rendered = [
+        [render(loaded.tokenizer, messages, one.tools) for messages in _conversations(task, one, both)]
+        for one in examples
+    ]
+    longest = [max(len(one.ids) for one in sequences) for sequences in rendered]
+    fitting = [index for index, length in enumerate(longest) if length <= limit]
     too_long = len(rendered) - len(fitting)
     if too_long > TOO_LONG_ALLOWED_FRAC * len(rendered):
-        longest = max(range(len(rendered)), key=lambda index: len(rendered[index].ids))
-        where = "{source}:{line}".format(**examples[longest].meta)
+        worst = max(range(len(rendered)), key=longest.__getitem__)
+        where = "{source}:{line}".format(**examples[worst].meta)
         raise DataError(
             f"{too_long} of {len(rendered)} {split} examples are longer than {limit} tokens "
-            f"(the longest, {where}, has {len(rendered[longest].ids)})",
+            f"(the longest, {where}, has {longest[worst]})",
             hint="shorten them, raise train.max_tokens, or choose a base with a longer context",
         )
     if too_long:
         say(f"  {too_long} of {len(rendered)} {split} examples are longer than {limit} tokens and are left out")
-    names = ["{source}:{line}".format(**examples[i].meta) for i in fitting]
-    return TokenSet([rendered[i] for i in fitting], [examples[i].weight for i in fitting], names), too_long
+    sequences = [(index, one) for index in fitting for one in rendered[index]]
+    names = ["{source}:{line}".format(**examples[index].meta) for index, _ in sequences]
+    weights = [examples[index].weight for index, _ in sequences]
+    return TokenSet([one for _, one in sequences], weights, names, 2 if both else 1), too_long
+
+
+def _conversations(task: TaskSpec, example: Example, both: bool) -> list[list[Message]]:
+    """Return an example's conversation with the prompt; with ``both`` once for each answer, which alone counts."""
+    return task.pair(example) if both else [task.prompt(example.messages)]
 
 
 def _announce(run: Run, base: str) -> None:
     total = sum(parameter.numel() for parameter in run.loaded.model.parameters())
     say(
         f"  {base}: {run.learning.count(run.total_steps):,} of {total:,} weights learn ({run.settings.method}) · "
-        f"{len(run.train):,} examples · {run.total_steps:,} steps · peak rate {run.peak:.2g} · {run.precision}"
+        f"{run.train.num_examples:,} examples · {run.total_steps:,} steps · peak rate {run.peak:.2g} · {run.precision}"
     )
     if later := run.learning.told():
         say(f"  {run.learning.count(0):,} of them from the start; {later}")
@@ -294,6 +330,7 @@ def _result(run: Run, progress: Progress, draft: Draft, sets: Sets) -> dict[str,
     return {
         "model": draft.id,
         "provider": "local",
+        "objective": run.objective.name,
         "steps": progress.step,
         "epochs": round(progress.step / run.epoch_steps[0], 2),
         "stopped_by": progress.stopped_by,

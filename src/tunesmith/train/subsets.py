@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tunesmith.core.errors import RecipeError
 from tunesmith.core.progress import steps
 from tunesmith.models.load import reference
 from tunesmith.text.examples import read_examples
@@ -35,10 +36,19 @@ if TYPE_CHECKING:
 
 
 class Subsets:
-    """Trains on rows of a Dataset's train split. ``held`` are its validation rows, ``task`` asks the questions."""
+    """Trains on rows of a Dataset's train split. ``held`` are its validation rows, ``task`` asks the questions.
+
+    Raises:
+        RecipeError: for an objective on preferences.
+    """
 
     def __init__(self, recipe: Recipe, dataset: Artifact, workspace: Workspace) -> None:
         stage.check(recipe)
+        if recipe.objective != "sft":
+            raise RecipeError(
+                f"the base's own curve is of plain fine-tuning, and train.objective is {recipe.objective}",
+                hint="tunesmith curve without --base, or train.objective: sft",
+            )
         self._recipe, self._base = recipe, reference(recipe.base, workspace)
         self._train = read_examples(dataset.path / "train.parquet")
         self._folder = workspace.work_dir / f"curve-{stage.plan_model(recipe, dataset, workspace).id}"

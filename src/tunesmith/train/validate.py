@@ -40,13 +40,13 @@ class Judge:
     Args:
         name: of the metric.
         higher_is_better: False for losses.
-        look: asks the model and returns what the metric is computed from.
+        look: asks the model and returns what the metric is computed from; None where the objective's own look has it.
         value: the metric of some columns.
     """
 
     name: str
     higher_is_better: bool
-    look: Callable[[LoadedModel], Columns]
+    look: Callable[[LoadedModel], Columns] | None
     value: Callable[[Columns], float]
 
     def cost(self, columns: Columns) -> float:
@@ -66,7 +66,7 @@ class Judge:
         return (found.high - found.low) / _ERRORS_WIDE
 
 
-def loss_of(run: Run) -> Judge:
+def likelihood_judge(run: Run) -> Judge:
     """Return the judge of the validation loss, in nats per target token."""
     rendered = run.valid.rendered
     ids, targets = [one.ids for one in rendered], [one.targets for one in rendered]
@@ -85,15 +85,16 @@ def validate(run: Run, progress: Progress) -> None:
     if not len(run.valid):
         return
     run.loaded.model.eval()
-    loss = loss_of(run)
+    loss = run.objective.judge(run)
+    assert loss.look is not None
     columns = loss.look(run.loaded)
     value = loss.value(columns)
     _tell_overfitting(loss, columns, progress)
     progress.validations.append(value)
-    progress.metrics[-1]["valid_loss"] = value
+    progress.metrics[-1] |= {"valid_loss": value, **run.objective.facts(columns)}
     judge = run.judge or loss
     if judge is not loss:
-        columns = judge.look(run.loaded)
+        columns = judge.look(run.loaded) if judge.look else columns
         progress.metrics[-1][judge.name] = judge.value(columns)
     if _see(run, progress, judge, columns):
         save_best(run.folder, run.learning.weights)
