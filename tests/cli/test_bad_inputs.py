@@ -69,7 +69,7 @@ BAD_TRAINING = {
         ["nothing_proj", "all-linear"],
     ),
     "every row too long": ("train: {max_tokens: 8}\n", ["too_long", "at most 8 tokens", "train.max_tokens"]),
-    "preference": ("task: preference\n", ["preference"]),
+    "preference": ("task: preference\n", ["hold no rejected answers", "chosen"]),
 }
 
 

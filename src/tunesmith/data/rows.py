@@ -197,10 +197,7 @@ def content_key(row: Row, messages: str) -> int:
     Rows are put in the order of it where one of several must be chosen: the choice is a matter of what they say.
     """
     beside = (row.tools, row.rejected, row.label, row.group, row.weight)
-    return hash64(messages if beside == _NOTHING_BESIDE else f"{messages}\0{compact_json(beside)}")
-
-
-_NOTHING_BESIDE = (None, None, None, None, 1.0)
+    return hash64(f"[{messages},{_NOTHING_BESIDE if beside == _NOTHING else compact_json(beside)[1:]}")
 
 
 def hash64(text: str) -> int:
@@ -230,6 +227,10 @@ def compact_json(value: Any) -> str:
         return orjson.dumps(value).decode()
     except TypeError:  # numbers beyond 64 bits, lone surrogates
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+
+
+_NOTHING = (None, None, None, None, 1.0)
+_NOTHING_BESIDE = compact_json(_NOTHING)[1:]
 
 
 def shortened(text: str, limit: int = KEPT_TEXT_CHARS) -> str:
