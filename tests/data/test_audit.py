@@ -108,7 +108,7 @@ def test_a_row_with_another_value_must_stay_and_is_told_if_it_does_not(tmp_path,
     [one] = audit(*given)["must_stay"]
     assert one["rule"] == "near_duplicate" and one["planted"] == 8 and one["lost"]["value"] == 0
     monkeypatch.setattr("tunesmith.data.duplicates.agree.two_facts", lambda *_: False)
-    monkeypatch.setattr("tunesmith.data.duplicates.alike.two_facts", lambda *_: False)
+    monkeypatch.setattr("tunesmith.data.duplicates.search.two_facts", lambda *_: False)
     result = audit(*given)
     assert result["must_stay"][0]["lost"]["value"] >= 0.9 and one["sound"] in result["missed"]
     assert rule(result, "near_duplicate", "precision")["value"] < 0.6

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from tunesmith.core.errors import DataError
 from tunesmith.core.estimates import wilson
 from tunesmith.core.spans import I64
-from tunesmith.data.duplicates.alike import PAIRS_AT_ONCE, Alike, Search, Twin, refuse_large
+from tunesmith.data.duplicates.alike import refuse_large
 from tunesmith.data.duplicates.near import SHORT_WORDS
+from tunesmith.data.duplicates.search import PAIRS_AT_ONCE, Alike, Search, Twin
 
 if TYPE_CHECKING:
     from tunesmith.data.fates import Fates
