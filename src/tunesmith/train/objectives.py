@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 WITHOUT_REFERENCE = ("simpo", "orpo")
 """Variants that do not look at the untuned model."""
 
-SMOOTHED = ("sigmoid", "robust", "exo")
-"""Variants that know a share of wrong preferences."""
-
 
 @dataclass(frozen=True)
 class Likelihoods:
