@@ -8,6 +8,7 @@ import statistics
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -153,6 +154,16 @@ def test_show_tells_a_dataset_s_verdicts_and_what_was_removed(two_datasets, monk
     text = shown(monkeypatch, capsys, "show", two_datasets[0]["dataset"])
     assert "removed by duplicate 1" in text and "report.html" in text
     assert all(topic in text for topic in ("relevance", "cleanliness", "balance", "size"))
+
+
+def test_show_tells_of_a_dataset_that_an_earlier_version_made(two_datasets, monkeypatch, capsys):
+    """Bug: after an upgrade, looking at what was made before ends in a traceback."""
+    file = Path(two_datasets[0]["path"], "manifest.json")
+    manifest = json.loads(file.read_text())
+    del manifest["result"]["repaired"], manifest["result"]["repaired_by"]
+    file.write_text(json.dumps(manifest))
+    rows = two_datasets[0]["rows"]
+    assert f"{rows['read']} rows read: {rows['kept']} kept" in shown(monkeypatch, capsys, "show", file.parent.name)
 
 
 @pytest.mark.parametrize("verb", ["show", "why"])

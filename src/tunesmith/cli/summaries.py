@@ -29,8 +29,10 @@ def show_dataset(result: dict[str, Any]) -> None:
     On a terminal a line that is longer than it is wide is cut.
     """
     rows, splits = result["rows"], result["splits"]
-    repaired = sum(result["repaired"].values())
-    states = {"unchanged": rows["kept"] - repaired, "repaired": repaired, "removed": rows["removed"]}
+    states = {"kept": rows["kept"], "removed": rows["removed"]}
+    if "repaired" in result:  # earlier versions counted those of train alone
+        repaired = sum(result["repaired"].values())
+        states = {"unchanged": rows["kept"] - repaired, "repaired": repaired, "removed": rows["removed"]}
     say(
         f"  {rows['read']:,} rows read: " + " · ".join(f"{count:,} {state}" for state, count in states.items() if count)
     )
