@@ -6,9 +6,13 @@ for (`duplicates`, `relevance`, `vectors`, `bias`).
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from tunesmith.data.rows import compact_json, from_json
+from tunesmith.data.sample import spread
 from tunesmith.text.examples import text_of
 
 if TYPE_CHECKING:
@@ -42,4 +46,32 @@ def exchanges_of(gathered: Gathered, rows: I64) -> list[tuple[str, str]]:
 
 def texts_of(gathered: Gathered, rows: I64, answers: bool) -> list[str]:
     """Return the questions of some rows (ascending), with their answers if those count too."""
-    return [f"{question}\n{answer}" if answers else question for question, answer in exchanges_of(gathered, rows)]
+    return [one_text(exchange, answers) for exchange in exchanges_of(gathered, rows)]
+
+
+def one_text(exchange: tuple[str, str], answers: bool) -> str:
+    """Return a question, with its answer behind it if that counts too."""
+    question, answer = exchange
+    return f"{question}\n{answer}" if answers else question
+
+
+LOOKED_AT_ROWS = 20_000
+
+
+@dataclass(frozen=True)
+class Sample:
+    """At most `LOOKED_AT_ROWS` rows of train, evenly spaced, with their exchanges, and how many rows train has."""
+
+    rows: I64
+    exchanges: list[tuple[str, str]]
+    of: int
+
+    @classmethod
+    def of_train(cls, gathered: Gathered, train: Sequence[int]) -> Sample:
+        """Read the exchanges of some rows of train (ascending)."""
+        rows = spread(np.asarray(train, np.int64), LOOKED_AT_ROWS)
+        return cls(rows, exchanges_of(gathered, rows), len(train))
+
+    def texts(self, rows: I64, answers: bool) -> list[str]:
+        """Return what `texts_of` would of rows (ascending) that are in the sample."""
+        return [one_text(self.exchanges[at], answers) for at in np.searchsorted(self.rows, rows).tolist()]

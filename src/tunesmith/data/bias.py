@@ -17,12 +17,10 @@ import numpy as np
 import polars as pl
 
 from tunesmith.core.two_groups import adjusted, means_differ, proportions_differ
-from tunesmith.data.asked import exchanges_of
 from tunesmith.data.noise.exchange import Exchange, View
 from tunesmith.data.noise.nonanswers import refusal
 from tunesmith.data.people import FRIENDLY, GROUPS, UNFRIENDLY
 from tunesmith.data.rowwise import FREE_ANSWERS
-from tunesmith.data.sample import spread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -30,7 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tunesmith.core.estimates import Delta
-    from tunesmith.data.gather import Gathered
+    from tunesmith.data.asked import Sample
     from tunesmith.recipe import Recipe
 
     Mask = NDArray[np.bool_]
@@ -39,7 +37,6 @@ FEWEST_ROWS = 30
 """Rows that mention a group, and rows that mention none, from which it is asked about."""
 
 FEWEST_OF_LABEL = 10
-LOOKED_AT_ROWS = 20_000
 FALSE_FRAC = 0.05
 """Share of false alarms allowed among what is reported."""
 
@@ -64,15 +61,13 @@ class Comparison:
     label: str | None = None
 
 
-def look_for_bias(gathered: Gathered, train: Sequence[int], recipe: Recipe) -> dict[str, Any] | None:
-    """Return the facts of at most `LOOKED_AT_ROWS` rows of train, evenly spaced; None where answers are JSON."""
+def look_for_bias(sample: Sample, recipe: Recipe) -> dict[str, Any] | None:
+    """Return the facts of a sample of train; None where answers are JSON."""
     if recipe.task != "classify" and recipe.task not in FREE_ANSWERS:
         return None
-    rows = spread(np.asarray(train, np.int64), LOOKED_AT_ROWS)
-    pairs = exchanges_of(gathered, rows)
-    asked, answers = [one for one, _ in pairs], [other for _, other in pairs]
+    asked, answers = [one for one, _ in sample.exchanges], [other for _, other in sample.exchanges]
     found = of_labels(asked, answers) if recipe.task == "classify" else of_answers(asked, answers)
-    return {"rows": len(rows), "of": len(train), **facts_of(found, mentions(asked))}
+    return {"rows": len(sample.rows), "of": sample.of, **facts_of(found, mentions(asked))}
 
 
 def facts_of(comparisons: Sequence[Comparison], mentioned: dict[str, Mask]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.errors import DataError
+from tunesmith.data.asked import Sample
 from tunesmith.data.balance import cap_groups, groups_of, weigh
 from tunesmith.data.bias import look_for_bias
 from tunesmith.data.duplicates.alike import remove_alike
@@ -113,8 +114,9 @@ def decide(
 
 def look(decided: Decided, gathered: Gathered, recipe: Recipe) -> None:
     """Note what train is about, and how it speaks of groups of people; nothing is decided by it."""
-    decided.facts["bias"] = look_for_bias(gathered, decided.parts["train"], recipe)
-    decided.facts["topics"] = look_at_topics(gathered, decided.parts["train"], recipe)
+    sample = Sample.of_train(gathered, decided.parts["train"])
+    decided.facts["bias"] = look_for_bias(sample, recipe)
+    decided.facts["topics"] = look_at_topics(gathered, sample, recipe)
 
 
 def costs(recipe: Recipe, rows: int) -> dict[str, float]:

@@ -28,7 +28,7 @@ from tunesmith.data.read.ignored import ignored_note
 from tunesmith.data.read.sources import Source, distinct_labels, expand, refuse_shared
 from tunesmith.data.relevance.target import relevance_files
 from tunesmith.data.restore import Restored, restored
-from tunesmith.data.rows import EXAMPLE_COLUMNS, SPLITS, removed_frame, repair_frame, shortened
+from tunesmith.data.rows import EXAMPLE_COLUMNS, QUICK_ZSTD, SPLITS, removed_frame, repair_frame, shortened
 from tunesmith.data.rowwise import Measure, RowWorker
 from tunesmith.data.vectors import base_of
 from tunesmith.data.verdicts import verdicts
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from tunesmith.recipe import Recipe
 
-CODE = "prepare-10"
+CODE = "prepare-11"
 """Version of what this stage makes of the same files; part of every Dataset's id."""
 
 HOSTED = ("openai:", "azure:", "bedrock:")
@@ -200,7 +200,7 @@ def _write(recipe: Recipe, gathered: Gathered, decided: Decided, draft: Draft) -
 def _write_splits(gathered: Gathered, decided: Decided, folder: Path) -> None:
     for name in SPLITS:
         _rows_of(gathered, decided.parts[name], decided.weights).sink_parquet(
-            folder / f"{name}.parquet", row_group_size=ROW_GROUP_ROWS, maintain_order=True
+            folder / f"{name}.parquet", row_group_size=ROW_GROUP_ROWS, maintain_order=True, compression_level=QUICK_ZSTD
         )
 
 

@@ -25,6 +25,9 @@ SPLITS = ("train", "valid", "test")
 KEPT_TEXT_CHARS = 4000
 """Longest text kept of a removed row; a longer one ends in a mark that says how much is left out."""
 
+QUICK_ZSTD = 1
+"""Level at which all rows are compressed: of 84-word chats 9 % larger than at 3, the default, in 0.6 of the time."""
+
 EXAMPLE_COLUMNS: dict[str, pl.DataType] = {
     "row_id": pl.String(),
     "source": pl.String(),

@@ -26,6 +26,7 @@ from tunesmith.data.noise.clean import Cleaner
 from tunesmith.data.noise.corpus import Habits
 from tunesmith.data.noise.judge import Noise
 from tunesmith.data.rows import (
+    QUICK_ZSTD,
     BadRow,
     RawRow,
     Removed,
@@ -302,7 +303,7 @@ class RowWorker:
                 pl.Series(f"{kind}_{name}", values)
                 for name, values in (("exact", signed.exact), ("words", signed.words), ("facts", facts))
             )
-        frame.write_parquet(file_of(folder, "rows"))
+        frame.write_parquet(file_of(folder, "rows"), compression_level=QUICK_ZSTD)
         if self.sealer is not None:
             sealed = self.sealer.seal(number, self.cleaner.originals)
             file_of(folder, "originals").write_text(sealed, encoding="utf-8")

@@ -80,7 +80,7 @@ def _held_out(
     for bundle in _bundles(frame, rows, seed, alike):
         if missing <= 0:
             break
-        counts = Counter(labels[row] for row in bundle)
+        counts = Counter([labels[row] for row in bundle])
         if any(out[label] + count >= totals[label] for label, count in counts.items()):
             continue  # nothing of the label would be left to learn from
         name = next((name for name in shares if _fits(counts, wanted[name])), None)
@@ -107,13 +107,14 @@ def _fits(counts: Counter[str], wanted: dict[str, int]) -> bool:
 
 def _bundles(frame: pl.DataFrame, rows: list[int], seed: int, alike: Iterable[Sequence[int]]) -> list[list[int]]:
     """Return rows that must stay together, in an order hashed from the seed and what the rows of each ask."""
-    keys = frame["prompt_key"].to_list()
     first = lowest_of_each(len(rows), *_ties(frame, np.array(rows, np.int64), alike)).tolist()
     joined: dict[int, list[int]] = defaultdict(list)
-    for row, bundle in zip(rows, first, strict=True):
+    lowest: dict[int, int] = {}
+    for row, bundle, key in zip(rows, first, frame["prompt_key"][rows].to_list(), strict=True):
         joined[bundle].append(row)
-    bundles = joined.values()
-    return sorted(bundles, key=lambda bundle: digest_bytes(f"{seed}\0{min(keys[row] for row in bundle)}".encode()))
+        lowest[bundle] = min(key, lowest.get(bundle, key))
+    ranked = sorted(joined, key=lambda bundle: digest_bytes(f"{seed}\0{lowest[bundle]}".encode()))
+    return [joined[bundle] for bundle in ranked]
 
 
 def _ties(frame: pl.DataFrame, rows: I64, alike: Iterable[Sequence[int]]) -> tuple[I64, I64]:

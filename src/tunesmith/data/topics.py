@@ -13,6 +13,7 @@ import math
 import re
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from tunesmith.core.spans import I64
+    from tunesmith.data.asked import Sample
     from tunesmith.data.gather import Gathered
+    from tunesmith.data.vectors import TextsOf
     from tunesmith.recipe import Recipe
 
 FEWEST_ROWS = 100
@@ -71,8 +74,8 @@ class Topics:
         return {row: names[topic] for row, topic in zip(self.rows.tolist(), self.topic.tolist(), strict=True)}
 
 
-def topics_of(gathered: Gathered, rows: Sequence[int], recipe: Recipe) -> Topics:
-    """Return the topics of some rows (ascending), the largest first.
+def topics_of(gathered: Gathered, rows: Sequence[int], recipe: Recipe, texts: TextsOf | None = None) -> Topics:
+    """Return the topics of some rows (ascending), the largest first; ``texts`` as in `vectors.vectors_of`.
 
     Raises:
         MissingExtraError: without the ``train`` extra, which reads the base's tokenizer.
@@ -81,21 +84,21 @@ def topics_of(gathered: Gathered, rows: Sequence[int], recipe: Recipe) -> Topics
     number = max(2, min(MOST_TOPICS, round(math.sqrt(len(own) / ROWS_PER_TOPIC))))
     place = np.searchsorted(own, by_exchange(gathered, own))
     groups = np.zeros(len(own), np.int64)
-    groups[place] = k_means(vectors_of(gathered, own, recipe)[place], number, recipe.seed)
+    groups[place] = k_means(vectors_of(gathered, own, recipe, texts)[place], number, recipe.seed)
     order = np.argsort(-np.bincount(groups), kind="stable")
     topic = np.argsort(order, kind="stable")[groups]
-    return Topics(own, topic, _telling(gathered, own, topic, recipe), base_of(recipe))
+    texts = texts or partial(texts_of, gathered, answers=recipe.task in FREE_ANSWERS)
+    return Topics(own, topic, _telling(own, topic, texts), base_of(recipe))
 
 
-def _telling(gathered: Gathered, rows: I64, topic: I64, recipe: Recipe) -> list[list[str]]:
+def _telling(rows: I64, topic: I64, texts: TextsOf) -> list[list[str]]:
     """Return the words of each topic, those first that most tell it from train as a whole."""
     some = spread(np.arange(len(rows)), LOOKED_AT_ROWS)
     sizes = np.bincount(topic[some], minlength=int(topic.max()) + 1).tolist()
     having = [Counter[str]() for _ in sizes]
     for start in range(0, len(some), PIECE_ROWS):
         part = some[start : start + PIECE_ROWS]
-        texts = texts_of(gathered, rows[part], recipe.task in FREE_ANSWERS)
-        for number, text in zip(topic[part].tolist(), texts, strict=True):
+        for number, text in zip(topic[part].tolist(), texts(rows[part]), strict=True):
             having[number].update(set(_WORD.findall(text.lower())) - FUNCTION_WORDS)
     everywhere: Counter[str] = Counter()
     for own in having:
@@ -135,12 +138,13 @@ def told_of(topics: Topics, kept: Iterable[int], rows: int) -> dict[str, Any]:
     }
 
 
-def look_at_topics(gathered: Gathered, train: Sequence[int], recipe: Recipe) -> dict[str, Any] | None:
+def look_at_topics(gathered: Gathered, sample: Sample, recipe: Recipe) -> dict[str, Any] | None:
     """Return the facts of the topics of train; None for too few rows, or without what reads a tokenizer."""
-    if len(train) < FEWEST_ROWS or not can_embed():
+    if sample.of < FEWEST_ROWS or not can_embed():
         return None
-    some = spread(np.asarray(train, np.int64), LOOKED_AT_ROWS).tolist()
-    return told_of(topics_of(gathered, some, recipe), some, len(train))
+    some = spread(sample.rows, LOOKED_AT_ROWS)
+    texts = partial(sample.texts, answers=recipe.task in FREE_ANSWERS)
+    return told_of(topics_of(gathered, some.tolist(), recipe, texts), some.tolist(), sample.of)
 
 
 def languages_of(gathered: Gathered, rows: Sequence[int], recipe: Recipe) -> dict[int, str]:

@@ -7,8 +7,9 @@ two are exact in float32 and a choice made by them is the same on every machine.
 
 from __future__ import annotations
 
+from functools import partial
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +20,15 @@ from tunesmith.data.read.files import PIECE_ROWS
 from tunesmith.data.rowwise import FREE_ANSWERS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tunesmith.core.spans import I64
     from tunesmith.data.gather import Gathered
     from tunesmith.models.embed import F32
     from tunesmith.recipe import Recipe
 
 I8 = NDArray[np.int8]
+TextsOf: TypeAlias = "Callable[[I64], list[str]]"
 
 SCALE = 127
 MOST_WIDE = 256
@@ -49,11 +53,12 @@ def can_embed() -> bool:
     return find_spec("transformers") is not None
 
 
-def vectors_of(gathered: Gathered, rows: I64, recipe: Recipe) -> I8:
+def vectors_of(gathered: Gathered, rows: I64, recipe: Recipe, texts: TextsOf | None = None) -> I8:
     """Return the vectors of some rows (ascending), n x d with d up to `MOST_WIDE`: of the question, and of a free
     answer as well. A row without a word has zeros.
 
-    Time grows with the rows; beside the result, `PIECE_ROWS` rows are held at a time.
+    Time grows with the rows; beside the result, `PIECE_ROWS` rows are held at a time. ``texts`` gives the texts of
+    rows where those are at hand already.
 
     Raises:
         MissingExtraError: without the ``train`` extra, which reads the tokenizer.
@@ -62,11 +67,10 @@ def vectors_of(gathered: Gathered, rows: I64, recipe: Recipe) -> I8:
 
     if not can_embed():
         raise MissingExtraError("train", "transformers")
-    answers = recipe.task in FREE_ANSWERS
-    sample = np.sort(by_exchange(gathered, rows)[:SAMPLE_ROWS])
-    embed = embedder(None, base_of(recipe), texts_of(gathered, sample, answers))
+    texts = texts or partial(texts_of, gathered, answers=recipe.task in FREE_ANSWERS)
+    embed = embedder(None, base_of(recipe), texts(np.sort(by_exchange(gathered, rows)[:SAMPLE_ROWS])))
     parts = (rows[start : start + PIECE_ROWS] for start in range(0, len(rows), PIECE_ROWS))
-    return np.concatenate([rounded(embed(texts_of(gathered, part, answers))) for part in parts])
+    return np.concatenate([rounded(embed(texts(part))) for part in parts])
 
 
 def by_exchange(gathered: Gathered, rows: I64) -> I64:
