@@ -51,7 +51,7 @@ def activation_bytes_per_token(loaded: LoadedModel, tokens: TokenSet, shortcuts:
 
     def note(tensor: torch.Tensor) -> torch.Tensor:
         seen.setdefault(tensor.untyped_storage().data_ptr(), tensor.untyped_storage().nbytes())
-        return tensor
+        return tensor.detach()  # the tensor itself would hold its own graph, in a circle that is never freed
 
     loaded.model.train()
     with torch.autograd.graph.saved_tensors_hooks(note, _same), compute_in(precision, device):
