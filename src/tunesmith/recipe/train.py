@@ -351,9 +351,10 @@ class Train(Section):
     )
     epochs: Annotated[float, Field(gt=0, le=1000)] = 3
     max_steps: Annotated[int, Field(ge=1, le=100_000_000)] | None = None
-    batch_tokens: Annotated[int, Field(ge=1, le=10_000_000)] = Field(
-        512, description="target tokens per step, so that the learning rate carries over between data sets"
-    )
+    batch_tokens: Annotated[int, Field(ge=1, le=10_000_000)] | Literal["auto"] = Field(
+        512, description="target tokens per step, so that the learning rate carries over between data sets; "
+        "auto: about fifty steps an epoch, by the number of target tokens alone"
+    )  # fmt: skip
     max_tokens: Annotated[int, Field(ge=8, le=1_000_000)] | None = Field(
         None, description="longest example in tokens, prompt and answer; None: what the base allows. Longer ones are "
         "an error by count, never cut"

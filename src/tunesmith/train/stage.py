@@ -168,15 +168,14 @@ def prepare_run(recipe: Recipe, loaded: LoadedModel, train: TokenSet, valid: Tok
     from tunesmith.models.dropout import set_dropout
     from tunesmith.models.precision import choose_precision, halve_frozen
     from tunesmith.models.shortcuts import Shortcuts, exact_shortcuts
-    from tunesmith.train.batches import plan_steps
+    from tunesmith.train.batches import plan_steps, step_tokens
     from tunesmith.train.loop import Run
     from tunesmith.train.memory import refuse_unfit, row_tokens
     from tunesmith.train.schedule import check_schedule
 
     settings = recipe.train
-    epoch_steps = plan_steps(
-        train.num_targets, settings.batch_tokens, recipe.seed, settings.epochs, settings.max_steps
-    )  # fmt: skip
+    batch_tokens = step_tokens(settings.batch_tokens, train.num_targets)
+    epoch_steps = plan_steps(train.num_targets, batch_tokens, recipe.seed, settings.epochs, settings.max_steps)
     learning = _choose_what_learns(recipe, loaded, epoch_steps)
     set_dropout(loaded.model, settings.regularise.dropout)
     device = loaded.model.device
@@ -194,6 +193,7 @@ def prepare_run(recipe: Recipe, loaded: LoadedModel, train: TokenSet, valid: Tok
         peak=_peak(recipe, loaded),
         precision=precision,
         seed=recipe.seed,
+        batch_tokens=batch_tokens,
         epoch_steps=epoch_steps,
         shortcuts=shortcuts,
         row_tokens=row_tokens(loaded, train, shortcuts, precision),
@@ -203,7 +203,7 @@ def prepare_run(recipe: Recipe, loaded: LoadedModel, train: TokenSet, valid: Tok
     if run.compiled and (why := cannot(device)):
         raise RecipeError(f"train.compile: {settings.compile}: {why}", hint="train.compile: never, or install one")
     refuse_unfit(run)
-    check_schedule(settings.schedule, run.total_steps, settings.batch_tokens, validated=len(valid) > 0)
+    check_schedule(settings.schedule, run.total_steps, batch_tokens, validated=len(valid) > 0)
     return run
 
 
@@ -318,7 +318,8 @@ def _announce(run: Run, base: str) -> None:
     total = sum(parameter.numel() for parameter in run.loaded.model.parameters())
     say(
         f"  {base}: {run.learning.count(run.total_steps):,} of {total:,} weights learn ({run.settings.method}) · "
-        f"{run.train.num_examples:,} examples · {run.total_steps:,} steps · peak rate {run.peak:.2g} · {run.precision}"
+        f"{run.train.num_examples:,} examples · {run.total_steps:,} steps of {run.batch_tokens:,} target tokens · "
+        f"peak rate {run.peak:.2g} · {run.precision}"
     )
     if later := run.learning.told():
         say(f"  {run.learning.count(0):,} of them from the start; {later}")
@@ -332,6 +333,7 @@ def _result(run: Run, progress: Progress, draft: Draft, sets: Sets) -> dict[str,
         "provider": "local",
         "objective": run.objective.name,
         "steps": progress.step,
+        "batch_tokens": run.batch_tokens,
         "epochs": round(progress.step / run.epoch_steps[0], 2),
         "stopped_by": progress.stopped_by,
         "best": {"step": best.step, "metric": judged, "value": value} if best.step >= 0 else None,
