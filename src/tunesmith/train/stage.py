@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.artifacts import Plan
-from tunesmith.core.errors import DataError, MissingExtraError, RecipeError
+from tunesmith.core.errors import DataError, MissingExtraError, RecipeError, Refusals
 from tunesmith.core.progress import say, steps
 from tunesmith.models.load import identity, reference
 from tunesmith.recipe.fit import OF_PAIRS
@@ -48,12 +48,13 @@ def check(recipe: Recipe) -> None:
     if recipe.task == "preference" and stopping is not None and stopping.metric != "valid_loss":
         raise RecipeError(
             f"train.regularise.early_stopping.metric: {stopping.metric} is not measured of preferences",
-            expected="valid_loss",
+            hint="train.regularise.early_stopping.metric: valid_loss",
         )
     if recipe.base.startswith(("openai:", "azure:", "bedrock:")):
         raise RecipeError(
             f"base: {recipe.base} is a hosted model, which this version cannot tune",
             expected="nano, a folder, a Hugging Face name, or a Model's id",
+            hint="base: nano, which is here already",
         )
     try:
         import peft
@@ -163,7 +164,12 @@ def _make(recipe: Recipe, dataset: Artifact, base: str, draft: Draft, judge: Jud
 
 
 def prepare_run(recipe: Recipe, loaded: LoadedModel, train: TokenSet, valid: TokenSet, folder: Path) -> Run:
-    """Choose what learns, set dropout, and return everything the loop needs."""
+    """Choose what learns, set dropout, and return everything the loop needs.
+
+    Raises:
+        RecipeError: for what does not fit the base, the run's length or the memory; what is found together is told so.
+        SetupError: if the disk is too small.
+    """
     from tunesmith.models.compiled import cannot
     from tunesmith.models.dropout import set_dropout
     from tunesmith.models.precision import choose_precision, halve_frozen
@@ -171,12 +177,26 @@ def prepare_run(recipe: Recipe, loaded: LoadedModel, train: TokenSet, valid: Tok
     from tunesmith.train.batches import plan_steps, step_tokens
     from tunesmith.train.loop import Run
     from tunesmith.train.memory import refuse_unfit, row_tokens
+    from tunesmith.train.optimizer import rate_factors
     from tunesmith.train.schedule import check_schedule
+    from tunesmith.train.unfit import refuse_small_disk, refuse_unfit_run
 
     settings = recipe.train
     batch_tokens = step_tokens(settings.batch_tokens, train.num_targets)
     epoch_steps = plan_steps(train.num_targets, batch_tokens, recipe.seed, settings.epochs, settings.max_steps)
-    learning = _choose_what_learns(recipe, loaded, epoch_steps)
+    refusals = Refusals()
+    with refusals:
+        refuse_unfit_run(settings, train, sum(epoch_steps))
+    with refusals:
+        check_schedule(settings.schedule, sum(epoch_steps), batch_tokens, validated=len(valid) > 0)
+    with refusals:
+        learning = _choose_what_learns(recipe, loaded, epoch_steps)
+        rate_factors(loaded.model, settings.schedule)
+        refuse_small_disk(settings, learning.weights, loaded.model, folder)
+    with refusals:
+        if settings.compile == "always" and (why := cannot(loaded.model.device)):
+            raise RecipeError(f"train.compile: always: {why}", hint="train.compile: never, or install one")
+    refusals.tell()
     set_dropout(loaded.model, settings.regularise.dropout)
     device = loaded.model.device
     precision = choose_precision(settings.precision, device)
@@ -200,10 +220,7 @@ def prepare_run(recipe: Recipe, loaded: LoadedModel, train: TokenSet, valid: Tok
         folder=folder,
         objective=_objective(recipe),
     )
-    if run.compiled and (why := cannot(device)):
-        raise RecipeError(f"train.compile: {settings.compile}: {why}", hint="train.compile: never, or install one")
     refuse_unfit(run)
-    check_schedule(settings.schedule, run.total_steps, batch_tokens, validated=len(valid) > 0)
     return run
 
 
