@@ -11,6 +11,7 @@ import resource
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -94,17 +95,20 @@ def _peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
+def _row(name: str) -> dict[str, Any]:
+    told = subprocess.run([sys.executable, __file__, name], stdout=subprocess.PIPE, text=True, check=True).stdout
+    row = {"configuration": name, **json.loads(told.splitlines()[-1])}
+    row["predicted_over_peak"] = round(row["predicted_mib"] / row["peak_mib"], 3)
+    sys.stderr.write(f"{row}\n")
+    return row
+
+
 def main() -> None:
     if len(sys.argv) > 1:
         sys.stdout.write(json.dumps(measure(sys.argv[1])))
         return
-    rows = []
-    for name in CONFIGURATIONS:
-        sys.stderr.write(f"{name}\n")
-        told = subprocess.run([sys.executable, __file__, name], stdout=subprocess.PIPE, text=True, check=True).stdout
-        row = {"configuration": name, **json.loads(told.splitlines()[-1])}
-        rows.append(row | {"predicted_over_peak": round(row["predicted_mib"] / row["peak_mib"], 3)})
-        sys.stderr.write(f"{rows[-1]}\n")
+    with ThreadPoolExecutor(2) as pool:
+        rows = list(pool.map(_row, CONFIGURATIONS))
     result = {"date": datetime.now(UTC).date().isoformat(), "configurations": rows}
     RESULT.write_text(json.dumps(result, indent=1), encoding="utf-8")
 

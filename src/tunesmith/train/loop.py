@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import torch
 
-from tunesmith.core.allocator import give_back
+from tunesmith.core.allocator import give_back_where_scarce
 from tunesmith.core.clock import monotonic_s
 from tunesmith.models.compiled import compile_layers, pays
 from tunesmith.models.dropout import train_from
@@ -223,7 +223,8 @@ def _gradients(run: Run, step_loss: StepLoss, batches: Sequence[Batch]) -> tuple
     model = run.loaded.model
     total = torch.zeros((), device=model.device)
     for batch in batches:
-        give_back()
+        if model.device.type == "cpu":
+            give_back_where_scarce()
         given = run.states.train.entered(batch) if run.states else batch
         with compute_in(run.precision, model.device):
             loss = step_loss(given)

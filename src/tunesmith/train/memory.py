@@ -8,32 +8,38 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from tunesmith.core.allocator import give_back
+from tunesmith.core.allocator import free_machine_bytes, give_back
 from tunesmith.core.errors import RecipeError
+from tunesmith.models.dropout import train_from
 from tunesmith.models.head import CHUNK_LOGITS
 from tunesmith.models.precision import compute_in
 from tunesmith.train.batches import micro_batches
+from tunesmith.train.loop import steps_from
 from tunesmith.train.loss import supervised_loss
 from tunesmith.train.optimizer import trainable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tunesmith.models.load import LoadedModel
     from tunesmith.models.shortcuts import Shortcuts
-    from tunesmith.train.batches import TokenSet
+    from tunesmith.train.batches import Batch, TokenSet
     from tunesmith.train.loop import Run
-
-_CONTAINER = Path("/sys/fs/cgroup")
 
 ROW_TOKENS = {"cpu": (2048, 2048), "cuda": (512, 32768)}
 """Least and most tokens of one forward pass. On a CPU more is no faster (measured); a GPU takes what fits."""
 
-MEASURED_TOKENS = {"cpu": 2048, "cuda": 1024}
+MEASURED_TOKENS = 1024
 """Tokens of the forward pass in which activations are counted."""
+
+TRIED_PASSES, LOOKED_AT_STEPS = 2, 20
+"""Passes after which a process grows no more; steps among which the largest pass is looked for."""
 
 GROWN_FROM = 2**26
 """Bytes from which on a process's growth in one pass is that pass's, and not that of the libraries."""
@@ -49,30 +55,71 @@ def state_bytes(model: torch.nn.Module) -> int:
 
 
 def activation_bytes_per_token(loaded: LoadedModel, tokens: TokenSet, shortcuts: Shortcuts, precision: str) -> float:
-    """Return the bytes that a forward pass keeps for its backward pass, per token, counted on the longest examples.
-
-    On a CPU at least the bytes that the process grows by: what its allocator leaves lying between blocks is taken too.
-    """
-    device = loaded.model.device
-    enough = MEASURED_TOKENS.get(device.type, MEASURED_TOKENS["cpu"])
-    batches = micro_batches(tokens, _longest(tokens, enough), shortcuts, enough)
+    """Return the bytes that a forward pass keeps for its backward pass, per token, counted on the longest examples."""
+    batches = micro_batches(tokens, _longest(tokens, MEASURED_TOKENS), shortcuts, MEASURED_TOKENS)
     batch = max(batches, key=lambda one: one.row.ids_BT.numel())
-    seen: dict[int, int] = {one.untyped_storage().data_ptr(): 0 for one in loaded.model.parameters()}
+    loaded.model.train()
+    device = loaded.model.device
+    with compute_in(precision, device):
+        kept = _kept_bytes(loaded.model, lambda: supervised_loss(loaded.model, batch.to(device), shortcuts))
+    return kept / batch.row.ids_BT.numel()
+
+
+def _kept_bytes(model: torch.nn.Module, forward: Callable[[], torch.Tensor]) -> int:
+    """Return the bytes that autograd keeps of a forward pass, weights left out."""
+    seen: dict[int, int] = {one.untyped_storage().data_ptr(): 0 for one in model.parameters()}
 
     def note(tensor: torch.Tensor) -> torch.Tensor:
         seen.setdefault(tensor.untyped_storage().data_ptr(), tensor.untyped_storage().nbytes())
         return tensor.detach()  # the tensor itself would hold its own graph, in a circle that is never freed
 
-    loaded.model.train()
+    with torch.autograd.graph.saved_tensors_hooks(note, _same):
+        forward()
+    return sum(seen.values())
+
+
+def pass_bytes(run: Run, *, tried: bool) -> int:
+    """Return the bytes that the largest pass of a run takes beside weights, gradients and optimiser.
+
+    Counted by what autograd keeps; on a CPU, if ``tried``, at least what the process grows by in passes forward and
+    backward: its allocator leaves room between blocks, by half as much again. The model is as before afterwards.
+    """
+    model, device = run.loaded.model, run.loaded.model.device
+    rows, batch = _largest_pass(run)
+    step_loss = run.objective.of_step(run, rows, [batch])
+    train_from(model, run.learning.all_at_once().lowest(0))
+
+    def forward() -> torch.Tensor:
+        with compute_in(run.precision, device):
+            return step_loss(batch)
+
+    kept = _kept_bytes(model, forward)
+    if device.type != "cpu" or not tried:
+        return kept
+    grown = _grown_bytes(forward) - sum(one.numel() * one.element_size() for one in run.learning.weights.values())
+    model.zero_grad(set_to_none=True)
     give_back()
-    before = _resident_bytes()
-    with torch.autograd.graph.saved_tensors_hooks(note, _same), compute_in(precision, device):
-        loss = supervised_loss(loaded.model, batch.to(device), shortcuts)
-    grown = _resident_bytes() - before if device.type == "cpu" else 0
-    grown = grown if grown > GROWN_FROM else 0
-    del loss
+    return max(kept, grown if grown > GROWN_FROM else 0)
+
+
+def _grown_bytes(forward: Callable[[], torch.Tensor]) -> int:
+    """Return how much the process grows in a few passes."""
     give_back()
-    return max(grown, sum(seen.values())) / batch.row.ids_BT.numel()
+    before = most = _resident_bytes()
+    for _ in range(TRIED_PASSES):
+        loss = forward()
+        most = max(most, _resident_bytes())
+        torch.autograd.backward(loss)
+        most = max(most, _resident_bytes())
+    return most - before
+
+
+def _largest_pass(run: Run) -> tuple[list[int], Batch]:
+    """Return the pass with most tokens of some steps and of the longest examples, and the sequences it reads."""
+    steps = [_longest(run.train, run.row_tokens), *(rows for _, rows in islice(steps_from(run, 0), LOOKED_AT_STEPS))]
+    batches = [batch for rows in steps for batch in micro_batches(run.train, rows, run.shortcuts, run.row_tokens)]
+    largest = max(batches, key=lambda one: one.row.ids_BT.numel())
+    return list(largest.places), largest
 
 
 def row_tokens(loaded: LoadedModel, tokens: TokenSet, shortcuts: Shortcuts, precision: str) -> int:
@@ -87,13 +134,12 @@ def row_tokens(loaded: LoadedModel, tokens: TokenSet, shortcuts: Shortcuts, prec
     return int(min(most, max(least, fits // 256 * 256)))
 
 
-def needed_bytes(run: Run) -> int:
-    """Return the bytes that a run takes at its peak, the model included."""
+def needed_bytes(run: Run, *, tried: bool = True) -> int:
+    """Return the bytes that a run takes at its peak, the model included; ``tried`` as in `pass_bytes`."""
     model, regularise = run.loaded.model, run.settings.regularise
-    activations = _pass_tokens(run) * _bytes_per_token(run)
     copies = bool(regularise.ema or regularise.average) + bool(regularise.l2sp)
     learning = sum(one.numel() * one.element_size() for one in trainable(model).values())
-    return int(state_bytes(model) + copies * learning + activations + _head_bytes(model.device))
+    return int(state_bytes(model) + copies * learning + pass_bytes(run, tried=tried) + _head_bytes(model.device))
 
 
 def refuse_unfit(run: Run) -> None:
@@ -104,8 +150,8 @@ def refuse_unfit(run: Run) -> None:
     """
     model = run.loaded.model
     weights = sum(one.numel() * one.element_size() for one in model.parameters())
-    needed, free = needed_bytes(run), free_bytes(model.device) + weights  # the weights are there already
-    if needed <= free:
+    free = free_bytes(model.device) + weights  # the weights are there already
+    if 2 * needed_bytes(run, tried=False) <= free or (needed := needed_bytes(run)) <= free:
         return
     learning = sum(one.numel() * one.element_size() for one in trainable(model).values())
     adapters = needed - 3 * learning
@@ -122,37 +168,18 @@ def refuse_unfit(run: Run) -> None:
     )
 
 
-def _pass_tokens(run: Run) -> int:
-    """Return the tokens of the largest forward pass."""
-    lengths = [len(one.ids) for one in run.train.rendered]
-    return min(sum(lengths), max(run.row_tokens, *lengths))
-
-
-def _bytes_per_token(run: Run) -> float:
-    seen = activation_bytes_per_token(run.loaded, run.train, run.shortcuts, run.precision)
-    return 2 * seen if run.settings.regularise.r_drop else seen
-
-
 def _tokens_that_fit(run: Run, needed: int, free: int) -> int:
     """Return how long examples may be for the run to fit, where a long example is why it does not; else 0."""
-    longest = _pass_tokens(run)
+    longest = max(len(one.ids) for one in run.train.rendered)
     if longest <= run.row_tokens:
         return 0
-    return max(0, longest - math.ceil((needed - free) / _bytes_per_token(run))) // 8 * 8
+    per_token = pass_bytes(run, tried=False) / longest
+    return max(0, longest - math.ceil((needed - free) / per_token)) // 8 * 8
 
 
 def free_bytes(device: torch.device) -> int:
-    """Return the bytes a process may still take on a device; of a CPU the machine's, or its container's if less."""
-    if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
-    free = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    with contextlib.suppress(OSError, ValueError, IndexError):
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        free.append(next(1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable")))
-    with contextlib.suppress(OSError, ValueError):
-        most, used = (int((_CONTAINER / name).read_text(encoding="ascii")) for name in ("memory.max", "memory.current"))
-        free.append(most - used)
-    return min(free)
+    """Return the bytes a process may still take on a device."""
+    return int(torch.cuda.mem_get_info(device)[0]) if device.type == "cuda" else free_machine_bytes()
 
 
 def _resident_bytes() -> int:
