@@ -10,7 +10,7 @@ import math
 import os
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
@@ -78,11 +78,18 @@ def _kept_bytes(model: torch.nn.Module, forward: Callable[[], torch.Tensor]) -> 
     return sum(seen.values())
 
 
-def pass_bytes(run: Run, *, tried: bool) -> int:
-    """Return the bytes that the largest pass of a run takes beside weights, gradients and optimiser.
+class PassBytes(NamedTuple):
+    """Bytes that the largest pass of a run takes beside weights and gradients: the first one, and some in a row."""
 
-    Counted by what autograd keeps; on a CPU, if ``tried``, at least what the process grows by in passes forward and
-    backward: its allocator leaves room between blocks, by half as much again. The model is as before afterwards.
+    first: int
+    in_a_row: int
+
+
+def pass_bytes(run: Run, *, tried: bool) -> PassBytes:
+    """Return what the largest pass of a run takes: counted by what autograd keeps.
+
+    On a CPU, if ``tried``, at least what the process grows by: its allocator leaves room between blocks, in a row by
+    half as much again. The model is as before afterwards.
     """
     model, device = run.loaded.model, run.loaded.model.device
     rows, batch = _largest_pass(run)
@@ -95,23 +102,29 @@ def pass_bytes(run: Run, *, tried: bool) -> int:
 
     kept = _kept_bytes(model, forward)
     if device.type != "cpu" or not tried:
-        return kept
-    grown = _grown_bytes(forward) - sum(one.numel() * one.element_size() for one in run.learning.weights.values())
+        return PassBytes(kept, kept)
+    first, in_a_row = _grown_bytes(forward)
+    in_a_row -= _learning_bytes(run)  # the gradients
     model.zero_grad(set_to_none=True)
     give_back()
-    return max(kept, grown if grown > GROWN_FROM else 0)
+    return PassBytes(*(max(kept, grown if grown > GROWN_FROM else 0) for grown in (first, in_a_row)))
 
 
-def _grown_bytes(forward: Callable[[], torch.Tensor]) -> int:
-    """Return how much the process grows in a few passes."""
+def _grown_bytes(forward: Callable[[], torch.Tensor]) -> tuple[int, int]:
+    """Return how much the process grows in one pass forward, and in a few forward and backward."""
     give_back()
-    before = most = _resident_bytes()
+    before = _resident_bytes()
+    seen: list[int] = []
     for _ in range(TRIED_PASSES):
         loss = forward()
-        most = max(most, _resident_bytes())
+        seen.append(_resident_bytes() - before)
         torch.autograd.backward(loss)
-        most = max(most, _resident_bytes())
-    return most - before
+        seen.append(_resident_bytes() - before)
+    return seen[0], max(seen)
+
+
+def _learning_bytes(run: Run) -> int:
+    return sum(one.numel() * one.element_size() for one in trainable(run.loaded.model).values())
 
 
 def _largest_pass(run: Run) -> tuple[list[int], Batch]:
@@ -137,9 +150,12 @@ def row_tokens(loaded: LoadedModel, tokens: TokenSet, shortcuts: Shortcuts, prec
 def needed_bytes(run: Run, *, tried: bool = True) -> int:
     """Return the bytes that a run takes at its peak, the model included; ``tried`` as in `pass_bytes`."""
     model, regularise = run.loaded.model, run.settings.regularise
-    copies = bool(regularise.ema or regularise.average) + bool(regularise.l2sp)
-    learning = sum(one.numel() * one.element_size() for one in trainable(model).values())
-    return int(state_bytes(model) + copies * learning + pass_bytes(run, tried=tried) + _head_bytes(model.device))
+    weights, learning = (sum(one.numel() * one.element_size() for one in model.parameters()), _learning_bytes(run))
+    copies = 1 + bool(regularise.ema or regularise.average) + bool(regularise.l2sp)  # gradients, and what is kept
+    taken = pass_bytes(run, tried=tried)
+    moments = 2 * learning  # made after the first step's passes, in the room that these left
+    most = max(moments + taken.first, taken.in_a_row)
+    return weights + copies * learning + most + _head_bytes(model.device)
 
 
 def refuse_unfit(run: Run) -> None:
@@ -153,7 +169,7 @@ def refuse_unfit(run: Run) -> None:
     free = free_bytes(model.device) + weights  # the weights are there already
     if 2 * needed_bytes(run, tried=False) <= free or (needed := needed_bytes(run)) <= free:
         return
-    learning = sum(one.numel() * one.element_size() for one in trainable(model).values())
+    learning = _learning_bytes(run)
     adapters = needed - 3 * learning
     ways = [f"train.method: lora, which takes about {_gib(adapters)}", "train.freeze"]
     ways = ways if run.settings.method == "full" and adapters < free else []
@@ -173,7 +189,7 @@ def _tokens_that_fit(run: Run, needed: int, free: int) -> int:
     longest = max(len(one.ids) for one in run.train.rendered)
     if longest <= run.row_tokens:
         return 0
-    per_token = pass_bytes(run, tried=False) / longest
+    per_token = pass_bytes(run, tried=False).first / longest
     return max(0, longest - math.ceil((needed - free) / per_token)) // 8 * 8
 
 
