@@ -20,6 +20,7 @@ RESULT = Path(__file__).parent / "results" / "train_memory.json"
 STEPS = 2
 WIDE = {"hidden_size": 768, "intermediate_size": 2048, "num_hidden_layers": 8, "vocab_size": 16_000}
 DEEP = {"hidden_size": 512, "intermediate_size": 1408, "num_hidden_layers": 16, "vocab_size": 8_000}
+SLIM = {**DEEP, "num_hidden_layers": 8}
 HEAVY = {"hidden_size": 1024, "intermediate_size": 2816, "num_hidden_layers": 6, "vocab_size": 32_000}
 CONFIGURATIONS: dict[str, dict[str, Any]] = {
     "full, float32": {"shape": WIDE, "tokens": 512, "train": {"method": "full", "precision": "float32"}},
@@ -27,18 +28,18 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
     "full, large vocabulary": {"shape": HEAVY, "tokens": 512, "train": {"method": "full"}},
     "full, long examples": {"shape": DEEP, "tokens": 1_500, "train": {"method": "full"}},
     "full, short examples": {"shape": DEEP, "tokens": 60, "train": {"method": "full", "precision": "float32"}},
-    "full, exponential mean": {"shape": WIDE, "tokens": 512, "train": {"method": "full", "regularise": {"ema": 0.5}}},
-    "full, two draws of dropout": {"shape": DEEP, "tokens": 256, "train": {"method": "full", "regularise": {"r_drop": 1}}},
+    "full, exponential mean": {"shape": SLIM, "tokens": 512, "train": {"method": "full", "regularise": {"ema": 0.5}}},
+    "full, two draws of dropout": {"shape": SLIM, "tokens": 256, "train": {"method": "full", "regularise": {"r_drop": 1}}},
     "full, lower half frozen, states kept": {
-        "shape": DEEP, "tokens": 512, "train": {"method": "full", "freeze": {"layers": "0:8"}},
+        "shape": SLIM, "tokens": 512, "train": {"method": "full", "freeze": {"layers": "0:4"}},
     },
     "full, without shortcuts": {
-        "shape": DEEP, "tokens": 512,
+        "shape": SLIM, "tokens": 512,
         "train": {"method": "full", "shortcuts": dict.fromkeys(("packed", "shared", "last_layer", "head"), False)},
     },
     "lora, large vocabulary": {"shape": HEAVY, "tokens": 512, "train": {"method": "lora", "lora": {"rank": 64}}},
-    "dora": {"shape": DEEP, "tokens": 512, "train": {"method": "dora", "precision": "float32"}},
-    "dpo, full": {"shape": DEEP, "tokens": 400, "train": {"method": "full", "objective": "dpo"}},
+    "dora": {"shape": SLIM, "tokens": 512, "train": {"method": "dora", "precision": "float32"}},
+    "dpo, full": {"shape": SLIM, "tokens": 400, "train": {"method": "full", "objective": "dpo"}},
 }  # fmt: skip
 
 

@@ -150,12 +150,12 @@ def row_tokens(loaded: LoadedModel, tokens: TokenSet, shortcuts: Shortcuts, prec
 def needed_bytes(run: Run, *, tried: bool = True) -> int:
     """Return the bytes that a run takes at its peak, the model included; ``tried`` as in `pass_bytes`."""
     model, regularise = run.loaded.model, run.settings.regularise
-    weights, learning = (sum(one.numel() * one.element_size() for one in model.parameters()), _learning_bytes(run))
+    weights, learning = sum(one.numel() * one.element_size() for one in model.parameters()), _learning_bytes(run)
     copies = 1 + bool(regularise.ema or regularise.average) + bool(regularise.l2sp)  # gradients, and what is kept
     taken = pass_bytes(run, tried=tried)
     moments = 2 * learning  # made after the first step's passes, in the room that these left
     most = max(moments + taken.first, taken.in_a_row)
-    return weights + copies * learning + most + _head_bytes(model.device)
+    return int(weights + copies * learning + most + _head_bytes(model.device))
 
 
 def refuse_unfit(run: Run) -> None:
