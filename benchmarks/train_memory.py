@@ -11,31 +11,35 @@ import resource
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 RESULT = Path(__file__).parent / "results" / "train_memory.json"
-STEPS = 3
+STEPS = 2
 WIDE = {"hidden_size": 768, "intermediate_size": 2048, "num_hidden_layers": 8, "vocab_size": 16_000}
 DEEP = {"hidden_size": 512, "intermediate_size": 1408, "num_hidden_layers": 16, "vocab_size": 8_000}
+SLIM = {**DEEP, "num_hidden_layers": 8}
 HEAVY = {"hidden_size": 1024, "intermediate_size": 2816, "num_hidden_layers": 6, "vocab_size": 32_000}
 CONFIGURATIONS: dict[str, dict[str, Any]] = {
-    "full, wide": {"shape": WIDE, "tokens": 512, "train": {"method": "full"}},
-    "full, deep": {"shape": DEEP, "tokens": 512, "train": {"method": "full"}},
+    "full, float32": {"shape": WIDE, "tokens": 512, "train": {"method": "full", "precision": "float32"}},
+    "full, bfloat16": {"shape": DEEP, "tokens": 512, "train": {"method": "full", "precision": "bfloat16"}},
     "full, large vocabulary": {"shape": HEAVY, "tokens": 512, "train": {"method": "full"}},
-    "full, long examples": {"shape": DEEP, "tokens": 3_000, "train": {"method": "full"}},
-    "full, short examples": {"shape": DEEP, "tokens": 60, "train": {"method": "full"}},
-    "full, exponential mean": {"shape": WIDE, "tokens": 512, "train": {"method": "full", "regularise": {"ema": 0.99}}},
-    "full, pull to the base": {"shape": WIDE, "tokens": 512, "train": {"method": "full", "regularise": {"l2sp": 0.1}}},
-    "full, two draws of dropout": {"shape": DEEP, "tokens": 512, "train": {"method": "full", "regularise": {"r_drop": 1}}},
-    "full, lower half frozen": {"shape": DEEP, "tokens": 512, "train": {"method": "full", "freeze": {"layers": "0:8"}}},
-    "lora, wide": {"shape": WIDE, "tokens": 512, "train": {"method": "lora"}},
-    "lora, large vocabulary": {"shape": HEAVY, "tokens": 512, "train": {"method": "lora", "lora": {"rank": 64}}},
+    "full, long examples": {"shape": DEEP, "tokens": 1_500, "train": {"method": "full"}},
+    "full, short examples": {"shape": DEEP, "tokens": 60, "train": {"method": "full", "precision": "float32"}},
+    "full, exponential mean": {"shape": SLIM, "tokens": 512, "train": {"method": "full", "regularise": {"ema": 0.5}}},
+    "full, two draws of dropout": {"shape": SLIM, "tokens": 256, "train": {"method": "full", "regularise": {"r_drop": 1}}},
+    "full, lower half frozen, states kept": {
+        "shape": SLIM, "tokens": 512, "train": {"method": "full", "freeze": {"layers": "0:4"}},
+    },
     "full, without shortcuts": {
-        "shape": DEEP, "tokens": 512,
+        "shape": SLIM, "tokens": 512,
         "train": {"method": "full", "shortcuts": dict.fromkeys(("packed", "shared", "last_layer", "head"), False)},
     },
+    "lora, large vocabulary": {"shape": HEAVY, "tokens": 512, "train": {"method": "lora", "lora": {"rank": 64}}},
+    "dora": {"shape": SLIM, "tokens": 512, "train": {"method": "dora", "precision": "float32"}},
+    "dpo, full": {"shape": SLIM, "tokens": 400, "train": {"method": "full", "objective": "dpo"}},
 }  # fmt: skip
 
 
@@ -50,7 +54,9 @@ def measure(name: str) -> dict[str, float]:
     from tunesmith.text.chat import Rendered
     from tunesmith.train import memory
     from tunesmith.train.batches import TokenSet
+    from tunesmith.train.frozen_cache import with_states
     from tunesmith.train.loop import fit
+    from tunesmith.train.preference import with_reference
     from tunesmith.train.stage import prepare_run
 
     chosen, length = CONFIGURATIONS[name], CONFIGURATIONS[name]["tokens"]
@@ -63,16 +69,19 @@ def measure(name: str) -> dict[str, float]:
                 (Path(folder) / "base" / file).write_bytes((ASSETS / "nano" / file).read_bytes())
         libraries = _resident()
         loaded = load_model(str(Path(folder) / "base"))
-        ids = torch.randint(5, 4_000, (8_192 // length + 1, length)).tolist()
-        tokens = TokenSet([Rendered(one, [False] * 20 + [True] * (length - 20), 1, 0) for one in ids], [1.0] * len(ids))
+        pairs = chosen["train"].get("objective") == "dpo"
+        ids = torch.randint(5, 4_000, (2 * (2_048 // length + 2), length)).tolist()
+        rendered = [Rendered(one, [False] * 20 + [True] * (length - 20), 1, 0) for one in ids]
+        tokens, held = (TokenSet(some, [1.0] * len(some), per_example=1 + pairs) for some in (rendered, rendered[:2]))
         recipe = Recipe.model_validate({
-            "name": "memory", "task": "chat", "base": folder, "data": {"train": "x"},
-            "train": {"max_steps": STEPS, "epochs": 50, "batch_tokens": 6_000, **chosen["train"]},
+            "name": "memory", "task": "preference" if pairs else "chat", "base": folder, "data": {"train": "x"},
+            "train": {"max_steps": STEPS, "epochs": 50, "batch_tokens": 3_500, "threads": 1, **chosen["train"]},
         })  # fmt: skip
-        run = prepare_run(
-            recipe, loaded, tokens, TokenSet(tokens.rendered[:2], tokens.weights[:2]), Path(folder) / "run"
-        )
+        (Path(folder) / "run").mkdir()
+        torch.set_num_threads(1)
+        run = prepare_run(recipe, loaded, tokens, held, Path(folder) / "run")
         predicted = memory.needed_bytes(run)
+        run = with_reference(with_states(run))
         with steps("training", run.total_steps) as bar:
             fit(run, bar)
         return {"predicted_mib": predicted / 2**20, "peak_mib": (_peak() - libraries) / 2**20}
@@ -87,15 +96,20 @@ def _peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
+def _row(name: str) -> dict[str, Any]:
+    told = subprocess.run([sys.executable, __file__, name], stdout=subprocess.PIPE, text=True, check=True).stdout
+    row = {"configuration": name, **json.loads(told.splitlines()[-1])}
+    row["predicted_over_peak"] = round(row["predicted_mib"] / row["peak_mib"], 3)
+    sys.stderr.write(f"{row}\n")
+    return row
+
+
 def main() -> None:
     if len(sys.argv) > 1:
         sys.stdout.write(json.dumps(measure(sys.argv[1])))
         return
-    rows = []
-    for name in CONFIGURATIONS:
-        told = subprocess.run([sys.executable, __file__, name], capture_output=True, text=True, check=True).stdout
-        row = {"configuration": name, **json.loads(told.splitlines()[-1])}
-        rows.append(row | {"predicted_over_peak": round(row["predicted_mib"] / row["peak_mib"], 3)})
+    with ThreadPoolExecutor(2) as pool:
+        rows = list(pool.map(_row, CONFIGURATIONS))
     result = {"date": datetime.now(UTC).date().isoformat(), "configurations": rows}
     RESULT.write_text(json.dumps(result, indent=1), encoding="utf-8")
 

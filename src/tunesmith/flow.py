@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.artifacts import Workspace
-from tunesmith.core.errors import ArtifactError, GateError, RecipeError
+from tunesmith.core.errors import ArtifactError, GateError, RecipeError, Refusals
 from tunesmith.core.progress import say
 from tunesmith.recipe import Recipe, load_recipe
 
@@ -277,14 +277,17 @@ def _check(recipe: Recipe) -> None:
     from tunesmith.evaluate.stage import check as check_evaluation
     from tunesmith.train.stage import check as check_training
 
-    check_training(recipe)
-    check_evaluation(recipe)
-    stopping_metric(recipe)
-    if recipe.data.split.test == 0 and not recipe.data.test:
-        raise RecipeError(
-            "data.split.test is 0 and there is no data.test: nothing to evaluate on",
-            hint="hold some rows out for the test, or run tunesmith train alone",
-        )
+    refusals = Refusals()
+    for check in (check_training, check_evaluation, stopping_metric):
+        with refusals:
+            check(recipe)
+    with refusals:
+        if recipe.data.split.test == 0 and not recipe.data.test:
+            raise RecipeError(
+                "data.split.test is 0 and there is no data.test: nothing to evaluate on",
+                hint="hold some rows out for the test, or run tunesmith train alone",
+            )
+    refusals.tell()
 
 
 def _project(recipe: Project | Recipe | Path | str, home: Path | None) -> Project:

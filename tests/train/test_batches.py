@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tunesmith.models.score import SHARED_TOKENS
 from tunesmith.models.shortcuts import Shortcuts
 from tunesmith.text.chat import Rendered
-from tunesmith.train.batches import TokenSet, micro_batches, plan_steps, steps_of_epoch
+from tunesmith.train.batches import TokenSet, micro_batches, plan_steps, step_tokens, steps_of_epoch
 
 ROW_TOKENS = 4096
 COUNTS = st.lists(st.integers(1, 50), min_size=1, max_size=80)
@@ -65,3 +65,19 @@ def test_a_beginning_that_examples_share_is_read_once_a_row(shared, lengths):
     for batch in batches:
         assert batch.row.ids_BT[0, :shared].tolist() == [9] * shared
         assert batch.row.packing.parents[1:] == (0,) * (len(batch.row.packing.lengths) - 1)
+
+
+def test_auto_counts_what_is_learnt():
+    """Would let through: two steps an epoch of short labels, a step of one long answer, a step that holds everything."""
+    labels, answers = [3] * 10_000, [400] * 2_000
+    assert step_tokens("auto", labels) == 512 and step_tokens("auto", answers) == 8192
+    assert step_tokens("auto", [600] * 100) == 4096
+    assert len(steps_of_epoch([5] * 100, step_tokens("auto", [5] * 100), 0, 0)) >= 10
+    assert step_tokens(77, labels) == 77
+
+
+@given(COUNTS)
+def test_auto_hangs_on_the_examples_alone(counts):
+    """Would let through: other steps on another machine, or after a kill, from the same recipe and Dataset."""
+    chosen = step_tokens("auto", counts)
+    assert chosen == step_tokens("auto", counts[::-1]) and 1 <= chosen <= 8 * max(counts)

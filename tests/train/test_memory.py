@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
+import torch
 
 from made import CARDS, make_dataset
+from tunesmith.core.allocator import give_back
 from tunesmith.core.errors import RecipeError
 from tunesmith.models.load import load_model
 from tunesmith.recipe import Recipe
@@ -46,6 +50,39 @@ def test_copies_of_the_weights_are_counted(tiny, workspace):
     for regularise in ({"ema": 0.9}, {"average": 0.5}, {"l2sp": 0.1}):
         run = run_of(tiny, workspace, regularise=regularise)
         assert memory.needed_bytes(run) - memory.needed_bytes(plain) == pytest.approx(learning, rel=0.01)
+
+
+def test_a_long_example_is_told_with_the_length_that_fits(tiny, workspace, monkeypatch):
+    """Would let through: 'a smaller base' as the only way out where one example of a book is the reason."""
+    monkeypatch.setattr(memory, "ROW_TOKENS", {"cpu": (16, 16)})
+    run = run_of(tiny, workspace, method="lora")
+    needed, weights = memory.needed_bytes(run), sum(one.numel() * 4 for one in run.loaded.model.parameters())
+    monkeypatch.setattr(memory, "free_bytes", lambda _device: needed - weights - 30_000)
+    with pytest.raises(RecipeError, match=r"train\.max_tokens: \d+"):
+        memory.refuse_unfit(run)
+
+
+def test_counting_leaves_nothing_behind(tiny, workspace):
+    """Would let through: the graph of the counted pass, kept for the whole run (it doubled what training takes)."""
+    run = run_of(tiny, workspace)
+    gc.collect()
+    before = sum(type(one) is torch.Tensor for one in gc.get_objects())
+    memory.activation_bytes_per_token(run.loaded, run.train, run.shortcuts, run.precision)
+    gc.collect()
+    assert sum(type(one) is torch.Tensor for one in gc.get_objects()) <= before + 2
+
+
+def test_freed_memory_is_given_back():
+    """Would let through: a process that grows by half a pass with each of its first passes."""
+    kept, freed = [], []
+    for _ in range(600):  # small blocks between large ones hold the heap together
+        freed.append(bytearray(2**20))
+        kept.append(bytearray(5_000))
+    full = memory._resident_bytes()
+    freed.clear()
+    give_back()
+    assert memory._resident_bytes() < full - 300 * 2**20
+    assert len(kept) == 600
 
 
 def test_the_machine_has_memory(tiny):

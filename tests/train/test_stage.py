@@ -16,6 +16,7 @@ from tunesmith.text.chat import prompt_ids
 from tunesmith.text.task import TaskSpec
 from tunesmith.train import stage
 from tunesmith.train.memory import ROW_TOKENS
+from tunesmith.train.plan import estimate
 
 PAIRS = [(f"my card {n} is lost", "card") for n in range(12)] + [
     (f"money back for {n} please", "refund") for n in range(12)
@@ -45,6 +46,16 @@ def test_loss_falls_and_the_result_says_what_happened(workspace, dataset, tiny):
     assert result["tokens"]["target"] == 4 * (6 * 5 + 6 * 7)
     assert TaskSpec.load(model.path / "model").labels == ("card", "refund")
     assert (model.path / "train.html").stat().st_size < 300_000
+
+
+def test_auto_is_the_number_it_chose(workspace, dataset, tiny):
+    """Would let through: a plan, a run and a resumed run that disagree about the steps."""
+    auto = recipe(tiny, batch_tokens="auto", epochs=2)
+    planned = estimate(auto, dataset, workspace)
+    result = stage.train(auto, dataset, workspace).result
+    assert result["batch_tokens"] == planned["batch_tokens"] == 32 and result["steps"] == planned["steps"]
+    fixed = stage.train(recipe(tiny, batch_tokens=32, epochs=2), dataset, workspace)
+    assert fixed.result["best"] == result["best"]
 
 
 def test_same_recipe_is_not_trained_twice(workspace, dataset, tiny, monkeypatch):
@@ -87,7 +98,9 @@ GRADUAL = {
 @pytest.mark.parametrize("changes", [{}, {"method": "lora"}, GRADUAL, {"method": "lora", **GRADUAL}])
 def test_run_killed_at_any_step_ends_in_the_same_bytes(tmp_path, workspace, dataset, tiny, changes):
     """Catches state that a checkpoint lacks: of a method, of what is unfrozen by now, of groups with rates of their own."""
-    settings = {"regularise": {"dropout": 0.1}, "lora": {"dropout": 0.1}, "eval_every": 2, **changes}
+    settings = {"regularise": {"dropout": 0.1}, "eval_every": 2, **changes}
+    if changes.get("method") == "lora":
+        settings["lora"] = {"dropout": 0.1}
     undisturbed = stage.train(recipe(tiny, **settings), dataset, workspace).manifest["files"]
     elsewhere = type(workspace)(tmp_path / "elsewhere")
     same_dataset = make_dataset(elsewhere, PAIRS[::2], PAIRS[1::2])
@@ -157,8 +170,6 @@ def test_training_goes_on_from_an_earlier_model(workspace, dataset, tiny):
 
 
 def test_plan_agrees_with_what_training_does(workspace, dataset, tiny):
-    from tunesmith.train.plan import estimate
-
     planned = estimate(recipe(tiny), dataset, workspace)
     done = stage.train(recipe(tiny), dataset, workspace).result
     assert planned["steps"] == done["steps"]

@@ -32,7 +32,10 @@ def _show(plan: dict[str, Any]) -> None:
     examples, tokens = plan["examples"], plan["tokens_per_epoch"]
     say(f"  {examples['train']:,} training and {examples['valid']:,} validation examples")
     say(f"  {tokens['total']:,} tokens an epoch, {tokens['target']:,} of them learnt; longest {plan['longest_tokens']}")
-    say(f"  {plan['steps']:,} steps ({plan['steps_per_epoch']:,} an epoch), {plan['precision']}")
+    say(
+        f"  {plan['steps']:,} steps ({plan['steps_per_epoch']:,} an epoch) of about {plan['batch_tokens']:,} "
+        f"target tokens, {plan['precision']}"
+    )
     minutes = plan["seconds_at_most"] / 60
     say(f"  at most {minutes:.1f} min here ({plan['seconds_per_step'] * 1000:.0f} ms a step, measured); no money")
     say(f"  about {plan['memory_bytes'] / 2**30:.2f} GiB for weights, gradients, optimiser and activations")

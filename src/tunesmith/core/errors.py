@@ -23,7 +23,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 
 class TunesmithError(Exception):
@@ -94,6 +94,43 @@ class RemoteError(TunesmithError):
     """A remote service refused or is unreachable."""
 
     exit_code: ClassVar[int] = 4
+
+
+class Refusals:
+    """Takes in what is wrong with one thing, each part looked at in a ``with`` block, to tell all of it at once."""
+
+    def __init__(self) -> None:
+        self.found: list[TunesmithError] = []
+
+    def __enter__(self) -> Refusals:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        """Take in a user's error that needs no other machine; anything else goes on."""
+        taken = isinstance(error, TunesmithError) and error.exit_code == TunesmithError.exit_code
+        if taken and isinstance(error, TunesmithError):
+            self.found.append(error)
+        return taken
+
+    def tell(self) -> None:
+        """Raise what was found, if anything was.
+
+        Raises:
+            TunesmithError: the one error, or one that tells all, of the kind that all of them are.
+        """
+        if self.found:
+            raise together(self.found)
+
+
+def together(errors: Sequence[TunesmithError]) -> TunesmithError:
+    """Return one error that tells several, each with what was expected and what to try; a single one as it is."""
+    if len(errors) == 1:
+        return errors[0]
+    kinds = {type(one) for one in errors}
+    kind = kinds.pop() if len(kinds) == 1 else TunesmithError
+    if issubclass(kind, MissingExtraError):
+        kind = SetupError
+    return kind("\n".join([f"{len(errors)} things do not fit", *(f"- {one}" for one in errors)]))
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -47,14 +47,20 @@ def compute_in(precision: str, device: torch.device) -> AbstractContextManager[N
 
 
 def halve_frozen(model: torch.nn.Module, precision: str) -> None:
-    """Keep the matrices that do not learn in the type they are multiplied in: the same products, half the memory."""
+    """Keep the matrices that do not learn in the type they are multiplied in: the same products, half the memory.
+
+    The other weights get memory of their own, so that the file they lie in, and with it the whole matrices, can go.
+    """
     import torch
 
     if precision != "bfloat16":
         return
-    for module in model.modules():
-        if type(module) is torch.nn.Linear and not module.weight.requires_grad:
-            module.weight.data = module.weight.data.to(torch.bfloat16)
+    frozen = [one.weight for one in model.modules() if type(one) is torch.nn.Linear and not one.weight.requires_grad]
+    for weight in frozen:
+        weight.data = weight.data.to(torch.bfloat16)
+    if frozen:
+        for weight in model.parameters():
+            weight.data = weight.data if weight.dtype == torch.bfloat16 else weight.data.clone()
 
 
 def restore_halved(model: torch.nn.Module, load_again: Callable[[], torch.nn.Module]) -> None:

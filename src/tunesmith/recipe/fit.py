@@ -69,6 +69,7 @@ def idle_notes(recipe: Recipe) -> list[str]:
 def _idle(recipe: Recipe) -> Iterator[Idle]:
     yield from _idle_for_task(recipe)
     yield from _idle_for_objective(recipe)
+    yield from _idle_for_method(recipe)
     yield from _idle_beside_others(recipe)
 
 
@@ -106,6 +107,16 @@ def _idle_for_objective(recipe: Recipe) -> Iterator[Idle]:
     why = "about wrong tokens; data has preferences that are wrong: train.preference.label_smoothing says how many"
     yield f"{regularise}.label_smoothing", why
     yield f"{regularise}.r_drop", f"for objective sft, and this is {objective}; leave it out"
+
+
+def _idle_for_method(recipe: Recipe) -> Iterator[Idle]:
+    method = recipe.train.method
+    if method in ("full", "tokens"):
+        for name in type(recipe.train.lora).model_fields:
+            yield f"train.lora.{name}", f"of methods lora and dora, and this is {method}; leave it out"
+    if recipe.data.split.valid == 0 and not recipe.data.valid:
+        for name in ("eval_every", "regularise.early_stopping"):
+            yield f"train.{name}", "looks at validation examples, and there are none; data.split.valid: 0.1"
 
 
 def _idle_beside_others(recipe: Recipe) -> Iterator[Idle]:

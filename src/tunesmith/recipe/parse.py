@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,9 @@ from pydantic import (
     BaseModel,
     ValidationError,
 )
+from pydantic.fields import FieldInfo
 
-from tunesmith.core.errors import RecipeError, did_you_mean
+from tunesmith.core.errors import RecipeError, TunesmithError, did_you_mean, together
 from tunesmith.core.yaml_lines import YamlDocument, parse_yaml
 from tunesmith.recipe.section import Section, section_type
 from tunesmith.recipe.whole import Recipe
@@ -52,29 +54,43 @@ def parse_recipe(text: str, where: str = "recipe") -> Recipe:
         raise _explained(error, document, where) from error
 
 
-def _explained(error: ValidationError, document: YamlDocument, where: str) -> RecipeError:
-    """Turn Pydantic's first error into one that names line, key, value, expectation and the nearest key."""
-    problems = sorted(error.errors(), key=lambda one: _line(one, document))
-    first = problems[0]
-    keys = _user_keys(first, document) or tuple(first["loc"])[:1]  # what << merges in has no line of its own
+def _explained(error: ValidationError, document: YamlDocument, where: str) -> TunesmithError:
+    """Turn what Pydantic found into errors that name line, key, value, expectation and a way out, told together.
+
+    Of a setting that may be one of several kinds Pydantic says what it lacks for each; the first is told.
+    """
+    told: dict[tuple[str | int, ...], TunesmithError] = {}
+    for problem in sorted(error.errors(), key=lambda one: _line(one, document)):
+        keys = _user_keys(problem, document) or tuple(problem["loc"])[:1]  # what << merges in has no line of its own
+        told.setdefault((*keys, problem["msg"] if not keys else ""), _told(problem, keys, document, where))
+    return together(list(told.values()))
+
+
+def _told(problem: Any, keys: tuple[str | int, ...], document: YamlDocument, where: str) -> RecipeError:
     dotted = ".".join(map(str, keys)) or "recipe"
     line = document.line_of(keys)
     place = f"{where}:{line}" if line else where
-    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-    if first["type"] == "extra_forbidden":
+    if problem["type"] == "extra_forbidden":
         known = _section_at(keys[:-1])
-        return RecipeError(f"{place}: unknown key {dotted!r}{more}", hint=did_you_mean(str(keys[-1]), known))
-    if first["type"] == "missing":
-        return RecipeError(
-            f"{place}: {dotted!r} is missing{more}", expected=_describe(keys), hint=f"add {keys[-1]}: ..."
-        )
-    message = first["msg"].removeprefix("Value error, ")
-    value = "" if isinstance(first["input"], dict | list | BaseModel) else f", got {first['input']!r}"
-    if isinstance(first["input"], dict) and first["type"] == "value_error":
-        return RecipeError(
-            f"{place}: {dotted}: {message}{more}" if keys else f"{_place_of(message, document, where)}: {message}"
-        )
-    return RecipeError(f"{place}: {dotted}: {message}{value}{more}", expected=_describe(keys), hint=_nearest(first))
+        return RecipeError(f"{place}: unknown key {dotted!r}", hint=did_you_mean(str(keys[-1]), known))
+    if problem["type"] == "missing":
+        return RecipeError(f"{place}: {dotted!r} is missing", expected=_describe(keys), hint=f"add {keys[-1]}: ...")
+    message, _, instead = problem["msg"].removeprefix("Value error, ").partition("; ")
+    value = "" if isinstance(problem["input"], dict | list | BaseModel) else f", got {problem['input']!r}"
+    if isinstance(problem["input"], dict) and problem["type"] == "value_error":
+        place = f"{place}: {dotted}" if keys else _place_of(message, document, where)
+        return RecipeError(f"{place}: {message}", hint=instead)
+    hint = instead or _nearest(problem) or _usual(keys)
+    return RecipeError(f"{place}: {dotted}: {message}{value}", expected=_describe(keys), hint=hint)
+
+
+def _usual(keys: tuple[str | int, ...]) -> str:
+    """Return a setting with its default, which is always allowed; empty if it has none."""
+    info = _field(keys)
+    default = None if info is None or info.is_required() else info.get_default(call_default_factory=True)
+    if default is None or isinstance(default, dict | list | BaseModel):
+        return "leave it out" if info is not None and not info.is_required() else ""
+    return f"{'.'.join(map(str, keys))}: {json.dumps(default)}, the default"
 
 
 def _nearest(problem: Any) -> str:
@@ -118,10 +134,15 @@ def _walk_sections(keys: tuple[str | int, ...]) -> type[Section] | None:
 
 def _describe(keys: tuple[str | int, ...]) -> str:
     """Return the description of a setting, for the ``expected`` line of an error."""
+    info = _field(keys)
+    return (info.description or "") if info else ""
+
+
+def _field(keys: tuple[str | int, ...]) -> FieldInfo | None:
+    """Return the declaration of a setting; of an item of a list or mapping that of the whole."""
     names = [key for key in keys if isinstance(key, str)]
     section = _walk_sections(tuple(names[:-1])) if names else None
-    info = section.model_fields.get(names[-1]) if section else None
-    return (info.description or "") if info else ""
+    return section.model_fields.get(names[-1]) if section else None
 
 
 def json_schema() -> dict[str, Any]:

@@ -195,7 +195,15 @@ class Lora(Section):
     alpha: Annotated[float, Field(gt=0)] = Field(32.0, description="scale is alpha / rank")
     dropout: OpenFrac = 0.0
     rank_stabilised: bool = Field(False, description="scale by alpha / sqrt(rank), so that large ranks go on learning")
-    targets: StrList = Field(default_factory=lambda: ["all-linear"], description="module names, or all-linear")
+    targets: StrList = Field(
+        default_factory=lambda: ["all-linear"], min_length=1, description="module names, or all-linear"
+    )
+
+    @model_validator(mode="after")
+    def _all_is_all(self) -> Lora:
+        if len(self.targets) > 1 and "all-linear" in self.targets:
+            raise ValueError("targets: all-linear stands for every linear map; give it alone, or the names without it")
+        return self
 
 
 LayerRange = Annotated[str, Field(pattern=r"^(-?\d+)?:(-?\d+)?$")]
@@ -351,9 +359,10 @@ class Train(Section):
     )
     epochs: Annotated[float, Field(gt=0, le=1000)] = 3
     max_steps: Annotated[int, Field(ge=1, le=100_000_000)] | None = None
-    batch_tokens: Annotated[int, Field(ge=1, le=10_000_000)] = Field(
-        512, description="target tokens per step, so that the learning rate carries over between data sets"
-    )
+    batch_tokens: Annotated[int, Field(ge=1, le=10_000_000)] | Literal["auto"] = Field(
+        512, description="target tokens per step, so that the learning rate carries over between data sets; "
+        "auto: about fifty steps an epoch, by the number of target tokens alone"
+    )  # fmt: skip
     max_tokens: Annotated[int, Field(ge=8, le=1_000_000)] | None = Field(
         None, description="longest example in tokens, prompt and answer; None: what the base allows. Longer ones are "
         "an error by count, never cut"
@@ -378,13 +387,20 @@ class Train(Section):
     tokens: Tokens | None = Field(None, description="tokens to add; None: the vocabulary of the base")
 
     @model_validator(mode="after")
-    def _tokens_alone_needs_tokens(self) -> Train:
+    def _parts_fit(self) -> Train:
         if self.method == "tokens" and self.tokens is None:
             raise ValueError("method: tokens trains the rows of train.tokens.add, and no tokens are added")
         if self.method != "full" and self.regularise.l2sp:
             raise ValueError(
                 f"regularise.l2sp pulls weights to their values in the base, and method: {self.method} moves none of "
                 "these; weight_decay pulls what it adds to nothing"
+            )
+        stopping, schedule = self.regularise.early_stopping, self.schedule
+        if schedule.shape == "plateau" and stopping is not None and schedule.patience >= stopping.patience:
+            raise ValueError(
+                f"schedule.patience {schedule.patience} is not less than regularise.early_stopping.patience "
+                f"{stopping.patience}, so the run stops before its rate falls; "
+                f"regularise.early_stopping.patience: {schedule.patience + 3}"
             )
         if self.method == "tokens" and self.freeze is not None:
             raise ValueError("freeze means nothing to method: tokens, which trains new rows alone")

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -35,6 +35,16 @@ SHORTEST_SHARE = 0.75
 
 TINY_BATCH_TOKENS = 512
 """Below this many padded tokens another forward pass costs more than the padding it saves (measured on 2 cores)."""
+
+
+STEPS_AN_EPOCH = 50
+"""Steps that ``batch_tokens: auto`` makes of an epoch where its bounds allow: enough for a schedule to act."""
+
+AUTO_EXAMPLES = 8
+"""Examples of mean length that a step of ``auto`` has at least: the gradient of one is mostly noise."""
+
+AUTO_MOST = 8192
+"""Most target tokens of a step that ``auto`` chooses."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +100,20 @@ class Batch:
         """Return the batch on a device."""
         labels_N, weights_N = (one.to(device, non_blocking=True) for one in (self.labels_N, self.weights_N))
         return replace(self, row=self.row.to(device), labels_N=labels_N, weights_N=weights_N)
+
+
+def step_tokens(wanted: int | Literal["auto"], num_targets: Sequence[int]) -> int:
+    """Return the target tokens of a step: as wanted, or for ``auto`` a power of two by the training examples alone.
+
+    Never by the machine: how many tokens a forward pass takes is another matter (`memory.row_tokens`), and the same
+    recipe and Dataset must make the same Model everywhere, and again after a kill.
+    """
+    if wanted != "auto":
+        return wanted
+    whole = sum(num_targets)
+    examples = AUTO_EXAMPLES * whole / max(1, len(num_targets))
+    tokens = min(AUTO_MOST, max(examples, whole / STEPS_AN_EPOCH, 1))
+    return int(2 ** math.floor(math.log2(tokens)))
 
 
 def steps_of_epoch(num_targets: Sequence[int], batch_tokens: int, seed: int, epoch: int) -> list[list[int]]:

@@ -127,6 +127,12 @@ def first_steps(settings: Freeze | None, num_layers: int, epoch_steps: Sequence[
     frozen = _places(_frozen_range(settings), num_layers, "layers")
     thawed = _thawed(settings, frozen, num_layers, epoch_steps)
     total = sum(epoch_steps)
+    if thawed and min(thawed.values()) >= total:
+        raise RecipeError(
+            f"train.freeze.unfreeze: the first frozen layer would begin to learn after step {min(thawed.values()):,}, "
+            f"and the run has {total:,}",
+            hint="a shorter train.freeze.pace or an earlier share, more epochs, or unfreeze: never",
+        )
     return {
         place: thawed.get(place, total) if place in frozen else 0
         for place in starts
@@ -147,7 +153,8 @@ def _places(written: str | None, num_layers: int, where: str) -> list[int]:
     if any(bound is not None and abs(bound) > num_layers for bound in bounds) or not places:
         raise RecipeError(
             f"train.freeze.{where}: {written!r} is no range of layers of this model, which has {num_layers}",
-            expected=f"a slice such as '0:{num_layers // 2}' or ':-1'",
+            expected="a slice of its layers",
+            hint=f"train.freeze.{where}: '0:{num_layers // 2}', or ':-1' for all but the top one",
         )
     return [*reversed(places), *([EMBEDDINGS] if places[0] == 0 else [])]
 
@@ -166,6 +173,9 @@ def _thawed(settings: Freeze, frozen: Sequence[int], num_layers: int, epoch_step
                 raise RecipeError(
                     f"train.freeze.unfreeze: {written!r} at {share:g}: {_named([place])} {why}",
                     expected=f"layers within {settings.layers!r}, each once",
+                    hint="leave the second one out"
+                    if place in frozen
+                    else f"freeze it: train.freeze.layers: {written!r}",
                 )
             steps[place] = round(share * total)
     return steps

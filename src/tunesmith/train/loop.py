@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import torch
 
+from tunesmith.core.allocator import give_back_where_scarce
 from tunesmith.core.clock import monotonic_s
 from tunesmith.models.compiled import compile_layers, pays
 from tunesmith.models.dropout import train_from
@@ -82,6 +83,7 @@ class Run:
         peak: the highest learning rate.
         precision: ``float32`` or ``bfloat16``, of the matrix products.
         seed: of order and dropout.
+        batch_tokens: target tokens of a step.
         epoch_steps: steps of each epoch, from `batches.plan_steps`.
         shortcuts: the work that may be left out without changing the result.
         row_tokens: most tokens of one forward pass.
@@ -99,6 +101,7 @@ class Run:
     peak: float
     precision: str
     seed: int
+    batch_tokens: int
     epoch_steps: list[int]
     shortcuts: Shortcuts
     row_tokens: int
@@ -127,7 +130,7 @@ class Run:
         """Return the learning rate of a step, before factors of single weights."""
         settings, total = self.settings, self.total_steps
         return self.peak * multiplier(
-            settings.schedule, step, total, batch_tokens=settings.batch_tokens, validations=validations
+            settings.schedule, step, total, batch_tokens=self.batch_tokens, validations=validations
         )
 
     @property
@@ -180,7 +183,7 @@ def steps_from(run: Run, start: int) -> Iterator[tuple[int, list[int]]]:
     first = 0
     for epoch, count in enumerate(run.epoch_steps):
         if first + count > start:
-            steps = steps_of_epoch(run.train.num_targets, run.settings.batch_tokens, run.seed, epoch)
+            steps = steps_of_epoch(run.train.num_targets, run.batch_tokens, run.seed, epoch)
             for offset in range(max(0, start - first), count):
                 yield first + offset, run.train.sequences_of(steps[offset])
         first += count
@@ -220,6 +223,8 @@ def _gradients(run: Run, step_loss: StepLoss, batches: Sequence[Batch]) -> tuple
     model = run.loaded.model
     total = torch.zeros((), device=model.device)
     for batch in batches:
+        if model.device.type == "cpu":
+            give_back_where_scarce()
         given = run.states.train.entered(batch) if run.states else batch
         with compute_in(run.precision, model.device):
             loss = step_loss(given)

@@ -6,32 +6,43 @@ Owns the sum; the activations are measured on the real model, not guessed from i
 from __future__ import annotations
 
 import contextlib
+import math
 import os
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
+from tunesmith.core.allocator import free_machine_bytes, give_back
 from tunesmith.core.errors import RecipeError
+from tunesmith.models.dropout import train_from
 from tunesmith.models.head import CHUNK_LOGITS
 from tunesmith.models.precision import compute_in
 from tunesmith.train.batches import micro_batches
+from tunesmith.train.loop import steps_from
 from tunesmith.train.loss import supervised_loss
 from tunesmith.train.optimizer import trainable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tunesmith.models.load import LoadedModel
     from tunesmith.models.shortcuts import Shortcuts
-    from tunesmith.train.batches import TokenSet
+    from tunesmith.train.batches import Batch, TokenSet
     from tunesmith.train.loop import Run
-
-_CONTAINER = Path("/sys/fs/cgroup")
 
 ROW_TOKENS = {"cpu": (2048, 2048), "cuda": (512, 32768)}
 """Least and most tokens of one forward pass. On a CPU more is no faster (measured); a GPU takes what fits."""
 
 MEASURED_TOKENS = 1024
 """Tokens of the forward pass in which activations are counted."""
+
+TRIED_PASSES, LOOKED_AT_STEPS = 2, 20
+"""Passes after which a process grows no more; steps among which the largest pass is looked for."""
+
+GROWN_FROM = 2**26
+"""Bytes from which on a process's growth in one pass is that pass's, and not that of the libraries."""
 
 HEADROOM = 0.85
 """Share of a GPU's memory that is planned with; the rest is the allocator's and the libraries'."""
@@ -44,20 +55,84 @@ def state_bytes(model: torch.nn.Module) -> int:
 
 
 def activation_bytes_per_token(loaded: LoadedModel, tokens: TokenSet, shortcuts: Shortcuts, precision: str) -> float:
-    """Return the bytes that a forward pass keeps for its backward pass, per token, counted on the first examples."""
-    batch = micro_batches(tokens, _first(tokens, MEASURED_TOKENS), shortcuts, MEASURED_TOKENS)[0]
+    """Return the bytes that a forward pass keeps for its backward pass, per token, counted on the longest examples."""
+    batches = micro_batches(tokens, _longest(tokens, MEASURED_TOKENS), shortcuts, MEASURED_TOKENS)
+    batch = max(batches, key=lambda one: one.row.ids_BT.numel())
+    loaded.model.train()
     device = loaded.model.device
-    seen: dict[int, int] = {one.untyped_storage().data_ptr(): 0 for one in loaded.model.parameters()}
+    with compute_in(precision, device):
+        kept = _kept_bytes(loaded.model, lambda: supervised_loss(loaded.model, batch.to(device), shortcuts))
+    return kept / batch.row.ids_BT.numel()
+
+
+def _kept_bytes(model: torch.nn.Module, forward: Callable[[], torch.Tensor]) -> int:
+    """Return the bytes that autograd keeps of a forward pass, weights left out."""
+    seen: dict[int, int] = {one.untyped_storage().data_ptr(): 0 for one in model.parameters()}
 
     def note(tensor: torch.Tensor) -> torch.Tensor:
         seen.setdefault(tensor.untyped_storage().data_ptr(), tensor.untyped_storage().nbytes())
-        return tensor
+        return tensor.detach()  # the tensor itself would hold its own graph, in a circle that is never freed
 
-    loaded.model.train()
-    with torch.autograd.graph.saved_tensors_hooks(note, _same), compute_in(precision, device):
-        loss = supervised_loss(loaded.model, batch.to(device), shortcuts)
-    del loss
-    return sum(seen.values()) / batch.row.ids_BT.numel()
+    with torch.autograd.graph.saved_tensors_hooks(note, _same):
+        forward()
+    return sum(seen.values())
+
+
+class PassBytes(NamedTuple):
+    """Bytes that the largest pass of a run takes beside weights and gradients: the first one, and some in a row."""
+
+    first: int
+    in_a_row: int
+
+
+def pass_bytes(run: Run, *, tried: bool) -> PassBytes:
+    """Return what the largest pass of a run takes: counted by what autograd keeps.
+
+    On a CPU, if ``tried``, at least what the process grows by: its allocator leaves room between blocks, in a row by
+    half as much again. The model is as before afterwards.
+    """
+    model, device = run.loaded.model, run.loaded.model.device
+    rows, batch = _largest_pass(run)
+    step_loss = run.objective.of_step(run, rows, [batch])
+    train_from(model, run.learning.all_at_once().lowest(0))
+
+    def forward() -> torch.Tensor:
+        with compute_in(run.precision, device):
+            return step_loss(batch)
+
+    kept = _kept_bytes(model, forward)
+    if device.type != "cpu" or not tried:
+        return PassBytes(kept, kept)
+    first, in_a_row = _grown_bytes(forward)
+    in_a_row -= _learning_bytes(run)  # the gradients
+    model.zero_grad(set_to_none=True)
+    give_back()
+    return PassBytes(*(max(kept, grown if grown > GROWN_FROM else 0) for grown in (first, in_a_row)))
+
+
+def _grown_bytes(forward: Callable[[], torch.Tensor]) -> tuple[int, int]:
+    """Return how much the process grows in one pass forward, and in a few forward and backward."""
+    give_back()
+    before = _resident_bytes()
+    seen: list[int] = []
+    for _ in range(TRIED_PASSES):
+        loss = forward()
+        seen.append(_resident_bytes() - before)
+        torch.autograd.backward(loss)
+        seen.append(_resident_bytes() - before)
+    return seen[0], max(seen)
+
+
+def _learning_bytes(run: Run) -> int:
+    return sum(one.numel() * one.element_size() for one in trainable(run.loaded.model).values())
+
+
+def _largest_pass(run: Run) -> tuple[list[int], Batch]:
+    """Return the pass with most tokens of some steps and of the longest examples, and the sequences it reads."""
+    steps = [_longest(run.train, run.row_tokens), *(rows for _, rows in islice(steps_from(run, 0), LOOKED_AT_STEPS))]
+    batches = [batch for rows in steps for batch in micro_batches(run.train, rows, run.shortcuts, run.row_tokens)]
+    largest = max(batches, key=lambda one: one.row.ids_BT.numel())
+    return list(largest.places), largest
 
 
 def row_tokens(loaded: LoadedModel, tokens: TokenSet, shortcuts: Shortcuts, precision: str) -> int:
@@ -72,17 +147,15 @@ def row_tokens(loaded: LoadedModel, tokens: TokenSet, shortcuts: Shortcuts, prec
     return int(min(most, max(least, fits // 256 * 256)))
 
 
-def needed_bytes(run: Run) -> int:
-    """Return the bytes that a run takes at its peak, the model included."""
+def needed_bytes(run: Run, *, tried: bool = True) -> int:
+    """Return the bytes that a run takes at its peak, the model included; ``tried`` as in `pass_bytes`."""
     model, regularise = run.loaded.model, run.settings.regularise
-    longest = max(run.row_tokens, max(len(one.ids) for one in run.train.rendered))
-    taken = min(longest, sum(len(one.ids) for one in run.train.rendered))
-    activations = taken * activation_bytes_per_token(run.loaded, run.train, run.shortcuts, run.precision)
-    if regularise.r_drop:
-        activations *= 2
-    copies = bool(regularise.ema or regularise.average) + bool(regularise.l2sp)
-    learning = sum(one.numel() * one.element_size() for one in trainable(model).values())
-    return int(state_bytes(model) + copies * learning + activations + _head_bytes(model.device))
+    weights, learning = sum(one.numel() * one.element_size() for one in model.parameters()), _learning_bytes(run)
+    copies = 1 + bool(regularise.ema or regularise.average) + bool(regularise.l2sp)  # gradients, and what is kept
+    taken = pass_bytes(run, tried=tried)
+    moments = 2 * learning  # made after the first step's passes, in the room that these left
+    most = max(moments + taken.first, taken.in_a_row)
+    return int(weights + copies * learning + most + _head_bytes(model.device))
 
 
 def refuse_unfit(run: Run) -> None:
@@ -93,14 +166,16 @@ def refuse_unfit(run: Run) -> None:
     """
     model = run.loaded.model
     weights = sum(one.numel() * one.element_size() for one in model.parameters())
-    needed, free = needed_bytes(run), free_bytes(model.device) + weights  # the weights are there already
-    if needed <= free:
+    free = free_bytes(model.device) + weights  # the weights are there already
+    if 2 * needed_bytes(run, tried=False) <= free or (needed := needed_bytes(run)) <= free:
         return
-    learning = sum(one.numel() * one.element_size() for one in trainable(model).values())
+    learning = _learning_bytes(run)
     adapters = needed - 3 * learning
-    hint = "a smaller base, or shorter examples"
-    if run.settings.method == "full" and adapters < free:
-        hint = f"train.method: lora, which takes about {_gib(adapters)}; train.freeze; or {hint}"
+    ways = [f"train.method: lora, which takes about {_gib(adapters)}", "train.freeze"]
+    ways = ways if run.settings.method == "full" and adapters < free else []
+    if shorter := _tokens_that_fit(run, needed, free):
+        ways.append(f"train.max_tokens: {shorter}")
+    hint = "; ".join([*ways, "a smaller base, or shorter examples"])
     raise RecipeError(
         f"training {run.settings.method} needs about {_gib(needed)} of memory on {model.device.type}, "
         f"and {_gib(free)} are free: {_gib(state_bytes(model))} for weights, gradients and optimiser, "
@@ -109,18 +184,25 @@ def refuse_unfit(run: Run) -> None:
     )
 
 
+def _tokens_that_fit(run: Run, needed: int, free: int) -> int:
+    """Return how long examples may be for the run to fit, where a long example is why it does not; else 0."""
+    longest = max(len(one.ids) for one in run.train.rendered)
+    if longest <= run.row_tokens:
+        return 0
+    per_token = pass_bytes(run, tried=False).first / longest
+    return max(0, longest - math.ceil((needed - free) / per_token)) // 8 * 8
+
+
 def free_bytes(device: torch.device) -> int:
-    """Return the bytes a process may still take on a device; of a CPU the machine's, or its container's if less."""
-    if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
-    free = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    """Return the bytes a process may still take on a device."""
+    return int(torch.cuda.mem_get_info(device)[0]) if device.type == "cuda" else free_machine_bytes()
+
+
+def _resident_bytes() -> int:
+    """Return the bytes of this process that are in memory; 0 where the system does not say."""
     with contextlib.suppress(OSError, ValueError, IndexError):
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        free.append(next(1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable")))
-    with contextlib.suppress(OSError, ValueError):
-        most, used = (int((_CONTAINER / name).read_text(encoding="ascii")) for name in ("memory.max", "memory.current"))
-        free.append(most - used)
-    return min(free)
+        return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return 0
 
 
 def _gib(size: float) -> str:
@@ -132,15 +214,16 @@ def _head_bytes(device: torch.device) -> int:
     return 3 * 4 * CHUNK_LOGITS.get(device.type, CHUNK_LOGITS["cuda"])
 
 
-def _first(tokens: TokenSet, enough: int) -> list[int]:
-    """Return the sequences of the first examples that have enough tokens."""
+def _longest(tokens: TokenSet, enough: int) -> list[int]:
+    """Return the sequences of the longest examples that together have enough tokens; attention takes most there."""
+    lengths = [len(one.ids) for one in tokens.rendered]
+    sizes = [sum(lengths[at] for at in tokens.sequences_of([one])) for one in range(tokens.num_examples)]
     chosen: list[int] = []
-    for example in range(tokens.num_examples):
-        own = tokens.sequences_of([example])
-        chosen += own
-        enough -= sum(len(tokens.rendered[one].ids) for one in own)
+    for example in sorted(range(len(sizes)), key=lambda one: (-sizes[one], one)):
         if enough <= 0:
             break
+        chosen += tokens.sequences_of([example])
+        enough -= sizes[example]
     return chosen
 
 

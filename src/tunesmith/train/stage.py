@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.artifacts import Plan
-from tunesmith.core.errors import DataError, MissingExtraError, RecipeError
+from tunesmith.core.errors import DataError, MissingExtraError, RecipeError, Refusals
 from tunesmith.core.progress import say, steps
 from tunesmith.models.load import identity, reference
 from tunesmith.recipe.fit import OF_PAIRS
@@ -48,12 +48,13 @@ def check(recipe: Recipe) -> None:
     if recipe.task == "preference" and stopping is not None and stopping.metric != "valid_loss":
         raise RecipeError(
             f"train.regularise.early_stopping.metric: {stopping.metric} is not measured of preferences",
-            expected="valid_loss",
+            hint="train.regularise.early_stopping.metric: valid_loss",
         )
     if recipe.base.startswith(("openai:", "azure:", "bedrock:")):
         raise RecipeError(
             f"base: {recipe.base} is a hosted model, which this version cannot tune",
             expected="nano, a folder, a Hugging Face name, or a Model's id",
+            hint="base: nano, which is here already",
         )
     try:
         import peft
@@ -163,21 +164,39 @@ def _make(recipe: Recipe, dataset: Artifact, base: str, draft: Draft, judge: Jud
 
 
 def prepare_run(recipe: Recipe, loaded: LoadedModel, train: TokenSet, valid: TokenSet, folder: Path) -> Run:
-    """Choose what learns, set dropout, and return everything the loop needs."""
+    """Choose what learns, set dropout, and return everything the loop needs.
+
+    Raises:
+        RecipeError: for what does not fit the base, the run's length or the memory; what is found together is told so.
+        SetupError: if the disk is too small.
+    """
     from tunesmith.models.compiled import cannot
     from tunesmith.models.dropout import set_dropout
     from tunesmith.models.precision import choose_precision, halve_frozen
     from tunesmith.models.shortcuts import Shortcuts, exact_shortcuts
-    from tunesmith.train.batches import plan_steps
+    from tunesmith.train.batches import plan_steps, step_tokens
     from tunesmith.train.loop import Run
     from tunesmith.train.memory import refuse_unfit, row_tokens
+    from tunesmith.train.optimizer import rate_factors
     from tunesmith.train.schedule import check_schedule
+    from tunesmith.train.unfit import refuse_small_disk, refuse_unfit_run
 
     settings = recipe.train
-    epoch_steps = plan_steps(
-        train.num_targets, settings.batch_tokens, recipe.seed, settings.epochs, settings.max_steps
-    )  # fmt: skip
-    learning = _choose_what_learns(recipe, loaded, epoch_steps)
+    batch_tokens = step_tokens(settings.batch_tokens, train.num_targets)
+    epoch_steps = plan_steps(train.num_targets, batch_tokens, recipe.seed, settings.epochs, settings.max_steps)
+    refusals = Refusals()
+    with refusals:
+        refuse_unfit_run(settings, train, sum(epoch_steps))
+    with refusals:
+        check_schedule(settings.schedule, sum(epoch_steps), batch_tokens, validated=len(valid) > 0)
+    with refusals:
+        learning = _choose_what_learns(recipe, loaded, epoch_steps)
+        rate_factors(loaded.model, settings.schedule)
+        refuse_small_disk(settings, learning.weights, loaded.model, folder)
+    with refusals:
+        if settings.compile == "always" and (why := cannot(loaded.model.device)):
+            raise RecipeError(f"train.compile: always: {why}", hint="train.compile: never, or install one")
+    refusals.tell()
     set_dropout(loaded.model, settings.regularise.dropout)
     device = loaded.model.device
     precision = choose_precision(settings.precision, device)
@@ -194,16 +213,14 @@ def prepare_run(recipe: Recipe, loaded: LoadedModel, train: TokenSet, valid: Tok
         peak=_peak(recipe, loaded),
         precision=precision,
         seed=recipe.seed,
+        batch_tokens=batch_tokens,
         epoch_steps=epoch_steps,
         shortcuts=shortcuts,
         row_tokens=row_tokens(loaded, train, shortcuts, precision),
         folder=folder,
         objective=_objective(recipe),
     )
-    if run.compiled and (why := cannot(device)):
-        raise RecipeError(f"train.compile: {settings.compile}: {why}", hint="train.compile: never, or install one")
     refuse_unfit(run)
-    check_schedule(settings.schedule, run.total_steps, settings.batch_tokens, validated=len(valid) > 0)
     return run
 
 
@@ -318,7 +335,8 @@ def _announce(run: Run, base: str) -> None:
     total = sum(parameter.numel() for parameter in run.loaded.model.parameters())
     say(
         f"  {base}: {run.learning.count(run.total_steps):,} of {total:,} weights learn ({run.settings.method}) · "
-        f"{run.train.num_examples:,} examples · {run.total_steps:,} steps · peak rate {run.peak:.2g} · {run.precision}"
+        f"{run.train.num_examples:,} examples · {run.total_steps:,} steps of {run.batch_tokens:,} target tokens · "
+        f"peak rate {run.peak:.2g} · {run.precision}"
     )
     if later := run.learning.told():
         say(f"  {run.learning.count(0):,} of them from the start; {later}")
@@ -332,6 +350,7 @@ def _result(run: Run, progress: Progress, draft: Draft, sets: Sets) -> dict[str,
         "provider": "local",
         "objective": run.objective.name,
         "steps": progress.step,
+        "batch_tokens": run.batch_tokens,
         "epochs": round(progress.step / run.epoch_steps[0], 2),
         "stopped_by": progress.stopped_by,
         "best": {"step": best.step, "metric": judged, "value": value} if best.step >= 0 else None,

@@ -12,6 +12,7 @@ from tunesmith.core.errors import RecipeError
 from tunesmith.models.load import load_model
 from tunesmith.models.save import is_adapted, merge_adapter
 from tunesmith.train.tokens import add_tokens
+from tunesmith.train.unfit import refuse_quantised, refuse_unfit_base
 
 if TYPE_CHECKING:
     from tunesmith.models.load import LoadedModel
@@ -22,8 +23,9 @@ def load_start(recipe: Recipe, base: str) -> LoadedModel:
     """Return the model that training starts from; ``base`` is the recipe's base as a reference.
 
     Raises:
-        RecipeError: for an adapter on top of an adapter, or tokens that do not fit the base.
+        RecipeError: for an adapter on top of an adapter, or what does not fit the base.
     """
+    refuse_quantised(recipe.base, base)
     loaded = load_model(base)
     if is_adapted(loaded.model) and recipe.train.method != "full":
         raise RecipeError(
@@ -33,4 +35,5 @@ def load_start(recipe: Recipe, base: str) -> LoadedModel:
     merge_adapter(loaded)
     if recipe.train.tokens is not None:
         add_tokens(loaded, recipe.train.tokens)
+    refuse_unfit_base(recipe, loaded)
     return loaded
