@@ -74,8 +74,8 @@ def _refuse_unpaired(table: Table, found: str | None) -> None:
         raise DataError(
             f"{table.label}: answers with a label each (prompt, completion, label), and preferences are read as pairs",
             expected=f"{_SHAPES['chosen_rejected']} or {_SHAPES['openai_preference']}",
-            hint="join a wanted and an unwanted answer to the same prompt in one record; objective: kto then takes them "
-            "one by one. Wanted answers alone: task: chat",
+            hint="join a wanted and an unwanted answer to the same prompt in one record; objective: kto then takes "
+            "them one by one. Wanted answers alone: task: chat",
         )
 
 
