@@ -88,6 +88,8 @@ def _judge(recipe: Recipe, dataset: Artifact) -> Judge | None:
     metric = stopping_metric(recipe)
     if metric is None:
         return None
+    if recipe.task == "preference":
+        return Judge(metric.name, metric.higher_is_better, None, metric.value)
     task, rows = task_of(recipe, dataset), read_examples(dataset.path / "valid.parquet")
     expected = [expected_of(one) for one in rows]
 

@@ -253,7 +253,6 @@ def test_base_may_be_an_earlier_model(arena):
 @pytest.mark.parametrize(
     ("task", "settings", "words"),
     [
-        ("preference", {}, "cannot be evaluated"),
         ("chat", {"baselines": ["base", "linear"]}, "evaluate.baselines: linear needs labels"),
         ("extract", {"gate": {"against": ["majority"]}}, "evaluate.gate.against: majority needs labels"),
         ("chat", {"metrics": ["accuracy"]}, "no metric 'accuracy'"),

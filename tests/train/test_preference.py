@@ -18,6 +18,7 @@ from pairs import random_pairs, slow_kto, slow_logps
 from switches import SWITCHES, models_of
 from tunesmith.core.artifacts import Artifact, Workspace
 from tunesmith.core.errors import DataError, RecipeError
+from tunesmith.flow import _judge
 from tunesmith.models.load import LoadedModel, load_model
 from tunesmith.models.score import nll
 from tunesmith.recipe import Recipe
@@ -217,10 +218,11 @@ def test_the_reference_is_asked_for_once(workspace, pairs, tiny, monkeypatch):
     assert asked == [10, 10, 10]  # training and validation pairs; for orpo the latter alone
 
 
-def test_a_metric_of_answers_does_not_stop_training_on_preferences(tiny):
-    """Lets through: a traceback for a metric that is measured of answers alone."""
-    with pytest.raises(RecipeError, match="token_f1 is not measured of preferences"):
-        stage.check(recipe(tiny, regularise={"early_stopping": {"metric": "token_f1"}}))
+def test_a_metric_of_answers_does_not_stop_training_on_preferences(tiny, pairs):
+    """Lets through: a run that reads answers nobody asked for, and ends in a KeyError after the first validation."""
+    stopping = {"dropout": 0, "early_stopping": {"metric": "token_f1"}}
+    with pytest.raises(RecipeError, match="preference has no metric 'token_f1'"):
+        _judge(recipe(tiny, regularise=stopping), pairs)
 
 
 def test_the_bases_own_curve_is_refused(workspace, pairs, tiny):

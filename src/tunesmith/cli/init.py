@@ -44,7 +44,5 @@ def command(
     recipe = write_recipe(folder, task, data, (inputs, target) if target else None)
     if as_json:
         print_json({"recipe": str(recipe)})
-    elif task == "preference":
-        say(f"wrote {recipe} · next: tunesmith train {recipe} (preferences are not evaluated yet)")
     else:
         say(f"wrote {recipe} · next: tunesmith run {recipe}")

@@ -221,11 +221,20 @@ def _train(task: str, epochs: int) -> list[str]:
         "train:",
         "  method: full                 # nano is small: train every weight; lora for bigger bases",
         f"  epochs: {epochs:<21}# early stopping ends sooner when the validation loss no longer falls",
+        *(_PREFERRING if task == "preference" else []),
     ]
 
 
+_PREFERRING = [
+    "  objective: dpo               # chosen above rejected, pair by pair; or kto: the same answers one by one",
+    "  preference: {beta: 0.1}      # the larger, the closer to the base",
+    "  regularise: {dropout: 0}     # dropout would be noise on the difference of two answers",
+]
+
+
 def _evaluate(task: str) -> list[str]:
-    baselines = "[base, prompt, linear, majority]" if task == "classify" else "[base, prompt]"
+    own = {"classify": "[base, prompt, linear, majority]", "preference": "[base, length]"}
+    baselines = own.get(task, "[base, prompt]")
     return ["", "evaluate:", f"  baselines: {baselines}   # does tuning pay? measured against these"]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -40,7 +40,8 @@ class Answers:
     ``confidences``: probability of the given answer (for generated text, the geometric mean per token). ``nats``:
     negative log-likelihood of the right answer over ``tokens`` tokens (a label counts as one; 0 if it could not be
     scored). ``too_long`` rows did not fit into the model's context: their answer is empty, which is wrong.
-    ``cut`` answers were ended by the limit of new tokens.
+    ``cut`` answers were ended by the limit of new tokens. Of preferences only: ``leads``, by how much the chosen answer
+    is preferred to the rejected one, and ``margins``, its implicit reward above that one's, in nats.
     """
 
     texts: list[str]
@@ -49,6 +50,8 @@ class Answers:
     tokens: list[int]
     too_long: int = 0
     cut: int = 0
+    leads: list[float] = field(default_factory=list)
+    margins: list[float] = field(default_factory=list)
 
     def save(self, path: Path) -> None:
         """Write to a file that is complete or not there."""
@@ -71,6 +74,8 @@ class Answers:
             [self.confidences[i] for i in rows],
             [self.nats[i] for i in rows],
             [self.tokens[i] for i in rows],
+            leads=[self.leads[i] for i in rows] if self.leads else [],
+            margins=[self.margins[i] for i in rows] if self.margins else [],
         )
 
 

@@ -83,7 +83,10 @@ def _facts(card: Card) -> str:
         ("wrong answers", f"{wrong:,}"),
     ]
     if card.others:
-        delta = max((other.deltas[card.main.name] for other in card.others), key=lambda one: one.high - one.low)
+        delta = max(
+            (other.deltas[card.main.name] for other in card.others if card.main.name in other.deltas),
+            key=lambda one: one.high - one.low,
+        )
         facts.append(("smallest visible difference", f"{smallest_visible(delta):.3f}"))
     return cards(facts)
 
@@ -98,7 +101,7 @@ def _verdict(card: Card) -> str:
 def _numbers(card: Card) -> str:
     header = ["", *(metric.name for metric in card.metrics), "rows"]
     rows = [
-        [who.name, *(_brief(who.estimates[metric.name]) for metric in card.metrics), f"{len(who.rows):,}"]
+        [who.name, *(_brief(who.estimates.get(metric.name)) for metric in card.metrics), f"{len(who.rows):,}"]
         for who in [card.ours, *card.others]
     ]
     terms = "".join(
@@ -115,6 +118,8 @@ def _differences(card: Card) -> str:
     lines, others = [], []
     for metric in card.metrics:
         for other in card.others:
+            if metric.name not in other.deltas:
+                continue
             delta = other.deltas[metric.name]
             _, low, high = lead(metric, delta)
             sign = 1 if low > 0 else -1 if high < 0 else 0
@@ -127,7 +132,7 @@ def _differences(card: Card) -> str:
                     [metric.name, other.name, show(delta), show_p(delta).removeprefix("= "), f"{delta.n:,}", words]
                 )
     plot = forest(lines, "the other is better", "tuned is better")
-    header = ["less is better", "against", "tuned minus it", "p", "rows", ""]
+    header = ["metric", "against", "tuned minus it", "p", "rows", ""]
     rest = _wide(table(header, others, numeric_from=2)) if others else ""
     return f"<h2>Tuned minus the others, on the same rows</h2>{_wide(plot)}{rest}"
 
@@ -226,7 +231,9 @@ def _names(card: Card) -> list[str]:
     return sorted({*card.expected, *card.ours.answers.texts})
 
 
-def _brief(estimate: Estimate) -> str:
+def _brief(estimate: Estimate | None) -> str:
+    if estimate is None:
+        return "–"
     return f"{_number(estimate.value)} [{_number(estimate.low)}, {_number(estimate.high)}]"
 
 

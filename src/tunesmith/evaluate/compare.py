@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.evaluate.grading import grade
+from tunesmith.evaluate.preferring import LENGTH
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,9 +60,15 @@ def contend(
     """
     right = [expected[row] for row in rows]
     theirs, same = grade(task, right, answers), grade(task, right, ours.answers.at(rows))
+    metrics = metrics_of(name, metrics)
     estimates = {metric.name: metric.estimate(theirs, seed) for metric in metrics}
     deltas = {metric.name: metric.compare(same, theirs, seed) for metric in metrics}
     return Contestant(name, rows, answers, theirs, estimates, deltas)
+
+
+def metrics_of(name: str, metrics: Sequence[Metric]) -> list[Metric]:
+    """Return those of some metrics that a system has: one that looks at lengths alone gives no probabilities."""
+    return [metric for metric in metrics if name != LENGTH or metric.share_of == "correct"]
 
 
 def lead(metric: Metric, delta: Delta) -> tuple[float, float, float]:

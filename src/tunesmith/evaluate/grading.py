@@ -42,6 +42,8 @@ def grade(task: str, expected: Sequence[str], answers: Answers) -> Columns:
         return {**shared, **_grade_labels(expected, answers)}
     if task == "extract":
         return {**shared, **_grade_json(expected, answers.texts)}
+    if task == "preference":
+        return {**shared, "correct": np.asarray(answers.leads) > 0, "margin": np.asarray(answers.margins)}
     return {**shared, **_grade_text(expected, answers.texts)}
 
 

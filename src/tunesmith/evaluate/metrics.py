@@ -197,10 +197,16 @@ METRICS: dict[str, tuple[Metric, ...]] = {
         _PERPLEXITY,
         _NLL,
     ),
+    "preference": (
+        Metric("preference_accuracy", "share of pairs whose chosen answer is preferred", share("correct"), "correct"),
+        Metric("margin", "mean implicit reward of chosen above rejected, in nats", share("margin"), is_share=False),
+        replace(_PERPLEXITY, meaning="exp of the nats per token of the chosen answer"),
+        _NLL,
+    ),
 }
 """Task to its metrics; the first is the one that decides unless the gate says otherwise."""
 
-_ON_REQUEST = {"classify": {"exact_match", "nll"}, "extract": {"nll"}, "chat": {"nll"}}
+_ON_REQUEST = {"classify": {"exact_match", "nll"}, "extract": {"nll"}, "chat": {"nll"}, "preference": {"nll"}}
 
 
 def chosen_metrics(recipe: Recipe) -> list[Metric]:

@@ -17,9 +17,10 @@ from tunesmith.core.errors import DataError, RecipeError
 from tunesmith.core.progress import say
 from tunesmith.evaluate import baselines
 from tunesmith.evaluate.answers import Answers, Contender, answer_ids, expected_of, until_stop
-from tunesmith.evaluate.compare import Contestant, contend, measure
+from tunesmith.evaluate.compare import Contestant, contend, measure, metrics_of
 from tunesmith.evaluate.gate import PRODUCTION, judge
 from tunesmith.evaluate.metrics import chosen_metrics, main_metric
+from tunesmith.evaluate.preferring import LENGTH, by_length, likelihoods, rewarded
 from tunesmith.evaluate.summary import summarise
 from tunesmith.models.load import load_model
 from tunesmith.text.examples import read_examples
@@ -29,34 +30,39 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from tunesmith.core.artifacts import Artifact, Draft, Workspace
     from tunesmith.models.load import LoadedModel
     from tunesmith.recipe import Recipe
     from tunesmith.text.examples import Example
 
-CODE = "evaluate-1"
-ONLY_CLASSIFY = ("linear", "majority")
+CODE = "evaluate-2"
+_CHEAP = ("base", "prompt")
+BASELINES = {"classify": (*_CHEAP, "linear", "majority"), "preference": ("base", LENGTH)}
+"""Task to the baselines it has; other tasks have the base, plain and prompted."""
 
 
 def check(recipe: Recipe) -> None:
     """Refuse, before anything is spent, what cannot be evaluated.
 
     Raises:
-        RecipeError: for a task, metric or baseline that makes no sense.
+        RecipeError: for a metric or baseline that makes no sense.
     """
-    if recipe.task == "preference":
-        raise RecipeError(
-            "task: preference cannot be evaluated by this version: it has no metric for preferences",
-            expected="classify, extract or chat",
-        )
     chosen_metrics(recipe)
     chosen_baselines(recipe)
+    if LENGTH in recipe.evaluate.gate.against and not metrics_of(LENGTH, [main_metric(recipe)]):
+        raise RecipeError(
+            f"evaluate.gate: {LENGTH} has no {main_metric(recipe).name}, so it cannot be beaten by it",
+            expected="evaluate.gate.metric: preference_accuracy",
+        )
 
 
 def chosen_baselines(recipe: Recipe) -> list[str]:
     """Return the baselines to measure: the recipe's, and those the gate compares with.
 
-    Those of classifications are left out of the default list for other tasks.
+    Those that the task does not have are left out of the default list.
 
     Raises:
         RecipeError: if the user asked for one that the task does not have.
@@ -64,16 +70,21 @@ def chosen_baselines(recipe: Recipe) -> list[str]:
     settings = recipe.evaluate
     given = list(settings.baselines) if "baselines" in settings.model_fields_set else []
     needed = [who for who in settings.gate.against if who != PRODUCTION]
-    if recipe.task != "classify":
-        for where, names in (("evaluate.baselines", given), ("evaluate.gate.against", needed)):
-            for name in set(names) & set(ONLY_CLASSIFY):
+    known = BASELINES.get(recipe.task, _CHEAP)
+    for where, names in (("evaluate.baselines", given), ("evaluate.gate.against", needed)):
+        for name in names:
+            if name not in known:
                 raise RecipeError(
-                    f"{where}: {name} needs labels, and task is {recipe.task}",
-                    expected="some of base, prompt",
+                    f"{where}: {name} {_NEEDS[name]}, and task is {recipe.task}",
+                    expected="some of " + ", ".join(known),
                     hint=f"remove {name}",
                 )
-    wanted = dict.fromkeys([*settings.baselines, *needed])
-    return [name for name in wanted if recipe.task == "classify" or name not in ONLY_CLASSIFY]
+    return [name for name in dict.fromkeys([*settings.baselines, *needed]) if name in known]
+
+
+_NEEDS = {
+    "linear": "needs labels", "majority": "needs labels", "prompt": "needs answers to give", LENGTH: "needs pairs"
+}  # fmt: skip
 
 
 def plan_scorecard(recipe: Recipe, dataset: Artifact, model: Artifact, production: Artifact | None) -> Plan:
@@ -176,9 +187,9 @@ class _Evaluation:
         ours = measure(
             self.recipe.task, self.expected, self._tuned("tuned", self.model), self.metrics, self.recipe.seed
         )
-        others = []
+        others: list[Contestant] = []
         for name in chosen_baselines(self.recipe):
-            rows = self._sample() if name in ("base", "prompt") else everything
+            rows = self._sample() if name in _CHEAP else everything
             others.append(self._against(ours, name, rows, self._baseline(name, task, rows)))
         if self.production is not None:
             answers = self._tuned(PRODUCTION, self.production)
@@ -205,6 +216,8 @@ class _Evaluation:
         return sorted(random.Random(self.recipe.seed).sample(range(len(self.test)), most))
 
     def _tuned(self, name: str, model: Artifact) -> Answers:
+        """Return the answers of a Model of ours; of preferences, against the base that it was trained from."""
+
         def make() -> Answers:
             from tunesmith.text.parity import check_samples
 
@@ -212,6 +225,9 @@ class _Evaluation:
             task = TaskSpec.load(folder)
             loaded = load_model(folder)
             check_samples(folder, loaded.tokenizer)
+            if self.recipe.task == "preference":
+                own = likelihoods(name, loaded, task, self.test, self.recipe.train.precision)
+                return rewarded(own, self._base_likelihoods(_base_of(model), task, self.test), self.test)
             asked = self._contender(name, loaded, task)
             return asked.answer(self.test)
 
@@ -227,14 +243,27 @@ class _Evaluation:
             return self._kept(name, lambda: baselines.linear(task.labels, self.train, examples, self.recipe.seed))
         if name == "majority":
             return baselines.majority(task.labels, self.train, examples)
+        if name == LENGTH:
+            return by_length(self.train, examples)
+        if self.recipe.task == "preference":
+            return self._kept(
+                name, lambda: rewarded(self._base_likelihoods(self.recipe.base, task, examples), None, examples)
+            )
         return self._kept(name, lambda: self._ask_base(name, task, examples))
 
-    def _ask_base(self, name: str, task: TaskSpec, examples: list[Example]) -> Answers:
+    def _base_likelihoods(self, base: str, task: TaskSpec, examples: list[Example]) -> NDArray[np.float64]:
+        return likelihoods("base", self._load_base(base), task, examples, self.recipe.train.precision)
+
+    def _load_base(self, base: str) -> LoadedModel:
         from tunesmith.text.chat import ensure_template
 
-        earlier = self.workspace.find(self.recipe.base)
-        loaded = load_model(str(earlier.path / "model") if earlier else self.recipe.base)
+        earlier = self.workspace.find(base)
+        loaded = load_model(str(earlier.path / "model") if earlier else base)
         ensure_template(loaded.tokenizer)
+        return loaded
+
+    def _ask_base(self, name: str, task: TaskSpec, examples: list[Example]) -> Answers:
+        loaded = self._load_base(self.recipe.base)
         asked = self._contender(name, loaded, task)
         if name == "prompt":
             answers = [answer_ids(loaded, task.split(examples[0])[0], label) for label in task.labels]
@@ -284,3 +313,9 @@ class _Evaluation:
             columns[f"answer_{other.name}"] = given
             schema[f"answer_{other.name}"] = pl.String
         pl.DataFrame(columns, schema_overrides=schema).write_parquet(self.draft.path / "examples.parquet")
+
+
+def _base_of(model: Artifact) -> str:
+    """Return the name of the base that a Model was trained from."""
+    base: str = model.manifest["given"]["base"]
+    return base

@@ -19,12 +19,13 @@ _CALLED = {
     "prompt": "the base with a prompt and examples",
     "linear": "a linear model on TF-IDF",
     "majority": "the most frequent label",
+    "length": "looking at lengths alone",
 }
 
 
 def summarise(ours: Contestant, others: Sequence[Contestant], metric: Metric, notes: Sequence[str]) -> str:
     """Return the summary: whether tuning paid, our number, the strongest alternative, notes."""
-    cheap = [other for other in others if other.name in _CALLED]
+    cheap = [other for other in others if other.name in _CALLED and metric.name in other.deltas]
     sentences = [_first(cheap, metric), f"Tuned: {metric.name} {ours.estimates[metric.name]}."]
     sentences += [_about(other, metric) for other in others if other.name == "production"]
     return " ".join([*sentences, *notes])

@@ -16,7 +16,7 @@ from pydantic import (
     field_validator,
 )
 
-Baseline = Literal["base", "prompt", "linear", "majority"]
+Baseline = Literal["base", "prompt", "linear", "majority", "length"]
 Task = Literal["classify", "extract", "chat", "preference"]
 Action = Literal["repair", "remove", "flag", "off"]
 Judged = Literal["remove", "flag", "off"]

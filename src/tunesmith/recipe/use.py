@@ -37,7 +37,10 @@ class Evaluate(Section):
     """How the model is measured."""
 
     metrics: StrList = Field(default_factory=list, description="empty: those of the task")
-    baselines: list[Baseline] = Field(["base", "prompt", "linear", "majority"], description="what to compare with")
+    baselines: list[Baseline] = Field(
+        ["base", "prompt", "linear", "majority", "length"],
+        description="what to compare with; those that the task does not have are left out",
+    )
     baseline_rows: Annotated[int, Field(ge=10)] = Field(
         500, description="test rows on which the slow baselines are measured; +-4 points at 500"
     )

@@ -45,9 +45,10 @@ def check(recipe: Recipe) -> None:
         MissingExtraError: if the training libraries are not installed.
     """
     stopping = recipe.train.regularise.early_stopping
-    if recipe.task == "preference" and stopping is not None and stopping.metric != "valid_loss":
+    alone = recipe.task == "preference" and recipe.objective == "sft"
+    if alone and stopping is not None and stopping.metric != "valid_loss":
         raise RecipeError(
-            f"train.regularise.early_stopping.metric: {stopping.metric} is not measured of preferences",
+            f"train.regularise.early_stopping.metric: {stopping.metric} compares answers, and objective sft has one",
             hint="train.regularise.early_stopping.metric: valid_loss",
         )
     if recipe.base.startswith(("openai:", "azure:", "bedrock:")):

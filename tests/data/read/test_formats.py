@@ -322,6 +322,14 @@ def test_plain_columns_are_no_preferences():
         converter(table_of({"text": "a", "label": "b"}), recipe_of("preference"))
 
 
+def test_answers_marked_one_by_one_are_no_pairs():
+    """Bug: TRL's unpaired form loses every row to "no rejected answer", without a word on what to do."""
+    record = {"prompt": "Where is my card?", "completion": "On its way.", "label": True}
+    with pytest.raises(DataError, match="a label each") as error:
+        converter(table_of(record), recipe_of("preference"))
+    assert "objective: kto" in error.value.hint
+
+
 FAULTS = {
     "not a list": ("openai", {"messages": "hi"}, "wrong_format"),
     "a message of text": ("openai", {"messages": ["hi"]}, "wrong_format"),

@@ -67,6 +67,18 @@ class Meaning:
         return set() if self.mapping is not None else ignored_keys(unpacked(record), self.format)
 
 
+def _refuse_unpaired(table: Table, found: str | None) -> None:
+    """Refuse answers that are marked as wanted or not, one by one: no test can compare what is no pair."""
+    sample = table.rows[:SAMPLE_ROWS]
+    if found == "prompt_completion" and sample and all("label" in row.fields for row in sample):
+        raise DataError(
+            f"{table.label}: answers with a label each (prompt, completion, label), and preferences are read as pairs",
+            expected=f"{_SHAPES['chosen_rejected']} or {_SHAPES['openai_preference']}",
+            hint="join a wanted and an unwanted answer to the same prompt in one record; objective: kto then takes "
+            "them one by one. Wanted answers alone: task: chat",
+        )
+
+
 def converter(table: Table, recipe: Recipe) -> tuple[Meaning, str]:
     """Return what turns a file's records into examples, and a sentence that says how the file was recognised.
 
@@ -80,6 +92,8 @@ def converter(table: Table, recipe: Recipe) -> tuple[Meaning, str]:
         _refuse_other_format(table, wanted)
         return Meaning(wanted, recipe.task), f"{wanted} format, from the recipe"
     found = recognised(table)
+    if recipe.task == "preference":
+        _refuse_unpaired(table, found)
     if found is not None:
         return Meaning(found, recipe.task), f"recognised as {found} format by its keys"
     return _by_columns(table, recipe)
