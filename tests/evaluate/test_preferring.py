@@ -74,6 +74,16 @@ def test_a_preference_is_measured_against_the_base_and_against_lengths(ring):
     assert result["summary"].startswith(("Tuning", "It is not shown"))
 
 
+def test_the_page_shows_what_was_preferred_wrongly(workspace, tiny):
+    """Lets through: wrong pairs under headers that speak of right answers, as if the model had written the other."""
+    train, valid = ([(asked, worse, better) for asked, better, worse in TRIPLES[at::3]] for at in (0, 1))
+    dataset = make_preferences(workspace, train, valid, TRIPLES[2::3])
+    card = stage.evaluate(recipe(tiny), dataset, training.train(recipe(tiny), dataset, workspace), workspace)
+    html = (card.path / "scorecard.html").read_text(encoding="utf-8")
+    for words in ("wrong pairs", ">chosen</th>", "rejected, but preferred", "on its way 1", "no idea at all"):
+        assert words in html, words
+
+
 def test_a_model_in_production_is_measured_against_its_own_base(ring):
     """Lets through: the reference of one model in the reward of another."""
     later = training.train(recipe(ring.model.id), ring.dataset, ring.workspace)

@@ -80,7 +80,7 @@ def _facts(card: Card) -> str:
         (card.main.name, f"{own.value:.3f}"),
         ("95 % interval", f"{own.low:.3f} – {own.high:.3f}"),
         ("test rows", f"{own.n:,}"),
-        ("wrong answers", f"{wrong:,}"),
+        ("wrong pairs" if card.task == "preference" else "wrong answers", f"{wrong:,}"),
     ]
     if card.others:
         delta = max(
@@ -221,6 +221,8 @@ def _errors(card: Card) -> str:
     if not rows:
         return "<h2>Errors</h2><p class='soft'>Every test row was answered right.</p>"
     header = ["input", "right answer", "answer", "probability"]
+    if card.task == "preference":
+        header[1:3] = "chosen", "rejected, but preferred"
     words = "farthest off first" if card.task == "chat" else "surest first"
     shown = table(header, rows, numeric_from=3)
     return f'<h2>Worst errors, {words}{_of(len(wrong), ERRORS_SHOWN)}</h2><div class="text wide">{shown}</div>'
