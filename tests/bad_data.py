@@ -90,6 +90,9 @@ BAD_DATA: dict[str, tuple[Callable[[Path], None], str, list[str]]] = {
     "JSON of one number": (written("a.json", "42"), recipe("a.json"), ["a.json"]),
     "JSON lines all broken": (written("a.jsonl", "{a}\n{b}\n"), recipe("a.jsonl"), ["a.jsonl:1", "none of 2 rows"]),
     "JSON lines of numbers": (written("a.jsonl", "1\n2\n"), recipe("a.jsonl"), ["a.jsonl:1"]),
+    "JSON lines named CSV": (
+        written("a.csv", '{"text": "a", "intent": "b"}\n' * 9), recipe("a.csv"), ["a.csv:1", "this is JSON", ".jsonl"],
+    ),
     "header twice the same": (written("a.csv", csv_text(header="text,text")), recipe("a.csv"), ["a.csv", "'text'"]),
     "columns nobody knows": (written("a.csv", csv_text(header="foo,bar")), recipe("a.csv"), ["foo, bar", "columns"]),
     "mapped column missing": (
