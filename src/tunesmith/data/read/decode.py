@@ -280,7 +280,7 @@ def _refuse_nul(text: str, label: str) -> None:
         raise DataError(
             f"{label}:{line}: a NUL byte: this is no text, or damaged",
             expected="text in UTF-8",
-            hint=f"look at it with: head -c 300 {label} | xxd",
+            hint=f"sed -n {line}p {label} | xxd shows it; tr -d '\\0' <{label} >clean writes the file without any",
         )
 
 
