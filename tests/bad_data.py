@@ -60,7 +60,7 @@ BAD_DATA: dict[str, tuple[Callable[[Path], None], str, list[str]]] = {
     "a name too long": (lambda folder: None, recipe("x" * 300 + ".csv"), ["data.train", "too long"]),
     "no such user": (lambda folder: None, recipe("~nosuchuserhere/x.csv"), ["data.train", "nosuchuserhere"]),
     "the test is the training file": (
-        written("a.csv", csv_text()), recipe("a.csv", data="  test: [a.csv]\n"), ["a.csv", "both data.train and data.test"],
+        written("a.csv", csv_text()), recipe("a.csv", data="  test: [a.csv]\n"), ["a.csv is in both", "recipe.yaml:4: data.train and", "recipe.yaml:5: data.test"],
     ),
     "the test is a copy of the training file": (
         lambda folder: [(folder / name).write_text(csv_text()) for name in ("a.csv", "b.csv")],
@@ -90,11 +90,14 @@ BAD_DATA: dict[str, tuple[Callable[[Path], None], str, list[str]]] = {
     "JSON of one number": (written("a.json", "42"), recipe("a.json"), ["a.json"]),
     "JSON lines all broken": (written("a.jsonl", "{a}\n{b}\n"), recipe("a.jsonl"), ["a.jsonl:1", "none of 2 rows"]),
     "JSON lines of numbers": (written("a.jsonl", "1\n2\n"), recipe("a.jsonl"), ["a.jsonl:1"]),
+    "JSON lines named CSV": (
+        written("a.csv", '{"text": "a", "intent": "b"}\n' * 9), recipe("a.csv"), ["a.csv:1", "this is JSON", ".jsonl"],
+    ),
     "header twice the same": (written("a.csv", csv_text(header="text,text")), recipe("a.csv"), ["a.csv", "'text'"]),
     "columns nobody knows": (written("a.csv", csv_text(header="foo,bar")), recipe("a.csv"), ["foo, bar", "columns"]),
     "mapped column missing": (
         written("a.csv", csv_text()), recipe("a.csv", data="  columns: {input: txt, target: intent}\n"),
-        ["a.csv", "'txt'", "'text'"],
+        ["recipe.yaml:5: data.columns.input: txt", "a.csv", "'txt'", "'text'"],
     ),
     "group column missing": (
         written("a.csv", csv_text()), recipe("a.csv", data="  split: {group_by: customer}\n"),

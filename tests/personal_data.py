@@ -217,7 +217,7 @@ LOOKALIKES = [
     "2024-10-31T12:30:45.123Z", "2024-10-31 12:30:45+02:00", "1730377845", "1730377845123", "1730377845123456789", "20241031123045",
     "from 10/31/2024 to 11/02/2024", "31.12.2023 23:59", "1999-2004, 2007-2011", "between 1914 1918 and 1939 1945", "12:30:45:22",
     "opened 9:00-17:30", "Fri, 31 Oct 2024 12:30:45 GMT", "20240131-20240229", "the 2019/2020 season", "1066, 1492, 1789", "2024W44",
-    "Albert Einstein was born on March 14, 1879", "Mozart (27 January 1756 - 5 December 1791)", "born 1950 in Ulm", "a star was born in March 1984", "native to it 12 March 1984", "08:15:30.250 INFO",
+    "Albert Einstein was born on March 14, 1879", "Mozart (27 January 1756 - 5 December 1791)", "born 1950 in Ulm", "a star was born in March 1984", "native to it 12 March 1984", "my birthday is on 12 March", "08:15:30.250 INFO",
     # orders, tickets, parts
     "order 100234567", "Order #4111111111111111", "order number 415-555-0123", "invoice INV-2024-000123", "PO 4500012345", "ticket 8842017733",
     "tracking 1Z999AA10123456784", "tracking number 9400 1118 9922 3817 5401 23", "SKU 012345678905", "part no. 90915-10003", "serial C02XK1ZJJGH5",

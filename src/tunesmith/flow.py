@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tunesmith.core.artifacts import Workspace
 from tunesmith.core.errors import ArtifactError, GateError, RecipeError, Refusals
 from tunesmith.core.progress import say
-from tunesmith.recipe import Recipe, load_recipe
+from tunesmith.recipe import Recipe, load_recipe, naming_lines
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,11 +31,12 @@ Result = dict[str, Any]
 
 @dataclass(frozen=True)
 class Project:
-    """A recipe, the folder its paths are relative to, and the workspace where its artifacts lie."""
+    """A recipe, the folder its paths are relative to, the workspace where its artifacts lie, and the recipe's file."""
 
     recipe: Recipe
     folder: Path
     workspace: Workspace
+    file: Path | None = None
 
     @classmethod
     def of(cls, recipe: Path, home: Path | None = None) -> Project:
@@ -45,7 +46,7 @@ class Project:
             RecipeError: if the recipe is not valid.
         """
         loaded = load_recipe(recipe)
-        return cls(loaded, recipe.resolve().parent, Workspace.locate(home, recipe.resolve().parent))
+        return cls(loaded, recipe.resolve().parent, Workspace.locate(home, recipe.resolve().parent), recipe)
 
     @cached_property
     def store(self) -> Store:
@@ -64,7 +65,8 @@ def prepare(project: Project) -> Artifact:
     """Return the Dataset of the recipe, made if it is not there."""
     from tunesmith.data.prepare import prepare as stage
 
-    return stage(project.recipe, project.workspace, recipe_dir=project.folder)
+    with naming_lines(project.file):
+        return stage(project.recipe, project.workspace, recipe_dir=project.folder)
 
 
 def train(project: Project) -> Artifact:

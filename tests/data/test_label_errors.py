@@ -135,6 +135,8 @@ def test_closed_answers_of_other_tasks_are_judged_too(tmp_path, task):
     fields = {json.loads(one).get("field") for one in found["evidence"]}
     assert fields == ({"intent"} if task == "extract" else {None})
     assert 90 <= found.height <= 140
+    [note] = [one for one in flagged.result["notes"] if "in doubt stay as they are" in one]
+    assert note.startswith(f"{found.height} labels") and ("relabel" in note) == (task != "extract")
     removed, _ = made(tmp_path, task, "remove", fix="remove")
     assert removed.result["removed_by"]["label_error"] == found.height
     kept = answers(removed, "train")

@@ -296,12 +296,15 @@ REQUESTS = [
     ("convert 12 dollars to euro", "convert 90 dollars to euro please", False),
     ("what is pisco?", "what is wine?", False),
     ("how do I cancel my subscription?", "how do I renew my subscription?", False),
+    ("the harbour inn is a cheap pub near the river", "a cheap pub near the river is the harbour inn", False),
 ]
 
 
 @pytest.mark.parametrize(("one", "other", "same"), REQUESTS)
 def test_a_question_with_words_around_it_is_the_same_request(tmp_path, one, other, same):
-    """Bug: 'Hi! What is X?' is learnt twice, or questions that differ in the one word that matters are merged."""
+    """Bug: 'Hi! What is X?' is learnt twice, or questions that differ in the one word that matters, or are worded in
+    another order, are merged.
+    """
     answer = "It is what most people around here would expect it to be, more or less, on a normal day."
     other_answer = answer.replace("normal", "usual" if not same else "normal").replace("the", "the")
     rows = [

@@ -66,3 +66,16 @@ def test_where_several_columns_would_do_the_error_says_how_to_name_them(tmp_path
         write_recipe(tmp_path, "classify", file, (("a",), "bb"))
     columns = load_recipe(write_recipe(tmp_path, "classify", file, (("a", "c"), "b"))).data.columns
     assert columns is not None and (columns.input, columns.target) == (["a", "c"], "b")
+
+
+def test_a_first_line_that_is_a_row_is_not_lost_as_a_header(tmp_path):
+    """Bug: of a file without a header the first row names the columns, and is learnt by nobody."""
+    file = table(tmp_path / "a.csv", list(ROWS[0]), [list(row) for row in ROWS[1:]])
+    with pytest.raises(DataError, match=r"a\.csv:1: the first line seems to be a row") as caught:
+        write_recipe(tmp_path, "classify", file)
+    assert "names the columns" in str(caught.value) and not (tmp_path / "recipe.yaml").exists()
+    pairs = [[f"Where is hall number {n}?", f"The hall {n} is behind the old tower."] for n in range(30)]
+    with pytest.raises(DataError, match="seems to be a row"):
+        write_recipe(tmp_path, "chat", table(tmp_path / "b.csv", pairs[0], pairs[1:]))
+    names = (tuple(ROWS[0][:1]), ROWS[0][1])
+    assert load_recipe(write_recipe(tmp_path, "classify", file, names)).data.columns is not None

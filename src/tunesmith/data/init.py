@@ -20,7 +20,7 @@ from tunesmith.data.decide import decide
 from tunesmith.data.gather import gather
 from tunesmith.data.index import Index
 from tunesmith.data.prepare import sources_of
-from tunesmith.data.propose import propose, seen
+from tunesmith.data.propose import propose, seen, without_header
 from tunesmith.data.read.columns import Mapping, recognise
 from tunesmith.data.read.files import Table, begin
 from tunesmith.data.read.recognise import recognised
@@ -118,6 +118,13 @@ def _proposed(table: Table, task: str, data: Path) -> Mapping:
             f"{table.label}: neither names nor contents tell which column is the input and which the target: {told}",
             expected="columns named on the command line, or a message format (docs/data.md)",
             hint=f"tunesmith init DIR --task {task} --data {shlex.quote(data.name)} --input COLUMN --target COLUMN",
+        )
+    name = without_header(columns, mapping) if any(one in table.label for one in (".csv", ".tsv")) else None
+    if name is not None:
+        raise DataError(
+            f"{table.label}:1: the first line seems to be a row, not the names of columns: {name[:100]!r}",
+            expected="a first line that names the columns",
+            hint="put a line before it, such as text,label; if these are names, --input COLUMN --target COLUMN",
         )
     say(
         f"  {table.label}: input {mapping.input[0]}, target {mapping.target}, {mapping.how}; "

@@ -75,7 +75,17 @@ def fix_labels(fates: Fates, gathered: Gathered, train: list[int], recipe: Recip
         gathered.amend(_with_answers(gathered, replaced, recipe, measure))
         fates.frame = gathered.frame
         fixed.facts["relabelled"] = len(replaced)
+    if fix == "flag" and fixed.facts["doubtful_labels"] > TOLD_FRAC * len(rows):
+        fixed.notes.append(_left_in_doubt(fixed.facts["doubtful_labels"], recipe.task))
     return fixed
+
+
+def _left_in_doubt(doubtful: int, task: str) -> str:
+    relabel = "" if task == "extract" else "relabel (the surest are replaced) or "
+    return (
+        f"{doubtful:,} labels in doubt stay as they are, and the report says which seem right: read some, then choose "
+        f"data.labels.fix: {relabel}remove"
+    )
 
 
 def _judged(

@@ -32,6 +32,8 @@ MUCH_LONGER = 2.0
 """How much longer than all others the one text is that is the input."""
 MORE_QUESTIONS = 0.1
 """By how much the share of questions tells which of two texts asks."""
+SENTENCE_WORDS = 6
+"""Words from which a column's name is no name."""
 _DATE = re.compile(r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4}(?:[T ].*)?|\d{1,2}:\d{2}.*")
 _NUMBER = re.compile(r"[-+]?[\d.,]+%?")
 
@@ -49,6 +51,8 @@ class Seen:
     numbers: float
     objects: float
     questions: float
+    says_its_name: bool
+    """Whether the column's name is one of its values, twice or more."""
 
     @property
     def is_label(self) -> bool:
@@ -87,6 +91,7 @@ def _column(name: str, cells: Sequence[str]) -> Seen:
         sum(_NUMBER.fullmatch(one) is not None for one in values) / total,
         sum(map(_is_object, values)) / total,
         sum(one.endswith("?") for one in values) / total,
+        values.count(name) > 1,
     )
 
 
@@ -97,6 +102,15 @@ def _is_object(text: str) -> bool:
         return isinstance(orjson.loads(text), dict)
     except orjson.JSONDecodeError:
         return False
+
+
+def without_header(columns: Sequence[Seen], mapping: Mapping) -> str | None:
+    """Return the name that shows that a file's first line is a row: it is a label of its own column, or a sentence.
+
+    Only of columns that nobody named: a sentence may be a name, but none that people write.
+    """
+    used = [one for one in columns if one.name in (*mapping.input, mapping.target)]
+    return next((one.name for one in used if one.says_its_name or len(one.name.split()) >= SENTENCE_WORDS), None)
 
 
 def propose(columns: Sequence[Seen], task: str) -> Mapping | None:

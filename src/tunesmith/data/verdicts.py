@@ -212,7 +212,7 @@ def _balance(recipe: Recipe, train: pl.DataFrame, decided: Decided) -> Verdict:
     if bias is not None:
         verdict["bias"] = bias["comparisons"][: bias["found"]]
         if more := len(verdict["bias"]):
-            also = f" (and {more - 1:,} more differences by group)" if more > 1 else ""
+            also = f" (and {more - 1:,} more difference{'s' * (more > 2)} by group)" if more > 1 else ""
             verdict["why"] += f"; {verdict['bias'][0]['told']}{also}"
     return verdict
 
@@ -261,7 +261,7 @@ def _size(recipe: Recipe, train: pl.DataFrame, test: int, chosen: dict[str, Any]
     rows = train.height
     if recipe.task == "classify":
         labels = max(train["label"].n_unique(), 1)
-        told = f"{rows:,} rows to learn {labels} labels from ({rows / labels:.0f} each)"
+        told = f"{rows:,} rows to learn {labels} labels from ({rows / labels:,.0f} each)"
         enough = Measure("rows_per_label", rows / labels, FEW_PER_LABEL, TOO_FEW_PER_LABEL, told)
     else:
         enough = Measure("rows", rows, FEW_ROWS, TOO_FEW_ROWS, f"{rows:,} rows to learn from")

@@ -20,6 +20,7 @@ from tunesmith.recipe.data import Size as Size
 from tunesmith.recipe.data import Split as Split
 from tunesmith.recipe.parse import json_schema as json_schema
 from tunesmith.recipe.parse import load_recipe as load_recipe
+from tunesmith.recipe.parse import naming_lines as naming_lines
 from tunesmith.recipe.parse import parse_recipe as parse_recipe
 from tunesmith.recipe.section import Later as Later
 from tunesmith.recipe.section import Section as Section

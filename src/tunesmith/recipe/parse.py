@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import (
     BaseModel,
@@ -17,6 +18,12 @@ from tunesmith.core.errors import RecipeError, TunesmithError, did_you_mean, tog
 from tunesmith.core.yaml_lines import YamlDocument, parse_yaml
 from tunesmith.recipe.section import Section, section_type
 from tunesmith.recipe.whole import Recipe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_SETTING = re.compile(r"(?:recipe: )?(?<![\w./])((?:data|prompt|train|evaluate)(?:\.[a-z_]+)+)(?![\w./])")
+"""A setting in an error's message, and no file of that name."""
 
 
 def load_recipe(path: Path) -> Recipe:
@@ -52,6 +59,30 @@ def parse_recipe(text: str, where: str = "recipe") -> Recipe:
         return Recipe.model_validate(document.value)
     except ValidationError as error:
         raise _explained(error, document, where) from error
+
+
+@contextmanager
+def naming_lines(path: Path | None) -> Iterator[None]:
+    """Let an error that names settings as ``data.columns.input`` say in which line of the recipe they stand.
+
+    Settings that the recipe leaves out have no line, and neither has a recipe that is no file (None).
+    """
+    try:
+        yield
+    except TunesmithError as error:
+        if path is not None and path.is_file():
+            error.message = _with_lines(
+                error.message, parse_yaml(path.read_text(encoding="utf-8-sig"), str(path)), path
+            )
+        raise
+
+
+def _with_lines(message: str, document: YamlDocument, path: Path) -> str:
+    def placed(match: re.Match[str]) -> str:
+        line = document.lines.get(tuple(match[1].split(".")))
+        return match[0] if line is None else f"{path}:{line}: {match[1]}"
+
+    return _SETTING.sub(placed, message)
 
 
 def _explained(error: ValidationError, document: YamlDocument, where: str) -> TunesmithError:

@@ -141,5 +141,5 @@ def _template(tokenizer: PreTrainedTokenizerBase, messages: list[Message], tools
 
 
 def _encode(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
-    """Tokenize template output: it holds its own special tokens, so none are added."""
-    return list(tokenizer.encode(text, add_special_tokens=False))
+    """Tokenize template output: it holds its own special tokens, so none are added; nothing is said of length."""
+    return list(tokenizer.encode(text, add_special_tokens=False, verbose=False))

@@ -50,6 +50,17 @@ ENCODINGS = {
 }
 
 
+@pytest.mark.parametrize("old", [1, 30])
+@pytest.mark.parametrize("encoding", ["cp1252", "latin-1"])
+def test_lines_of_an_old_encoding_do_not_spoil_those_of_utf8(encoding, old, capsys):
+    """Bug: one line that was pasted from an old export turns 'schön' into 'sch├Ân' in all of the file."""
+    new = "text,label\r\n" + f"{TEXTS['french']},a\r\nplain words,b\r\n" * 20
+    other = f"{TEXTS['german']},a\r\n" * old
+    assert decoded(new.encode() + other.encode(encoding) + new.encode(), "x.csv") == new + other + new
+    more = " and 29 more" if old == 30 else ""
+    assert f"x.csv: UTF-8, but for line 42{more}, read as cp1252." in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("name", "encoding"), [(name, one) for name, all_ in ENCODINGS.items() for one in all_])
 def test_old_encodings_are_found_and_said(name, encoding, capsys):
     """Bug: 'Où' is learnt as 'Oł': the file is read in a look-alike encoding, or without a word."""

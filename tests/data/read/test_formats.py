@@ -409,3 +409,13 @@ def test_the_documented_records_are_recognised_as_documented():
         tasks = {"columns": "classify", "openai_preference": "preference", "chosen_rejected": "preference"}
         task = tasks.get(name, "chat")
         check_row(converted(record, task), recipe_of(task))
+
+
+def test_a_record_of_another_form_among_columns_is_told_as_such():
+    """Bug: conversations in a file of columns go as 'empty_input', though their questions are there."""
+    table = table_of({"text": "a", "label": "b"})
+    convert, _ = converter(table, recipe_of("classify"))
+    with pytest.raises(RowFault, match="wrong_format") as caught:
+        convert({"messages": [USER, ANSWER]})
+    assert caught.value.evidence == {"expected": "text and label", "found": "messages"}
+    assert convert({"text": "a"}).answer["content"] == ""

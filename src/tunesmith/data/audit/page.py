@@ -46,7 +46,11 @@ def headline(result: dict[str, Any]) -> str:
     )
     if not low:
         return told + "Every rule found at least nine of ten, and at least nine of ten rows it took were planted."
-    return told + f"{len(low)} {'rule finds' if len(low) == 1 else 'rules find'} or take less than nine of ten rightly."
+    return told + f"{_rules(len(low))} fewer than nine of ten, or took more than one row in ten wrongly."
+
+
+def _rules(number: int) -> str:
+    return "1 rule found" if number == 1 else f"{number} rules found"
 
 
 def lost(one: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ two rows alone, so pairs are judged in any process. Does not own which facts (`f
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -135,16 +136,30 @@ def answers_alike(texts: Sequence[str], one: I64, other: I64, threshold: float) 
 def same_request(one: str, other: str) -> bool:
     """Tell whether one text is the other with some words around it: "Hi! What is pisco?" and "What is pisco?".
 
-    Nearly all words of the shorter stand in the longer, which has at most `WORDS_AROUND` more, and no word in which
-    they differ is a name, a number in words or an opposite.
+    Nearly all words of the shorter stand in the longer, in one order, the longer has at most `WORDS_AROUND` more, and
+    no word in which they differ is a name, a number in words or an opposite. The same words in another order are
+    another wording, from which a model learns.
     """
-    shorter, longer = sorted(
-        (Counter(plain_words(one.casefold())), Counter(plain_words(other.casefold()))), key=Counter.total
-    )
-    shared = (shorter & longer).total()
-    if shared < 2 or shared < SHARED_FRAC * shorter.total() or longer.total() - shared > WORDS_AROUND:
+    ours, theirs = plain_words(one.casefold()), plain_words(other.casefold())
+    if len(ours) > len(theirs):
+        ours, theirs = theirs, ours
+    least = max(2, SHARED_FRAC * len(ours), len(theirs) - WORDS_AROUND)
+    if (Counter(ours) & Counter(theirs)).total() < least or _in_order(ours, theirs) < least:
         return False
     return same_facts(one, other)
+
+
+def _in_order(some: Sequence[bytes], others: Sequence[bytes]) -> int:
+    """Return how many words two texts share in one order: the length of their longest common subsequence."""
+    ends: list[int] = []  # ends[n]: the earliest place in ``others`` where n + 1 words can end
+    places: dict[bytes, list[int]] = {}
+    for place, word in enumerate(others):
+        places.setdefault(word, []).append(place)
+    for word in some:
+        for place in reversed(places.get(word, ())):
+            at = bisect_left(ends, place)
+            ends[at : at + 1] = [place]
+    return len(ends)
 
 
 def differs_little(one: str, other: str) -> bool:

@@ -57,6 +57,9 @@ _IN_USE = (
     "cp932", "euc_jp", "gb18030", "big5", "cp949",
 )  # fmt: skip
 """Encodings that text files of today are in, the commonest first. A rare one often fits better, but by accident."""
+MOST_OTHER_FRAC = 0.8
+"""Of the lines beyond ASCII, the most that are not UTF-8 if the file is UTF-8 with lines of another origin. Of another
+encoding a line is UTF-8 by accident: one in seven if it is one letter of Chinese, hardly any longer one."""
 _ALPHABETS = tuple(map(set, (
     "àâæçéèêëîïôœùûüÿ", "äöüß", "áéíñóúüªº", "ãáâàçéêíóôõúü", "àèéìíîòóùú", "åäöæøéü", "ëéïöüèê", "áæðéíóöúýþ",
     "àçèéíïòóúü", "ąćęłńóśźż", "áäčďéěíĺľňóôřŕšťúůýž", "áéíóöőúüű", "ăâîşţșț", "čćđšž", "âçğıîöşüûi\u0307",
@@ -277,21 +280,39 @@ def _refuse_nul(text: str, label: str) -> None:
         raise DataError(
             f"{label}:{line}: a NUL byte: this is no text, or damaged",
             expected="text in UTF-8",
-            hint=f"look at it with: head -c 300 {label} | xxd",
+            hint=f"sed -n {line}p {label} | xxd shows it; tr -d '\\0' <{label} >clean writes the file without any",
         )
 
 
 def _detected(data: bytes, label: str, error: UnicodeDecodeError) -> str:
-    encoding = _guess(data)
-    line = data.count(b"\n", 0, error.start) + 1
+    lines = data.split(b"\n")
+    odd = [number for number, line in enumerate(lines) if not _decodes(line)]
+    beyond_ascii = sum(not line.isascii() for line in lines)
+    mixed = len(odd) <= MOST_OTHER_FRAC * beyond_ascii
+    encoding = _guess(b"\n".join(lines[number] for number in odd) if mixed else data)
+    line = odd[0] + 1
     if encoding is None:
         raise DataError(
             f"{label}:{line}: byte {error.start:,} is not UTF-8, and no other encoding fits: this is no text",
             expected="a text file, best in UTF-8",
             hint="iconv -f <its encoding> -t utf-8 converts it",
         )
-    say(f"  {label}: not UTF-8 (line {line}); read as {encoding}. If letters look wrong, save it as UTF-8")
-    return data.decode(encoding)
+    if not mixed:
+        say(f"  {label}: not UTF-8 (line {line}); read as {encoding}. If letters look wrong, save it as UTF-8")
+        return data.decode(encoding)
+    others = f" and {len(odd) - 1:,} more" if len(odd) > 1 else ""
+    say(f"  {label}: UTF-8, but for line {line}{others}, read as {encoding}. If letters look wrong, save all as UTF-8")
+    for number in odd:
+        lines[number] = lines[number].decode(encoding).encode()
+    return b"\n".join(lines).decode()
+
+
+def _decodes(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _utf16_without_mark(data: bytes) -> str | None:

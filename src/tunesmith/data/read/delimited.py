@@ -5,9 +5,12 @@ Owns quotes that are never closed, rows with too many or too few cells, and Exce
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import re
 from typing import TYPE_CHECKING
+
+import orjson
 
 from tunesmith.core.errors import DataError
 from tunesmith.core.progress import say
@@ -31,6 +34,7 @@ def delimited(stream: Iterator[str], delimiter: str | None, label: str) -> Itera
     csv.field_size_limit(LARGEST_FIELD_CHARS)
     lines = _Lines(stream)
     start, header = next((one for one in enumerate(lines.following(0)) if one[1].strip()), (0, ""))
+    _refuse_json(header, start + 1, label)
     if said := re.fullmatch(r"sep=(.)\s*", header, re.IGNORECASE):  # as Excel writes and reads it
         delimiter, start = said[1], start + 1
     yield from _rows(lines, start, delimiter or _delimiter(header, label), label)
@@ -77,6 +81,18 @@ def _delimiter(header: str, label: str) -> str:
         return ","
     say(f"  {label}: columns are separated by {best!r}")
     return best
+
+
+def _refuse_json(header: str, line: int, label: str) -> None:
+    if not header.lstrip().startswith("{"):
+        return
+    with contextlib.suppress(orjson.JSONDecodeError, UnicodeEncodeError):
+        orjson.loads(header)
+        raise DataError(
+            f"{label}:{line}: this is JSON, not a header",
+            expected="column names, separated",
+            hint="rename it so that it ends in .jsonl: one object a line",
+        )
 
 
 def _rows(lines: _Lines, start: int, delimiter: str, label: str) -> Iterator[RawRow | BadRow]:

@@ -169,9 +169,11 @@ def from_columns(record: Record, mapping: Mapping, task: str) -> Row:
     """Convert a record of plain columns.
 
     Raises:
-        RowFault: if its weight is no number.
+        RowFault: if it has neither column, or its weight is no number.
     """
     first, *others = mapping.input
+    if first not in record and mapping.target not in record:
+        raise RowFault("wrong_format", expected=f"{first} and {mapping.target}", found=", ".join(record)[:300])
     prompt = _string(record.get(first))
     prompt += "".join(f"\n{name}: {_string(record.get(name))}" for name in others)
     answer = record.get(mapping.target)

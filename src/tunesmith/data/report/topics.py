@@ -52,11 +52,15 @@ def people_table(bias: dict[str, Any] | None) -> str:
     seen = {group: count for group, count in bias["mentions"].items() if count}
     few = [f"{group} ({bias['mentions'][group]})" for group in bias["too_few"] if bias["mentions"][group]]
     of = "" if bias["rows"] == bias["of"] else f" ({bias['rows']:,} of {bias['of']:,} looked at)"
+    groups = len(seen) - len(few)
     told = (
         f"Rows to learn from{of} that mention a group of people, against those that mention none, by English words: "
-        f"{len(seen) - len(few)} groups, {bias['compared']:,} comparisons, <b>{bias['found']:,}</b> that matter and "
-        "that chance does not explain (5 % may be false alarms). A difference is no proof of bias: such rows may ask "
-        "other things. Nothing is changed for it."
+        f"{groups} group{'s' * (groups != 1)}, {bias['compared']:,} comparisons, <b>{bias['found']:,}</b> that matter "
+        "and that chance does not explain (5 % may be false alarms). A difference is no proof of bias: such rows may "
+        "ask other things. Nothing is changed for it."
+        if groups
+        else f"No group of people is mentioned by enough of the rows to learn from{of}, by English words, to compare "
+        "how they are answered."
     )
     rest = f"<p class='soft'>Mentioned too rarely to tell: {shown(', '.join(few), 600)}.</p>" if few else ""
     return f"<p>{told}</p>{_compared(bias['comparisons'], bias['found'])}{rest}"
