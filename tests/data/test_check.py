@@ -60,6 +60,9 @@ def test_usable_conversations_pass(messages):
         ([says("user"), says("assistant", weight=0)], "no_weight"),
         ([says("user"), says("assistant", weight=2)], "bad_weight"),
         ([says("user"), says("assistant", weight="1")], "bad_weight"),
+        ([says("user"), says("assistant", weight=1.01)], "bad_weight"),
+        ([says("user"), says("assistant", weight=float("nan"))], "bad_weight"),
+        ([says("user"), says("assistant", weight=0.25)], None),
     ],
 )
 def test_unusable_conversations_break_their_rule(messages, rule):

@@ -47,6 +47,28 @@ def test_a_turn_of_weight_zero_is_context_only():
     assert learnt == "right<|end|>"
 
 
+@given(CHAT, st.lists(st.sampled_from([0, 0.25, 0.5, 1]), min_size=3, max_size=3), st.sampled_from([0.0, 0.1, 1.0]))
+def test_a_token_weighs_what_its_turn_or_the_prompt_does(messages, turns, prompt_weight):
+    """Lets through: a muted answer that is learnt as prompt, a turn's weight on its question, a lost end of turn."""
+    answers = [m | {"weight": w} for m, w in zip(messages[1::2], turns, strict=False)]
+    answers[-1]["weight"] = 0.5
+    messages = [one for pair in zip(messages[::2], answers, strict=True) for one in pair]
+    rendered = render(TOKENIZER, messages, prompt_weight=prompt_weight)
+    spelt = []
+    for user, answer in zip(messages[::2], messages[1::2], strict=True):
+        before = TOKENIZER.encode(f"<|user|>{user['content']}<|end|><|assistant|>", add_special_tokens=False)
+        after = TOKENIZER.encode(f"{answer['content']}<|end|>", add_special_tokens=False)
+        spelt += [(token, prompt_weight, False) for token in before]
+        spelt += [(token, answer["weight"], answer["weight"] > 0) for token in after]
+    weights = rendered.weights or [float(one) for one in rendered.targets]
+    assert list(zip(rendered.ids, weights, rendered.targets, strict=True)) == spelt
+
+
+def test_nothing_weighs_more_than_before_where_no_weight_is_given():
+    """Lets through: weights kept for millions of rows that have none."""
+    assert render(TOKENIZER, [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]).weights == []
+
+
 def test_a_greeting_that_answers_nothing_is_context_only():
     """transformers 5.24 cannot render the nothing before a conversation's first turn: it raised where data began so."""
     greeting = {"role": "assistant", "content": "Welcome!"}

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -23,12 +24,12 @@ from tunesmith.models.load import LoadedModel
 from tunesmith.models.precision import compute_in
 from tunesmith.models.score import nll
 from tunesmith.models.shortcuts import ALL, Shortcuts, exact_shortcuts
-from tunesmith.recipe import Recipe
+from tunesmith.recipe import Recipe, Regularise
 from tunesmith.text.chat import Rendered
 from tunesmith.train import stage
 from tunesmith.train.batches import TokenSet, micro_batches
 from tunesmith.train.frozen_cache import keep
-from tunesmith.train.loss import supervised_loss
+from tunesmith.train.loss import Supervised, supervised_loss
 
 TRACING = pytest.mark.filterwarnings(
     "ignore:The .grad attribute of a Tensor:UserWarning",
@@ -53,6 +54,20 @@ def examples(draw: st.DrawFn) -> TokenSet:
     return TokenSet(rendered, random.choice([0.5, 1.0, 2.0], len(rendered)).tolist())
 
 
+@st.composite
+def weighed(draw: st.DrawFn) -> TokenSet:
+    """Return examples whose targets have weights of their turns, and whose other tokens the weight of prompts."""
+    tokens = draw(examples())
+    prompt = draw(st.sampled_from([0.0, 0.01, 0.3, 1.0]))
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    rendered = []
+    for one in tokens.rendered:
+        turns = random.choice([0.25, 1.0], len(one.ids))
+        weights = [float(turn) if target else prompt for turn, target in zip(turns, one.targets, strict=True)]
+        rendered.append(replace(one, weights=weights))
+    return replace(tokens, rendered=rendered)
+
+
 def gradients(model: Any) -> dict[str, torch.Tensor]:
     """Return the gradients by name and forget them."""
     found = {name: one.grad for name, one in model.named_parameters() if one.grad is not None}
@@ -71,6 +86,20 @@ def plain(model: Any, tokens: TokenSet) -> tuple[float, dict[str, torch.Tensor]]
         loss.backward()
         total += float(loss.detach())
     return total, gradients(model)
+
+
+def plain_weighed(model: Any, tokens: TokenSet, smoothing: float) -> tuple[float, dict[str, torch.Tensor]]:
+    """Return the weighted mean over all tokens and its gradients, by plain `transformers`."""
+    losses, whole = [], 0.0
+    for one, weight in zip(tokens.rendered, tokens.weights, strict=True):
+        ids, weights = torch.tensor(one.ids), weight * torch.tensor(one.weights)[1:]
+        logits = model(input_ids=ids[None], use_cache=False).logits[0, :-1]
+        nats = torch.nn.functional.cross_entropy(logits, ids[1:], reduction="none", label_smoothing=smoothing)
+        losses.append((nats * weights).sum())
+        whole += float(weights.sum())
+    loss = torch.stack(losses).sum() / whole
+    loss.backward()
+    return float(loss.detach()), gradients(model)
 
 
 def ours(model: Any, tokens: TokenSet, shortcuts: Shortcuts) -> tuple[float, dict[str, torch.Tensor]]:
@@ -110,6 +139,32 @@ def test_a_shortcut_changes_neither_loss_nor_gradients(family: str, tokens: Toke
     assert_exact(family, tokens, SWITCHES)
 
 
+@pytest.mark.parametrize("family", ["qwen3", "gemma2"])
+@settings(max_examples=8, deadline=None)
+@given(tokens=weighed(), smoothing=st.sampled_from([0.0, 0.2]), row_tokens=st.sampled_from([60, 160, 1000]))
+def test_weights_of_tokens_are_those_of_a_plain_weighted_mean(
+    family: str, tokens: TokenSet, smoothing: float, row_tokens: int
+) -> None:
+    """Lets through: a prompt read once for several examples that counts once, a divisor of targets alone or of each
+    micro-batch, a weight of a turn that its example's replaces.
+    """
+    one, other = models_of(family)
+    wanted = plain_weighed(one, tokens, smoothing)
+    for switch, shortcuts in (SWITCHES if family == "qwen3" else {"found": FOUND[family]}).items():
+        batches = micro_batches(tokens, range(len(tokens)), shortcuts, row_tokens)
+        regularise = Regularise(label_smoothing=smoothing)
+        run = SimpleNamespace(
+            loaded=SimpleNamespace(model=other), shortcuts=shortcuts, settings=SimpleNamespace(regularise=regularise)
+        )
+        step = Supervised().of_step(run, range(len(tokens)), batches)
+        total = 0.0
+        for batch in batches:
+            loss = step(batch)
+            loss.backward()
+            total += float(loss.detach())
+        assert_same((total, gradients(other)), wanted, switch)
+
+
 @pytest.mark.parametrize("family", ODD)
 @settings(max_examples=4, deadline=None)
 @given(tokens=examples())
@@ -120,7 +175,7 @@ def test_where_a_shortcut_is_not_exact_the_plain_way_is_taken(family: str, token
 
 @pytest.mark.parametrize("family", [*FAMILIES, *ODD])
 @settings(max_examples=4, deadline=None)
-@given(tokens=examples(), frozen=st.integers(1, 3), order=st.randoms())
+@given(tokens=st.one_of(examples(), weighed()), frozen=st.integers(1, 3), order=st.randoms())
 def test_states_of_frozen_layers_that_are_kept_change_neither_loss_nor_gradients(
     family: str, tokens: TokenSet, frozen: int, order: Any
 ) -> None:

@@ -11,8 +11,10 @@ from killed import killed_after
 from made import make_dataset
 from tunesmith.core.errors import DataError, RecipeError
 from tunesmith.models.load import load_model
-from tunesmith.recipe import Recipe
+from tunesmith.models.score import nll
+from tunesmith.recipe import Prompt, Recipe
 from tunesmith.text.chat import prompt_ids
+from tunesmith.text.examples import read_examples
 from tunesmith.text.task import TaskSpec
 from tunesmith.train import stage
 from tunesmith.train.memory import ROW_TOKENS
@@ -46,6 +48,24 @@ def test_loss_falls_and_the_result_says_what_happened(workspace, dataset, tiny):
     assert result["tokens"]["target"] == 4 * (6 * 5 + 6 * 7)
     assert TaskSpec.load(model.path / "model").labels == ("card", "refund")
     assert (model.path / "train.html").stat().st_size < 300_000
+
+
+def test_prompts_that_weigh_are_learnt_and_are_no_targets(workspace, dataset, tiny):
+    """Would let through: a weight that reaches no loss, steps or a validation loss that count prompts."""
+    plain = stage.train(recipe(tiny), dataset, workspace)
+    weighed = recipe(tiny).model_copy(update={"prompt": Prompt(prompt_loss_weight=0.5)})
+    model = stage.train(weighed, dataset, workspace)
+    first, other = (json.loads((one.path / "metrics.jsonl").read_text().splitlines()[0]) for one in (plain, model))
+    assert other["loss"] != first["loss"] and other["target_tokens"] == first["target_tokens"]
+    assert model.result["tokens"] == plain.result["tokens"] and model.result["steps"] == plain.result["steps"]
+    loaded = load_model(str(model.path / "model"))
+    task = stage.task_of(weighed, dataset)
+    examples = read_examples(dataset.path / "valid.parquet")
+    tokens, _ = stage.tokens_of(loaded, task, examples, 99, "valid")
+    scores = nll(loaded, [one.ids for one in tokens.rendered], [one.targets for one in tokens.rendered])
+    assert model.result["best"]["value"] == pytest.approx(
+        sum(one.nats for one in scores) / sum(tokens.num_targets), rel=1e-4
+    )
 
 
 def test_auto_is_the_number_it_chose(workspace, dataset, tiny):

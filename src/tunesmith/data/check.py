@@ -52,10 +52,11 @@ def _check_roles(row: Row) -> None:
     if "system" in roles[1:]:
         raise RowFault("roles", found=roles, expected="a system message only at the start")
     if all(message.get("weight", 1) == 0 for message in messages if message["role"] == "assistant"):
-        raise RowFault("no_weight", expected="at least one assistant message with weight 1")
+        raise RowFault("no_weight", expected="at least one assistant message with a weight above 0")
     for message in messages:
-        if message.get("weight", 0) not in (0, 1):
-            raise RowFault("bad_weight", found=message["weight"], expected="0 or 1")
+        weight = message.get("weight", 0)
+        if not isinstance(weight, int | float) or not 0 <= weight <= 1:
+            raise RowFault("bad_weight", found=weight, expected="a number from 0 to 1")
 
 
 def _check_answer(row: Row) -> None:

@@ -106,6 +106,8 @@ def _idle_for_objective(recipe: Recipe) -> Iterator[Idle]:
     regularise = "train.regularise"
     why = "about wrong tokens; data has preferences that are wrong: train.preference.label_smoothing says how many"
     yield f"{regularise}.label_smoothing", why
+    why = f"{objective} compares answers, and the prompt of both is the same; leave it out, or train.objective: sft"
+    yield "prompt.prompt_loss_weight", why
     yield f"{regularise}.r_drop", f"for objective sft, and this is {objective}; leave it out"
 
 

@@ -5,14 +5,15 @@ markers of a template:
 
 - what the generation prompt supplies is never a target; the token that ends the turn always is;
 - the ids before a target are those the served model will see, because both are rendered by the same calls;
-- an example without a target is an error, not a zero loss.
+- an example without a target is an error, not a zero loss;
+- each token's weight in the loss is that of its turn, or of prompts.
 
 Does not own the prompt's words (`task`) nor batches (`train`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.errors import DataError
@@ -34,13 +35,15 @@ class Rendered:
     """Token ids of one example; ``targets[i]`` says whether ``ids[i]`` is learnt (predicted from what is before).
 
     ``turns`` counts the assistant turns that are targets, ``untrained_turns`` those that the template does not
-    render in place (it rewrites history), which are context only.
+    render in place (it rewrites history), which are context only. ``weights`` are the tokens' shares in the loss;
+    empty: one for each target, nothing for the rest.
     """
 
     ids: list[int]
     targets: list[bool]
     turns: int
     untrained_turns: int
+    weights: list[float] = field(default_factory=list)
 
     @property
     def num_targets(self) -> int:
@@ -75,12 +78,17 @@ def prompt_ids(tokenizer: PreTrainedTokenizerBase, messages: list[Message], tool
     return _encode(tokenizer, prompt_text(tokenizer, messages, tools))
 
 
-def render(tokenizer: PreTrainedTokenizerBase, messages: list[Message], tools: Any = None) -> Rendered:
+def render(
+    tokenizer: PreTrainedTokenizerBase, messages: list[Message], tools: Any = None, prompt_weight: float = 0.0
+) -> Rendered:
     """Return the token ids of a whole conversation and which of them are learnt.
 
     Every assistant turn is a target unless its message says ``"weight": 0`` or the conversation begins with it: a
     greeting answers nothing and is context only. Where the template rewrites earlier turns (some drop old reasoning),
     only the last turn is a target, rendered with its history as served.
+
+    A target has its message's ``weight`` in the loss, 1 if that has none, and what is before an answer
+    ``prompt_weight``. An earlier answer of weight 0 stays at 0 unless the template rewrites it.
 
     Raises:
         DataError: if there is nothing to learn.
@@ -90,20 +98,30 @@ def render(tokenizer: PreTrainedTokenizerBase, messages: list[Message], tools: A
     if not wanted:
         raise DataError("the conversation has no assistant turn to learn", expected="a last message of role assistant")
     spans = _spans(tokenizer, messages, tools, wanted)
-    kept_in_place = all(spans[-1].text.startswith(span.text) for span in spans)
-    used = spans if kept_in_place else spans[-1:]
-    ids, targets = _tokens(tokenizer, used)
+    used = spans if _in_place(spans) else spans[-1:]
+    beside = [index for index in answers if index <= wanted[-1]]
+    if prompt_weight and len(used) == len(wanted) < len(beside):
+        parted = _spans(tokenizer, messages, tools, beside)
+        used = parted if _in_place(parted) else used
+    ids, targets, weights = _tokens(tokenizer, used, prompt_weight)
     if not any(targets):
         raise DataError("the answer has no tokens", expected="a non-empty assistant message")
-    return Rendered(ids, targets, turns=len(used), untrained_turns=len(spans) - len(used))
+    learnt = sum(span.weight > 0 for span in used)
+    plain = not prompt_weight and all(span.weight == 1 for span in used)
+    return Rendered(ids, targets, learnt, len(wanted) - learnt, [] if plain else weights)
 
 
 @dataclass(frozen=True, slots=True)
 class _Span:
-    """One answer: the text before it, and the text up to its end."""
+    """One answer: the text before it, the text up to its end, and its weight in the loss."""
 
     before: str
     text: str
+    weight: float
+
+
+def _in_place(spans: list[_Span]) -> bool:
+    return all(spans[-1].text.startswith(span.text) for span in spans)
 
 
 def _spans(tokenizer: PreTrainedTokenizerBase, messages: list[Message], tools: Any, wanted: list[int]) -> list[_Span]:
@@ -116,13 +134,16 @@ def _spans(tokenizer: PreTrainedTokenizerBase, messages: list[Message], tools: A
                 f"the chat template of {tokenizer.name_or_path!r} does not begin answers as its generation prompt does",
                 hint="the model would be trained on text it never sees when served; choose another base or template",
             )
-        spans.append(_Span(before, text))
+        spans.append(_Span(before, text, messages[index].get("weight", 1)))
     return spans
 
 
-def _tokens(tokenizer: PreTrainedTokenizerBase, spans: list[_Span]) -> tuple[list[int], list[bool]]:
+def _tokens(
+    tokenizer: PreTrainedTokenizerBase, spans: list[_Span], prompt_weight: float
+) -> tuple[list[int], list[bool], list[float]]:
     ids: list[int] = []
     targets: list[bool] = []
+    weights: list[float] = []
     special = set(tokenizer.all_special_ids)
     done = 0
     for span in spans:
@@ -130,9 +151,11 @@ def _tokens(tokenizer: PreTrainedTokenizerBase, spans: list[_Span]) -> tuple[lis
         answer = _encode(tokenizer, span.text[len(span.before) :])
         last_special = max((place for place, token in enumerate(answer) if token in special), default=len(answer) - 1)
         ids += context + answer
-        targets += [False] * len(context) + [place <= last_special for place in range(len(answer))]
+        learnt = [span.weight > 0 and place <= last_special for place in range(len(answer))]
+        targets += [False] * len(context) + learnt
+        weights += [prompt_weight] * len(context) + [span.weight if one else 0.0 for one in learnt]
         done = len(span.text)
-    return ids, targets
+    return ids, targets, weights
 
 
 def _template(tokenizer: PreTrainedTokenizerBase, messages: list[Message], tools: Any, *, answer: bool) -> str:

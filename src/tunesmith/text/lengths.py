@@ -180,7 +180,7 @@ class LengthOf:
     def _frame_of(self, messages: list[Message], tools: Any) -> _Frame | None:
         if tools or not all(map(_is_plain, messages)):
             return None
-        kind = tuple([(message["role"], message.get("weight", 1)) for message in messages])
+        kind = tuple([(message["role"], message.get("weight", 1) != 0) for message in messages])
         if kind not in self._frames:
             self._frames[kind] = self._frame(messages)
         frame = self._frames[kind]

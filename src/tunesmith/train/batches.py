@@ -80,9 +80,10 @@ class TokenSet:
 
 @dataclass(frozen=True)
 class Batch:
-    """One micro-batch: its input, and each target's token and weight (N), in the order of the input's wanted places.
+    """One micro-batch: its input, and each counted token and its weight (N), in the order of the input's wanted places.
 
-    ``counts_S`` are the targets of each sequence. ``places`` says for each sequence, by its index and in this order,
+    What counts are the targets, and prompts where they have a weight. ``counts_S`` are the counted tokens of each
+    sequence. ``places`` says for each sequence, by its index and in this order,
     where in the flattened input each of its tokens lies.
     """
 
@@ -172,18 +173,19 @@ class _Family(NamedTuple):
 
 @dataclass(frozen=True)
 class _Sequence:
-    """One sequence's index, tokens (T), the places of its targets (N) and its weight."""
+    """One sequence's index, tokens (T), and the places and weights of those that count in the loss (N)."""
 
     index: int
     ids: NDArray[np.int64]
-    targets: NDArray[np.int64]
-    weight: float
+    counted: NDArray[np.int64]
+    weights: NDArray[np.float64]
 
     @classmethod
     def of(cls, tokens: TokenSet, index: int) -> _Sequence:
         one = tokens.rendered[index]
-        targets = np.flatnonzero(np.asarray(one.targets, dtype=bool)[1:]) + 1  # nothing predicts the first token
-        return cls(index, np.asarray(one.ids, dtype=np.int64), targets, tokens.weights[index])
+        weights = np.asarray(one.weights or one.targets, dtype=np.float64)
+        counted = np.flatnonzero(weights[1:]) + 1  # nothing predicts the first token
+        return cls(index, np.asarray(one.ids, dtype=np.int64), counted, weights[counted] * tokens.weights[index])
 
 
 def _by_length(examples: Sequence[list[_Sequence]], row_tokens: int) -> list[list[list[_Sequence]]]:
@@ -289,10 +291,10 @@ def _packed(families: Sequence[_Family]) -> Batch:
 def _batch(
     ids_BT: torch.Tensor, places: list[NDArray[np.int64]], group: Sequence[_Sequence], packing: Packing | None
 ) -> Batch:
-    predicts = [its[one.targets - 1] for its, one in zip(places, group, strict=True)]
-    labels_N = torch.from_numpy(np.concatenate([one.ids[one.targets] for one in group]))
-    counts_S = torch.tensor([len(one.targets) for one in group])
-    weights_N = torch.tensor([one.weight for one in group], dtype=torch.float32).repeat_interleave(counts_S)
+    predicts = [its[one.counted - 1] for its, one in zip(places, group, strict=True)]
+    labels_N = torch.from_numpy(np.concatenate([one.ids[one.counted] for one in group]))
+    counts_S = torch.tensor([len(one.counted) for one in group])
+    weights_N = torch.from_numpy(np.concatenate([one.weights for one in group])).float()
     lengths = () if packing else tuple(len(one.ids) for one in group)
     row = Row(ids_BT, torch.from_numpy(np.concatenate(predicts)), packing, lengths)
     return Batch(row, labels_N, weights_N, counts_S, {one.index: its for its, one in zip(places, group, strict=True)})

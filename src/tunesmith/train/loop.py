@@ -211,7 +211,7 @@ def update(run: Run, optimizer: torch.optim.Optimizer, step: int, rows: list[int
         add_noise(trainable(run.loaded.model).values(), share, step, run.seed)
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
-    targets = sum(len(batch.labels_N) for batch in batches)
+    targets = sum(run.train.rendered[i].num_targets for i in rows)
     progress.tokens += sum(len(run.train.rendered[i].ids) for i in rows)
     progress.target_tokens += targets
     facts = {"loss": loss, "lr": rate, "grad_norm": norm, "target_tokens": targets, **step_loss.facts()}

@@ -285,14 +285,22 @@ def tokenise(recipe: Recipe, dataset: Artifact, task: TaskSpec, loaded: LoadedMo
         if split == "train":
             samples = examples
         both = recipe.objective in OF_PAIRS
-        sets[split], too_long = tokens_of(loaded, task, examples, limit, split, both=both)
+        weight = recipe.prompt.prompt_loss_weight if split == "train" else 0.0
+        sets[split], too_long = tokens_of(loaded, task, examples, limit, split, both=both, prompt_weight=weight)
         left_out += too_long
     unused = tell_unused(loaded.tokenizer, recipe.train.tokens, (one.ids for one in sets["train"].rendered))
     return Sets(sets["train"], sets["valid"], left_out, samples, unused)
 
 
 def tokens_of(
-    loaded: LoadedModel, task: TaskSpec, examples: list[Example], limit: int, split: str, *, both: bool = False
+    loaded: LoadedModel,
+    task: TaskSpec,
+    examples: list[Example],
+    limit: int,
+    split: str,
+    *,
+    both: bool = False,
+    prompt_weight: float = 0.0,
 ) -> tuple[TokenSet, int]:
     """Render examples with the task's prompt; return them and how many were longer than ``limit`` tokens.
 
@@ -305,7 +313,7 @@ def tokens_of(
     from tunesmith.train.batches import TokenSet
 
     rendered = [
-        [render(loaded.tokenizer, messages, one.tools) for messages in _conversations(task, one, both)]
+        [render(loaded.tokenizer, messages, one.tools, prompt_weight) for messages in _conversations(task, one, both)]
         for one in examples
     ]
     longest = [max(len(one.ids) for one in sequences) for sequences in rendered]

@@ -122,7 +122,8 @@ class Subsets:
         loaded = load_start(self._recipe, self._base)
         ensure_template(loaded.tokenizer)
         some = [self._train[row] for row in rows]
-        tokens, _ = stage.tokens_of(loaded, self.task, some, self._limit(loaded), "train")
+        weight = self._recipe.prompt.prompt_loss_weight
+        tokens, _ = stage.tokens_of(loaded, self.task, some, self._limit(loaded), "train", prompt_weight=weight)
         return stage.prepare_run(self._recipe, loaded, tokens, TokenSet([], []), folder)
 
     def _limit(self, loaded: LoadedModel) -> int:

@@ -64,9 +64,9 @@ def no_weight(row: Row, kit: Kit) -> Row:
 
 
 def bad_weight(row: Row, kit: Kit) -> Row:
-    """A weight that is neither 0 nor 1."""
+    """A weight outside 0 to 1."""
     spoilt = row.copy()
-    spoilt.messages[-1] = spoilt.messages[-1] | {"weight": kit.chance.choice([2, 0.5, -1])}
+    spoilt.messages[-1] = spoilt.messages[-1] | {"weight": kit.chance.choice([2, 1.5, -1])}
     return spoilt
 
 

@@ -39,7 +39,7 @@ _RULES = {
     "empty_input": "asks nothing",
     "empty_answer": "answers nothing",
     "no_weight": "has nothing to learn: every answer weighs 0",
-    "bad_weight": "its weight is no number from 0",
+    "bad_weight": "its weight is none: of a row from 0, of a turn from 0 to 1",
     "not_json": "its answer is no JSON object",
     "schema": "its answer breaks clean.answer_schema",
     "unknown_label": "its label is not in data.labels.names",
