@@ -1,7 +1,7 @@
 """The learning rate as a pure function of the step, and of the validations for one shape.
 
 Owns the shapes, the length of the warm-up and the default peak; keeps no state, so a resumed run has the same rates.
-Does not own factors of single weights (`optimizer`) nor how a peak is found by trial (`finder`).
+Does not own factors of single weights (`optimizer`).
 """
 
 from __future__ import annotations
