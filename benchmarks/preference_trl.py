@@ -19,7 +19,9 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 NANO = ROOT / "src" / "tunesmith" / "assets" / "nano"
 RESULT = ROOT / "benchmarks" / "results" / "preference_trl.json"
-BETA, WRONG, MARGIN, NOISE = 0.3, 0.1, 0.7, 0.003
+BETA, WRONG, MARGIN = 0.3, 0.1, 0.7
+NOISE, MUCH_NOISE = 0.003, 0.02
+"""Noise on the reference's weights; KTO's has much, so that the model is far enough from it for a divergence above 0."""
 OURS_TO_TRL = {
     "sigmoid": "sigmoid", "ipo": "ipo", "hinge": "hinge", "robust": "robust", "exo": "exo_pair",
     "apo_zero": "apo_zero", "apo_down": "apo_down", "simpo": "cpo:simpo", "orpo": "orpo", "kto": "kto",
@@ -32,14 +34,14 @@ PAIRS = [
 ]
 
 
-def noisy(model: Any) -> Any:
-    """Return the model with seeded noise on its weights."""
+def noisy(model: Any, kind: str) -> Any:
+    """Return the model with seeded noise on its weights, as much as a kind of loss needs."""
     import torch
 
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for parameter in model.parameters():
-            parameter.add_(torch.randn(parameter.shape, generator=generator) * NOISE)
+            parameter.add_(torch.randn(parameter.shape, generator=generator) * (MUCH_NOISE if kind == "kto" else NOISE))
     return model
 
 
@@ -52,7 +54,7 @@ def trainer_of(kind: str, folder: Path, model: Any, tokenizer: Any) -> Any:
         common = {"output_dir": str(folder), "use_cpu": True, "bf16": False, "report_to": [], "beta": BETA}
         return {**common, "per_device_train_batch_size": 2 * len(PAIRS) if kind == "kto" else len(PAIRS), **more}
 
-    reference = noisy(AutoModelForCausalLM.from_pretrained(NANO, dtype="float32"))
+    reference = noisy(AutoModelForCausalLM.from_pretrained(NANO, dtype="float32"), kind)
     pairs = Dataset.from_list([{"prompt": p, "chosen": c, "rejected": r} for p, c, r in PAIRS])
     given = {"model": model, "processing_class": tokenizer}
     if kind == "kto":
@@ -153,7 +155,7 @@ def ours_of(variant: str, found: dict[str, Any]) -> tuple[float, dict[str, Any],
     tokens = TokenSet([Rendered(ids, targets, 1, 0) for ids, targets in found["sequences"]],
                       [1.0] * len(found["sequences"]), per_example=2)  # fmt: skip
     model = AutoModelForCausalLM.from_pretrained(NANO, dtype="float32").eval()
-    reference = noisy(AutoModelForCausalLM.from_pretrained(NANO, dtype="float32")).eval()
+    reference = noisy(AutoModelForCausalLM.from_pretrained(NANO, dtype="float32"), variant).eval()
     (batch,) = micro_batches(tokens, range(len(tokens)), ALL, 10_000)
     logps = sequence_logps(model, batch, ALL)
     with torch.no_grad():
@@ -201,7 +203,13 @@ def main() -> None:
                 "trl": OURS_TO_TRL[variant], "trl_loss": found["loss"], "our_loss": loss,
                 "loss_gap": abs(loss - found["loss"]), "gradient_norm": size, "gradient_gap_frac": gap / size, **numbers,
             }  # fmt: skip
-    settings = {"beta": BETA, "label_smoothing": WRONG, "margin": MARGIN, "reference_noise": NOISE}
+    settings = {
+        "beta": BETA,
+        "label_smoothing": WRONG,
+        "margin": MARGIN,
+        "reference_noise": NOISE,
+        "reference_noise_kto": MUCH_NOISE,
+    }
     RESULT.write_text(
         json.dumps({"versions": theirs["versions"], **settings, "variants": rows}, indent=1) + "\n", "utf-8"
     )

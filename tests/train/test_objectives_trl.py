@@ -30,6 +30,19 @@ REFERENCE = [
     -47.494668961,
     -63.946335793,
 ]
+KTO_REFERENCE = [
+    -22.141498566,
+    -15.970043182,
+    -55.715111256,
+    -20.502104759,
+    -116.192159653,
+    -51.653786182,
+    -51.285056591,
+    -62.506447792,
+]
+KTO_DIVERGENCE = 0.8724560737609863
+"""KTO's reference has more noise: on the others' its divergence is clamped to 0."""
+
 TOKENS = [4, 3, 12, 3, 18, 7, 9, 14]
 TRL = {
     "sigmoid": 0.633907675743103,
@@ -41,20 +54,21 @@ TRL = {
     "apo_down": 0.9727634787559509,
     "simpo": 0.9522495269775391,
     "orpo": 0.16477864980697632,
-    "kto": 0.48294293880462646,
+    "kto": 0.35652661323547363,
 }
-"""TRL's loss in float32; beta 0.3, wrong 0.1 for robust and exo, margin 0.7 for simpo; KTO's divergence was 0; of ORPO the odds ratio."""
+"""TRL's loss in float32; beta 0.3, wrong 0.1 for robust and exo, margin 0.7 for simpo; of ORPO the odds ratio."""
 
 
-def likelihoods(own: int) -> Likelihoods:
-    return Likelihoods(*(torch.tensor(one[own::2], dtype=torch.float64) for one in (MODEL, REFERENCE, TOKENS)))
+def likelihoods(own: int, reference: list[float] = REFERENCE) -> Likelihoods:
+    return Likelihoods(*(torch.tensor(one[own::2], dtype=torch.float64) for one in (MODEL, reference, TOKENS)))
 
 
 def ours(variant: str) -> float:
-    chosen, rejected = likelihoods(0), likelihoods(1)
     if variant == "kto":
-        wanted = torch.ones(4, dtype=torch.bool)
-        return float((kto(chosen, wanted, 0.0, 0.3) + kto(rejected, ~wanted, 0.0, 0.3)).mean() / 2)
+        wanted, sides = torch.ones(4, dtype=torch.bool), (likelihoods(0, KTO_REFERENCE), likelihoods(1, KTO_REFERENCE))
+        losses = [kto(side, want, KTO_DIVERGENCE, 0.3) for side, want in zip(sides, (wanted, ~wanted), strict=True)]
+        return float((losses[0] + losses[1]).mean() / 2)
+    chosen, rejected = likelihoods(0), likelihoods(1)
     wrong = 0.1 if variant in ("robust", "exo") else 0.0
     without = -1.0 if variant == "orpo" else 0.0  # TRL takes ORPO's likelihood over the prompt too
     return float(dpo(chosen, rejected, variant, Settings(0.3, wrong, 0.7), without).mean())
