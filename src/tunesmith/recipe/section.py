@@ -62,6 +62,7 @@ Bytes = Annotated[str, AfterValidator(_says_bytes)]
 StrList = Annotated[list[str], BeforeValidator(_as_list)]
 Frac = Annotated[float, Field(ge=0.0, le=1.0)]
 OpenFrac = Annotated[float, Field(ge=0.0, lt=1.0)]
+Steps = Annotated[int, Field(ge=0, strict=True)]
 
 
 class Section(BaseModel):
