@@ -7,9 +7,9 @@ takes a `Project` and returns the JSON-able result that the command prints.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tunesmith.core.artifacts import Workspace
 from tunesmith.core.errors import ArtifactError, GateError, RecipeError, Refusals
@@ -17,6 +17,8 @@ from tunesmith.core.progress import say
 from tunesmith.recipe import Recipe, load_recipe, naming_lines
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from tunesmith.train.validate import Judge
 
 Result = dict[str, Any]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -61,14 +64,26 @@ def open_store(workspace: Workspace) -> Store:
     return Store.open_workspace(workspace.root)
 
 
+def _naming_lines(stage: Callable[[Project], T]) -> Callable[[Project], T]:
+    """Let a stage's errors say in which line of the recipe a setting stands."""
+
+    @wraps(stage)
+    def named(project: Project) -> T:
+        with naming_lines(project.file):
+            return stage(project)
+
+    return named
+
+
+@_naming_lines
 def prepare(project: Project) -> Artifact:
     """Return the Dataset of the recipe, made if it is not there."""
     from tunesmith.data.prepare import prepare as stage
 
-    with naming_lines(project.file):
-        return stage(project.recipe, project.workspace, recipe_dir=project.folder)
+    return stage(project.recipe, project.workspace, recipe_dir=project.folder)
 
 
+@_naming_lines
 def train(project: Project) -> Artifact:
     """Return the Model of the recipe, with whatever it needs made first."""
     from tunesmith.train import stage
@@ -105,6 +120,7 @@ def _judge(recipe: Recipe, dataset: Artifact) -> Judge | None:
     return Judge(metric.name, metric.higher_is_better, look, metric.value)
 
 
+@_naming_lines
 def evaluate(project: Project) -> Artifact:
     """Return the Scorecard of the recipe's Model, also against the model in production, if there is one."""
     from tunesmith.evaluate.stage import evaluate as stage
@@ -135,7 +151,7 @@ def run(recipe: Project | Recipe | Path | str, *, home: Path | None = None, forc
         ``{"prepare", "train", "evaluate", "release"}``; ``release`` is None if the gate did not pass.
     """
     project = _project(recipe, home)
-    _check(project.recipe)
+    _check(project)
     say("prepare", style="bold")
     dataset = prepare(project)
     say("train", style="bold")
@@ -191,11 +207,12 @@ def update(project: Project) -> Result:
     return {**run(inner), "harvested": planned.counts, "recipe": str(planned.recipe)}
 
 
+@_naming_lines
 def plan(project: Project) -> Result:
     """Return what training the recipe would do and cost: rows, tokens, steps, time, memory, learning-rate curve."""
     from tunesmith.train.plan import estimate
 
-    _check(project.recipe)
+    _check(project)
     dataset = prepare(project)
     return {"dataset": dataset.id, **estimate(project.recipe, dataset, project.workspace)}
 
@@ -275,13 +292,14 @@ def _label_counts(project: Project, model: Artifact) -> dict[str, int] | None:
     return {label: counts[label] for label in json.loads(names.read_text(encoding="utf-8"))}
 
 
-def _check(recipe: Recipe) -> None:
+@_naming_lines
+def _check(project: Project) -> None:
     """Raise what the recipe asks for in vain, before anything is spent."""
     from tunesmith.evaluate.metrics import stopping_metric
     from tunesmith.evaluate.stage import check as check_evaluation
     from tunesmith.train.stage import check as check_training
 
-    refusals = Refusals()
+    recipe, refusals = project.recipe, Refusals()
     for check in (check_training, check_evaluation, stopping_metric):
         with refusals:
             check(recipe)

@@ -292,6 +292,16 @@ def test_what_is_found_together_is_told_together(folder, train, told):
     assert str(error).count("  try: ") == len(told)
 
 
+def test_what_base_and_run_refuse_says_where_it_stands(folder):
+    """Would let through: a search for the line, or a line beside the advice, which stands nowhere yet."""
+    error = refused(folder, {"max_tokens": 4096, "lora": {"rank": 200}})
+    lines = (folder / "recipe.yaml").read_text().splitlines()
+    for key in ("max_tokens", "rank"):
+        number = next(n for n, line in enumerate(lines, 1) if line.strip().startswith(f"{key}:"))
+        assert error.message.count(f"recipe.yaml:{number}: train.") == 1, str(error)
+    assert all("recipe.yaml" not in line for line in str(error).splitlines() if line.startswith("  try: "))
+
+
 def test_train_refuses_what_plan_refuses(folder):
     """Would let through: a plan that is right and a run that starts all the same."""
     project = flow.Project.of(recipe_of(folder, {"lora": {"rank": 200}}), folder / "home")

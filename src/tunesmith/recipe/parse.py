@@ -22,8 +22,11 @@ from tunesmith.recipe.whole import Recipe
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_SETTING = re.compile(r"(?:recipe: )?(?<![\w./])((?:data|prompt|train|evaluate)(?:\.[a-z_]+)+)(?![\w./])")
-"""A setting in an error's message, and no file of that name."""
+_SETTING = re.compile(r"(?:recipe: )?(?<![\w./])(?<!\d: )((?:data|prompt|train|evaluate)(?:\.[a-z0-9_]+)+)(?![\w./])")
+"""A setting in an error's message, and no file of that name, nor one whose line is told already."""
+
+_ADVICE = ("  expected: ", "  try: ")
+"""What lines of a message begin with that say what would do: settings as they might be, which stand nowhere yet."""
 
 
 def load_recipe(path: Path) -> Recipe:
@@ -82,7 +85,8 @@ def _with_lines(message: str, document: YamlDocument, path: Path) -> str:
         line = document.lines.get(tuple(match[1].split(".")))
         return match[0] if line is None else f"{path}:{line}: {match[1]}"
 
-    return _SETTING.sub(placed, message)
+    lines = message.split("\n")
+    return "\n".join(line if line.startswith(_ADVICE) else _SETTING.sub(placed, line) for line in lines)
 
 
 def _explained(error: ValidationError, document: YamlDocument, where: str) -> TunesmithError:
