@@ -9,8 +9,6 @@ The model is a Qwen3 decoder of 29.4M weights made from config; the examples are
 the one before by a rule, so that there is something to learn, in lengths as chats have them (log-normal, median 120
 tokens, at most 1,024). "Tuned by hand" is what is fastest of a peer on this machine: batches grouped by length, no
 recomputation (packing and padding-free batches lose on a CPU, where a mask keeps examples apart).
-
-Source of the peers' settings: the measurements of October 2026 that compared eleven of them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a conversation asks, and what it answers: the one place that says which of its texts is which.
 
-Owns those texts, of a conversation as a list of messages or as JSON in a Dataset. Does not own what they are compared
-for (`duplicates`, `relevance`, `vectors`, `bias`).
+Owns those texts, of a conversation as a list of messages or as JSON in a Dataset, and the sample of train that is read
+once for all who look at it. Does not own what texts are compared for (`duplicates`, `relevance`, `vectors`, `bias`).
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from tunesmith.core.spans import I64
     from tunesmith.data.gather import Gathered
     from tunesmith.text.examples import Message
+
+LOOKED_AT_ROWS = 20_000
+"""Most rows of train that are read to tell what it is about; of so many a share is known to 0.7 points."""
 
 
 def asked(messages: Sequence[Message], *, system: bool = True) -> str:
@@ -53,9 +56,6 @@ def one_text(exchange: tuple[str, str], answers: bool) -> str:
     """Return a question, with its answer behind it if that counts too."""
     question, answer = exchange
     return f"{question}\n{answer}" if answers else question
-
-
-LOOKED_AT_ROWS = 20_000
 
 
 @dataclass(frozen=True)
