@@ -38,7 +38,7 @@ ROW_TOKENS = {"cpu": (2048, 2048), "cuda": (512, 32768)}
 MEASURED_TOKENS = 1024
 """Tokens of the forward pass in which activations are counted."""
 
-TRIED_PASSES, LOOKED_AT_STEPS = 2, 20
+TRIED_PASSES, LOOKED_AT_STEPS = 3, 20
 """Passes after which a process grows no more; steps among which the largest pass is looked for."""
 
 GROWN_FROM = 2**26
@@ -92,15 +92,15 @@ def pass_bytes(run: Run, *, tried: bool) -> PassBytes:
     half as much again. The model is as before afterwards.
     """
     model, device = run.loaded.model, run.loaded.model.device
-    rows, batch = _largest_pass(run)
-    step_loss = run.objective.of_step(run, rows, [batch])
+    passes = _largest_passes(run)
     train_from(model, run.learning.all_at_once().lowest(0))
 
-    def forward() -> torch.Tensor:
+    def forward(number: int) -> torch.Tensor:
+        batch = passes[number % len(passes)]
         with compute_in(run.precision, device):
-            return step_loss(batch)
+            return run.objective.of_step(run, list(batch.places), [batch])(batch)
 
-    kept = _kept_bytes(model, forward)
+    kept = _kept_bytes(model, lambda: forward(0))
     if device.type != "cpu" or not tried:
         return PassBytes(kept, kept)
     first, in_a_row = _grown_bytes(forward)
@@ -110,13 +110,13 @@ def pass_bytes(run: Run, *, tried: bool) -> PassBytes:
     return PassBytes(*(max(kept, grown if grown > GROWN_FROM else 0) for grown in (first, in_a_row)))
 
 
-def _grown_bytes(forward: Callable[[], torch.Tensor]) -> tuple[int, int]:
+def _grown_bytes(forward: Callable[[int], torch.Tensor]) -> tuple[int, int]:
     """Return how much the process grows in one pass forward, and in a few forward and backward."""
     give_back()
     before = _resident_bytes()
     seen: list[int] = []
-    for _ in range(TRIED_PASSES):
-        loss = forward()
+    for number in range(TRIED_PASSES):
+        loss = forward(number)
         seen.append(_resident_bytes() - before)
         torch.autograd.backward(loss)
         seen.append(_resident_bytes() - before)
@@ -127,12 +127,11 @@ def _learning_bytes(run: Run) -> int:
     return sum(one.numel() * one.element_size() for one in trainable(run.loaded.model).values())
 
 
-def _largest_pass(run: Run) -> tuple[list[int], Batch]:
-    """Return the pass with most tokens of some steps and of the longest examples, and the sequences it reads."""
+def _largest_passes(run: Run) -> list[Batch]:
+    """Return the passes with most tokens, the largest first, of some steps and of the longest examples."""
     steps = [_longest(run.train, run.row_tokens), *(rows for _, rows in islice(steps_from(run, 0), LOOKED_AT_STEPS))]
     batches = [batch for rows in steps for batch in micro_batches(run.train, rows, run.shortcuts, run.row_tokens)]
-    largest = max(batches, key=lambda one: one.row.ids_BT.numel())
-    return list(largest.places), largest
+    return sorted(batches, key=lambda one: -one.row.ids_BT.numel())[:TRIED_PASSES]
 
 
 def row_tokens(loaded: LoadedModel, tokens: TokenSet, shortcuts: Shortcuts, precision: str) -> int:
