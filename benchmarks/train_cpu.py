@@ -124,6 +124,7 @@ def ours(job: dict[str, Any]) -> dict[str, Any]:
         del settings["lora"]
     recipe = Recipe(name="made", task="chat", base=job["model"], data={"train": "x"}, train=settings)
     seconds: list[float] = []
+    tokens: list[int] = []
     first_s: list[float] = []
     real = loop.update
 
@@ -132,6 +133,7 @@ def ours(job: dict[str, Any]) -> dict[str, Any]:
         first_s.append(started_s - began_s)
         real(*args)
         seconds.append(time.perf_counter() - started_s)
+        tokens.append(sum(len(train[row].ids) for row in args[3]))
 
     loop.update = timed
     torch.set_num_threads(job["threads"])
@@ -148,7 +150,14 @@ def ours(job: dict[str, Any]) -> dict[str, Any]:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     from train_cpu_peer import held_loss
 
-    told = {"seconds": seconds, "first_s": first_s[0], "run_s": run_s, "peak_gib": round(peak, 3), "made_s": made_s}
+    told = {
+        "seconds": seconds,
+        "tokens": tokens,
+        "first_s": first_s[0],
+        "run_s": run_s,
+        "peak_gib": round(peak, 3),
+        "made_s": made_s,
+    }
     learning = sorted(run.learning.weights)
     return {**told, "held_loss": held_loss(loaded.model.float(), job["held"]), "learning": learning}
 
@@ -180,11 +189,9 @@ def one_run(
     return {"engine": engine, **json.loads(lines[-1])}
 
 
-def told_of(runs: list[dict[str, Any]], case: Case) -> dict[str, Any]:
+def told_of(runs: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the medians of one engine's runs; the steady rate is that of the run's steps after the first few."""
-    tokens = sum(len(one["ids"]) for one in examples_of(case)[: case.examples])
-    step_tokens = tokens * case.batch_examples / case.examples
-    rates = [step_tokens / (sum(one["seconds"][WARM_STEPS:]) / len(one["seconds"][WARM_STEPS:])) for one in runs]
+    rates = [sum(one["tokens"][WARM_STEPS:]) / sum(one["seconds"][WARM_STEPS:]) for one in runs]
     return {
         "steady_tokens_per_s": round(median(rates)),
         "steady_from_to": [round(min(rates)), round(max(rates))],
@@ -256,7 +263,7 @@ def main() -> None:
                         flush=True,
                     )
                     runs[engine].append(one)
-            engines = {engine: told_of(own, case) for engine, own in runs.items()}
+            engines = {engine: told_of(own) for engine, own in runs.items()}
             known["cases"][name] = {
                 "date": datetime.now(UTC).date().isoformat(), "threads": given.threads, "case": asdict(case),
                 "peers": versions_of(given.peer), "engines": engines, "times": compared(engines),

@@ -26,7 +26,18 @@ class Watch(TrainerCallback):
 
     def __init__(self) -> None:
         self.seconds: list[float] = []
+        self.tokens: list[int] = []
         self.first_s: float | None = None
+
+    def watch(self, trainer: Trainer) -> None:
+        """Count the tokens that each step reads, padding left out."""
+        real: Any = trainer.training_step
+
+        def counted(model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+            self.tokens.append(int(inputs["attention_mask"].sum()))
+            return real(model, inputs, *args, **kwargs)
+
+        trainer.training_step = counted  # type: ignore[method-assign]
 
     def on_step_begin(self, *_: Any, **__: Any) -> None:
         self.began_s = time.perf_counter()
@@ -113,11 +124,18 @@ def main() -> None:
             weight.requires_grad_(any(name.startswith(one) for one in job["learning"]))
     watch = Watch()
     trainer = trainer_of(job, model, watch)
+    watch.watch(trainer)
     began_s = time.perf_counter()
     trainer.train()
     run_s = time.perf_counter() - began_s
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    told = {"seconds": watch.seconds, "first_s": watch.first_s, "run_s": run_s, "peak_gib": round(peak, 3)}
+    told = {
+        "seconds": watch.seconds,
+        "tokens": watch.tokens,
+        "first_s": watch.first_s,
+        "run_s": run_s,
+        "peak_gib": round(peak, 3),
+    }
     print(json.dumps({**told, "held_loss": held_loss(trainer.model, job["held"])}))
 
 
