@@ -235,7 +235,6 @@ def _train(task: str, epochs: int) -> list[str]:
 _PREFERRING = [
     "  objective: dpo               # chosen above rejected, pair by pair; or kto: the same answers one by one",
     "  preference: {beta: 0.1}      # the larger, the closer to the base",
-    "  regularise: {dropout: 0}     # dropout would be noise on the difference of two answers",
 ]
 
 
