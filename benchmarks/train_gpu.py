@@ -144,7 +144,7 @@ def needed_flops(loaded: LoadedModel, method: str) -> Callable[[Sequence[Rendere
     return needed
 
 
-def our_steps(case: Case, device: torch.device) -> Steps:
+def our_steps(case: Case, device: torch.device, deterministic: bool = True) -> Steps:
     """Train with Tunesmith's engine; return what each step took."""
     loaded = make_model(case.size, device)
     settings = {
@@ -156,7 +156,7 @@ def our_steps(case: Case, device: torch.device) -> Steps:
     tokens = case.data()
     steps = Steps(needed_flops(loaded, case.method))
     torch.set_float32_matmul_precision("high")
-    with tempfile.TemporaryDirectory() as folder, exact_arithmetic():
+    with tempfile.TemporaryDirectory() as folder, exact_arithmetic(deterministic):
         run = prepare_run(recipe, loaded, tokens, TokenSet([], []), Path(folder))
         print(run.shortcuts, "row tokens", run.row_tokens, file=sys.stderr)
         if run.compiled:
@@ -253,6 +253,7 @@ def made_tokenizer() -> Any:
 
 ENGINES: dict[str, Callable[[Case, torch.device], Steps]] = {
     "Tunesmith": our_steps,
+    "Tunesmith, deterministic: false": lambda case, device: our_steps(case, device, deterministic=False),
     "TRL packed": lambda case, device: trl_steps(case, device, tuned=True, packed=True),
     "TRL grouped by length": lambda case, device: trl_steps(case, device, tuned=True, packed=False),
     "TRL as it comes": lambda case, device: trl_steps(case, device, tuned=False, packed=False),
@@ -274,7 +275,7 @@ def measure(engine: str, case: Case, device: torch.device) -> dict[str, Any]:
         "first_steps_s": round(sum(steps.seconds[:2]), 2),
         "tokens_per_s": round(median(steps.tokens[2:])),
         "target_tokens_per_s": round(median(steps.targets[2:])),
-        "mfu": round(rate / peak, 4) if peak and engine == "Tunesmith" else None,  # a peer's batch is seen as one example
+        "mfu": round(rate / peak, 4) if peak and engine.startswith("Tunesmith") else None,  # a peer's batch is seen as one example
         "peak_memory_gib": round(torch.cuda.max_memory_allocated() / 2**30, 2) if device.type == "cuda" else None,
     }  # fmt: skip
 

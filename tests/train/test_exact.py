@@ -20,6 +20,7 @@ from transformers import AutoModelForCausalLM
 from families import FAMILIES, ODD, family_config
 from switches import FOUND, SWITCHES, VOCABULARY, models_of
 from tunesmith.models.compiled import compile_layers
+from tunesmith.models.head import compile_head, head_loss
 from tunesmith.models.load import LoadedModel
 from tunesmith.models.precision import compute_in
 from tunesmith.models.score import nll
@@ -223,6 +224,27 @@ def test_compiled_layers_give_the_same_loss_and_gradients() -> None:
         rendered = [Rendered(row, [False, *[True] * (len(row) - 1)], 1, 0) for row in ids]
         tokens = TokenSet(rendered, [1.0] * len(ids))
         assert_same(ours(other, tokens, ALL), plain(one, tokens), "compiled")
+
+
+@TRACING
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+@pytest.mark.parametrize("bias", [False, True])
+def test_a_compiled_head_gives_the_same_loss_and_gradients(bias: bool, smoothing: float) -> None:
+    """Lets through: a label's share that is taken off twice or weighed wrongly. It is run as traced."""
+    torch.manual_seed(1)
+    head, hidden_ND = torch.nn.Linear(12, VOCABULARY, bias=bias), torch.randn(37, 12)
+    labels_N, weights_N = torch.randint(0, VOCABULARY, (37,)), torch.rand(37)
+
+    def made() -> list[torch.Tensor]:
+        given_ND = hidden_ND.clone().requires_grad_()
+        loss = head_loss(given_ND, head, labels_N, weights_N, smoothing)
+        loss.backward()
+        return [loss.detach(), given_ND.grad, *gradients(head).values()]
+
+    wanted = made()
+    compile_head(head, backend="aot_eager")
+    for one, other in zip(made(), wanted, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-7)
 
 
 @TRACING

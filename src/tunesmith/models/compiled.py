@@ -6,6 +6,7 @@ outside the graph (it depends on which sequences share a row), and so does the l
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from tunesmith.models.forward import causal_lm
+from tunesmith.models.head import compile_head
 from tunesmith.models.layers import decoder_layers
 
 if TYPE_CHECKING:
@@ -35,6 +37,13 @@ def cannot(device: torch.device) -> str:
 
 
 def compile_layers(model: PreTrainedModel, backend: str = "inductor", first: int = 0) -> None:
-    """Compile every decoder layer from the first on but the last, in place; names of weights stay."""
-    for layer in decoder_layers(causal_lm(model))[first:-1]:
+    """Compile every decoder layer from the first on but the last, in place; names of weights stay.
+
+    On a GPU also the head's softmax; on a CPU its chunks lie in the cache, and a pass more costs little.
+    """
+    inner = causal_lm(model)
+    for layer in decoder_layers(inner)[first:-1]:
         layer.compile(dynamic=True, backend=backend)
+    with contextlib.suppress(TypeError):
+        if inner.device.type == "cuda":
+            compile_head(inner.get_output_embeddings(), backend)

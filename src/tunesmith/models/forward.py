@@ -14,6 +14,7 @@ import torch
 
 from tunesmith.models.last_layer import last_layer_at
 from tunesmith.models.packed import attending_within
+from tunesmith.models.transfer import sent
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -54,7 +55,7 @@ class Row:
     def to(self, device: torch.device) -> Row:
         """Return the row on a device; the wanted places stay where they are, for they shape the work."""
         entry = None if self.entry is None else self.entry.to(device)
-        return replace(self, ids_BT=self.ids_BT.to(device, non_blocking=True), entry=entry)
+        return replace(self, ids_BT=sent(self.ids_BT, device), entry=entry)
 
     def distinct(self) -> torch.Tensor | None:
         """Return the distinct wanted positions (M); None if they are nearly all."""
@@ -73,7 +74,7 @@ def hidden_at(model: PreTrainedModel, row: Row, *, prune_last_layer: bool) -> to
     device = row.ids_BT.device
     with _last_layer(model, row, device) if prune_last_layer else contextlib.nullcontext():
         output = call_on(decoder, row)
-    hidden_ND: torch.Tensor = output.last_hidden_state.flatten(0, 1).index_select(0, row.wanted_N.to(device))
+    hidden_ND: torch.Tensor = output.last_hidden_state.flatten(0, 1).index_select(0, sent(row.wanted_N, device))
     return hidden_ND
 
 
@@ -83,7 +84,7 @@ def call_on(model: Any, row: Row) -> Any:
         if row.packing is None:
             return model(input_ids=row.ids_BT, use_cache=False)
         device = row.ids_BT.device
-        positions_1T = row.packing.positions()[None].to(device)
+        positions_1T = sent(row.packing.positions()[None], device)
         with attending_within(row.packing, device):
             return model(input_ids=row.ids_BT, position_ids=positions_1T, use_cache=False)
 
@@ -95,4 +96,4 @@ def entering(entry: Entry | None) -> AbstractContextManager[None]:
 
 def _last_layer(model: PreTrainedModel, row: Row, device: torch.device) -> AbstractContextManager[None]:
     wanted_M = row.distinct()
-    return contextlib.nullcontext() if wanted_M is None else last_layer_at(causal_lm(model), wanted_M.to(device))
+    return contextlib.nullcontext() if wanted_M is None else last_layer_at(causal_lm(model), sent(wanted_M, device))

@@ -14,6 +14,7 @@ import torch
 
 from tunesmith.models.forward import call_on
 from tunesmith.models.layers import decoder_layers
+from tunesmith.models.transfer import sent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,7 +86,7 @@ class Entry:
 
     def to(self, device: torch.device) -> Entry:
         """Return the same on a device."""
-        return Entry(self.layers, self.states_BTD.to(device, non_blocking=True))
+        return Entry(self.layers, sent(self.states_BTD, device))
 
 
 class _Reached(Exception):

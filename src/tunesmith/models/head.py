@@ -17,8 +17,14 @@ from tunesmith.models.new_tokens import learnt_rows
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-CHUNK_LOGITS = {"cpu": 2**22, "cuda": 2**27}
-"""Logits alive at once: about a core's cache share on a CPU, half a gibibyte on a GPU."""
+    _LossAndGradient = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, float], tuple[torch.Tensor, torch.Tensor]]
+    """From logits (n, V), labels (n), weights (n) and smoothing: the weighted loss and its gradient (n, V)."""
+
+CHUNK_LOGITS = {"cpu": 2**22, "cuda": 2**28}
+"""Logits alive at once: about a core's cache share on a CPU, half a gibibyte in bfloat16 on a GPU."""
+
+_TILE = 128
+"""Positions that a GPU's matrix products take together; a chunk is a whole number of them."""
 
 
 def linear_map(head: torch.nn.Module) -> tuple[torch.nn.Linear, torch.Tensor | None, torch.Tensor | None]:
@@ -50,13 +56,24 @@ def head_loss(
     """
     apply: Callable[..., torch.Tensor] = _HeadLoss.apply
     matrix, ids_K, rows_KD = linear_map(head)
-    loss = apply(hidden_ND, matrix.weight, matrix.bias, rows_KD, ids_K, labels_N, weights_N, smoothing)
+    made = _made_by(matrix)
+    loss = apply(hidden_ND, matrix.weight, matrix.bias, rows_KD, ids_K, labels_N, weights_N, smoothing, made)
     return loss
+
+
+def compile_head(head: torch.nn.Module, backend: str = "inductor") -> None:
+    """From now on make this head's softmax, loss and gradient in one compiled pass over the logits.
+
+    Raises:
+        TypeError: if the head is more than one linear map.
+    """
+    linear_map(head)[0]._made_by = torch.compile(_in_one_pass, dynamic=True, backend=backend)  # type: ignore[assignment]
 
 
 def chunk_rows(weight_VD: torch.Tensor) -> int:
     """Return of how many positions the logits may exist at once."""
-    return max(1, CHUNK_LOGITS.get(weight_VD.device.type, CHUNK_LOGITS["cuda"]) // weight_VD.shape[0])
+    rows = max(1, CHUNK_LOGITS.get(weight_VD.device.type, CHUNK_LOGITS["cuda"]) // weight_VD.shape[0])
+    return rows - rows % _TILE if rows > _TILE else rows
 
 
 def label_logps(hidden_ND: torch.Tensor, head: torch.nn.Module, labels_N: torch.Tensor) -> torch.Tensor:
@@ -66,8 +83,12 @@ def label_logps(hidden_ND: torch.Tensor, head: torch.nn.Module, labels_N: torch.
     """
     apply: Callable[..., torch.Tensor] = _LabelLogps.apply
     matrix, ids_K, rows_KD = linear_map(head)
-    logps_N = apply(hidden_ND, matrix.weight, matrix.bias, rows_KD, ids_K, labels_N)
+    logps_N = apply(hidden_ND, matrix.weight, matrix.bias, rows_KD, ids_K, labels_N, _made_by(matrix))
     return logps_N
+
+
+def _made_by(matrix: torch.nn.Linear) -> _LossAndGradient:
+    return getattr(matrix, "_made_by", _in_place)
 
 
 class _HeadLoss(torch.autograd.Function):
@@ -82,8 +103,9 @@ class _HeadLoss(torch.autograd.Function):
         labels_N: torch.Tensor,
         weights_N: torch.Tensor,
         smoothing: float,
+        made_by: _LossAndGradient,
     ) -> torch.Tensor:
-        head = _Head(weight_VD, bias_V, rows_KD, ids_K, _product_type(hidden_ND))
+        head = _Head(weight_VD, bias_V, rows_KD, ids_K, _product_type(hidden_ND), made_by)
         _, needs_weight, needs_bias, *_ = ctx.needs_input_grad
         loss, made = head.loss(hidden_ND, labels_N, weights_N, smoothing, needs_weight, needs_bias)
         ctx.save_for_backward(*made)
@@ -93,7 +115,7 @@ class _HeadLoss(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         made = ctx.saved_tensors
-        return (*(None if one is None else one.mul_(grad) for one in made), None, None, None, None)
+        return (*(None if one is None else one.mul_(grad) for one in made), None, None, None, None, None)
 
 
 class _LabelLogps(torch.autograd.Function):
@@ -106,19 +128,20 @@ class _LabelLogps(torch.autograd.Function):
         rows_KD: torch.Tensor | None,
         ids_K: torch.Tensor | None,
         labels_N: torch.Tensor,
+        made_by: _LossAndGradient,
     ) -> torch.Tensor:
-        ctx.dtype = _product_type(hidden_ND)
+        ctx.dtype, ctx.made_by = _product_type(hidden_ND), made_by
         ctx.save_for_backward(hidden_ND, weight_VD, bias_V, rows_KD, ids_K, labels_N)
-        return _Head(weight_VD, bias_V, rows_KD, ids_K, ctx.dtype).logps(hidden_ND, labels_N)
+        return _Head(weight_VD, bias_V, rows_KD, ids_K, ctx.dtype, made_by).logps(hidden_ND, labels_N)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad_N: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         hidden_ND, weight_VD, bias_V, rows_KD, ids_K, labels_N = ctx.saved_tensors
         _, needs_weight, needs_bias, *_ = ctx.needs_input_grad
-        head = _Head(weight_VD, bias_V, rows_KD, ids_K, ctx.dtype)
+        head = _Head(weight_VD, bias_V, rows_KD, ids_K, ctx.dtype, ctx.made_by)
         _, made = head.loss(hidden_ND, labels_N, -grad_N, 0.0, needs_weight, needs_bias)
-        return (*made, None, None)
+        return (*made, None, None, None)
 
 
 def _product_type(hidden_ND: torch.Tensor) -> torch.dtype:
@@ -129,13 +152,14 @@ def _product_type(hidden_ND: torch.Tensor) -> torch.dtype:
 
 @dataclass(frozen=True)
 class _Head:
-    """A head's numbers, and the type of its products."""
+    """A head's numbers, the type of its products, and what makes loss and gradient from logits."""
 
     weight_VD: torch.Tensor
     bias_V: torch.Tensor | None
     rows_KD: torch.Tensor | None
     ids_K: torch.Tensor | None
     dtype: torch.dtype
+    made_by: _LossAndGradient
 
     def logps(self, hidden_ND: torch.Tensor, labels_N: torch.Tensor) -> torch.Tensor:
         """Return log p(label) at each position (N)."""
@@ -144,7 +168,7 @@ class _Head:
         rows = chunk_rows(weight)
         for first in range(0, len(hidden), rows):
             part = slice(first, first + rows)
-            logits_nV = self._logits(hidden[part], weight)
+            logits_nV = self._logits(hidden[part], weight).float()
             logps_N[part] = logits_nV.gather(1, labels_N[part, None])[:, 0] - torch.logsumexp(logits_nV, dim=1)
         return logps_N
 
@@ -163,21 +187,20 @@ class _Head:
         for first in range(0, len(hidden), rows):
             part = slice(first, first + rows)
             logits_nV = self._logits(hidden[part], weight)
-            loss, grad_nV = _loss_and_gradient(logits_nV, labels_N[part], weights_N[part], smoothing)
+            loss, grad_nV = self.made_by(logits_nV, labels_N[part], weights_N[part], smoothing)
             total += loss
-            grad_low = grad_nV.to(self.dtype)
-            grad_hidden[part] = grad_low @ weight
+            grad_hidden[part] = grad_nV @ weight
             if grad_weight is not None:
-                grad_weight += grad_low.T @ hidden[part]
+                _add_product(grad_weight, grad_nV.T, hidden[part])
             if grad_bias is not None:
-                grad_bias += grad_nV.sum(0)
+                grad_bias += grad_nV.sum(0, dtype=torch.float32)
             if grad_rows is not None and self.ids_K is not None:
-                grad_rows += grad_low.index_select(1, self.ids_K).T @ hidden[part]
+                grad_rows += grad_nV.index_select(1, self.ids_K).T @ hidden[part]
         return total, (grad_hidden, grad_weight, grad_bias, grad_rows)
 
     def _logits(self, hidden_nD: torch.Tensor, weight_VD: torch.Tensor) -> torch.Tensor:
         bias_V = None if self.bias_V is None else self.bias_V.to(self.dtype)
-        return torch.nn.functional.linear(hidden_nD, weight_VD, bias_V).float()
+        return torch.nn.functional.linear(hidden_nD, weight_VD, bias_V)
 
     def _whole_matrix(self) -> torch.Tensor:
         """Return the matrix with the rows learnt beside it in their places."""
@@ -187,10 +210,19 @@ class _Head:
         return weight_VD.index_copy(0, self.ids_K, self.rows_KD.detach().to(self.dtype))
 
 
-def _loss_and_gradient(
+def _add_product(sum_VD: torch.Tensor, left_Vn: torch.Tensor, right_nD: torch.Tensor) -> None:
+    """Add a product to a float32 sum; on a GPU within the product, so that it never lies there rounded."""
+    if sum_VD.is_cuda and left_Vn.dtype != sum_VD.dtype:
+        torch.addmm(sum_VD, left_Vn, right_nD, out_dtype=sum_VD.dtype, out=sum_VD)
+    else:
+        sum_VD += left_Vn @ right_nD
+
+
+def _in_place(
     logits_nV: torch.Tensor, labels_n: torch.Tensor, weights_n: torch.Tensor, smoothing: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the weighted loss and its gradient; the logits are overwritten."""
+    """Return the weighted loss and its gradient in the logits' type; float32 logits are overwritten."""
+    dtype, logits_nV = logits_nV.dtype, logits_nV.float()
     total_n = torch.logsumexp(logits_nV, dim=1)
     labels_n1 = labels_n[:, None]
     wanted_n = (1 - smoothing) * logits_nV.gather(1, labels_n1)[:, 0]
@@ -201,4 +233,20 @@ def _loss_and_gradient(
     if smoothing:
         grad_nV -= smoothing / grad_nV.shape[1]
     grad_nV.mul_(weights_n[:, None]).scatter_add_(1, labels_n1, -(1 - smoothing) * weights_n[:, None])
-    return loss, grad_nV
+    return loss, grad_nV.to(dtype)
+
+
+def _in_one_pass(
+    logits_nV: torch.Tensor, labels_n: torch.Tensor, weights_n: torch.Tensor, smoothing: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """As `_in_place`, in operations that a compiler makes one of."""
+    dtype, size, logits_nV = logits_nV.dtype, logits_nV.shape[1], logits_nV.float()
+    total_n = torch.logsumexp(logits_nV, dim=1)
+    is_label_nV = torch.arange(size, device=labels_n.device) == labels_n[:, None]
+    wanted_n = (1 - smoothing) * torch.where(is_label_nV, logits_nV, 0.0).sum(1)
+    if smoothing:
+        wanted_n = wanted_n + smoothing * logits_nV.mean(1)
+    loss = ((total_n - wanted_n) * weights_n).sum()
+    wanted_nV = torch.where(is_label_nV, 1 - smoothing, 0.0) + smoothing / size
+    grad_nV = ((logits_nV - total_n[:, None]).exp() - wanted_nV) * weights_n[:, None]
+    return loss, grad_nV.to(dtype)

@@ -288,6 +288,10 @@ class Train(Section):
     compile: Literal["auto", "always", "never"] = Field(
         "auto", description="compile the decoder layers; auto: on a GPU, for runs long enough to pay for it"
     )
+    deterministic: bool = Field(
+        True,
+        description="the same bytes every time, also after a kill; false: on a GPU faster, its last bits vary",
+    )
     preference: Preference = Preference()
     freeze: Freeze | None = Field(None, description="what stays as it is; None: nothing")
     tokens: Tokens | None = Field(None, description="tokens to add; None: the vocabulary of the base")

@@ -19,6 +19,7 @@ import torch
 from tunesmith.models.forward import Row
 from tunesmith.models.packed import Packing
 from tunesmith.models.score import SHARED_TOKENS, pad_right
+from tunesmith.models.transfer import sent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -99,7 +100,7 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on a device."""
-        labels_N, weights_N = (one.to(device, non_blocking=True) for one in (self.labels_N, self.weights_N))
+        labels_N, weights_N = (sent(one, device) for one in (self.labels_N, self.weights_N))
         return replace(self, row=self.row.to(device), labels_N=labels_N, weights_N=weights_N)
 
 

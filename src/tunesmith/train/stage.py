@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tunesmith.train.loop import Objective, Run
     from tunesmith.train.validate import Judge
 
-CODE = "train-4"
+CODE = "train-5"
 TOO_LONG_ALLOWED_FRAC = 0.01
 """Up to this share of examples may be left out, counted, because they are longer than the model reads."""
 
@@ -144,7 +144,7 @@ def _make(recipe: Recipe, dataset: Artifact, base: str, draft: Draft, judge: Jud
     sets = tokenise(recipe, dataset, task, loaded)
     run = replace(prepare_run(recipe, loaded, sets.train, sets.valid, draft.scratch), judge=judge)
     _announce(run, recipe.base)
-    with exact_arithmetic():
+    with exact_arithmetic(recipe.train.deterministic):
         run = with_reference(with_states(run))
         with steps("training", run.total_steps) as bar:
             progress = fit(run, bar)
