@@ -1,13 +1,13 @@
-"""Tunesmith's training and its peers' on a CPU: tokens a second, whole runs, memory, loss, the same work in the same run.
+"""Tunesmith's training and its peers' on a CPU: tokens a second, whole runs, memory, loss; the same work in the same run.
 
 Run: ``python benchmarks/train_cpu.py --peer PYTHON [--case full] [--rounds 5]``, where PYTHON is that of an environment
 with torch 2.13.0 (CPU), trl and peft. Every engine trains the same model on the same examples from the same weights, as
 many examples a step, in bfloat16 arithmetic over float32 weights, in a process of its own; the rounds are interleaved.
 Writes benchmarks/results/train_cpu.json, case by case.
 
-The model is a Qwen3 decoder of 29.4M weights made from config; the examples are random tokens of which each follows from
-the one before by a rule, so that there is something to learn, in lengths as chats have them (log-normal, median 120
-tokens, at most 1,024). "Tuned by hand" is what is fastest of a peer on this machine: batches grouped by length, no
+The model is a Qwen3 decoder of 29.4M weights made from config; the examples are random tokens, 500 of 8,000, of which each
+follows from the one before by a rule, so that there is something to learn, in lengths as chats have them (log-normal,
+median 120 tokens, at most 1,024). "Tuned by hand" is what is fastest of a peer here: batches grouped by length, no
 recomputation (packing and padding-free batches lose on a CPU, where a mask keeps examples apart).
 """
 
@@ -32,9 +32,12 @@ import numpy as np
 HERE = Path(__file__).parent
 RESULT = HERE / "results" / "train_cpu.json"
 NANO = HERE.parent / "src" / "tunesmith" / "assets" / "nano"
-VOCABULARY, HELD, SEED = 8_000, 32, 5
+VOCABULARY, USED, HELD, SEED = 8_000, 500, 32, 5
 WARM_STEPS = 3
 """Steps that are not counted in the steady rate: buffers and compiled layers are made in them."""
+
+WATCHED_STEPS = {"TRL as it comes": 8}
+"""Steps after which an engine's run is ended; what is said of it is its steady rate alone."""
 
 ENGINES = ("Tunesmith", "TRL tuned", "HF Trainer tuned", "TRL as it comes")
 
@@ -47,7 +50,7 @@ class Case:
     frozen: str | None = None
     shared_tokens: int = 0
     median_tokens: int = 120
-    examples: int = 384
+    examples: int = 192
     batch_examples: int = 16
     epochs: int = 1
     peak: float = 3e-4
@@ -65,16 +68,16 @@ CASES = {
 def examples_of(case: Case) -> list[dict[str, Any]]:
     """Return examples as token ids with targets, the held ones last; six tenths of what differs is answer."""
     draw = np.random.default_rng(SEED)
-    rule = draw.permutation(VOCABULARY)
-    shared = draw.integers(10, VOCABULARY, case.shared_tokens).tolist()
+    rule = draw.permutation(USED)
+    shared = draw.integers(0, USED, case.shared_tokens).tolist()
     longest = 1024 if not case.shared_tokens else 200
     count = case.examples + HELD
     lengths = np.clip(draw.lognormal(np.log(case.median_tokens), 0.8, count), 8, longest).astype(int)
     found = []
     for length in lengths.tolist():
-        ids = [int(draw.integers(10, VOCABULARY))]
+        ids = [int(draw.integers(0, USED))]
         for fresh in draw.random(length - 1) < 0.3:
-            ids.append(int(draw.integers(10, VOCABULARY)) if fresh else int(rule[ids[-1]]))
+            ids.append(int(draw.integers(0, USED)) if fresh else int(rule[ids[-1]]))
         prompt = len(shared) + round(length * 0.4)
         found.append({"ids": shared + ids, "targets": [False] * prompt + [True] * (len(shared) + length - prompt)})
     return found
@@ -173,7 +176,7 @@ def one_run(
         "train": found[: case.examples], "held": found[case.examples :],
     }  # fmt: skip
     if engine != "Tunesmith":
-        job["max_steps"] = given.steps or -1
+        job["max_steps"] = given.steps or WATCHED_STEPS.get(engine, -1)
     (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
     if engine == "Tunesmith":
         command = [sys.executable, __file__, "--job", str(folder / "job.json")]
@@ -192,13 +195,14 @@ def one_run(
 def told_of(runs: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the medians of one engine's runs; the steady rate is that of the run's steps after the first few."""
     rates = [sum(one["tokens"][WARM_STEPS:]) / sum(one["seconds"][WARM_STEPS:]) for one in runs]
+    whole = runs[0]["engine"] not in WATCHED_STEPS
     return {
         "steady_tokens_per_s": round(median(rates)),
         "steady_from_to": [round(min(rates)), round(max(rates))],
-        "run_s": round(median(one["run_s"] for one in runs), 1),
+        "run_s": round(median(one["run_s"] for one in runs), 1) if whole else None,
         "first_step_after_s": round(median(one["first_s"] for one in runs), 1),
         "peak_gib": round(median(one["peak_gib"] for one in runs), 2),
-        "held_loss": round(median(one["held_loss"] for one in runs), 4),
+        "held_loss": round(median(one["held_loss"] for one in runs), 4) if whole else None,
         "steps": len(runs[0]["seconds"]),
         "runs": len(runs),
     }
@@ -210,12 +214,45 @@ def compared(engines: dict[str, dict[str, Any]]) -> dict[str, Any]:
     return {
         peer: {
             "steady": round(own["steady_tokens_per_s"] / one["steady_tokens_per_s"], 2),
-            "whole_run": round(one["run_s"] / own["run_s"], 2),
+            "whole_run": round(one["run_s"] / own["run_s"], 2) if one["run_s"] else None,
             "memory": round(own["peak_gib"] / one["peak_gib"], 2),
         }
         for peer, one in engines.items()
         if peer != "Tunesmith"
     }
+
+
+def products_per_s(threads: int) -> float:
+    """Return the floating-point operations a second of bfloat16 products of the model's own shapes, the median of 20.
+
+    The three products of a linear map, forward and for both gradients, over 2,048 tokens: all that a step cannot leave out.
+    """
+    import torch
+
+    torch.set_num_threads(threads)
+    x, w, g = (torch.randn(*shape, dtype=torch.bfloat16) for shape in ((2048, 512), (1536, 512), (2048, 1536)))
+    taken = []
+    for _ in range(20):
+        began_s = time.perf_counter()
+        x @ w.T, g @ w, g.T @ x
+        taken.append(time.perf_counter() - began_s)
+    return 3 * 2 * 2048 * 512 * 1536 / median(taken)
+
+
+def floor_of(case: Case, threads: int) -> dict[str, float]:
+    """Return the operations that one epoch of full fine-tuning needs, and the seconds of products alone.
+
+    6 a weight and token, the head's at targets only, and 6 T d a layer and token for causal attention.
+    Source: Chowdhery et al. 2022, "PaLM", appendix B.
+    """
+    head, layers, width, key_values, inner = VOCABULARY * 512, 8, 512, 256, 1536
+    body = layers * (2 * width * width + 2 * width * key_values + 3 * width * inner)
+    needed = 0.0
+    for one in examples_of(case)[: case.examples]:
+        length, targets = len(one["ids"]), sum(one["targets"])
+        needed += 6.0 * (body * length + head * targets) + 6.0 * layers * length * width * length
+    rate = products_per_s(threads)
+    return {"gflop": round(needed / 1e9), "gflop_per_s": round(rate / 1e9), "floor_s": round(needed / rate, 1)}
 
 
 def versions_of(python: Path) -> dict[str, str]:
@@ -235,6 +272,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=0, help="at most so many steps a run; 0 for whole epochs")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--floor", action="store_true", help="measure the products' rate alone, anew")
     parser.add_argument("--job", type=Path)
     parser.add_argument("--out", type=Path, default=RESULT)
     given = parser.parse_args()
@@ -245,7 +283,7 @@ def main() -> None:
     known = json.loads(given.out.read_text(encoding="utf-8")) if given.out.exists() else {"cases": {}}
     with tempfile.TemporaryDirectory() as folder:
         make_model(Path(folder) / "model")
-        for name in given.case or CASES:
+        for name in () if given.floor else given.case or CASES:
             case = CASES[name]
             runs: dict[str, list[dict[str, Any]]] = {engine: [] for engine in case.engines}
             learning: list[str] | None = None
@@ -270,6 +308,10 @@ def main() -> None:
             }  # fmt: skip
             given.out.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
             print(json.dumps({name: known["cases"][name]["times"]}), flush=True)
+    if "full" in known["cases"]:
+        floor, own = floor_of(CASES["full"], given.threads), known["cases"]["full"]["engines"]["Tunesmith"]
+        known["floor"] = {**floor, "share_of_our_run": round(floor["floor_s"] / own["run_s"], 2)}
+        given.out.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

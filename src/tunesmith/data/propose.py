@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from tunesmith.data.read.columns import Mapping
+from tunesmith.data.rows import compact_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,7 +76,7 @@ def seen(table: Table) -> list[Seen]:
 def _text(value: object) -> str:
     if isinstance(value, str):
         return value.strip()
-    return "" if value is None else orjson.dumps(value, default=str).decode()
+    return "" if value is None else compact_json(value)
 
 
 def _column(name: str, cells: Sequence[str]) -> Seen:

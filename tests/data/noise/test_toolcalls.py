@@ -81,10 +81,10 @@ def test_types_as_they_are_spelt_in_the_wild_are_understood(kind, value, right):
 @pytest.mark.parametrize(
     "parameters",
     [None, {}, {"type": 3}, {"properties": []}, {"type": "object", "properties": {"city": {"$ref": "#/nowhere"}}},
-     {"$ref": "#"}, {"$ref": "https://schemas.invalid/x.json"}, {"type": "object", "properties": {"city": {"required": True, "type": "string"}}}],
+     {"properties": {"city": {"maxLength": 2**70}}}, {"$ref": "#"}, {"$ref": "https://schemas.invalid/x.json"}, {"type": "object", "properties": {"city": {"required": True, "type": "string"}}}],
 )  # fmt: skip
 def test_schemas_that_are_none_do_not_remove_rows_nor_reach_out(parameters):
-    """Bug: a broken schema crashes the run, removes the row, or fetches an address from the data."""
+    """Bug: a broken schema, or a number beyond 64 bits in one, crashes the run, removes the row, or fetches an address."""
     assert tool_calls(row_of({"city": "Rome"}, parameters=parameters)) is None
 
 

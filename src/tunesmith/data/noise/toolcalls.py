@@ -15,6 +15,7 @@ import orjson
 
 from tunesmith.core.errors import RecipeError
 from tunesmith.data.noise.function_words import word_set
+from tunesmith.data.rows import compact_json, from_json
 
 if TYPE_CHECKING:
     from jsonschema.protocols import Validator
@@ -111,7 +112,7 @@ def answer_violation(answer: str, validator: Validator) -> dict[str, Any] | None
 
 def violation(value: Any, schema: dict[str, Any]) -> dict[str, Any] | None:
     """Return the first place where a value breaks a tool's schema: ``why`` and ``path``; None if it keeps it."""
-    validator = _validator_of_tool(orjson.dumps(schema, option=orjson.OPT_SORT_KEYS))
+    validator = _validator_of_tool(compact_json(schema))
     return None if validator is None else _broken(value, validator)
 
 
@@ -127,12 +128,12 @@ def _broken(value: Any, validator: Validator) -> dict[str, Any] | None:
 
 
 @lru_cache(maxsize=4096)
-def _validator_of_tool(schema: bytes) -> Validator | None:
+def _validator_of_tool(schema: str) -> Validator | None:
     """Return what validates the arguments of a tool, or None if its schema is none even when taken kindly."""
     from jsonschema.exceptions import SchemaError
 
     try:
-        return _validator(_meant(orjson.loads(schema)))
+        return _validator(_meant(from_json(schema)))
     except SchemaError:
         return None
 
