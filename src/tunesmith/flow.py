@@ -93,6 +93,16 @@ def train(project: Project) -> Artifact:
     return stage.train(project.recipe, dataset, project.workspace, judge=_judge(project.recipe, dataset))
 
 
+def follow() -> None:
+    """Train along with the first rank, model after model, until it says that there are no more."""
+    from tunesmith.train.ranks import here
+    from tunesmith.train.stage import Job, train_along
+
+    job: Job | None
+    while (job := here().told()) is not None:
+        train_along(job, _judge(job.recipe, job.dataset))
+
+
 def _judge(recipe: Recipe, dataset: Artifact) -> Judge | None:
     """Return what measures the metric that training stops by; None if that is the validation loss."""
     from tunesmith.evaluate.answers import Contender, expected_of

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from tunesmith.core.artifacts import MANIFEST, Artifact, Workspace
-from tunesmith.core.progress import console, say
+from tunesmith.core.progress import console, hush, say
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from tunesmith.core.store import Store
+
+T = TypeVar("T")
 
 
 class _Folder(click.Path):
@@ -33,6 +36,9 @@ home_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="print one JSON object on stdout")
 force_option = click.option("--force", is_flag=True, help="promote even if the gate does not pass")
 name_argument = click.argument("name")
+devices_option = click.option(
+    "--devices", type=click.IntRange(1), default=1, help="GPUs, or processes on a CPU, that train together"
+)
 recipe_argument = click.argument("recipe", type=click.Path(path_type=Path), default=Path("recipe.yaml"))
 
 
@@ -66,6 +72,34 @@ def store_here(home: Path | None, *, make: bool = False) -> tuple[Workspace, Sto
 def recipe_folder(workspace: Path) -> Path:
     """Return the folder of the recipe: a workspace of the usual name lies beside it; for any other it is this one."""
     return workspace.parent if workspace.name == ".tunesmith" else Path.cwd()
+
+
+def as_ranks(devices: int, work: Callable[[], T]) -> T:
+    """Do work that trains, as so many ranks on this machine, or as the rank that torchrun or srun say this process is.
+
+    Returns in the first rank alone; in the others, and in the process that starts ranks, it ends the program.
+
+    Raises:
+        SetupError: if the machine has fewer GPUs.
+    """
+    from tunesmith import flow
+    from tunesmith.train import launch, ranks
+
+    if devices > 1 and not ranks.told_by_environment():
+        launch.check(devices)
+        sys.exit(launch.launch(devices, launch.arguments_of_ranks(sys.argv[1:])))
+    here = ranks.join()
+    if here.count == 1:
+        return work()
+    with ranks.ended_by_others():
+        if here.first:
+            result = work()
+            here.told()
+            return result
+        hush()
+        flow.follow()
+    ranks.end()
+    raise AssertionError("a rank that does not lead has ended")
 
 
 def print_json(result: Any) -> None:

@@ -86,6 +86,8 @@ def main() -> None:
     warnings.simplefilter("ignore", FutureWarning)  # libraries to their callers, nothing a user can act on
     try:
         root(standalone_mode=False)
+        if (ranks := sys.modules.get("tunesmith.train.ranks")) is not None:
+            ranks.end()
     except TunesmithError as error:
         _say(f"error: {error}")
         sys.exit(error.exit_code)

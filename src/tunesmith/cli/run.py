@@ -6,7 +6,15 @@ from pathlib import Path
 
 import click
 
-from tunesmith.cli.common import force_option, home_option, json_option, print_json, recipe_argument
+from tunesmith.cli.common import (
+    as_ranks,
+    devices_option,
+    force_option,
+    home_option,
+    json_option,
+    print_json,
+    recipe_argument,
+)
 from tunesmith.core.errors import GateError
 
 
@@ -15,12 +23,13 @@ from tunesmith.core.errors import GateError
 @home_option
 @json_option
 @force_option
-def command(recipe: Path, home: Path | None, as_json: bool, force: bool) -> None:
+@devices_option
+def command(recipe: Path, home: Path | None, as_json: bool, force: bool, devices: int) -> None:
     """Prepare, train, evaluate, gate, release: the whole recipe. What is already done is not done again."""
     from tunesmith import flow
     from tunesmith.cli.summaries import show_run
 
-    result = flow.run(flow.Project.of(recipe, home), force=force)
+    result = as_ranks(devices, lambda: flow.run(flow.Project.of(recipe, home), force=force))
     if as_json:
         print_json(result)
     else:

@@ -6,19 +6,27 @@ from pathlib import Path
 
 import click
 
-from tunesmith.cli.common import home_option, json_option, print_json, recipe_argument
+from tunesmith.cli.common import (
+    as_ranks,
+    devices_option,
+    home_option,
+    json_option,
+    print_json,
+    recipe_argument,
+)
 
 
 @click.command("train")
 @recipe_argument
 @home_option
 @json_option
-def command(recipe: Path, home: Path | None, as_json: bool) -> None:
+@devices_option
+def command(recipe: Path, home: Path | None, as_json: bool, devices: int) -> None:
     """Tune the recipe's base on its dataset (which is prepared first if missing)."""
     from tunesmith import flow
     from tunesmith.cli.summaries import show_model
 
-    result = flow.result_of(flow.train(flow.Project.of(recipe, home)))
+    result = as_ranks(devices, lambda: flow.result_of(flow.train(flow.Project.of(recipe, home))))
     if as_json:
         print_json(result)
     else:

@@ -34,6 +34,12 @@ def console() -> Console:
     return _console
 
 
+def hush() -> None:
+    """Say nothing from now on: another process of the same work speaks."""
+    global _console
+    _console = Console(stderr=True, highlight=False, quiet=True)
+
+
 def say(message: str, *, style: str = "") -> None:
     """Print one line for people, to stderr; `message` is plain text, not markup."""
     console().print(message, style=style, markup=False, soft_wrap=True)

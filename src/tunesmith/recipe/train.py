@@ -292,6 +292,9 @@ class Train(Section):
         True,
         description="the same bytes every time, also after a kill; false: on a GPU faster, its last bits vary",
     )
+    shard: Literal["auto", "always", "never"] = Field(
+        "auto", description="with --devices: part weights and optimiser among them; auto: on GPUs, with method full"
+    )
     preference: Preference = Preference()
     freeze: Freeze | None = Field(None, description="what stays as it is; None: nothing")
     tokens: Tokens | None = Field(None, description="tokens to add; None: the vocabulary of the base")

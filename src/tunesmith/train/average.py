@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from tunesmith.train.parts import as_lies
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -58,7 +60,7 @@ class Average:
     def load(self, tensors: Mapping[str, torch.Tensor], steps: int) -> None:
         """Go on from what was kept after a number of steps."""
         for name, value in tensors.items():
-            self.tensors[name].copy_(value)
+            self.tensors[name].copy_(as_lies(value, self.tensors[name]))
         self._begun = steps > self._first
 
     def settle(self) -> None:

@@ -2,7 +2,8 @@
 
 A checkpoint is a folder, complete or absent: written under a temporary name, fsynced, renamed. The best weights lie
 beside it and are never rotated away. No random state is stored because none exists: order and dropout are functions
-of (seed, epoch, step). Tensors are safetensors; nothing is pickled.
+of (seed, epoch, step). Tensors are safetensors; nothing is pickled. ``writers`` are the ranks that write together, a
+part each (`parts`); any number of ranks goes on from what they wrote.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors.torch import load_file, save_file
 
+from tunesmith.train.parts import as_lies, load_parts, save_parts
+from tunesmith.train.ranks import ALONE
 from tunesmith.train.stop import BestSoFar
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from tunesmith.train.average import Average
+    from tunesmith.train.ranks import Ranks
 
     Weights = Mapping[str, nn.Parameter]
     """Everything that learns at some step of a run, by name."""
@@ -33,9 +36,9 @@ _LATEST, _BEST, _STATE, _WEIGHTS, _OPTIMIZER, _AVERAGE = (
     "latest",
     "best",
     "state.json",
-    "weights.safetensors",
-    "optimizer.safetensors",
-    "average.safetensors",
+    "weights",
+    "optimizer",
+    "average",
 )
 
 
@@ -63,15 +66,21 @@ class Progress:
 
 
 def save_checkpoint(
-    folder: Path, weights: Weights, optimizer: torch.optim.Optimizer, progress: Progress, average: Average | None = None
+    folder: Path,
+    weights: Weights,
+    optimizer: torch.optim.Optimizer,
+    progress: Progress,
+    average: Average | None = None,
+    writers: Ranks = ALONE,
 ) -> None:
     """Write the state under ``folder``, replacing the one before only when the new one is complete."""
-    with _Replacing(folder / _LATEST) as new:
-        save_file(_tensors(weights), new / _WEIGHTS)
-        save_file(_optimizer_tensors(weights, optimizer), new / _OPTIMIZER)
+    with _Replacing(folder / _LATEST, writers) as new:
+        save_parts(weights, new, _WEIGHTS, writers.rank)
+        save_parts(_optimizer_tensors(weights, optimizer), new, _OPTIMIZER, writers.rank)
         if average is not None:
-            save_file(average.tensors, new / _AVERAGE)
-        (new / _STATE).write_text(json.dumps(asdict(progress)), encoding="utf-8")
+            save_parts(average.tensors, new, _AVERAGE, writers.rank)
+        if writers.first:
+            (new / _STATE).write_text(json.dumps(asdict(progress)), encoding="utf-8")
 
 
 def load_checkpoint(
@@ -82,45 +91,54 @@ def load_checkpoint(
     if latest is None:
         return None
     fields = json.loads((latest / _STATE).read_text(encoding="utf-8"))
-    _set_weights(weights, load_file(latest / _WEIGHTS))
-    _set_optimizer(weights, optimizer, load_file(latest / _OPTIMIZER))
+    set_weights(weights, load_parts(latest, _WEIGHTS))
+    _set_optimizer(weights, optimizer, load_parts(latest, _OPTIMIZER))
     if average is not None:
-        average.load(load_file(latest / _AVERAGE), fields["step"])
+        average.load(load_parts(latest, _AVERAGE), fields["step"])
     return Progress(**{**fields, "best": BestSoFar(**fields["best"])})
 
 
-def save_best(folder: Path, weights: Weights) -> None:
+def save_best(folder: Path, weights: Weights, writers: Ranks = ALONE) -> None:
     """Keep the weights as the best so far."""
-    with _Replacing(folder / _BEST) as new:
-        save_file(_tensors(weights), new / _WEIGHTS)
+    with _Replacing(folder / _BEST, writers) as new:
+        save_parts(weights, new, _WEIGHTS, writers.rank)
 
 
 def load_best(folder: Path, weights: Weights) -> bool:
     """Put the best weights back; tell whether any were kept."""
     best = _existing(folder / _BEST)
     if best is not None:
-        _set_weights(weights, load_file(best / _WEIGHTS))
+        set_weights(weights, load_parts(best, _WEIGHTS))
     return best is not None
 
 
 class _Replacing:
     """Yields a new folder that takes the place of ``path`` on leaving; a kill leaves one of the two, whole."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, writers: Ranks) -> None:
         self.path, self.new, self.old = (
             path,
             path.with_name(path.name + ".new"),
             path.with_name(path.name + ".old"),
         )
+        self.writers = writers
 
     def __enter__(self) -> Path:
-        shutil.rmtree(self.new, ignore_errors=True)
-        self.new.mkdir(parents=True)
+        with self.writers.first_before_others():
+            if self.writers.first:
+                shutil.rmtree(self.new, ignore_errors=True)
+                self.new.mkdir(parents=True)
         return self.new
 
     def __exit__(self, kind: object, *_: object) -> None:
         if kind is not None:
             return
+        self.writers.wait()
+        if self.writers.first:
+            self._replace()
+        self.writers.wait()
+
+    def _replace(self) -> None:
         for file in [*self.new.iterdir(), self.new]:
             descriptor = os.open(file, os.O_RDONLY)
             os.fsync(descriptor)
@@ -138,19 +156,16 @@ def _existing(path: Path) -> Path | None:
     return path if path.is_dir() else old if old.is_dir() else None
 
 
-def _tensors(weights: Weights) -> dict[str, torch.Tensor]:
-    return {name: parameter.detach().contiguous() for name, parameter in weights.items()}
-
-
-def _set_weights(weights: Weights, tensors: dict[str, torch.Tensor]) -> None:
+def set_weights(weights: Weights, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Give weights the values of tensors of their names."""
     with torch.no_grad():
         for name, parameter in weights.items():
-            parameter.copy_(tensors[name])
+            parameter.copy_(as_lies(tensors[name], parameter))
 
 
 def _optimizer_tensors(weights: Weights, optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
     return {
-        f"{name}|{key}": value.contiguous()
+        f"{name}|{key}": value
         for name, parameter in weights.items()
         for key, value in optimizer.state[parameter].items()
     }
@@ -159,4 +174,4 @@ def _optimizer_tensors(weights: Weights, optimizer: torch.optim.Optimizer) -> di
 def _set_optimizer(weights: Weights, optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]) -> None:
     for full_name, value in tensors.items():
         name, key = full_name.rsplit("|", 1)
-        optimizer.state[weights[name]][key] = value.to(weights[name].device)
+        optimizer.state[weights[name]][key] = as_lies(value, weights[name])

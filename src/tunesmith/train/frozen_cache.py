@@ -60,6 +60,8 @@ def choose(run: Run) -> Choice:
         return Choice(False)
     if not run.settings.shortcuts.frozen_cache:
         return Choice(False, told=f"{layers} run in every epoch (train.shortcuts.frozen_cache: false)")
+    if run.ranks.count > 1:
+        return Choice(False, told=f"{layers} run in every epoch: what comes out of them is kept for one process alone")
     if run.settings.regularise.neftune:
         return Choice(False, told=f"{layers} run in every epoch: neftune changes what they read")
     if not run.shortcuts.frozen_cache:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from tunesmith.core.errors import DataError
 from tunesmith.core.progress import say
 from tunesmith.models.score import nll
+from tunesmith.train.sharded import gathered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,7 +75,9 @@ def _worst(run: Run, rows: Sequence[int]) -> list[str]:
         return []
     run.loaded.model.eval()
     rendered = [run.train.rendered[row] for row in rows]
-    scores = nll(run.loaded, [one.ids for one in rendered], [one.targets for one in rendered], precision=run.precision)
+    ids, targets = [one.ids for one in rendered], [one.targets for one in rendered]
+    with gathered(run.loaded.model):
+        scores = nll(run.loaded, ids, targets, precision=run.precision)
     weights = [run.train.weights[row] for row in rows]
     losses = [weight * one.nats / max(1, one.num_targets) for weight, one in zip(weights, scores, strict=True)]
     worst = [loss if math.isfinite(loss) else math.inf for loss in losses]

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
@@ -20,15 +21,18 @@ from tunesmith.models.dropout import train_from
 from tunesmith.models.precision import compute_in
 from tunesmith.train.average import Average
 from tunesmith.train.batches import TokenSet, micro_batches, steps_of_epoch
-from tunesmith.train.checkpoint import Progress, load_best, load_checkpoint, save_checkpoint
+from tunesmith.train.checkpoint import Progress, load_best, load_checkpoint, save_best, save_checkpoint
 from tunesmith.train.guard import harm, leave_out
-from tunesmith.train.optimizer import build_optimizer, set_rate, trainable
+from tunesmith.train.loss import supervised_loss
+from tunesmith.train.optimizer import build_optimizer, rate_factors, set_rate, trainable
 from tunesmith.train.pull import add_noise
+from tunesmith.train.ranks import ALONE, Ranks
 from tunesmith.train.schedule import multiplier
+from tunesmith.train.sharded import gathered, shard, shards, within
 from tunesmith.train.validate import Judge, validate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from tunesmith.core.progress import Bar
@@ -54,7 +58,10 @@ class StepLoss(Protocol):
 
 
 class Objective(Protocol):
-    """What a run makes small, and what its validations see."""
+    """What a run makes small, and what its validations see.
+
+    Of several ranks each makes some of a step's batches, and all measure a validation.
+    """
 
     @property
     def name(self) -> str:
@@ -91,6 +98,7 @@ class Run:
         objective: what is made small.
         judge: what chooses the best weights and stops; None: the validation loss.
         states: what comes out of frozen lowest layers, if it is kept.
+        ranks: the processes that train together.
     """
 
     loaded: LoadedModel
@@ -109,12 +117,23 @@ class Run:
     objective: Objective
     judge: Judge | None = None
     states: Kept | None = None
+    ranks: Ranks = ALONE
 
     @property
     def compiled(self) -> bool:
         """Whether the decoder layers run as compiled code."""
         wanted = self.settings.compile
         return wanted == "always" or (wanted == "auto" and pays(self.loaded.model.device, self.total_steps))
+
+    @property
+    def sharded(self) -> bool:
+        """Whether the model lies in parts on the ranks."""
+        return self.ranks.count > 1 and shards(self.settings, self.loaded.model.device)
+
+    @property
+    def writers(self) -> Ranks | None:
+        """The ranks that write checkpoints together, if this is one of them."""
+        return self.ranks if self.sharded else ALONE if self.ranks.first else None
 
     @property
     def skipped_layers(self) -> int:
@@ -140,15 +159,21 @@ class Run:
 
 
 def fit(run: Run, bar: Bar) -> Progress:
-    """Train until the last step or until validation stops it; the model ends with the best weights.
+    """Train until the last step or until validation stops it; the first rank's model ends with the best weights.
+
+    One that lies in parts ends with its last ones, and `checkpoint.load_best` gives the best to a whole model.
 
     Raises:
         DataError: if a step would do harm (see `guard`) and the recipe does not leave it out.
     """
-    model, weights = run.loaded.model, run.learning.weights
+    model = run.loaded.model
     if run.compiled:
         compile_layers(model, first=run.skipped_layers)
-    optimizer = build_optimizer(model, run.settings)
+    factors = rate_factors(model, run.settings.schedule)  # looks for depths, for which a model must be whole
+    if run.sharded:
+        run = shard(run)
+    weights = run.learning.weights
+    optimizer = build_optimizer(model, run.settings, factors)
     average = Average.of(run.settings.regularise, weights, run.total_steps)
     progress = load_checkpoint(run.folder, weights, optimizer, average) or Progress()
     bar.advance(progress.step)
@@ -165,17 +190,26 @@ def fit(run: Run, bar: Bar) -> Progress:
             with average.in_place() if average else contextlib.nullcontext():
                 validate(run, progress)
             saved_s = -math.inf
-        if monotonic_s() - saved_s > CHECKPOINT_EVERY_S:
-            save_checkpoint(run.folder, weights, optimizer, progress, average)
+        if run.writers and run.writers.told(monotonic_s() - saved_s > CHECKPOINT_EVERY_S):
+            save_checkpoint(run.folder, weights, optimizer, progress, average, run.writers)
             saved_s = monotonic_s()
         bar.advance(1, **_facts(progress))
     progress.stopped_by = progress.stopped_by or "last step"
-    if not load_best(run.folder, weights) and average is not None:
-        average.settle()
+    _end_with_best(run, progress, average)
     if run.states:
         run.states.delete()
     model.eval()
     return progress
+
+
+def _end_with_best(run: Run, progress: Progress, average: Average | None) -> None:
+    weights = run.learning.weights
+    if progress.best.step < 0 and average is not None:
+        average.settle()
+    if run.sharded and progress.best.step < 0:
+        save_best(run.folder, weights, run.ranks)
+    if run.ranks.first and not run.sharded:
+        load_best(run.folder, weights)
 
 
 def steps_from(run: Run, start: int) -> Iterator[tuple[int, list[int]]]:
@@ -199,10 +233,11 @@ def update(run: Run, optimizer: torch.optim.Optimizer, step: int, rows: list[int
     train_from(run.loaded.model, run.learning.lowest(step))
     rate = progress.backed_off * run.rate(step, progress.validations)
     set_rate(optimizer, rate)
-    batches = micro_batches(run.train, rows, run.shortcuts, run.row_tokens)
-    torch.manual_seed(run.seed * 1_000_003 + step)  # dropout is a function of (seed, step)
-    step_loss = run.objective.of_step(run, rows, batches)
-    loss, norm = _gradients(run, step_loss, batches)
+    tokens = sum(len(run.train.rendered[i].ids) for i in rows)
+    batches = micro_batches(run.train, rows, run.shortcuts, run.ranks.row_tokens(run.row_tokens, tokens))
+    with gathered(run.loaded.model):
+        step_loss = run.objective.of_step(run, rows, batches)
+    loss, norm = _gradients(run, step_loss, batches, step)
     if why := harm(run, loss, norm, progress):
         optimizer.zero_grad(set_to_none=True)
         leave_out(run, step, rows, why, progress)
@@ -212,26 +247,46 @@ def update(run: Run, optimizer: torch.optim.Optimizer, step: int, rows: list[int
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     targets = sum(run.train.rendered[i].num_targets for i in rows)
-    progress.tokens += sum(len(run.train.rendered[i].ids) for i in rows)
+    progress.tokens += tokens
     progress.target_tokens += targets
     facts = {"loss": loss, "lr": rate, "grad_norm": norm, "target_tokens": targets, **step_loss.facts()}
     progress.metrics.append({"step": step + 1, **facts})
 
 
-def _gradients(run: Run, step_loss: StepLoss, batches: Sequence[Batch]) -> tuple[float, float]:
+def _gradients(run: Run, step_loss: StepLoss, batches: Sequence[Batch], step: int) -> tuple[float, float]:
     """Make a step's gradients and clip them; return the loss and the gradient's norm before clipping."""
-    model = run.loaded.model
+    model, ranks = run.loaded.model, run.ranks
+    shares = ranks.shares(batches)
+    own = shares[ranks.rank]
     total = torch.zeros((), device=model.device)
-    for batch in batches:
+    for number in own:
+        torch.manual_seed((run.seed * 1_000_003 + step) * 4_099 + number)  # dropout is a function of these three
         if model.device.type == "cpu":
             give_back_where_scarce()
-        given = run.states.train.entered(batch) if run.states else batch
-        with compute_in(run.precision, model.device):
-            loss = step_loss(given)
-        torch.autograd.backward(loss)
-        total += loss.detach()
-    norm = torch.nn.utils.clip_grad_norm_(trainable(model).values(), run.settings.regularise.clip)
-    return float(total), float(norm)
+        given = run.states.train.entered(batches[number]) if run.states else batches[number]
+        total += _pass(run, partial(step_loss, given))
+    for _ in range(max(map(len, shares)) - len(own) if run.sharded else 0):
+        _pass(run, partial(_of_nothing, run, batches[0]))
+    weights = trainable(model).values()
+    if not run.sharded:
+        ranks.sum_gradients(weights)
+    norm: Any = torch.nn.utils.clip_grad_norm_(weights, run.settings.regularise.clip)
+    return ranks.sum(float(total))[0], float(norm.full_tensor() if run.sharded else norm)
+
+
+def _pass(run: Run, loss: Callable[[], torch.Tensor]) -> torch.Tensor:
+    """Add the gradients of one forward pass and its backward pass; return the loss."""
+    with compute_in(run.precision, run.loaded.model.device):
+        made = within(run.loaded.model, loss)
+    torch.autograd.backward(made)
+    return made.detach()
+
+
+def _of_nothing(run: Run, batch: Batch) -> torch.Tensor:
+    """Return a loss without weight through the whole model, for a rank that has no pass where another has."""
+    model = run.loaded.model
+    batch = replace(batch, weights_N=torch.zeros_like(batch.weights_N)).to(model.device)
+    return supervised_loss(model, batch, run.shortcuts)
 
 
 def _facts(progress: Progress) -> dict[str, float | str]:

@@ -166,7 +166,8 @@ def refuse_unfit(run: Run) -> None:
     model = run.loaded.model
     weights = sum(one.numel() * one.element_size() for one in model.parameters())
     free = free_bytes(model.device) + weights  # the weights are there already
-    if 2 * needed_bytes(run, tried=False) <= free or (needed := needed_bytes(run)) <= free:
+    alike = run.ranks.on_this_machine if model.device.type == "cpu" else 1
+    if 2 * alike * needed_bytes(run, tried=False) <= free or (needed := alike * needed_bytes(run)) <= free:
         return
     learning = _learning_bytes(run)
     adapters = needed - 3 * learning

@@ -14,6 +14,8 @@ from tunesmith.models.layers import EMBEDDINGS, decoder_layers, depths, matching
 from tunesmith.train.pull import Start
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from torch import nn
     from transformers import PreTrainedModel
 
@@ -28,8 +30,12 @@ def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
     return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
 
 
-def build_optimizer(model: PreTrainedModel, settings: Train) -> torch.optim.AdamW:
+def build_optimizer(
+    model: PreTrainedModel, settings: Train, factors: Mapping[str, float] | None = None
+) -> torch.optim.AdamW:
     """Return AdamW over what learns: matrices decay, vectors (norms, biases) do not; each group has its ``factor``.
+
+    ``factors`` are those of `rate_factors`, if they are known.
 
     With ``regularise.l2sp`` its steps also pull the weights to the values they have now.
 
@@ -38,7 +44,7 @@ def build_optimizer(model: PreTrainedModel, settings: Train) -> torch.optim.Adam
 
     Source: Loshchilov & Hutter 2019, "Decoupled weight decay regularization".
     """
-    factors = rate_factors(model, settings.schedule)
+    factors = factors or rate_factors(model, settings.schedule)
     groups: dict[tuple[float, float], list[nn.Parameter]] = defaultdict(list)
     for name, parameter in trainable(model).items():
         decay = settings.regularise.weight_decay if parameter.ndim >= 2 else 0.0

@@ -127,8 +127,9 @@ class _Step:
 
     def facts(self) -> dict[str, float]:
         """Return what is noted of the step beside its loss."""
-        ahead = torch.cat(self._ahead)
-        return {"train_accuracy": float(ahead.double().mean()), **({"kl": self._away} if self._away else {})}
+        own = torch.cat([torch.zeros(0), *(one.float().cpu() for one in self._ahead)])
+        ahead, seen = self._run.ranks.sum(float(own.sum()), len(own))
+        return {"train_accuracy": ahead / seen, **({"kl": self._away} if self._away else {})}
 
 
 def parted(

@@ -86,6 +86,16 @@ def plan_model(recipe: Recipe, dataset: Artifact, workspace: Workspace) -> Plan:
     )
 
 
+@dataclass(frozen=True)
+class Job:
+    """What all ranks train together: the recipe, its Dataset, the reference of its base, where checkpoints lie."""
+
+    recipe: Recipe
+    dataset: Artifact
+    base: str
+    scratch: Path
+
+
 def train(recipe: Recipe, dataset: Artifact, workspace: Workspace, judge: Judge | None = None) -> Artifact:
     """Make the Model of a recipe and a Dataset, or return it if it is already there.
 
@@ -126,28 +136,17 @@ class Sets:
 
 
 def _make(recipe: Recipe, dataset: Artifact, base: str, draft: Draft, judge: Judge | None) -> None:
-    import torch
-
-    from tunesmith.models.precision import exact_arithmetic, restore_halved
+    from tunesmith.models.precision import restore_halved
     from tunesmith.models.save import merge_adapter, save_model
     from tunesmith.text.parity import save_samples
     from tunesmith.train.curves import write_page
-    from tunesmith.train.frozen_cache import with_states
-    from tunesmith.train.loop import fit
-    from tunesmith.train.preference import with_reference
+    from tunesmith.train.ranks import here
     from tunesmith.train.start import load_start
 
-    torch.set_num_threads(recipe.train.threads or os.cpu_count() or 1)
-    torch.manual_seed(recipe.seed)  # fixes how adapters start
-    task = task_of(recipe, dataset)
-    loaded = load_start(recipe, base)
-    sets = tokenise(recipe, dataset, task, loaded)
-    run = replace(prepare_run(recipe, loaded, sets.train, sets.valid, draft.scratch), judge=judge)
-    _announce(run, recipe.base)
-    with exact_arithmetic(recipe.train.deterministic):
-        run = with_reference(with_states(run))
-        with steps("training", run.total_steps) as bar:
-            progress = fit(run, bar)
+    job = Job(recipe, dataset, base, draft.scratch)
+    here().told(job)
+    run, sets, progress = train_along(job, judge)
+    loaded, task = run.loaded, task_of(recipe, dataset)
     folder = draft.path / "model"
     if recipe.train.save == "merged" or recipe.train.method == "full":
         restore_halved(loaded.model, lambda: load_start(recipe, base).model)
@@ -162,6 +161,36 @@ def _make(recipe: Recipe, dataset: Artifact, base: str, draft: Draft, judge: Jud
     draft.counts = {**examples, "left_out_too_long": sets.left_out}
     draft.result = _result(run, progress, draft, sets)
     write_page(draft.path / "train.html", draft.id, progress.metrics, draft.result)
+
+
+def train_along(job: Job, judge: Judge | None) -> tuple[Run, Sets, Progress]:
+    """Train what all ranks train together; return the run, whose model has learnt, its data, and how it went."""
+    import torch
+
+    from tunesmith.models.precision import exact_arithmetic
+    from tunesmith.train.checkpoint import load_best
+    from tunesmith.train.frozen_cache import with_states
+    from tunesmith.train.loop import fit
+    from tunesmith.train.preference import with_reference
+    from tunesmith.train.ranks import here
+    from tunesmith.train.start import load_start
+
+    recipe, ranks = job.recipe, here()
+    torch.set_num_threads(recipe.train.threads or max(1, (os.cpu_count() or 1) // ranks.on_this_machine))
+    torch.manual_seed(recipe.seed)  # fixes how adapters start
+    loaded = load_start(recipe, job.base)
+    sets = tokenise(recipe, job.dataset, task_of(recipe, job.dataset), loaded)
+    run = replace(prepare_run(recipe, loaded, sets.train, sets.valid, job.scratch), judge=judge)
+    _announce(run, recipe.base)
+    with exact_arithmetic(recipe.train.deterministic):
+        with ranks.first_before_others():
+            run = with_reference(with_states(run))
+        with steps("training", run.total_steps) as bar:
+            progress = fit(run, bar)
+    if run.sharded and ranks.first:
+        run = replace(run, loaded=load_start(recipe, job.base))
+        load_best(job.scratch, dict(run.loaded.model.named_parameters()))
+    return run, sets, progress
 
 
 def prepare_run(recipe: Recipe, loaded: LoadedModel, train: TokenSet, valid: TokenSet, folder: Path) -> Run:
@@ -179,6 +208,7 @@ def prepare_run(recipe: Recipe, loaded: LoadedModel, train: TokenSet, valid: Tok
     from tunesmith.train.loop import Run
     from tunesmith.train.memory import refuse_unfit, row_tokens
     from tunesmith.train.optimizer import rate_factors
+    from tunesmith.train.ranks import here
     from tunesmith.train.schedule import check_schedule
     from tunesmith.train.unfit import refuse_small_disk, refuse_unfit_run
 
@@ -220,6 +250,7 @@ def prepare_run(recipe: Recipe, loaded: LoadedModel, train: TokenSet, valid: Tok
         row_tokens=row_tokens(loaded, train, shortcuts, precision),
         folder=folder,
         objective=_objective(recipe),
+        ranks=here(),
     )
     refuse_unfit(run)
     return run

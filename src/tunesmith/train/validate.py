@@ -15,6 +15,8 @@ from tunesmith.core.estimates import paired_statistic
 from tunesmith.core.progress import say
 from tunesmith.models.score import nll
 from tunesmith.train.checkpoint import save_best
+from tunesmith.train.ranks import ALONE
+from tunesmith.train.sharded import gathered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -68,12 +70,14 @@ class Judge:
 
 def likelihood_judge(run: Run) -> Judge:
     """Return the judge of the validation loss, in nats per target token."""
-    rendered = run.valid.rendered
+    ranks = ALONE if run.sharded else run.ranks
+    rendered = run.valid.rendered[ranks.rank :: ranks.count]
     ids, targets = [one.ids for one in rendered], [one.targets for one in rendered]
     entry_of = {"entry_of": run.states.valid.padded} if run.states and run.states.valid else {}
 
     def look(loaded: LoadedModel) -> Columns:
-        scores = nll(loaded, ids, targets, precision=run.precision, **entry_of)
+        parts = ranks.gathered(nll(loaded, ids, targets, precision=run.precision, **entry_of))
+        scores = [parts[row % ranks.count][row // ranks.count] for row in range(len(run.valid))]
         nats, counts = zip(*scores, strict=True)
         return {"nats": np.array(nats), "targets": np.array(counts)}
 
@@ -87,17 +91,19 @@ def validate(run: Run, progress: Progress) -> None:
     run.loaded.model.eval()
     loss = run.objective.judge(run)
     assert loss.look is not None
-    columns = loss.look(run.loaded)
+    with gathered(run.loaded.model):
+        columns = loss.look(run.loaded)
     value = loss.value(columns)
     _tell_overfitting(loss, columns, progress)
     progress.validations.append(value)
     progress.metrics[-1] |= {"valid_loss": value, **run.objective.facts(columns)}
     judge = run.judge or loss
     if judge is not loss:
-        columns = judge.look(run.loaded) if judge.look else columns
+        with gathered(run.loaded.model):
+            columns = judge.look(run.loaded) if judge.look else columns
         progress.metrics[-1][judge.name] = judge.value(columns)
-    if _see(run, progress, judge, columns):
-        save_best(run.folder, run.learning.weights)
+    if _see(run, progress, judge, columns) and run.writers:
+        save_best(run.folder, run.learning.weights, run.writers)
     if progress.best.should_stop(run.settings.regularise.early_stopping):
         progress.stopped_by = f"{judge.name}: no gain in {progress.best.without_gain} validations"
 
