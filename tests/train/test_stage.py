@@ -62,7 +62,12 @@ def test_prompts_that_weigh_are_learnt_and_are_no_targets(workspace, dataset, ti
     task = stage.task_of(weighed, dataset)
     examples = read_examples(dataset.path / "valid.parquet")
     tokens, _ = stage.tokens_of(loaded, task, examples, 99, "valid")
-    scores = nll(loaded, [one.ids for one in tokens.rendered], [one.targets for one in tokens.rendered])
+    scores = nll(
+        loaded,
+        [one.ids for one in tokens.rendered],
+        [one.targets for one in tokens.rendered],
+        precision=model.result["precision"],
+    )
     assert model.result["best"]["value"] == pytest.approx(
         sum(one.nats for one in scores) / sum(tokens.num_targets), rel=1e-4
     )
