@@ -3,7 +3,8 @@
 Run on a machine with a GPU: ``python benchmarks/train_gpu.py [--case 1.5B,long,full] [--engine Tunesmith]``; needs trl,
 datasets and liger-kernel for the peer. With ``--case smoke,chat,full`` a tiny model on the CPU. Models are made from config
 with random weights (speed does not depend on their values), data are synthetic. Both engines keep float32 weights and
-multiply in bfloat16. Writes benchmarks/results/train_gpu.json.
+multiply in bfloat16. Writes benchmarks/results/train_gpu.json, run by run, beside those of other days; compare those of one day.
+A peer has no MFU: its batch is seen as one example.
 
 MFU counts 6 floating-point operations a weight and token, and 6 T d for causal attention a layer and token, of the
 non-embedding weights and the head at target positions: what must be done, not what is done twice.
@@ -300,6 +301,14 @@ def in_a_process(engine: str, size: str, mix: str, method: str, steps: int) -> d
     return json.loads(lines[-1]) if lines else failed
 
 
+def keep(file: Path, run: dict[str, Any]) -> None:
+    """Write a run into the file in place of an earlier one of the same engine and case; the others stay, with their date."""
+    runs = json.loads(file.read_text())["runs"] if file.exists() else []
+    names = ("engine", "size", "mix", "method")
+    others = [one for one in runs if any(one[name] != run[name] for name in names)]
+    file.write_text(json.dumps({"runs": [*others, run]}, indent=1) + "\n")
+
+
 def main() -> None:
     """Measure every engine and case asked for; print each and write all."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -314,18 +323,13 @@ def main() -> None:
         engine, size, mix, method = given.one
         print(json.dumps(measure(engine, Case(size, mix, method, given.steps), device)))
         return
-    runs = []
     for case in given.case or CASES:
         for engine in given.engine or ENGINES:
-            runs.append(in_a_process(engine, *case.split(","), given.steps))
-            print(json.dumps(runs[-1]), flush=True)
-            machine = {
-                "device": torch.cuda.get_device_name(0) if device.type == "cuda" else "cpu",
-                "torch": torch.__version__,
-            }
-            result = {"machine": machine, "date": datetime.now(UTC).date().isoformat(), "runs": runs}
+            run = in_a_process(engine, *case.split(","), given.steps)
+            print(json.dumps(run), flush=True)
             if device.type == "cuda":
-                given.out.write_text(json.dumps(result, indent=1) + "\n")
+                told = {"device": torch.cuda.get_device_name(0), "torch": torch.__version__}
+                keep(given.out, run | told | {"date": datetime.now(UTC).date().isoformat()})
 
 
 if __name__ == "__main__":
