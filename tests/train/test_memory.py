@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from dataclasses import replace
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from tunesmith.models.load import load_model
 from tunesmith.recipe import Recipe
 from tunesmith.train import memory, stage
 from tunesmith.train.optimizer import trainable
+from tunesmith.train.ranks import Ranks
 
 
 def run_of(tiny, workspace, **train):
@@ -50,6 +52,18 @@ def test_copies_of_the_weights_are_counted(tiny, workspace):
     for regularise in ({"ema": 0.9}, {"average": 0.5}, {"l2sp": 0.1}):
         run = run_of(tiny, workspace, regularise=regularise)
         assert memory.needed_bytes(run) - memory.needed_bytes(plain) == pytest.approx(learning, rel=0.01)
+
+
+def test_a_model_in_parts_is_not_counted_whole_on_every_rank(tiny, workspace):
+    """Would let through: a model that no device holds alone, refused on as many as hold it together."""
+    alone = run_of(tiny, workspace, shard="always")
+    weights = sum(one.numel() * 4 for one in alone.loaded.model.parameters())
+    parted = replace(alone, ranks=Ranks(0, 4))
+    saved = memory.needed_bytes(alone, tried=False) - memory.needed_bytes(parted, tried=False)
+    most = 4 * weights * 3 / 4  # of weights, gradients and two moments three ranks of four take their part
+    assert most - weights <= saved < most  # what is fetched is less than the whole model
+    whole = replace(alone, ranks=Ranks(0, 4), settings=alone.settings.model_copy(update={"shard": "never"}))
+    assert memory.needed_bytes(whole, tried=False) == memory.needed_bytes(alone, tried=False)
 
 
 def test_a_long_example_is_told_with_the_length_that_fits(tiny, workspace, monkeypatch):

@@ -97,10 +97,8 @@ def test_two_ranks_make_the_model_of_one(tmp_path, tiny, train, task):
     for name, weight in alone.items():
         torch.testing.assert_close(both[name], weight, rtol=1e-2, atol=2e-3)
     assert told_both[0] == pytest.approx(told_alone[0], rel=1e-5)
-    for one, other in zip(
-        told_alone, told_both, strict=True
-    ):  # Adam makes rounding visible where a gradient is nearly 0
-        assert other == pytest.approx(one, rel=2e-2, abs=1e-2)
+    for one, other in zip(told_alone, told_both, strict=True):
+        assert other == pytest.approx(one, rel=2e-2, abs=1e-2)  # Adam shows rounding where a gradient is nearly 0
 
 
 @pytest.mark.slow

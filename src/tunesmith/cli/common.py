@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from tunesmith.core.artifacts import MANIFEST, Artifact, Workspace
+from tunesmith.core.errors import SetupError
 from tunesmith.core.progress import console, hush, say
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def as_ranks(devices: int, work: Callable[[], T]) -> T:
     Returns in the first rank alone; in the others, and in the process that starts ranks, it ends the program.
 
     Raises:
-        SetupError: if the machine has fewer GPUs.
+        SetupError: if the machine has fewer GPUs, or another number of ranks was started.
     """
     from tunesmith import flow
     from tunesmith.train import launch, ranks
@@ -91,6 +92,8 @@ def as_ranks(devices: int, work: Callable[[], T]) -> T:
     here = ranks.join()
     if here.count == 1:
         return work()
+    if devices not in (1, here.count):
+        raise SetupError(f"--devices {devices}: {here.count} ranks were started", hint="leave --devices out")
     with ranks.ended_by_others():
         if here.first:
             result = work()
@@ -98,8 +101,7 @@ def as_ranks(devices: int, work: Callable[[], T]) -> T:
             return result
         hush()
         flow.follow()
-    ranks.end()
-    raise AssertionError("a rank that does not lead has ended")
+    sys.exit(0)
 
 
 def print_json(result: Any) -> None:

@@ -86,10 +86,13 @@ def main() -> None:
     warnings.simplefilter("ignore", FutureWarning)  # libraries to their callers, nothing a user can act on
     try:
         root(standalone_mode=False)
-        if (ranks := sys.modules.get("tunesmith.train.ranks")) is not None:
-            ranks.end()
+        _end_rank(0)
+    except SystemExit as ended:
+        _end_rank(ended.code)
+        raise
     except TunesmithError as error:
         _say(f"error: {error}")
+        _end_rank(error.exit_code)
         sys.exit(error.exit_code)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.ctx.get_help() if error.ctx else "", err=True)
@@ -109,6 +112,12 @@ def main() -> None:
         traceback.print_exc()
         _say(f"\nThis is a bug in tunesmith {__version__}: please report the lines above with `tunesmith doctor`.")
         sys.exit(1)
+
+
+def _end_rank(status: str | int | None) -> None:
+    """End the program at once if it is one of several ranks, see `ranks.end`."""
+    if isinstance(status, int | None) and (ranks := sys.modules.get("tunesmith.train.ranks")) is not None:
+        ranks.end(status or 0)
 
 
 def _say(text: str) -> None:

@@ -18,6 +18,7 @@ from tunesmith.core.allocator import free_machine_bytes, give_back
 from tunesmith.core.errors import RecipeError
 from tunesmith.models.dropout import train_from
 from tunesmith.models.head import CHUNK_LOGITS
+from tunesmith.models.layers import decoder_layers
 from tunesmith.models.precision import compute_in
 from tunesmith.train.batches import micro_batches
 from tunesmith.train.loop import steps_from
@@ -26,6 +27,8 @@ from tunesmith.train.optimizer import trainable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from transformers import PreTrainedModel
 
     from tunesmith.models.load import LoadedModel
     from tunesmith.models.shortcuts import Shortcuts
@@ -50,8 +53,7 @@ HEADROOM = 0.85
 
 def state_bytes(model: torch.nn.Module) -> int:
     """Return bytes of weights, and of gradients and AdamW's two moments of those that learn."""
-    weights = sum(one.numel() * one.element_size() for one in model.parameters())
-    return weights + sum(3 * one.numel() * one.element_size() for one in trainable(model).values())
+    return _weight_bytes(model) + sum(3 * one.numel() * one.element_size() for one in trainable(model).values())
 
 
 def activation_bytes_per_token(loaded: LoadedModel, tokens: TokenSet, shortcuts: Shortcuts, precision: str) -> float:
@@ -134,14 +136,18 @@ def _largest_passes(run: Run) -> list[Batch]:
     return sorted(batches, key=lambda one: -one.row.ids_BT.numel())[:TRIED_PASSES]
 
 
-def row_tokens(loaded: LoadedModel, tokens: TokenSet, shortcuts: Shortcuts, precision: str) -> int:
-    """Return how many tokens one forward pass takes: a function of model, data and the machine's size alone."""
+def row_tokens(loaded: LoadedModel, tokens: TokenSet, shortcuts: Shortcuts, precision: str, parts: int = 1) -> int:
+    """Return how many tokens one forward pass takes: a function of model, data and the machine's size alone.
+
+    ``parts`` is among how many ranks weights and optimiser are parted.
+    """
     device = loaded.model.device
     least, most = ROW_TOKENS.get(device.type, ROW_TOKENS["cpu"])
     if device.type != "cuda":
         return most
     whole = HEADROOM * torch.cuda.get_device_properties(device).total_memory
-    left = whole - state_bytes(loaded.model) - _head_bytes(device)
+    state = state_bytes(loaded.model) / parts + (_fetched_bytes(loaded.model) if parts > 1 else 0)
+    left = whole - state - _head_bytes(device)
     fits = left / activation_bytes_per_token(loaded, tokens, shortcuts, precision)
     return int(min(most, max(least, fits // 256 * 256)))
 
@@ -149,12 +155,25 @@ def row_tokens(loaded: LoadedModel, tokens: TokenSet, shortcuts: Shortcuts, prec
 def needed_bytes(run: Run, *, tried: bool = True) -> int:
     """Return the bytes that a run takes at its peak, the model included; ``tried`` as in `pass_bytes`."""
     model, regularise = run.loaded.model, run.settings.regularise
-    weights, learning = sum(one.numel() * one.element_size() for one in model.parameters()), _learning_bytes(run)
+    whole, parts = _weight_bytes(model), run.ranks.count if run.sharded else 1
+    learning, fetched = _learning_bytes(run) / parts, _fetched_bytes(model) if run.sharded else 0
     copies = 1 + bool(regularise.ema or regularise.average) + bool(regularise.l2sp)  # gradients, and what is kept
     taken = pass_bytes(run, tried=tried)
     moments = 2 * learning  # made after the first step's passes, in the room that these left
     most = max(moments + taken.first, taken.in_a_row)
-    return int(weights + copies * learning + most + _head_bytes(model.device))
+    return int(
+        max(whole, whole / parts + fetched + copies * learning + most + _head_bytes(model.device))
+    )  # it is loaded whole
+
+
+def _weight_bytes(module: torch.nn.Module) -> int:
+    return sum(one.numel() * one.element_size() for one in module.parameters())
+
+
+def _fetched_bytes(model: PreTrainedModel) -> int:
+    """Return the bytes that lie whole while a model in parts is read: two layers, and what belongs to none."""
+    layers = [_weight_bytes(layer) for layer in decoder_layers(model)]
+    return _weight_bytes(model) - sum(layers) + 2 * max(layers)
 
 
 def refuse_unfit(run: Run) -> None:
@@ -164,7 +183,7 @@ def refuse_unfit(run: Run) -> None:
         RecipeError: with what it takes, what is free, and what would fit.
     """
     model = run.loaded.model
-    weights = sum(one.numel() * one.element_size() for one in model.parameters())
+    weights = _weight_bytes(model)
     free = free_bytes(model.device) + weights  # the weights are there already
     alike = run.ranks.on_this_machine if model.device.type == "cpu" else 1
     if 2 * alike * needed_bytes(run, tried=False) <= free or (needed := alike * needed_bytes(run)) <= free:

@@ -147,7 +147,8 @@ def told_by_environment() -> bool:
 
 
 def _names() -> tuple[str, ...] | None:
-    return next((some for some in (_TORCHRUN, _SRUN) if all(one in os.environ for one in some)), None)
+    told = (some for some in (_TORCHRUN, _SRUN) if all(one in os.environ for one in some))
+    return next((some for some in told if int(os.environ[some[1]]) > 1), None)
 
 
 def join() -> Ranks:
@@ -161,8 +162,6 @@ def join() -> Ranks:
     if names is None or dist.is_initialized():
         return _here
     rank, count, local = (int(os.environ[one]) for one in names)
-    if count == 1:
-        return _here
     if os.environ.get(STARTED_BY_US):
         _end_with_parent()
     os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(count)}
@@ -193,12 +192,12 @@ def _end_with_parent() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def end() -> None:
-    """End the program if it is one of several ranks, and has done its work.
+def end(status: int = 0) -> None:
+    """End the program if it is one of several ranks.
 
     At once: of gloo's threads one may be at work while the interpreter takes things down, and then the process aborts.
     """
     if _here.count > 1:
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(0)
+        os._exit(status)

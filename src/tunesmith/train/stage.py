@@ -210,9 +210,10 @@ def prepare_run(recipe: Recipe, loaded: LoadedModel, train: TokenSet, valid: Tok
     from tunesmith.train.optimizer import rate_factors
     from tunesmith.train.ranks import here
     from tunesmith.train.schedule import check_schedule
+    from tunesmith.train.sharded import shards
     from tunesmith.train.unfit import refuse_small_disk, refuse_unfit_run
 
-    settings = recipe.train
+    settings, ranks = recipe.train, here()
     batch_tokens = step_tokens(settings.batch_tokens, train.num_targets)
     epoch_steps = plan_steps(train.num_targets, batch_tokens, recipe.seed, settings.epochs, settings.max_steps)
     refusals = Refusals()
@@ -247,10 +248,10 @@ def prepare_run(recipe: Recipe, loaded: LoadedModel, train: TokenSet, valid: Tok
         batch_tokens=batch_tokens,
         epoch_steps=epoch_steps,
         shortcuts=shortcuts,
-        row_tokens=row_tokens(loaded, train, shortcuts, precision),
+        row_tokens=row_tokens(loaded, train, shortcuts, precision, ranks.count if shards(settings, device) else 1),
         folder=folder,
         objective=_objective(recipe),
-        ranks=here(),
+        ranks=ranks,
     )
     refuse_unfit(run)
     return run
