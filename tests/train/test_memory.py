@@ -16,6 +16,7 @@ from tunesmith.recipe import Recipe
 from tunesmith.train import memory, stage
 from tunesmith.train.optimizer import trainable
 from tunesmith.train.ranks import Ranks
+from tunesmith.train.sets import tokenise
 
 
 def run_of(tiny, workspace, **train):
@@ -25,7 +26,7 @@ def run_of(tiny, workspace, **train):
     )  # fmt: skip
     dataset = make_dataset(workspace, CARDS[::2], CARDS[1::2])
     loaded = load_model(str(tiny))
-    sets = stage.tokenise(recipe, dataset, stage.task_of(recipe, dataset), loaded)
+    sets = tokenise(recipe, dataset, stage.task_of(recipe, dataset), loaded)
     return stage.prepare_run(recipe, loaded, sets.train, sets.valid, workspace.work_dir)
 
 

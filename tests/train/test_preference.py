@@ -29,6 +29,7 @@ from tunesmith.train.memory import ROW_TOKENS
 from tunesmith.train.plan import estimate
 from tunesmith.train.preference import Preferring, with_reference
 from tunesmith.train.reference import mismatched
+from tunesmith.train.sets import tokens_of
 from tunesmith.train.subsets import Subsets
 
 TRIPLES = [(f"how do I stop order {n}", "call us", "no idea") for n in range(10)] + [
@@ -189,7 +190,7 @@ def test_only_the_last_answer_is_a_target(tiny):
         rejected=[{"role": "assistant", "content": "e"}],
         meta={"source": "a.jsonl", "line": 1},
     )
-    tokens, _ = stage.tokens_of(load_model(str(tiny)), TaskSpec("preference"), [example], 512, "train", both=True)
+    tokens, _ = tokens_of(load_model(str(tiny)), TaskSpec("preference"), [example], 512, "train", both=True)
     assert [one.num_targets for one in tokens.rendered] == [3, 2] and tokens.num_targets == [5]
 
 

@@ -19,6 +19,7 @@ from tunesmith.text.task import TaskSpec
 from tunesmith.train import stage
 from tunesmith.train.memory import ROW_TOKENS
 from tunesmith.train.plan import estimate
+from tunesmith.train.sets import tokens_of
 
 PAIRS = [(f"my card {n} is lost", "card") for n in range(12)] + [
     (f"money back for {n} please", "refund") for n in range(12)
@@ -61,7 +62,7 @@ def test_prompts_that_weigh_are_learnt_and_are_no_targets(workspace, dataset, ti
     loaded = load_model(str(model.path / "model"))
     task = stage.task_of(weighed, dataset)
     examples = read_examples(dataset.path / "valid.parquet")
-    tokens, _ = stage.tokens_of(loaded, task, examples, 99, "valid")
+    tokens, _ = tokens_of(loaded, task, examples, 99, "valid")
     scores = nll(
         loaded,
         [one.ids for one in tokens.rendered],

@@ -161,9 +161,8 @@ def needed_bytes(run: Run, *, tried: bool = True) -> int:
     taken = pass_bytes(run, tried=tried)
     moments = 2 * learning  # made after the first step's passes, in the room that these left
     most = max(moments + taken.first, taken.in_a_row)
-    return int(
-        max(whole, whole / parts + fetched + copies * learning + most + _head_bytes(model.device))
-    )  # it is loaded whole
+    in_training = whole / parts + fetched + copies * learning + most + _head_bytes(model.device)
+    return int(max(whole, in_training))  # it is loaded whole
 
 
 def _weight_bytes(module: torch.nn.Module) -> int:

@@ -38,10 +38,11 @@ def estimate(recipe: Recipe, dataset: Artifact, workspace: Workspace) -> dict[st
     from tunesmith.train.frozen_cache import choose
     from tunesmith.train.optimizer import told_factors
     from tunesmith.train.schedule import told
+    from tunesmith.train.sets import tokenise
     from tunesmith.train.start import load_start
 
     loaded = load_start(recipe, reference(recipe.base, workspace))
-    sets = stage.tokenise(recipe, dataset, stage.task_of(recipe, dataset), loaded)
+    sets = tokenise(recipe, dataset, stage.task_of(recipe, dataset), loaded)
     with tempfile.TemporaryDirectory() as folder:
         run = stage.prepare_run(recipe, loaded, sets.train, sets.valid, Path(folder))
         rates = told_factors(run.loaded.model, recipe.train.schedule)

@@ -77,8 +77,9 @@ class Subsets:
     def bits(self, loaded: LoadedModel) -> NDArray[np.float64]:
         """Return the bits a target token that a model pays for the answers of ``held``."""
         from tunesmith.models.score import nll
+        from tunesmith.train.sets import tokens_of
 
-        held, _ = stage.tokens_of(loaded, self.task, self.held, self._limit(loaded), "valid")
+        held, _ = tokens_of(loaded, self.task, self.held, self._limit(loaded), "valid")
         rendered = held.rendered
         scores = nll(
             loaded,
@@ -115,6 +116,7 @@ class Subsets:
         import torch
 
         from tunesmith.text.chat import ensure_template
+        from tunesmith.train.sets import tokens_of
         from tunesmith.train.start import load_start
 
         torch.set_num_threads(self._recipe.train.threads or os.cpu_count() or 1)
@@ -123,7 +125,7 @@ class Subsets:
         ensure_template(loaded.tokenizer)
         some = [self._train[row] for row in rows]
         weight = self._recipe.prompt.prompt_loss_weight
-        tokens, _ = stage.tokens_of(loaded, self.task, some, self._limit(loaded), "train", prompt_weight=weight)
+        tokens, _ = tokens_of(loaded, self.task, some, self._limit(loaded), "train", prompt_weight=weight)
         return stage.prepare_run(self._recipe, loaded, tokens, TokenSet([], []), folder)
 
     def _limit(self, loaded: LoadedModel) -> int:

@@ -1,0 +1,106 @@
+"""A Dataset as tokens: its train and validation splits, rendered with the task's prompt, too long examples left out.
+
+Does not own how a conversation becomes tokens (`text.chat`) nor which of them make up a step (`batches`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tunesmith.core.errors import DataError
+from tunesmith.core.progress import say
+from tunesmith.recipe.fit import OF_PAIRS
+from tunesmith.text.chat import ensure_template, render
+from tunesmith.text.examples import read_examples
+from tunesmith.train.batches import TokenSet
+from tunesmith.train.tokens import tell_unused
+
+if TYPE_CHECKING:
+    from tunesmith.core.artifacts import Artifact
+    from tunesmith.models.load import LoadedModel
+    from tunesmith.recipe import Recipe
+    from tunesmith.text.examples import Example, Message
+    from tunesmith.text.task import TaskSpec
+
+TOO_LONG_ALLOWED_FRAC = 0.01
+"""Up to this share of examples may be left out, counted, because they are longer than the model reads."""
+
+
+@dataclass(frozen=True)
+class Sets:
+    """The two tokenised splits, how many examples were left out as too long, and added tokens that train never uses."""
+
+    train: TokenSet
+    valid: TokenSet
+    left_out: int
+    samples: list[Example]
+    unused_tokens: list[str]
+
+
+def tokenise(recipe: Recipe, dataset: Artifact, task: TaskSpec, loaded: LoadedModel) -> Sets:
+    """Return the train and validation splits of a Dataset as tokens, with the task's prompt.
+
+    Raises:
+        DataError: if too many examples are too long.
+    """
+    if ensure_template(loaded.tokenizer):
+        say("  the base has no chat template: plain turns on lines of their own are used")
+    limit = recipe.train.max_tokens or loaded.context_tokens
+    left_out = 0
+    sets: dict[str, TokenSet] = {}
+    for split in ("train", "valid"):
+        examples = read_examples(dataset.path / f"{split}.parquet")
+        if split == "train":
+            samples = examples
+        both = recipe.objective in OF_PAIRS
+        weight = recipe.prompt.prompt_loss_weight if split == "train" else 0.0
+        sets[split], too_long = tokens_of(loaded, task, examples, limit, split, both=both, prompt_weight=weight)
+        left_out += too_long
+    unused = tell_unused(loaded.tokenizer, recipe.train.tokens, (one.ids for one in sets["train"].rendered))
+    return Sets(sets["train"], sets["valid"], left_out, samples, unused)
+
+
+def tokens_of(
+    loaded: LoadedModel,
+    task: TaskSpec,
+    examples: list[Example],
+    limit: int,
+    split: str,
+    *,
+    both: bool = False,
+    prompt_weight: float = 0.0,
+) -> tuple[TokenSet, int]:
+    """Render examples with the task's prompt; return them and how many were longer than ``limit`` tokens.
+
+    With ``both`` an example is two sequences, the chosen and the rejected answer to its conversation.
+
+    Raises:
+        DataError: if more than `TOO_LONG_ALLOWED_FRAC` of them are.
+    """
+    rendered = [
+        [render(loaded.tokenizer, messages, one.tools, prompt_weight) for messages in _conversations(task, one, both)]
+        for one in examples
+    ]
+    longest = [max(len(one.ids) for one in sequences) for sequences in rendered]
+    fitting = [index for index, length in enumerate(longest) if length <= limit]
+    too_long = len(rendered) - len(fitting)
+    if too_long > TOO_LONG_ALLOWED_FRAC * len(rendered):
+        worst = max(range(len(rendered)), key=longest.__getitem__)
+        where = "{source}:{line}".format(**examples[worst].meta)
+        raise DataError(
+            f"{too_long} of {len(rendered)} {split} examples are longer than {limit} tokens "
+            f"(the longest, {where}, has {longest[worst]})",
+            hint="shorten them, raise train.max_tokens, or choose a base with a longer context",
+        )
+    if too_long:
+        say(f"  {too_long} of {len(rendered)} {split} examples are longer than {limit} tokens and are left out")
+    sequences = [(index, one) for index in fitting for one in rendered[index]]
+    names = ["{source}:{line}".format(**examples[index].meta) for index, _ in sequences]
+    weights = [examples[index].weight for index, _ in sequences]
+    return TokenSet([one for _, one in sequences], weights, names, 2 if both else 1), too_long
+
+
+def _conversations(task: TaskSpec, example: Example, both: bool) -> list[list[Message]]:
+    """Return an example's conversation with the prompt; with ``both`` once for each answer, which alone counts."""
+    return task.pair(example) if both else [task.prompt(example.messages)]
