@@ -58,6 +58,13 @@ BY_ITSELF = {
         {"method": "lora", "regularise": {"l2sp": 0.1}}, ["l2sp", "method: lora", "weight_decay"],
         {"method": "full", "regularise": {"l2sp": 0.1}},
     ),
+    "parts of an adapter": (
+        {"method": "lora", "shard": "always"}, ["shard: always", "method: lora", "shard: auto"], {"shard": "auto"},
+    ),
+    "parts beside frozen layers": (
+        {"method": "full", "shard": "always", "freeze": {"layers": "0:1"}}, ["shard: always", "with freeze"],
+        {"method": "full", "shard": "always"},
+    ),
     "two means": ({"regularise": {"ema": 0.9, "average": 0.5}}, ["ema and average", "give one"], {"regularise": {"average": 0.5}}),
     "two draws of nothing": (
         {"regularise": {"r_drop": 1, "dropout": 0}}, ["r_drop", "dropout is 0"], {"regularise": {"r_drop": 1}},

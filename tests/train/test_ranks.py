@@ -154,6 +154,15 @@ def test_a_rank_that_is_killed_is_named_and_ends_the_others(tmp_path, tiny):
     assert not alive
 
 
+@pytest.mark.slow
+def test_an_error_is_told_once_with_its_own_status(tmp_path, tiny):
+    """Lets through: the status of a rank that merely missed the first one, an error for every rank."""
+    recipe = project(tmp_path / "one", tiny, "method: full, max_tokens: 9")
+    process = start(recipe, 2)
+    _, told = process.communicate(timeout=100)
+    assert process.returncode == 2 and told.decode().count("error:") == 1, told.decode()
+
+
 def wait_for(found, count):
     """Return what is found as soon as there is so much of it."""
     for _ in range(1200):

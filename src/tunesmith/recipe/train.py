@@ -299,8 +299,17 @@ class Train(Section):
     freeze: Freeze | None = Field(None, description="what stays as it is; None: nothing")
     tokens: Tokens | None = Field(None, description="tokens to add; None: the vocabulary of the base")
 
+    @property
+    def kept_whole_by(self) -> str:
+        """The setting with which a model cannot be parted among devices; empty if there is none."""
+        if self.method != "full":
+            return f"method: {self.method}"
+        return "freeze" if self.freeze else "regularise.gradient_noise" if self.regularise.gradient_noise else ""
+
     @model_validator(mode="after")
     def _parts_fit(self) -> Train:
+        if self.shard == "always" and self.kept_whole_by:
+            raise ValueError(f"shard: always parts weights that all learn, not with {self.kept_whole_by}; shard: auto")
         if self.method == "tokens" and self.tokens is None:
             raise ValueError("method: tokens trains the rows of train.tokens.add, and no tokens are added")
         if self.method != "full" and self.regularise.l2sp:

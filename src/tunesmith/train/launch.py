@@ -5,6 +5,7 @@ What torchrun does, with one difference: people read what the first rank says, a
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 LOOKED_EVERY_S = 0.1
+LAST_WORD_S = 3.0
+"""How long the first rank may take to say why it ends, when another has ended."""
+
 GRACE_S = 20.0
 """How long the others may take to end when one has."""
 
@@ -79,7 +83,9 @@ def _until_the_end(processes: Sequence[subprocess.Popen[bytes]]) -> int:
     while True:
         codes = [one.poll() for one in processes]
         if any(codes):
-            code, rank = min((code, rank) for rank, code in enumerate(codes) if code)  # a signal's is negative
+            _wait(processes[:1], LAST_WORD_S)  # a rank that missed another may have been quicker to end
+            codes = [one.poll() for one in processes]
+            _, rank, code = min((code > 0, rank, code) for rank, code in enumerate(codes) if code)  # signals first
             if code < 0:
                 say(f"error: rank {rank} was ended by a signal ({signal.Signals(-code).name}), so the others were, too")
             return code if code > 0 else 128 - code
@@ -93,13 +99,19 @@ def _end(processes: Sequence[subprocess.Popen[bytes]]) -> None:
     for one in processes:
         if one.poll() is None:
             one.terminate()
-    until_s = time.monotonic() + GRACE_S
+    _wait(processes, GRACE_S)
     for one in processes:
-        try:
-            one.wait(max(0.0, until_s - time.monotonic()))
-        except subprocess.TimeoutExpired:
+        if one.poll() is None:
             one.kill()
             one.wait()
+
+
+def _wait(processes: Sequence[subprocess.Popen[bytes]], seconds: float) -> None:
+    """Wait until all have ended, or so long."""
+    until_s = time.monotonic() + seconds
+    for one in processes:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            one.wait(max(0.0, until_s - time.monotonic()))
 
 
 def _free_port() -> int:

@@ -28,16 +28,8 @@ if TYPE_CHECKING:
 
 def shards(settings: Train, device: torch.device) -> bool:
     """Return whether several ranks part a run's model among them."""
-    return settings.shard == "always" or (settings.shard == "auto" and device.type == "cuda" and not cannot(settings))
-
-
-def cannot(settings: Train) -> str:
-    """Return the setting with which a model cannot be parted; empty if there is none."""
-    if settings.method != "full":
-        return f"train.method: {settings.method}"
-    if settings.freeze is not None:
-        return "train.freeze"
-    return "train.regularise.gradient_noise" if settings.regularise.gradient_noise else ""
+    wanted = settings.shard == "always" or (settings.shard == "auto" and device.type == "cuda")
+    return wanted and not settings.kept_whole_by
 
 
 def shard(run: Run) -> Run:

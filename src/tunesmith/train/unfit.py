@@ -17,7 +17,6 @@ import torch
 from tunesmith.core.errors import RecipeError, Refusals, SetupError
 from tunesmith.models.load import locate
 from tunesmith.train.adapters import LOW_RANK
-from tunesmith.train.sharded import cannot
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -87,9 +86,6 @@ def refuse_unfit_run(settings: Train, train: TokenSet, total_steps: int) -> None
         RecipeError: for what is too long for the run.
     """
     refusals = Refusals()
-    with refusals:
-        if settings.shard == "always" and (why := cannot(settings)):
-            raise RecipeError(f"train.shard: always does not go with {why}", hint="train.shard: auto")
     with refusals:
         _refuse_batch(settings, sum(train.num_targets), total_steps)
     for check in (_refuse_mean, _refuse_cycles, _refuse_eval_every):
