@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from tunesmith.train.average import Average
+    from tunesmith.train.validate import Columns
 
     Weights = Mapping[str, nn.Parameter]
     """Everything that learns at some step of a run, by name."""
@@ -44,8 +45,9 @@ class Progress:
     """How far a run is: ``step`` steps are done, ``stopped_by`` is empty while it goes on.
 
     ``anchor`` is the look at the validation rows that the next gain is measured from, ``lowest`` that of the lowest
-    validation loss, ``overfitting`` what `validate` found of it, ``backed_off`` the share of the planned rate that
-    `guard` left.
+    validation loss, ``overfitting`` what `overfit` found of it, ``backed_off`` the share of the planned rate that
+    `guard` left. ``timed`` has for each step its number, the tokens of its sequences, those that were read, and the
+    seconds it took.
     """
 
     step: int = 0
@@ -60,6 +62,7 @@ class Progress:
     lowest: dict[str, Any] = field(default_factory=dict)
     overfitting: dict[str, float] = field(default_factory=dict)
     backed_off: float = 1.0
+    timed: list[list[float]] = field(default_factory=list)
 
 
 def save_checkpoint(
@@ -87,6 +90,17 @@ def load_checkpoint(
     if average is not None:
         average.load(load_file(latest / _AVERAGE), fields["step"])
     return Progress(**{**fields, "best": BestSoFar(**fields["best"])})
+
+
+def saved_step(folder: Path) -> int:
+    """Return the step a run would go on from; 0 if there is no checkpoint."""
+    latest = _existing(folder / _LATEST)
+    return int(json.loads((latest / _STATE).read_text(encoding="utf-8"))["step"]) if latest else 0
+
+
+def as_lists(columns: Columns) -> dict[str, list[Any]]:
+    """Return columns as a checkpoint holds them."""
+    return {name: values.tolist() for name, values in columns.items()}
 
 
 def save_best(folder: Path, weights: Weights) -> None:

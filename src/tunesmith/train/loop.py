@@ -28,7 +28,7 @@ from tunesmith.train.schedule import multiplier
 from tunesmith.train.validate import Judge, validate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from tunesmith.core.progress import Bar
@@ -139,8 +139,10 @@ class Run:
         return self.settings.eval_every or max(1, math.ceil(self.epoch_steps[0] / 2))
 
 
-def fit(run: Run, bar: Bar) -> Progress:
+def fit(run: Run, bar: Bar, watchers: Sequence[Callable[[Progress], None]] = ()) -> Progress:
     """Train until the last step or until validation stops it; the model ends with the best weights.
+
+    ``watchers`` are handed the progress after each step, and change nothing in it.
 
     Raises:
         DataError: if a step would do harm (see `guard`) and the recipe does not leave it out.
@@ -156,7 +158,9 @@ def fit(run: Run, bar: Bar) -> Progress:
     for step, rows in steps_from(run, progress.step):
         if progress.stopped_by:
             break
-        update(run, optimizer, step, rows, progress)
+        began_s, before = monotonic_s(), progress.tokens
+        read = update(run, optimizer, step, rows, progress)
+        progress.timed.append([step + 1, progress.tokens - before, read, monotonic_s() - began_s])
         if average is not None:
             average.see(step)
         progress.step = step + 1
@@ -169,6 +173,8 @@ def fit(run: Run, bar: Bar) -> Progress:
             save_checkpoint(run.folder, weights, optimizer, progress, average)
             saved_s = monotonic_s()
         bar.advance(1, **_facts(progress))
+        for watch in watchers:
+            watch(progress)
     progress.stopped_by = progress.stopped_by or "last step"
     if not load_best(run.folder, weights) and average is not None:
         average.settle()
@@ -189,8 +195,10 @@ def steps_from(run: Run, start: int) -> Iterator[tuple[int, list[int]]]:
         first += count
 
 
-def update(run: Run, optimizer: torch.optim.Optimizer, step: int, rows: list[int], progress: Progress) -> None:
+def update(run: Run, optimizer: torch.optim.Optimizer, step: int, rows: list[int], progress: Progress) -> int:
     """Do one step: gradients over its micro-batches, clip, move the weights, note the metrics.
+
+    Returns how many tokens were read; a beginning that sequences share is read once.
 
     Raises:
         DataError: if the step would do harm (see `guard`) and the recipe does not leave it out.
@@ -206,7 +214,7 @@ def update(run: Run, optimizer: torch.optim.Optimizer, step: int, rows: list[int
     if why := harm(run, loss, norm, progress):
         optimizer.zero_grad(set_to_none=True)
         leave_out(run, step, rows, why, progress)
-        return
+        return 0
     if share := run.settings.regularise.gradient_noise:
         add_noise(trainable(run.loaded.model).values(), share, step, run.seed)
     optimizer.step()
@@ -216,6 +224,7 @@ def update(run: Run, optimizer: torch.optim.Optimizer, step: int, rows: list[int
     progress.target_tokens += targets
     facts = {"loss": loss, "lr": rate, "grad_norm": norm, "target_tokens": targets, **step_loss.facts()}
     progress.metrics.append({"step": step + 1, **facts})
+    return sum(batch.row.ids_BT.numel() for batch in batches)
 
 
 def _gradients(run: Run, step_loss: StepLoss, batches: Sequence[Batch]) -> tuple[float, float]:

@@ -18,6 +18,7 @@ from tunesmith.models.load import identity, reference
 from tunesmith.recipe.fit import OF_PAIRS
 from tunesmith.text.examples import read_examples
 from tunesmith.text.task import TaskSpec
+from tunesmith.train import trackers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from tunesmith.train.checkpoint import Progress
     from tunesmith.train.freeze import Learning
     from tunesmith.train.loop import Objective, Run
+    from tunesmith.train.trackers import About
     from tunesmith.train.validate import Judge
 
 CODE = "train-5"
@@ -43,7 +45,9 @@ def check(recipe: Recipe) -> None:
     Raises:
         RecipeError: naming the setting.
         MissingExtraError: if the training libraries are not installed.
+        SetupError: if a tracker is not.
     """
+    trackers.check(recipe.train.track)
     stopping = recipe.train.regularise.early_stopping
     alone = recipe.task == "preference" and recipe.objective == "sft"
     if alone and stopping is not None and stopping.metric != "valid_loss":
@@ -70,7 +74,7 @@ def plan_model(recipe: Recipe, dataset: Artifact, workspace: Workspace) -> Plan:
     """Return the plan of the Model. Its parents are the Dataset and, if it starts from an earlier Model, that one."""
     earlier = workspace.find(recipe.base)
     config = {
-        "train": recipe.train.model_dump(mode="json", exclude={"threads"}),
+        "train": recipe.train.model_dump(mode="json", exclude={"threads", "track"}),
         "prompt": recipe.prompt.model_dump(mode="json"),
         "task": recipe.task,
     }
@@ -104,7 +108,7 @@ def train(recipe: Recipe, dataset: Artifact, workspace: Workspace, judge: Judge 
         raise ValueError(f"early stopping looks at {stopping.metric}, and nothing that measures it was handed in")
     base = reference(recipe.base, workspace)
     plan = plan_model(recipe, dataset, workspace)
-    return workspace.make(plan, lambda draft: _make(recipe, dataset, base, draft, judge))
+    return workspace.make(plan, lambda draft: _make(recipe, dataset, base, draft, judge, workspace))
 
 
 def task_of(recipe: Recipe, dataset: Artifact) -> TaskSpec:
@@ -125,16 +129,17 @@ class Sets:
     unused_tokens: list[str]
 
 
-def _make(recipe: Recipe, dataset: Artifact, base: str, draft: Draft, judge: Judge | None) -> None:
+def _make(
+    recipe: Recipe, dataset: Artifact, base: str, draft: Draft, judge: Judge | None, workspace: Workspace
+) -> None:
     import torch
 
-    from tunesmith.models.precision import exact_arithmetic, restore_halved
+    from tunesmith.models.precision import restore_halved
     from tunesmith.models.save import merge_adapter, save_model
     from tunesmith.text.parity import save_samples
+    from tunesmith.train import track
     from tunesmith.train.curves import write_page
-    from tunesmith.train.frozen_cache import with_states
-    from tunesmith.train.loop import fit
-    from tunesmith.train.preference import with_reference
+    from tunesmith.train.samples import choose
     from tunesmith.train.start import load_start
 
     torch.set_num_threads(recipe.train.threads or os.cpu_count() or 1)
@@ -144,10 +149,7 @@ def _make(recipe: Recipe, dataset: Artifact, base: str, draft: Draft, judge: Jud
     sets = tokenise(recipe, dataset, task, loaded)
     run = replace(prepare_run(recipe, loaded, sets.train, sets.valid, draft.scratch), judge=judge)
     _announce(run, recipe.base)
-    with exact_arithmetic(recipe.train.deterministic):
-        run = with_reference(with_states(run))
-        with steps("training", run.total_steps) as bar:
-            progress = fit(run, bar)
+    progress = _learn(run, recipe, track.about(recipe, dataset, draft, workspace))
     folder = draft.path / "model"
     if recipe.train.save == "merged" or recipe.train.method == "full":
         restore_halved(loaded.model, lambda: load_start(recipe, base).model)
@@ -161,7 +163,24 @@ def _make(recipe: Recipe, dataset: Artifact, base: str, draft: Draft, judge: Jud
     examples = {"train": sets.train.num_examples, "valid": sets.valid.num_examples}
     draft.counts = {**examples, "left_out_too_long": sets.left_out}
     draft.result = _result(run, progress, draft, sets)
-    write_page(draft.path / "train.html", draft.id, progress.metrics, draft.result)
+    shown = choose(loaded.tokenizer, sets.train)
+    write_page(draft.path / "train.html", draft.id, progress, draft.result, shown)
+
+
+def _learn(run: Run, recipe: Recipe, about: About) -> Progress:
+    """Train; a terminal shows how it goes, and trackers are told."""
+    from tunesmith.models.precision import exact_arithmetic
+    from tunesmith.train.frozen_cache import with_states
+    from tunesmith.train.live import View
+    from tunesmith.train.loop import fit
+    from tunesmith.train.preference import with_reference
+    from tunesmith.train.track import tracking
+
+    view = View(run)
+    with tracking(recipe.train.track, about) as tracked, exact_arithmetic(recipe.train.deterministic):
+        run = with_reference(with_states(run))
+        with steps("training", run.total_steps, below=view.lines) as bar:
+            return fit(run, bar, (view.see, tracked))
 
 
 def prepare_run(recipe: Recipe, loaded: LoadedModel, train: TokenSet, valid: TokenSet, folder: Path) -> Run:
