@@ -158,9 +158,10 @@ def fit(run: Run, bar: Bar, watchers: Sequence[Callable[[Progress], None]] = ())
     for step, rows in steps_from(run, progress.step):
         if progress.stopped_by:
             break
-        began_s, before = monotonic_s(), progress.tokens
-        read = update(run, optimizer, step, rows, progress)
-        progress.timed.append([step + 1, progress.tokens - before, read, monotonic_s() - began_s])
+        began_s, tokens, read = monotonic_s(), progress.tokens, progress.read_tokens
+        update(run, optimizer, step, rows, progress)
+        seconds = monotonic_s() - began_s
+        progress.timed.append([step + 1, progress.tokens - tokens, progress.read_tokens - read, seconds])
         if average is not None:
             average.see(step)
         progress.step = step + 1
@@ -195,10 +196,8 @@ def steps_from(run: Run, start: int) -> Iterator[tuple[int, list[int]]]:
         first += count
 
 
-def update(run: Run, optimizer: torch.optim.Optimizer, step: int, rows: list[int], progress: Progress) -> int:
+def update(run: Run, optimizer: torch.optim.Optimizer, step: int, rows: list[int], progress: Progress) -> None:
     """Do one step: gradients over its micro-batches, clip, move the weights, note the metrics.
-
-    Returns how many tokens were read; a beginning that sequences share is read once.
 
     Raises:
         DataError: if the step would do harm (see `guard`) and the recipe does not leave it out.
@@ -214,17 +213,17 @@ def update(run: Run, optimizer: torch.optim.Optimizer, step: int, rows: list[int
     if why := harm(run, loss, norm, progress):
         optimizer.zero_grad(set_to_none=True)
         leave_out(run, step, rows, why, progress)
-        return 0
+        return
     if share := run.settings.regularise.gradient_noise:
         add_noise(trainable(run.loaded.model).values(), share, step, run.seed)
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     targets = sum(run.train.rendered[i].num_targets for i in rows)
     progress.tokens += sum(len(run.train.rendered[i].ids) for i in rows)
+    progress.read_tokens += sum(batch.row.ids_BT.numel() for batch in batches)
     progress.target_tokens += targets
     facts = {"loss": loss, "lr": rate, "grad_norm": norm, "target_tokens": targets, **step_loss.facts()}
     progress.metrics.append({"step": step + 1, **facts})
-    return sum(batch.row.ids_BT.numel() for batch in batches)
 
 
 def _gradients(run: Run, step_loss: StepLoss, batches: Sequence[Batch]) -> tuple[float, float]:
