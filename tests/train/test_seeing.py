@@ -111,7 +111,9 @@ def test_overfitting_is_said_on_the_terminal_at_the_end_and_on_the_page(workspac
     """Would let through: a run that learns noise by heart and says nothing of it where people look."""
     model = stage.train(overfitting(base), make_dataset(workspace, NOISE, FLIPPED), workspace)
     found = model.result["overfitting"]
-    assert re.search(r"overfitting since step \d+: validation \+\d\S+, training -\d\S+; the weights of step", terminal.getvalue())
+    assert re.search(
+        r"overfitting since step \d+: validation \+\d\S+, training -\d\S+; the weights of step", terminal.getvalue()
+    )
     assert terminal.getvalue().count("overfitting: since step") == 1
     began = len(terminal.getvalue())
     show_model({**model.result, "path": str(model.path)})
@@ -147,7 +149,13 @@ def test_the_page_has_every_curve_and_three_samples(workspace, dataset, base):
     model = stage.train(recipe(base), dataset, workspace)
     page = (model.path / "train.html").read_text(encoding="utf-8")
     text = words(page)
-    for title in ("Loss per target token", "Learning rate", "Gradient norm", "Tokens a second", "validations as a table"):
+    for title in (
+        "Loss per target token",
+        "Learning rate",
+        "Gradient norm",
+        "Tokens a second",
+        "validations as a table",
+    ):
         assert title in text
     assert page.count('<div class="tokens"') == 3 and page.count('role="img"') == 4
     for answer in re.findall(r'<mark style="--w:1">((?:<span.*?</span>)+)</mark>', page):
@@ -177,9 +185,13 @@ def test_tokens_of_part_weight_are_shown_with_it(workspace, dataset, base):
 def test_pieces_are_the_whole_text(question: str, answer: str, weight: float):
     """Would let through: a character lost between two tokens, a weight that slips to its neighbour, a token hidden."""
     tokenizer = TOKENIZER
-    one = render(tokenizer, [{"role": "user", "content": question}, {"role": "assistant", "content": answer}], None, weight)
+    one = render(
+        tokenizer, [{"role": "user", "content": question}, {"role": "assistant", "content": answer}], None, weight
+    )
     found = list(samples.pieces(tokenizer, one))
-    assert "".join(piece.text for piece in found) == tokenizer.decode(one.ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+    assert "".join(piece.text for piece in found) == tokenizer.decode(
+        one.ids, skip_special_tokens=False, clean_up_tokenization_spaces=False
+    )
     assert sum(piece.tokens for piece in found) == len(one.ids)
     weights = one.weights or [float(target) for target in one.targets]
     assert [piece.weight for piece in found for _ in range(piece.tokens)] == weights

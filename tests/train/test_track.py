@@ -28,10 +28,21 @@ from tunesmith.train.trackers import About, Sink
 
 
 def recipe(base: Path, *names: str, **train: Any) -> Recipe:
-    settings = {"method": "full", "epochs": 4, "batch_tokens": 24, "precision": "float32", "threads": 1, "eval_every": 2}
+    settings = {
+        "method": "full",
+        "epochs": 4,
+        "batch_tokens": 24,
+        "precision": "float32",
+        "threads": 1,
+        "eval_every": 2,
+    }
     settings["schedule"] = {"peak": 0.02}
     return Recipe(
-        name="made", task="classify", base=str(base), data={"train": "x"}, train={**settings, "track": list(names), **train}
+        name="made",
+        task="classify",
+        base=str(base),
+        data={"train": "x"},
+        train={**settings, "track": list(names), **train},
     )
 
 

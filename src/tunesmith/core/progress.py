@@ -149,6 +149,8 @@ class _Board(Progress):
         yield from super().get_renderables()
         for text, style in self.below() if self.below else ():
             yield Text(text, style, no_wrap=True, overflow="ellipsis")
+
+
 @dataclass
 class _PlainBar:
     label: str

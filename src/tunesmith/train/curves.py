@@ -126,7 +126,9 @@ def _validations(metrics: Sequence[dict[str, Any]], best: dict[str, Any] | None)
     ]
     header = ["step", "training loss", "validation loss", *(one.replace("_", " ") for one in names), ""]
     inner = table(header, lines, numeric_from=0)
-    return f'<details><summary>{len(rows):,} validations as a table</summary><div class="scroll">{inner}</div></details>'
+    return (
+        f'<details><summary>{len(rows):,} validations as a table</summary><div class="scroll">{inner}</div></details>'
+    )
 
 
 def _told(value: float | None) -> str:

@@ -62,9 +62,7 @@ def choose(tokenizer: PreTrainedTokenizerBase, tokens: TokenSet) -> list[Sample]
     example, such as both answers to a question, is a sample.
     """
     per = tokens.per_example
-    sizes = [
-        sum(len(one.ids) for one in tokens.rendered[first : first + per]) for first in range(0, len(tokens), per)
-    ]
+    sizes = [sum(len(one.ids) for one in tokens.rendered[first : first + per]) for first in range(0, len(tokens), per)]
     order = sorted(range(len(sizes)), key=lambda at: (sizes[at], at))
     parted = [at for at in order if any(_parted(tokens.rendered[own]) for own in tokens.sequences_of([at]))]
     middle = (parted or order)[len(parted or order) // 2 :][:1]

@@ -172,7 +172,6 @@ def _trackio(about: About) -> Sink:
     return Sink(send, lambda well: run.finish(), about.step, f"trackio show --project {about.project}")
 
 
-
 OPENERS: dict[str, Callable[[About], Sink]] = {
     "jsonl": _jsonl,
     "tensorboard": _tensorboard,
