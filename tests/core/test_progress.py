@@ -80,7 +80,10 @@ def test_a_time_is_as_exact_as_it_deserves(seconds, told):
 
 def test_lines_below_a_bar_are_for_a_terminal(monkeypatch, capsys):
     """Bug: a log gets control characters, or a terminal takes brackets of a line for markup, or shows facts twice."""
-    below = lambda: [("loss 1.25 [bold]", "yellow")]
+
+    def below():
+        return [("loss 1.25 [bold]", "yellow")]
+
     with progress.steps("training", 2, below=lambda: pytest.fail("asked in a pipe")) as bar:
         bar.advance(1, loss=1.25)
     assert capsys.readouterr().err == ""

@@ -14,11 +14,10 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from killed import killed_after
-from made import CARDS, make_dataset, make_preferences
+from made import make_dataset, make_preferences
 from tiny import tiny_tokenizer
 from tunesmith.cli.summaries import show_model
 from tunesmith.core import progress as shown
-from tunesmith.core.artifacts import Artifact, Workspace
 from tunesmith.recipe import Prompt, Recipe
 from tunesmith.text.chat import Rendered, render
 from tunesmith.train import live, overfit, samples, stage
@@ -27,7 +26,7 @@ from tunesmith.train.checkpoint import Progress
 from tunesmith.train.curves import Line, chart
 from tunesmith.train.flops import peak_of
 
-NOISE = [(f"text {n}", "ab"[(n * 7919) % 13 % 2]) for n in range(16)]
+NOISE = [(letter, "ab"[at * 7919 % 13 % 2]) for at, letter in enumerate("cdefghijklmnopqr")]
 FLIPPED = [(text, "ba"["ab".index(label)]) for text, label in NOISE]
 
 
@@ -38,7 +37,9 @@ def recipe(base: Path, task: str = "classify", **train: Any) -> Recipe:
 
 
 def overfitting(base: Path) -> Recipe:
-    return recipe(base, epochs=30, eval_every=1, regularise={"dropout": 0, "early_stopping": {"patience": 12}})
+    return recipe(
+        base, epochs=30, batch_tokens=16, eval_every=4, regularise={"dropout": 0, "early_stopping": {"patience": 8}}
+    )
 
 
 @pytest.fixture
@@ -160,7 +161,7 @@ def test_the_page_has_every_curve_and_three_samples(workspace, dataset, base):
     assert page.count('<div class="tokens"') == 3 and page.count('role="img"') == 4
     for answer in re.findall(r'<mark style="--w:1">((?:<span.*?</span>)+)</mark>', page):
         assert words(answer) in ("card<|end|>", "refund<|end|>")
-    assert "the longest" in text and "the shortest" in text and "train.csv:" in text
+    assert "The longest" in text and "The shortest" in text and "train.csv:" in text
     assert "<script" not in page
 
 
@@ -243,3 +244,22 @@ def test_a_chart_takes_any_numbers(points: list[tuple[int, float]], logarithmic:
 def test_a_peak_is_that_of_the_device(name: str, peak: float | None):
     """Would let through: the peak of an A10 for an A100, of a whole card for a part of one."""
     assert peak_of(name) == peak
+
+
+def test_mfu_is_told_where_the_peak_is_known_and_all_of_the_model_learns(
+    workspace, dataset, base, terminal, monkeypatch
+):
+    """Would let through: a share of the peak that counts frozen weights as learning, or fails where there is a GPU."""
+    monkeypatch.setattr(live, "peak_flops", lambda device, precision: 1e9)
+    stage.train(recipe(base), dataset, workspace)
+    shares = [int(share) for share in re.findall(r"tokens/s · MFU (\d+)% · ", terminal.getvalue())]
+    speeds = [
+        int(speed.replace(",", "")) for speed in re.findall(r"speed  ([\d,]+) tokens/s · MFU", terminal.getvalue())
+    ]
+    assert shares and len(shares) == len(speeds)
+    a_token = 6 * 37_152 / 1e9  # four layers and the norm; attention and head come on top
+    for share, speed in zip(shares, speeds, strict=True):
+        assert a_token * speed < share / 100 + 0.01 < 2 * a_token * speed + 0.02
+    began = len(terminal.getvalue())
+    stage.train(recipe(base, freeze={"layers": "0:2"}), dataset, workspace)
+    assert "tokens/s" in terminal.getvalue()[began:] and "MFU" not in terminal.getvalue()[began:]

@@ -223,9 +223,14 @@ def test_wandb_without_network(workspace, dataset, base, monkeypatch, capsys):
 @pytest.mark.filterwarnings("ignore")
 def test_trackio_on_this_machine(workspace, dataset, base, monkeypatch, tmp_path, capsys):
     """Would let through: a call that trackio does not have, output on stdout."""
+    monkeypatch.setenv("TRACKIO_DIR", str(tmp_path / "trackio"))  # read when it is imported
     pytest.importorskip("trackio")
-    monkeypatch.setenv("TRACKIO_DIR", str(tmp_path / "trackio"))
-    stage.train(recipe(base, "trackio"), dataset, workspace)
+    model = killed_and_resumed(base, dataset, workspace, "trackio")
+    from trackio.sqlite_storage import SQLiteStorage
+
+    steps = [row["step"] for row in SQLiteStorage.get_logs("made", model.id)]
+    assert set(steps) == {row["step"] for row in metrics_of(model)} and steps == sorted(steps)
     told = capsys.readouterr()
     assert told.out == "" and "no longer" not in told.err
-    assert sys.modules["trackio"] is not None
+    left = sys.modules["trackio"].context_vars.current_run.get()  # it would close it at exit, and say so on stdout
+    assert left is None

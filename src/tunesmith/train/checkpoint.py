@@ -46,8 +46,8 @@ class Progress:
 
     ``anchor`` is the look at the validation rows that the next gain is measured from, ``lowest`` that of the lowest
     validation loss, ``overfitting`` what `overfit` found of it, ``backed_off`` the share of the planned rate that
-    `guard` left. ``read_tokens`` counts a beginning that sequences share once, and padding. ``timed`` has for each step its
-    number, the tokens of its sequences, those that were read, and the seconds it took.
+    `guard` left. ``read_tokens`` counts a beginning that sequences share once, and padding. ``timed`` has for each step
+    its number, the tokens of its sequences, those that were read, and the seconds it took.
     """
 
     step: int = 0

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     Points = Sequence[tuple[float, float]]
 
+_DASHED = ' stroke-dasharray="5 4"'
+
 MOST_POINTS = 400
 """Points of a line, each the mean of its stretch, so that the page stays small."""
 
@@ -119,11 +121,11 @@ def _validations(metrics: Sequence[dict[str, Any]], best: dict[str, Any] | None)
         return ""
     known = {"step", "loss", "lr", "grad_norm", "target_tokens", "training", "valid_loss", "skipped", "examples"}
     names = list(dict.fromkeys(key for row in rows for key in row if key not in known))
-    lines = [
-        [f"{row['step']:,}", *map(_told, (row["training"], row["valid_loss"], *(row.get(one) for one in names)))]
-        + ["kept" if best and row["step"] == best["step"] else ""]
-        for row in rows
-    ]
+    lines = []
+    for row in rows:
+        numbers = (row["training"], row["valid_loss"], *(row.get(one) for one in names))
+        kept = "kept" if best and row["step"] == best["step"] else ""
+        lines.append([f"{row['step']:,}", *map(_told, numbers), kept])
     header = ["step", "training loss", "validation loss", *(one.replace("_", " ") for one in names), ""]
     inner = table(header, lines, numeric_from=0)
     return (
@@ -137,17 +139,20 @@ def _told(value: float | None) -> str:
 
 def _key(lines: Sequence[Line], *, marked: bool) -> str:
     """Return what the lines of a chart stand for, each with a piece of it."""
-    pieces = [(line.name, line.colour, line.dotted) for line in lines if line.points]
-    pieces += [("the weights that were kept", "var(--soft)", True)] if marked else []
+    pieces = [
+        (one.name, f'<path d="M1 6h24" stroke="{one.colour}" stroke-width="2.5"{_DASHED if one.dotted else ""}/>'
+         + (f'<circle cx="13" cy="6" r="4" fill="{one.colour}"/>' if one.dotted else ""))
+        for one in lines if one.points
+    ]  # fmt: skip
+    if marked:
+        pieces.append(
+            ("the weights that were kept", f'<path d="M13 0v12" stroke="var(--soft)" stroke-width="2"{_DASHED}/>')
+        )
     shown = "".join(
-        f'<span><svg width="26" height="8" aria-hidden="true"><path d="M1 4h24" stroke="{colour}" stroke-width="2.5"'
-        f"{_DASHED if dotted else ''}/></svg>{escape(name)}</span>"
-        for name, colour, dotted in pieces
+        f'<span><svg width="26" height="12" aria-hidden="true">{piece}</svg>{escape(name)}</span>'
+        for name, piece in pieces
     )
     return f'<p class="key">{shown}</p>'
-
-
-_DASHED = ' stroke-dasharray="5 4"'
 
 
 def chart(
@@ -191,13 +196,17 @@ def chart(
         if one.dotted or len(placed) == 1:
             dots = "".join(f"M{at}h0" for at in placed)
             parts.append(f'<path d="{dots}" stroke="{one.colour}" stroke-width="7" stroke-linecap="round"/>')
-    marks = [f"{10**value if logarithmic else value:.3g}" for value in (high, (low + high) / 2, low)]
+    marks = [_number(10**value if logarithmic else value) for value in (high, (low + high) / 2, low)]
     return (
         f'<figure class="chart"><div class="plot" style="height:{height}px"><div class="scale" aria-hidden="true">'
         f'{"".join(f"<span>{mark}</span>" for mark in marks)}</div><svg viewBox="0 0 1000 100" '
         f'preserveAspectRatio="none" role="img" aria-label="{told}">{"".join(parts)}</svg></div>'
         f'<div class="ends"><span>step {left:,.0f}</span><span>step {right:,.0f}</span></div></figure>'
     )
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if 1000 <= value < 1e7 else f"{value:.3g}"
 
 
 def _in_words(lines: Sequence[Line]) -> str:
@@ -208,7 +217,7 @@ def _in_words(lines: Sequence[Line]) -> str:
             (first, begins), (last, ends) = one.points[0], one.points[-1]
             at, least = min(one.points, key=lambda point: point[1])
             told.append(
-                f"{one.name} {begins:.3g} at step {first:,.0f}, lowest {least:.3g} at step {at:,.0f}, "
-                f"{ends:.3g} at step {last:,.0f}".strip()
+                f"{one.name} {_number(begins)} at step {first:,.0f}, lowest {_number(least)} at step {at:,.0f}, "
+                f"{_number(ends)} at step {last:,.0f}".strip()
             )
     return "; ".join(told) or "nothing was measured"

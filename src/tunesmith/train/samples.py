@@ -28,7 +28,7 @@ _VISIBLE = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"
 _STYLE = (
     "<style>.tokens{font:13px/2.1 ui-monospace,Menlo,Consolas,monospace;white-space:pre-wrap;overflow-wrap:anywhere;"
     "background:var(--card);border:1px solid var(--line);border-radius:10px;padding:10px 14px;margin:6px 0 18px}"
-    ".tokens span,.key .special{border-right:1px solid var(--line)}"
+    ".tokens span{border-right:1px solid color-mix(in srgb,var(--soft) 55%,transparent)}"
     ".tokens mark,.key mark{color:var(--ink);padding:2px 0;text-underline-offset:4px;background:"
     "color-mix(in srgb,var(--accent) calc(8% + 22%*var(--w)),transparent);"
     "text-decoration:underline 2px var(--accent)}"
@@ -82,7 +82,8 @@ def _sample(tokenizer: PreTrainedTokenizerBase, tokens: TokenSet, index: int, na
     answer = f", the {('chosen', 'rejected')[index % 2]} answer" if tokens.per_example == 2 else ""
     where = f" · {tokens.names[index]}" if tokens.names else ""
     counts = f" · the row counts {weight:.3g}" if weight != 1 else ""
-    title = f"{name}{answer}{where} · {len(one.ids):,} tokens, {one.num_targets:,} of them learnt{counts}"
+    size = f"{len(one.ids):,} tokens, {one.num_targets:,} of them learnt"
+    title = f"{name[0].upper()}{name[1:]}{answer}{where} · {size}{counts}"
     all_of_it = list(pieces(tokenizer, one))
     if len(one.ids) <= FIRST_TOKENS + LAST_TOKENS:
         return Sample(title, [*all_of_it])

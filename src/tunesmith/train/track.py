@@ -38,6 +38,7 @@ def about(recipe: Recipe, dataset: Artifact, draft: Draft, workspace: Workspace)
     settings = {"base": recipe.base, "task": recipe.task, "seed": recipe.seed, "dataset": dataset.id}
     for name, section in (("train", recipe.train), ("prompt", recipe.prompt)):
         settings |= _flat(section.model_dump(mode="json", exclude={"track"}), name)
+    settings["train.objective"] = recipe.objective
     return About(draft.id, recipe.name, settings, workspace.tracking_dir, saved_step(draft.scratch))
 
 
@@ -86,7 +87,7 @@ def _opened(name: str, about: About) -> _Sender | None:
 
 
 def _tell_lost(name: str, error: Exception | str) -> None:
-    why = error if isinstance(error, str) else f"{type(error).__name__}: {error}".splitlines()[0]
+    why = error if isinstance(error, str) else f"{type(error).__name__}: {error}".splitlines()[0][:200]
     say(f"  {name} no longer tracks this run ({why}); training goes on", style="yellow")
 
 

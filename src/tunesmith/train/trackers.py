@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +50,7 @@ class About:
 
 @dataclass(frozen=True)
 class Sink:
-    """An opened tracker: takes rows, is closed (with whether the run went well), and says its last step and its place."""
+    """An opened tracker: takes rows, is closed (with whether the run went well), says its last step and its place."""
 
     send: Callable[[Sequence[Row]], None]
     close: Callable[[bool], None]
@@ -99,16 +100,16 @@ def _tensorboard(about: About) -> Sink:
     from torch.utils.tensorboard import SummaryWriter
 
     folder = about.folder / "tensorboard" / about.id
-    writer = SummaryWriter(str(folder), purge_step=about.step + 1 if about.step else None)  # type: ignore[no-untyped-call]
-    writer.add_text("settings", "\n".join(f"    {key}: {value}" for key, value in about.settings.items()), about.step)  # type: ignore[no-untyped-call]
+    writer = SummaryWriter(str(folder), purge_step=about.step + 1 if about.step else None)
+    writer.add_text("settings", "\n".join(f"    {key}: {value}" for key, value in about.settings.items()), about.step)
 
     def send(rows: Sequence[Row]) -> None:
         for step, values in rows:
             for name, value in values.items():
-                writer.add_scalar(name, value, step)  # type: ignore[no-untyped-call]
-        writer.flush()  # type: ignore[no-untyped-call]
+                writer.add_scalar(name, value, step)
+        writer.flush()
 
-    return Sink(send, lambda well: writer.close(), about.step, f"tensorboard --logdir {folder.parent}")  # type: ignore[no-untyped-call]
+    return Sink(send, lambda well: writer.close(), about.step, f"tensorboard --logdir {folder.parent}")
 
 
 def _mlflow(about: About) -> Sink:
@@ -161,9 +162,13 @@ def _wandb(about: About) -> Sink:
 
 
 def _trackio(about: About) -> Sink:
+    """After a kill it has the steps since the last checkpoint twice, with the same values: it does not say its last."""
     import trackio
 
-    run = trackio.init(project=about.project, name=about.id, config=dict(about.settings), resume="allow")
+    settings = dict(about.settings)
+    run = copy_context().run(  # what it takes for its current run it closes once more at exit, to stdout
+        lambda: trackio.init(project=about.project, name=about.id, config=settings, resume="allow")
+    )
 
     def send(rows: Sequence[Row]) -> None:
         for step, values in rows:
