@@ -6,9 +6,7 @@ with random weights (speed does not depend on their values), data are synthetic.
 multiply in bfloat16. Writes benchmarks/results/train_gpu.json, run by run, beside those of other days; compare those of one day.
 A peer has no MFU: its batch is seen as one example.
 
-MFU counts 6 floating-point operations a weight and token, and 6 T d for causal attention a layer and token, of the
-non-embedding weights and the head at target positions: what must be done, not what is done twice.
-Source: Chowdhery et al. 2022, "PaLM", appendix B.
+MFU is what must be done (`tunesmith.train.flops`), not what is done twice, over the device's peak.
 """
 
 from __future__ import annotations
@@ -37,6 +35,7 @@ from tunesmith.recipe import Recipe
 from tunesmith.text.chat import Rendered
 from tunesmith.train.batches import TokenSet
 from tunesmith.train.checkpoint import Progress
+from tunesmith.train.flops import needed_flops, peak_of
 from tunesmith.train.loop import steps_from, update
 from tunesmith.train.optimizer import build_optimizer
 from tunesmith.train.stage import prepare_run
@@ -52,9 +51,6 @@ CASES = ["1.5B,long,full", "0.5B,chat,full", "1.5B,chat,lora"]
 LORA = {"rank": 16, "alpha": 32}
 TRL_PASS_TOKENS = {"0.5B": 16_384, "1.5B": 8192, "8B": 4096, "smoke": 512}
 """Tokens of one forward pass of TRL tuned by hand: what fits 80 GB without recomputation."""
-PEAK_FLOPS = {"H100": 989e12, "H200": 989e12, "A100": 312e12}
-"""Dense bfloat16 of the data sheets; a name not listed has no MFU."""
-
 MIXES = {"long": (4096, 4096, 1.0), "chat": (40, 2000, 0.35)}
 """Shortest and longest example in tokens, and the share of them that is answer."""
 
@@ -125,24 +121,6 @@ class Steps:
 def _finish() -> None:
     if torch.cuda.is_available():
         torch.cuda.synchronize()
-
-
-def needed_flops(loaded: LoadedModel, method: str) -> Callable[[Sequence[Rendered]], float]:
-    """Return what tells the operations a step needs; frozen weights need no gradient of their own (4, not 6)."""
-    config = loaded.model.config.get_text_config()
-    head = config.vocab_size * config.hidden_size
-    body = sum(p.numel() for n, p in loaded.model.named_parameters() if "embed" not in n and "lm_head" not in n)
-    each = 6.0 if method == "full" else 4.0
-
-    def needed(examples: Sequence[Rendered]) -> float:
-        total = 0.0
-        for one in examples:
-            length = len(one.ids)
-            attention = config.num_hidden_layers * length * config.hidden_size * length
-            total += each * (body * length + head * one.num_targets) + 6.0 * attention
-        return total
-
-    return needed
 
 
 def our_steps(case: Case, device: torch.device, deterministic: bool = True) -> Steps:
@@ -266,7 +244,7 @@ def measure(engine: str, case: Case, device: torch.device) -> dict[str, Any]:
     torch.manual_seed(0)
     steps = ENGINES[engine](case, device)
     name = torch.cuda.get_device_name(0) if device.type == "cuda" else "cpu"
-    peak = next((value for key, value in PEAK_FLOPS.items() if key in name), None)
+    peak = peak_of(name)
     rate = median(steps.flops[2:])
     return {
         "engine": engine, "size": case.size, "mix": case.mix, "method": case.method,

@@ -1,9 +1,13 @@
 """Progress in a pipe is plain lines now and then, never control characters."""
 
+import io
 import subprocess
 import sys
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
 
 from tunesmith.core import progress
 
@@ -72,3 +76,35 @@ def test_parts_that_take_unequal_times_are_weighed(monkeypatch, capsys):
 def test_a_time_is_as_exact_as_it_deserves(seconds, told):
     """Bug: 60 s, or 60 min."""
     assert progress.duration(seconds) == told
+
+
+def test_lines_below_a_bar_are_for_a_terminal(monkeypatch, capsys):
+    """Bug: a log gets control characters, or a terminal takes brackets of a line for markup, or shows facts twice."""
+
+    def below():
+        return [("loss 1.25 [bold]", "yellow")]
+
+    with progress.steps("training", 2, below=lambda: pytest.fail("asked in a pipe")) as bar:
+        bar.advance(1, loss=1.25)
+    assert capsys.readouterr().err == ""
+    shown = io.StringIO()
+    monkeypatch.setattr(progress, "_console", Console(file=shown, force_terminal=True, width=60, color_system=None))
+    monkeypatch.setattr(progress, "LOOKS_PER_S", 50)
+    with progress.steps("training", 2, below=below) as bar:
+        bar.advance(1, loss=1.25, seen=7)
+        with progress.steps("answers", 3) as inner:
+            inner.advance(1)
+        progress.say("said between")
+    assert "loss 1.25 [bold]" in shown.getvalue() and "said between" in shown.getvalue()
+    assert "1/2" in shown.getvalue() and "seen 7" not in shown.getvalue() and "answers" in shown.getvalue()
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=40))
+def test_a_sparkline_rises_where_the_values_do(values):
+    """Bug: a falling loss drawn as a rise, a block for each value but one, an index beyond the highest block."""
+    drawn = progress.sparkline(values)
+    assert len(drawn) == len(values)
+    order = sorted(range(len(values)), key=values.__getitem__)
+    assert [drawn[at] for at in order] == sorted(drawn)
+    if max(values) > min(values):
+        assert (drawn[order[0]], drawn[order[-1]]) == ("▁", "█")

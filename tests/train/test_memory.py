@@ -93,10 +93,10 @@ def test_freed_memory_is_given_back():
     for _ in range(600):  # small blocks between large ones hold the heap together
         freed.append(bytearray(2**20))
         kept.append(bytearray(5_000))
-    full = memory._resident_bytes()
+    full = memory.resident_bytes()
     freed.clear()
     give_back()
-    assert memory._resident_bytes() < full - 300 * 2**20
+    assert memory.resident_bytes() < full - 300 * 2**20
     assert len(kept) == 600
 
 

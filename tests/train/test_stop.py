@@ -11,10 +11,10 @@ from tunesmith import flow
 from tunesmith.core.artifacts import Workspace
 from tunesmith.core.errors import RecipeError
 from tunesmith.recipe import EarlyStopping, Recipe
-from tunesmith.train import stage
-from tunesmith.train.checkpoint import Progress
+from tunesmith.train import overfit, stage
+from tunesmith.train.checkpoint import Progress, as_lists
 from tunesmith.train.stop import BestSoFar
-from tunesmith.train.validate import Judge, _tell_overfitting, as_lists
+from tunesmith.train.validate import Judge
 
 
 def test_patience_counts_validations_without_gain():
@@ -99,7 +99,7 @@ def test_overfitting_is_named_once_it_is_more_than_noise(capsys):
     for number, (train, shift) in enumerate([(2.0, 0.0), (1.8, -0.1), (1.7, -0.1), (1.0, 0.4), (0.5, 0.8)]):
         progress.step = number
         progress.metrics.append({"loss": train})
-        _tell_overfitting(judge, seen_by(rows + shift + random.normal(0, 0.3, 300)), progress)
+        overfit.look(judge, seen_by(rows + shift + random.normal(0, 0.3, 300)), progress)
         progress.metrics[-1]["valid_loss"] = 0.0
         assert bool(progress.overfitting) == (number >= 3)
     assert progress.overfitting["since_step"] in (1, 2)

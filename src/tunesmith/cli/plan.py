@@ -8,9 +8,7 @@ from typing import Any
 import click
 
 from tunesmith.cli.common import home_option, json_option, print_json, recipe_argument
-from tunesmith.core.progress import say
-
-_BARS = "▁▂▃▄▅▆▇█"
+from tunesmith.core.progress import say, sparkline
 
 
 @click.command("plan")
@@ -41,9 +39,7 @@ def _show(plan: dict[str, Any]) -> None:
     say(f"  about {plan['memory_bytes'] / 2**30:.2f} GiB for weights, gradients, optimiser and activations")
     _show_weights(plan)
     rates = [rate for _, rate in plan["learning_rate"]]
-    top = max(rates)
-    bars = "".join(_BARS[min(7, int(rate / top * 7.999))] for rate in rates)
-    say(f"  learning rate {bars}  peak {top:.2g}, last {rates[-1]:.2g}")
+    say(f"  learning rate {sparkline(rates, low=0)}  peak {max(rates):.2g}, last {rates[-1]:.2g}")
     say(f"    {plan['schedule']}")
     if plan["rates"]:
         say(f"    times {_factors(plan['rates'])}")

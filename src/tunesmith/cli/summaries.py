@@ -114,6 +114,11 @@ def show_model(result: dict[str, Any]) -> None:
     name = best["metric"].replace("valid_loss", "validation loss") if best else ""
     kept = f"best {name} {best['value']:.4f} at step {best['step']}" if best else "no validation set"
     say(f"  {result['steps']:,} steps in {result['seconds']:,.0f} s · {kept} · stopped by {result['stopped_by']}")
+    if result.get("overfitting"):
+        from tunesmith.train.overfit import advice, told
+
+        say(f"  {told(result['overfitting'])}", style="yellow")
+        say(f"  {advice(result)}")
     where(Path(result["path"]) / "train.html")
 
 

@@ -215,6 +215,11 @@ class Workspace:
         """Where what was made of pieces of files is kept for the next preparation."""
         return self.root / "index"
 
+    @property
+    def tracking_dir(self) -> Path:
+        """Where the curves of runs lie that are tracked by files."""
+        return self.root / "tracking"
+
     def find(self, artifact_id: str) -> Artifact | None:
         """Return the artifact if it is complete on disk, else None."""
         path = self.artifacts_dir / artifact_id

@@ -19,6 +19,7 @@ from tunesmith.recipe.section import (
     Section,
     Steps,
     StrList,
+    Trackers,
 )
 
 
@@ -298,6 +299,11 @@ class Train(Section):
     preference: Preference = Preference()
     freeze: Freeze | None = Field(None, description="what stays as it is; None: nothing")
     tokens: Tokens | None = Field(None, description="tokens to add; None: the vocabulary of the base")
+    track: Trackers = Field(
+        default_factory=list,
+        description="where the curves are sent while training: jsonl (a file in the workspace), tensorboard, mlflow, "
+        "wandb, trackio; one or several. Changes no byte of the Model",
+    )
 
     @property
     def kept_whole_by(self) -> str:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from tunesmith.train.average import Average
     from tunesmith.train.ranks import Ranks
+    from tunesmith.train.validate import Columns
 
     Weights = Mapping[str, nn.Parameter]
     """Everything that learns at some step of a run, by name."""
@@ -47,14 +48,16 @@ class Progress:
     """How far a run is: ``step`` steps are done, ``stopped_by`` is empty while it goes on.
 
     ``anchor`` is the look at the validation rows that the next gain is measured from, ``lowest`` that of the lowest
-    validation loss, ``overfitting`` what `validate` found of it, ``backed_off`` the share of the planned rate that
-    `guard` left.
+    validation loss, ``overfitting`` what `overfit` found of it, ``backed_off`` the share of the planned rate that
+    `guard` left. ``read_tokens`` counts a beginning that sequences share once, and padding. ``timed`` has for each step
+    its number, the tokens of its sequences, those that were read, and the seconds it took.
     """
 
     step: int = 0
     stopped_by: str = ""
     best: BestSoFar = field(default_factory=BestSoFar)
     tokens: int = 0
+    read_tokens: int = 0
     target_tokens: int = 0
     seconds: float = 0.0
     validations: list[float] = field(default_factory=list)
@@ -63,6 +66,7 @@ class Progress:
     lowest: dict[str, Any] = field(default_factory=dict)
     overfitting: dict[str, float] = field(default_factory=dict)
     backed_off: float = 1.0
+    timed: list[list[float]] = field(default_factory=list)
 
 
 def save_checkpoint(
@@ -96,6 +100,17 @@ def load_checkpoint(
     if average is not None:
         average.load(load_parts(latest, _AVERAGE), fields["step"])
     return Progress(**{**fields, "best": BestSoFar(**fields["best"])})
+
+
+def saved_step(folder: Path) -> int:
+    """Return the step a run would go on from; 0 if there is no checkpoint."""
+    latest = _existing(folder / _LATEST)
+    return int(json.loads((latest / _STATE).read_text(encoding="utf-8"))["step"]) if latest else 0
+
+
+def as_lists(columns: Columns) -> dict[str, list[Any]]:
+    """Return columns as a checkpoint holds them."""
+    return {name: values.tolist() for name, values in columns.items()}
 
 
 def save_best(folder: Path, weights: Weights, writers: Ranks = ALONE) -> None:

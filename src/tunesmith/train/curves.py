@@ -1,26 +1,56 @@
-"""``train.html``: what a run's curves looked like. Owns the drawing; the numbers come from ``metrics.jsonl``."""
+"""``train.html``: what a run's curves looked like, and three of the examples it learnt from.
+
+Owns the drawing. The numbers come from ``metrics.jsonl``, the examples from `samples`.
+"""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from html import escape
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tunesmith.core.page import cards, page
+from tunesmith.core.page import cards, page, table
+from tunesmith.train import overfit, samples
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-_WIDTH, _HEIGHT, _LEFT, _BOTTOM = 960, 260, 56, 28
+    from tunesmith.train.checkpoint import Progress
+
+    Points = Sequence[tuple[float, float]]
+
+_DASHED = ' stroke-dasharray="5 4"'
+
+MOST_POINTS = 400
+"""Points of a line, each the mean of its stretch, so that the page stays small."""
+
+_STYLE = (
+    "<style>.chart{margin:0 0 8px}.plot{display:grid;grid-template:100%/58px 1fr;gap:8px}"
+    ".scale{display:flex;flex-direction:column;justify-content:space-between;text-align:right;line-height:12px;"
+    "margin:-6px 0}.scale,.ends{font-size:12px;color:var(--soft);font-variant-numeric:tabular-nums}"
+    ".ends{display:flex;justify-content:space-between;padding:6px 0 0 66px}"
+    ".plot svg{width:100%;height:100%;overflow:visible}.plot svg *{fill:none;vector-effect:non-scaling-stroke}"
+    ".key{display:flex;flex-wrap:wrap;gap:4px 18px;margin:0 0 12px}.key svg{display:inline-block;margin-right:6px}"
+    ".warn{border-left:4px solid var(--bad);background:var(--card);padding:10px 14px;margin:16px 0}"
+    "summary{cursor:pointer}.scroll{overflow-x:auto}</style>"
+)
 
 
-def write_page(path: Path, model_id: str, metrics: Sequence[dict[str, Any]], result: dict[str, Any]) -> None:
+class Line(NamedTuple):
+    """A line of a chart: what it shows, its colour, its points, and whether it is dashed with a dot at each point."""
+
+    name: str
+    colour: str
+    points: Points
+    dotted: bool = False
+
+
+def write_page(
+    path: Path, model_id: str, progress: Progress, result: dict[str, Any], shown: Sequence[samples.Sample]
+) -> None:
     """Write the page of a finished run."""
-    losses = [(row["step"], row["loss"]) for row in metrics if "loss" in row]
-    valid = [(row["step"], row["valid_loss"]) for row in metrics if "valid_loss" in row]
-    rates = [(row["step"], row["lr"]) for row in metrics]
-    norms = [(row["step"], row["grad_norm"]) for row in metrics if "grad_norm" in row]
-    best = result["best"]
+    metrics, best = progress.metrics, result["best"]
     facts = [
         ("steps", f"{result['steps']:,}"),
         ("epochs", result["epochs"]),
@@ -29,89 +59,165 @@ def write_page(path: Path, model_id: str, metrics: Sequence[dict[str, Any]], res
         ("target tokens / s", f"{result['target_tokens_per_s']:,.0f}"),
         ("seconds", f"{result['seconds']:,.0f}"),
     ]
-    body = cards(facts)
-    body += "<h2>Loss per target token, in nats, on a logarithmic scale</h2>"
-    body += (
-        '<p><b style="color:var(--accent)">—</b> training <b style="color:var(--second)">•</b> validation'
-        + (" <b>┆</b> the weights that were kept" if best else "")
-        + "</p>"
-    )
-    lines = [("var(--accent)", _smoothed(losses), False), ("var(--second)", valid, True)]
-    body += chart(lines, logarithmic=True, marked=best["step"] if best else None)
-    body += "<h2>Learning rate</h2>" + chart([("var(--accent)", rates, False)], height=140)
-    body += "<h2>Gradient norm before clipping</h2>" + chart([("var(--soft)", norms, False)], height=140)
+    losses = [
+        Line("training", "var(--accent)", _smoothed(_of("loss", metrics))),
+        Line("validation", "var(--second)", _of("valid_loss", metrics), dotted=True),
+    ]
+    body = _STYLE + _overfitting(result) + cards(facts)
+    body += "<h2>Loss per target token, in nats, on a logarithmic scale</h2>" + _key(losses, marked=bool(best))
+    body += chart("loss", losses, logarithmic=True, marked=best["step"] if best else None)
+    body += _validations(metrics, best)
+    for title, points in (
+        ("Learning rate", _smoothed(_of("lr", metrics))),
+        ("Gradient norm before clipping", _smoothed(_of("grad_norm", metrics))),
+        ("Tokens a second", _speed(progress.timed)),
+    ):
+        body += f"<h2>{title}</h2>" + chart(title.lower(), [Line("", "var(--accent)", points)], height=130)
+    body += samples.section(shown)
     path.write_text(page("Training", model_id, _headline(result), body), encoding="utf-8")
 
 
 def _headline(result: dict[str, Any]) -> str:
     best = result["best"]
-    kept = f"The weights of step {best['step']} were kept." if best else "The last weights were kept."
-    headline = f"Stopped by {result['stopped_by']} after {result['steps']:,} steps. {kept}"
-    if found := result.get("overfitting"):
-        headline += (
-            f" Overfitting: since step {found['since_step']:,} the validation loss rose by "
-            f"{found['valid_loss_rose']:.3f} while the training loss fell by {found['train_loss_fell']:.3f}."
-        )
-    return headline
+    kept = f"The weights of step {best['step']:,} were kept." if best else "The last weights were kept."
+    return f"Stopped by {result['stopped_by']} after {result['steps']:,} steps. {kept}"
 
 
-def _smoothed(points: Sequence[tuple[int, float]], most: int = 400) -> list[tuple[float, float]]:
-    """Return at most ``most`` points, each the mean of its stretch, so that the page stays small."""
-    size = max(1, -(-len(points) // most))
+def _overfitting(result: dict[str, Any]) -> str:
+    if not result["overfitting"]:
+        return ""
+    told = overfit.told(result["overfitting"])
+    return f'<p class="warn"><b>{escape(told[0].upper() + told[1:])}.</b> {escape(overfit.advice(result))}</p>'
+
+
+def _of(name: str, metrics: Sequence[dict[str, Any]]) -> list[tuple[float, float]]:
+    return [(row["step"], row[name]) for row in metrics if name in row]
+
+
+def _smoothed(points: Points) -> list[tuple[float, float]]:
+    """Return at most `MOST_POINTS` points."""
+    size = max(1, -(-len(points) // MOST_POINTS))
     stretches = [points[start : start + size] for start in range(0, len(points), size)]
     return [(sum(x for x, _ in one) / len(one), sum(y for _, y in one) / len(one)) for one in stretches]
 
 
+def _speed(timed: Sequence[Sequence[float]]) -> list[tuple[float, float]]:
+    """Return the tokens a second of each stretch, without the steps that were left out."""
+    some = [row for row in timed if row[1]]
+    size = max(1, -(-len(some) // MOST_POINTS))
+    stretches = [some[start : start + size] for start in range(0, len(some), size)]
+    return [(one[-1][0], sum(row[1] for row in one) / max(1e-9, sum(row[3] for row in one))) for one in stretches]
+
+
+def _validations(metrics: Sequence[dict[str, Any]], best: dict[str, Any] | None) -> str:
+    """Return a table of the validations: training loss since the one before, validation loss, what else was noted."""
+    rows, losses = [], []
+    for row in metrics:
+        losses += [row["loss"]] if "loss" in row else []
+        if "valid_loss" in row:
+            rows.append(row | {"training": sum(losses) / len(losses) if losses else None})
+            losses = []
+    if not rows:
+        return ""
+    known = {"step", "loss", "lr", "grad_norm", "target_tokens", "training", "valid_loss", "skipped", "examples"}
+    names = list(dict.fromkeys(key for row in rows for key in row if key not in known))
+    lines = []
+    for row in rows:
+        numbers = (row["training"], row["valid_loss"], *(row.get(one) for one in names))
+        kept = "kept" if best and row["step"] == best["step"] else ""
+        lines.append([f"{row['step']:,}", *map(_told, numbers), kept])
+    header = ["step", "training loss", "validation loss", *(one.replace("_", " ") for one in names), ""]
+    inner = table(header, lines, numeric_from=0)
+    return (
+        f'<details><summary>{len(rows):,} validations as a table</summary><div class="scroll">{inner}</div></details>'
+    )
+
+
+def _told(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"
+
+
+def _key(lines: Sequence[Line], *, marked: bool) -> str:
+    """Return what the lines of a chart stand for, each with a piece of it."""
+    pieces = [
+        (one.name, f'<path d="M1 6h24" stroke="{one.colour}" stroke-width="2.5"{_DASHED if one.dotted else ""}/>'
+         + (f'<circle cx="13" cy="6" r="4" fill="{one.colour}"/>' if one.dotted else ""))
+        for one in lines if one.points
+    ]  # fmt: skip
+    if marked:
+        pieces.append(
+            ("the weights that were kept", f'<path d="M13 0v12" stroke="var(--soft)" stroke-width="2"{_DASHED}/>')
+        )
+    shown = "".join(
+        f'<span><svg width="26" height="12" aria-hidden="true">{piece}</svg>{escape(name)}</span>'
+        for name, piece in pieces
+    )
+    return f'<p class="key">{shown}</p>'
+
+
 def chart(
-    series: Sequence[tuple[str, Sequence[tuple[float, float]], bool]],
+    name: str,
+    lines: Sequence[Line],
     *,
-    height: int = _HEIGHT,
+    height: int = 260,
     logarithmic: bool = False,
     marked: float | None = None,
 ) -> str:
-    """Return an inline SVG of lines over steps; each series is (colour, points, with dots).
+    """Return a chart of lines over steps, ``height`` pixels high and as wide as there is room.
 
-    ``logarithmic`` needs values above 0 and leaves others out; ``marked`` draws an upright line at a step.
+    ``logarithmic`` needs values above 0 and leaves others out; ``marked`` draws an upright line at a step. Labels are
+    text beside the drawing, so they keep their size on a narrow screen.
     """
+    told = escape(f"{name}: {_in_words(lines)}")
     if logarithmic:
-        series = [(colour, [(x, math.log10(y)) for x, y in line if y > 0], dots) for colour, line, dots in series]
-    points = [point for _, line, _ in series for point in line]
+        lines = [one._replace(points=[(x, math.log10(y)) for x, y in one.points if y > 0]) for one in lines]
+    points = [point for one in lines for point in one.points if all(map(math.isfinite, point))]
     if not points:
         return "<p class='soft'>nothing was measured</p>"
     left, right = min(x for x, _ in points), max(x for x, _ in points)
     low, high = min(y for _, y in points), max(y for _, y in points)
     low = low if logarithmic else min(0.0, low)
 
-    def place(x: float, y: float) -> tuple[float, float]:
-        across = (x - left) / (right - left) if right > left else 0.5
-        up = (y - low) / (high - low) if high > low else 0.5
-        return _LEFT + across * (_WIDTH - _LEFT - 8), (height - _BOTTOM) - up * (height - _BOTTOM - 10)
+    def across(x: float) -> float:
+        return 1000 * (x - left) / (right - left) if right > left else 500.0
 
-    parts = [_axes(low, high, left, right, height, logarithmic)]
+    def down(y: float) -> float:
+        return 100 * (1 - (y - low) / (high - low)) if high > low else 50.0
+
+    parts = [f'<path d="M0 {y}H1000" stroke="var(--line)"/>' for y in (0, 50, 100)]
     if marked is not None:
-        at = place(marked, low)[0]
-        parts.append(
-            f'<line x1="{at:.1f}" x2="{at:.1f}" y1="10" y2="{height - _BOTTOM}" stroke="var(--soft)" '
-            'stroke-dasharray="4 3"/>'
-        )
-    for colour, line, dots in series:
-        placed = [place(x, y) for x, y in line]
-        text = " ".join(f"{x:.1f},{y:.1f}" for x, y in placed)
-        parts.append(f'<polyline fill="none" stroke="{colour}" stroke-width="1.6" points="{text}"/>')
-        if dots:
-            parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>' for x, y in placed]
-    return f'<svg viewBox="0 0 {_WIDTH} {height}" role="img">{"".join(parts)}</svg>'
-
-
-def _axes(low: float, high: float, left: float, right: float, height: int, logarithmic: bool) -> str:
-    floor = height - _BOTTOM
-    marks = [(low, floor), ((low + high) / 2, (floor + 10) / 2), (high, 10)]
-    grid = "".join(
-        f'<line x1="{_LEFT}" x2="{_WIDTH - 8}" y1="{y}" y2="{y}" stroke="var(--line)"/>'
-        f'<text x="{_LEFT - 6}" y="{y + 4}" text-anchor="end">{10**value if logarithmic else value:.3g}</text>'
-        for value, y in marks
-    )
+        parts.append(f'<path d="M{across(marked):.1f} 0V100" stroke="var(--soft)" stroke-width="1.5"{_DASHED}/>')
+    for one in lines:
+        placed = [f"{across(x):.1f} {down(y):.2f}" for x, y in one.points if math.isfinite(y)]
+        if not placed:
+            continue
+        dashed = _DASHED if one.dotted else ""
+        parts.append(f'<path d="M{"L".join(placed)}" stroke="{one.colour}" stroke-width="1.8"{dashed}/>')
+        if one.dotted or len(placed) == 1:
+            dots = "".join(f"M{at}h0" for at in placed)
+            parts.append(f'<path d="{dots}" stroke="{one.colour}" stroke-width="7" stroke-linecap="round"/>')
+    marks = [_number(10**value if logarithmic else value) for value in (high, (low + high) / 2, low)]
     return (
-        f'{grid}<text x="{_LEFT}" y="{height - 8}">step {left:.0f}</text>'
-        f'<text x="{_WIDTH - 8}" y="{height - 8}" text-anchor="end">step {right:.0f}</text>'
+        f'<figure class="chart"><div class="plot" style="height:{height}px"><div class="scale" aria-hidden="true">'
+        f'{"".join(f"<span>{mark}</span>" for mark in marks)}</div><svg viewBox="0 0 1000 100" '
+        f'preserveAspectRatio="none" role="img" aria-label="{told}">{"".join(parts)}</svg></div>'
+        f'<div class="ends"><span>step {left:,.0f}</span><span>step {right:,.0f}</span></div></figure>'
     )
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if 1000 <= value < 1e7 else f"{value:.3g}"
+
+
+def _in_words(lines: Sequence[Line]) -> str:
+    """Return where each line begins and ends, and its lowest point, for those who do not see it."""
+    told = []
+    for one in lines:
+        if one.points:
+            (first, begins), (last, ends) = one.points[0], one.points[-1]
+            at, least = min(one.points, key=lambda point: point[1])
+            told.append(
+                f"{one.name} {_number(begins)} at step {first:,.0f}, lowest {_number(least)} at step {at:,.0f}, "
+                f"{_number(ends)} at step {last:,.0f}".strip()
+            )
+    return "; ".join(told) or "nothing was measured"

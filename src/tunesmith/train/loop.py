@@ -158,10 +158,12 @@ class Run:
         return self.settings.eval_every or max(1, math.ceil(self.epoch_steps[0] / 2))
 
 
-def fit(run: Run, bar: Bar) -> Progress:
+def fit(run: Run, bar: Bar, watchers: Sequence[Callable[[Progress], None]] = ()) -> Progress:
     """Train until the last step or until validation stops it; the first rank's model ends with the best weights.
 
     One that lies in parts ends with its last ones, and `checkpoint.load_best` gives the best to a whole model.
+
+    ``watchers`` are handed the progress after each step, and change nothing in it.
 
     Raises:
         DataError: if a step would do harm (see `guard`) and the recipe does not leave it out.
@@ -181,7 +183,10 @@ def fit(run: Run, bar: Bar) -> Progress:
     for step, rows in steps_from(run, progress.step):
         if progress.stopped_by:
             break
+        began_s, tokens, read = monotonic_s(), progress.tokens, progress.read_tokens
         update(run, optimizer, step, rows, progress)
+        seconds = monotonic_s() - began_s
+        progress.timed.append([step + 1, progress.tokens - tokens, progress.read_tokens - read, seconds])
         if average is not None:
             average.see(step)
         progress.step = step + 1
@@ -194,6 +199,8 @@ def fit(run: Run, bar: Bar) -> Progress:
             save_checkpoint(run.folder, weights, optimizer, progress, average, run.writers)
             saved_s = monotonic_s()
         bar.advance(1, **_facts(progress))
+        for watch in watchers:
+            watch(progress)
     progress.stopped_by = progress.stopped_by or "last step"
     _end_with_best(run, progress, average)
     if run.states:
@@ -248,6 +255,7 @@ def update(run: Run, optimizer: torch.optim.Optimizer, step: int, rows: list[int
     optimizer.zero_grad(set_to_none=True)
     targets = sum(run.train.rendered[i].num_targets for i in rows)
     progress.tokens += tokens
+    progress.read_tokens += sum(batch.row.ids_BT.numel() for batch in batches)
     progress.target_tokens += targets
     facts = {"loss": loss, "lr": rate, "grad_norm": norm, "target_tokens": targets, **step_loss.facts()}
     progress.metrics.append({"step": step + 1, **facts})

@@ -115,13 +115,13 @@ def pass_bytes(run: Run, *, tried: bool) -> PassBytes:
 def _grown_bytes(forward: Callable[[int], torch.Tensor]) -> tuple[int, int]:
     """Return how much the process grows in one pass forward, and in a few forward and backward."""
     give_back()
-    before = _resident_bytes()
+    before = resident_bytes()
     seen: list[int] = []
     for number in range(TRIED_PASSES):
         loss = forward(number)
-        seen.append(_resident_bytes() - before)
+        seen.append(resident_bytes() - before)
         torch.autograd.backward(loss)
-        seen.append(_resident_bytes() - before)
+        seen.append(resident_bytes() - before)
     return seen[0], max(seen)
 
 
@@ -216,7 +216,7 @@ def free_bytes(device: torch.device) -> int:
     return int(torch.cuda.mem_get_info(device)[0]) if device.type == "cuda" else free_machine_bytes()
 
 
-def _resident_bytes() -> int:
+def resident_bytes() -> int:
     """Return the bytes of this process that are in memory; 0 where the system does not say."""
     with contextlib.suppress(OSError, ValueError, IndexError):
         return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")

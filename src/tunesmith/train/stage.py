@@ -16,6 +16,7 @@ from tunesmith.core.errors import MissingExtraError, RecipeError, Refusals
 from tunesmith.core.progress import say, steps
 from tunesmith.models.load import identity, reference
 from tunesmith.text.task import TaskSpec
+from tunesmith.train import track, trackers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from tunesmith.train.freeze import Learning
     from tunesmith.train.loop import Objective, Run
     from tunesmith.train.sets import Sets
+    from tunesmith.train.trackers import About
     from tunesmith.train.validate import Judge
 
 CODE = "train-5"
@@ -39,7 +41,9 @@ def check(recipe: Recipe) -> None:
     Raises:
         RecipeError: naming the setting.
         MissingExtraError: if the training libraries are not installed.
+        SetupError: if a tracker is not.
     """
+    trackers.check(recipe.train.track)
     stopping = recipe.train.regularise.early_stopping
     alone = recipe.task == "preference" and recipe.objective == "sft"
     if alone and stopping is not None and stopping.metric != "valid_loss":
@@ -66,7 +70,7 @@ def plan_model(recipe: Recipe, dataset: Artifact, workspace: Workspace) -> Plan:
     """Return the plan of the Model. Its parents are the Dataset and, if it starts from an earlier Model, that one."""
     earlier = workspace.find(recipe.base)
     config = {
-        "train": recipe.train.model_dump(mode="json", exclude={"threads"}),
+        "train": recipe.train.model_dump(mode="json", exclude={"threads", "track"}),
         "prompt": recipe.prompt.model_dump(mode="json"),
         "task": recipe.task,
     }
@@ -84,12 +88,16 @@ def plan_model(recipe: Recipe, dataset: Artifact, workspace: Workspace) -> Plan:
 
 @dataclass(frozen=True)
 class Job:
-    """What all ranks train together: the recipe, its Dataset, the reference of its base, where checkpoints lie."""
+    """What all ranks train together: the recipe, its Dataset, the reference of its base, where checkpoints lie.
+
+    ``about`` is what trackers are told.
+    """
 
     recipe: Recipe
     dataset: Artifact
     base: str
     scratch: Path
+    about: About
 
 
 def train(recipe: Recipe, dataset: Artifact, workspace: Workspace, judge: Judge | None = None) -> Artifact:
@@ -110,7 +118,12 @@ def train(recipe: Recipe, dataset: Artifact, workspace: Workspace, judge: Judge 
         raise ValueError(f"early stopping looks at {stopping.metric}, and nothing that measures it was handed in")
     base = reference(recipe.base, workspace)
     plan = plan_model(recipe, dataset, workspace)
-    return workspace.make(plan, lambda draft: _make(recipe, dataset, base, draft, judge))
+
+    def make(draft: Draft) -> None:
+        about = track.about(recipe, dataset, draft, workspace)
+        _make(Job(recipe, dataset, base, draft.scratch, about), draft, judge)
+
+    return workspace.make(plan, make)
 
 
 def task_of(recipe: Recipe, dataset: Artifact) -> TaskSpec:
@@ -120,21 +133,21 @@ def task_of(recipe: Recipe, dataset: Artifact) -> TaskSpec:
     return TaskSpec(recipe.task, labels, recipe.prompt.system, recipe.prompt.template)
 
 
-def _make(recipe: Recipe, dataset: Artifact, base: str, draft: Draft, judge: Judge | None) -> None:
+def _make(job: Job, draft: Draft, judge: Judge | None) -> None:
     from tunesmith.models.precision import restore_halved
     from tunesmith.models.save import merge_adapter, save_model
     from tunesmith.text.parity import save_samples
     from tunesmith.train.curves import write_page
     from tunesmith.train.ranks import here
+    from tunesmith.train.samples import choose
     from tunesmith.train.start import load_start
 
-    job = Job(recipe, dataset, base, draft.scratch)
     here().told(job)
     run, sets, progress = train_along(job, judge)
-    loaded, task = run.loaded, task_of(recipe, dataset)
+    recipe, loaded, task = job.recipe, run.loaded, task_of(job.recipe, job.dataset)
     folder = draft.path / "model"
     if recipe.train.save == "merged" or recipe.train.method == "full":
-        restore_halved(loaded.model, lambda: load_start(recipe, base).model)
+        restore_halved(loaded.model, lambda: load_start(recipe, job.base).model)
     if recipe.train.save == "merged":
         merge_adapter(loaded)
     save_model(loaded, folder)
@@ -145,7 +158,8 @@ def _make(recipe: Recipe, dataset: Artifact, base: str, draft: Draft, judge: Jud
     examples = {"train": sets.train.num_examples, "valid": sets.valid.num_examples}
     draft.counts = {**examples, "left_out_too_long": sets.left_out}
     draft.result = _result(run, progress, draft, sets)
-    write_page(draft.path / "train.html", draft.id, progress.metrics, draft.result)
+    shown = choose(loaded.tokenizer, sets.train)
+    write_page(draft.path / "train.html", draft.id, progress, draft.result, shown)
 
 
 def train_along(job: Job, judge: Judge | None) -> tuple[Run, Sets, Progress]:
@@ -155,6 +169,7 @@ def train_along(job: Job, judge: Judge | None) -> tuple[Run, Sets, Progress]:
     from tunesmith.models.precision import exact_arithmetic
     from tunesmith.train.checkpoint import load_best
     from tunesmith.train.frozen_cache import with_states
+    from tunesmith.train.live import View
     from tunesmith.train.loop import fit
     from tunesmith.train.preference import with_reference
     from tunesmith.train.ranks import here
@@ -171,8 +186,12 @@ def train_along(job: Job, judge: Judge | None) -> tuple[Run, Sets, Progress]:
     with exact_arithmetic(recipe.train.deterministic):
         with ranks.first_before_others():
             run = with_reference(with_states(run))
-        with steps("training", run.total_steps) as bar:
-            progress = fit(run, bar)
+        view, trackers_here = View(run), recipe.train.track if ranks.first else ()
+        with (
+            track.tracking(trackers_here, job.about) as tracked,
+            steps("training", run.total_steps, below=view.lines) as bar,
+        ):
+            progress = fit(run, bar, (view.see, tracked))
     if run.sharded and ranks.first:
         run = replace(run, loaded=load_start(recipe, job.base))
         load_best(job.scratch, dict(run.loaded.model.named_parameters()))

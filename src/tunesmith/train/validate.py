@@ -1,7 +1,7 @@
-"""What a validation does: measures, keeps the best weights, decides whether to stop, names overfitting.
+"""What a validation does: measures, keeps the best weights, decides whether to stop.
 
 Owns the validation loss and how sure a gain is. Other metrics are handed in as a `Judge`, for how answers are graded is
-`evaluate`'s. Does not own patience (`stop`).
+`evaluate`'s. Does not own patience (`stop`) nor what overfitting is (`overfit`).
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tunesmith.core.estimates import paired_statistic
-from tunesmith.core.progress import say
 from tunesmith.models.score import nll
-from tunesmith.train.checkpoint import save_best
+from tunesmith.train import overfit
+from tunesmith.train.checkpoint import as_lists, save_best
 from tunesmith.train.ranks import ALONE
 from tunesmith.train.sharded import gathered
 
@@ -94,7 +94,7 @@ def validate(run: Run, progress: Progress) -> None:
     with gathered(run.loaded.model):
         columns = loss.look(run.loaded)
     value = loss.value(columns)
-    _tell_overfitting(loss, columns, progress)
+    overfit.look(loss, columns, progress)
     progress.validations.append(value)
     progress.metrics[-1] |= {"valid_loss": value, **run.objective.facts(columns)}
     judge = run.judge or loss
@@ -119,38 +119,3 @@ def _see(run: Run, progress: Progress, judge: Judge, columns: Columns) -> bool:
     if wanted == "auto" and progress.best.without_gain == 0:
         progress.anchor = as_lists(columns)
     return best
-
-
-def as_lists(columns: Columns) -> dict[str, list[Any]]:
-    """Return columns as a checkpoint holds them."""
-    return {name: values.tolist() for name, values in columns.items()}
-
-
-def _tell_overfitting(loss: Judge, columns: Columns, progress: Progress) -> None:
-    """Note, and say once, that the validation loss rises beyond its noise while the training loss falls."""
-    recent = _since_last(progress)
-    value = loss.value(columns)
-    lowest = progress.lowest
-    if not lowest or value < lowest["valid_loss"]:
-        progress.lowest = {"step": progress.step, "valid_loss": value, "loss": recent, "columns": as_lists(columns)}
-        return
-    risen, fallen = value - lowest["valid_loss"], lowest["loss"] - recent
-    if fallen <= 0 or risen <= 2 * loss.noise(columns, lowest["columns"]):
-        return
-    if not progress.overfitting:
-        say(
-            f"  overfitting: since step {lowest['step']} the validation loss rose by {risen:.3f} while that of "
-            f"training fell by {fallen:.3f}; the examples are being learnt by heart"
-        )
-    progress.overfitting = {"since_step": lowest["step"], "valid_loss_rose": risen, "train_loss_fell": fallen}
-
-
-def _since_last(progress: Progress) -> float:
-    """Return the mean training loss of the steps since the last validation."""
-    losses: list[float] = []
-    for row in reversed(progress.metrics):
-        if "valid_loss" in row:
-            break
-        if "loss" in row:
-            losses.append(row["loss"])
-    return sum(losses) / max(1, len(losses))
