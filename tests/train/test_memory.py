@@ -14,6 +14,7 @@ from tunesmith.models.load import load_model
 from tunesmith.recipe import Recipe
 from tunesmith.train import memory, stage
 from tunesmith.train.optimizer import trainable
+from tunesmith.text.prompts import prompts_of
 
 
 def run_of(tiny, workspace, **train):
@@ -23,7 +24,7 @@ def run_of(tiny, workspace, **train):
     )  # fmt: skip
     dataset = make_dataset(workspace, CARDS[::2], CARDS[1::2])
     loaded = load_model(str(tiny))
-    sets = stage.tokenise(recipe, dataset, stage.task_of(recipe, dataset), loaded)
+    sets = stage.tokenise(recipe, dataset, prompts_of(recipe, dataset), loaded)
     return stage.prepare_run(recipe, loaded, sets.train, sets.valid, workspace.work_dir)
 
 

@@ -189,7 +189,7 @@ def test_only_the_last_answer_is_a_target(tiny):
         rejected=[{"role": "assistant", "content": "e"}],
         meta={"source": "a.jsonl", "line": 1},
     )
-    tokens, _ = stage.tokens_of(load_model(str(tiny)), TaskSpec("preference"), [example], 512, "train", both=True)
+    tokens, _ = stage.tokens_of(load_model(str(tiny)), [TaskSpec("preference")], [example], 512, "train", both=True)
     assert [one.num_targets for one in tokens.rendered] == [3, 2] and tokens.num_targets == [5]
 
 

@@ -19,6 +19,7 @@ from tunesmith.text.task import TaskSpec
 from tunesmith.train import stage
 from tunesmith.train.memory import ROW_TOKENS
 from tunesmith.train.plan import estimate
+from tunesmith.text.prompts import task_of
 
 PAIRS = [(f"my card {n} is lost", "card") for n in range(12)] + [
     (f"money back for {n} please", "refund") for n in range(12)
@@ -59,9 +60,9 @@ def test_prompts_that_weigh_are_learnt_and_are_no_targets(workspace, dataset, ti
     assert other["loss"] != first["loss"] and other["target_tokens"] == first["target_tokens"]
     assert model.result["tokens"] == plain.result["tokens"] and model.result["steps"] == plain.result["steps"]
     loaded = load_model(str(model.path / "model"))
-    task = stage.task_of(weighed, dataset)
+    task = task_of(weighed, dataset)
     examples = read_examples(dataset.path / "valid.parquet")
-    tokens, _ = stage.tokens_of(loaded, task, examples, 99, "valid")
+    tokens, _ = stage.tokens_of(loaded, [task], examples, 99, "valid")
     scores = nll(loaded, [one.ids for one in tokens.rendered], [one.targets for one in tokens.rendered])
     assert model.result["best"]["value"] == pytest.approx(
         sum(one.nats for one in scores) / sum(tokens.num_targets), rel=1e-4

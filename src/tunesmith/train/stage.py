@@ -17,15 +17,18 @@ from tunesmith.core.progress import say, steps
 from tunesmith.models.load import identity, reference
 from tunesmith.recipe.fit import OF_PAIRS
 from tunesmith.text.examples import read_examples
-from tunesmith.text.task import TaskSpec
+from tunesmith.text.prompts import prompts_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from tunesmith.core.artifacts import Artifact, Draft, Workspace
     from tunesmith.models.load import LoadedModel
     from tunesmith.recipe import Recipe
     from tunesmith.text.examples import Example, Message
+    from tunesmith.text.prompts import Prompts
+    from tunesmith.text.task import TaskSpec
     from tunesmith.train.batches import TokenSet
     from tunesmith.train.checkpoint import Progress
     from tunesmith.train.freeze import Learning
@@ -107,22 +110,19 @@ def train(recipe: Recipe, dataset: Artifact, workspace: Workspace, judge: Judge 
     return workspace.make(plan, lambda draft: _make(recipe, dataset, base, draft, judge))
 
 
-def task_of(recipe: Recipe, dataset: Artifact) -> TaskSpec:
-    """Return the task with its prompt and, for a classification, the Dataset's labels."""
-    file = dataset.path / "labels.json"
-    labels = tuple(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else ()
-    return TaskSpec(recipe.task, labels, recipe.prompt.system, recipe.prompt.template)
-
-
 @dataclass(frozen=True)
 class Sets:
-    """The two tokenised splits, how many examples were left out as too long, and added tokens that train never uses."""
+    """The two tokenised splits, how many examples were left out as too long, and added tokens that train never uses.
+
+    ``asked`` are both splits as the teacher is asked, if there is one.
+    """
 
     train: TokenSet
     valid: TokenSet
     left_out: int
     samples: list[Example]
     unused_tokens: list[str]
+    asked: tuple[TokenSet, TokenSet] | None = None
 
 
 def _make(recipe: Recipe, dataset: Artifact, base: str, draft: Draft, judge: Judge | None) -> None:
@@ -132,6 +132,7 @@ def _make(recipe: Recipe, dataset: Artifact, base: str, draft: Draft, judge: Jud
     from tunesmith.models.save import merge_adapter, save_model
     from tunesmith.text.parity import save_samples
     from tunesmith.train.curves import write_page
+    from tunesmith.train.distil import with_teacher
     from tunesmith.train.frozen_cache import with_states
     from tunesmith.train.loop import fit
     from tunesmith.train.preference import with_reference
@@ -139,13 +140,13 @@ def _make(recipe: Recipe, dataset: Artifact, base: str, draft: Draft, judge: Jud
 
     torch.set_num_threads(recipe.train.threads or os.cpu_count() or 1)
     torch.manual_seed(recipe.seed)  # fixes how adapters start
-    task = task_of(recipe, dataset)
+    prompts = prompts_of(recipe, dataset)
     loaded = load_start(recipe, base)
-    sets = tokenise(recipe, dataset, task, loaded)
-    run = replace(prepare_run(recipe, loaded, sets.train, sets.valid, draft.scratch), judge=judge)
+    sets = tokenise(recipe, dataset, prompts, loaded)
+    run = replace(prepare_run(recipe, loaded, sets.train, sets.valid, draft.scratch, sets.asked), judge=judge)
     _announce(run, recipe.base)
     with exact_arithmetic(recipe.train.deterministic):
-        run = with_reference(with_states(run))
+        run = with_teacher(with_reference(with_states(run)))
         with steps("training", run.total_steps) as bar:
             progress = fit(run, bar)
     folder = draft.path / "model"
@@ -154,8 +155,8 @@ def _make(recipe: Recipe, dataset: Artifact, base: str, draft: Draft, judge: Jud
     if recipe.train.save == "merged":
         merge_adapter(loaded)
     save_model(loaded, folder)
-    task.save(folder)
-    save_samples(folder, task, loaded.tokenizer, sets.samples)
+    prompts.own.save(folder)
+    save_samples(folder, prompts.own, loaded.tokenizer, sets.samples)
     lines = (json.dumps(row) for row in progress.metrics)
     (draft.path / "metrics.jsonl").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     examples = {"train": sets.train.num_examples, "valid": sets.valid.num_examples}
@@ -164,8 +165,17 @@ def _make(recipe: Recipe, dataset: Artifact, base: str, draft: Draft, judge: Jud
     write_page(draft.path / "train.html", draft.id, progress.metrics, draft.result)
 
 
-def prepare_run(recipe: Recipe, loaded: LoadedModel, train: TokenSet, valid: TokenSet, folder: Path) -> Run:
+def prepare_run(
+    recipe: Recipe,
+    loaded: LoadedModel,
+    train: TokenSet,
+    valid: TokenSet,
+    folder: Path,
+    asked: tuple[TokenSet, TokenSet] | None = None,
+) -> Run:
     """Choose what learns, set dropout, and return everything the loop needs.
+
+    ``asked`` are both splits as the teacher is asked, if the recipe has one.
 
     Raises:
         RecipeError: for what does not fit the base, the run's length or the memory; what is found together is told so.
@@ -176,6 +186,7 @@ def prepare_run(recipe: Recipe, loaded: LoadedModel, train: TokenSet, valid: Tok
     from tunesmith.models.precision import choose_precision, halve_frozen
     from tunesmith.models.shortcuts import Shortcuts, exact_shortcuts
     from tunesmith.train.batches import plan_steps, step_tokens
+    from tunesmith.train.distil import refuse_unfit_teacher
     from tunesmith.train.loop import Run
     from tunesmith.train.memory import refuse_unfit, row_tokens
     from tunesmith.train.optimizer import rate_factors
@@ -219,16 +230,20 @@ def prepare_run(recipe: Recipe, loaded: LoadedModel, train: TokenSet, valid: Tok
         shortcuts=shortcuts,
         row_tokens=row_tokens(loaded, train, shortcuts, precision),
         folder=folder,
-        objective=_objective(recipe),
+        objective=_objective(recipe, asked),
     )
+    refuse_unfit_teacher(run)
     refuse_unfit(run)
     return run
 
 
-def _objective(recipe: Recipe) -> Objective:
+def _objective(recipe: Recipe, asked: tuple[TokenSet, TokenSet] | None) -> Objective:
+    from tunesmith.train.distil import Distilling
     from tunesmith.train.loss import Supervised
     from tunesmith.train.preference import Preferring
 
+    if asked is not None:
+        return Distilling(*asked)
     return Supervised() if recipe.objective == "sft" else Preferring(recipe.objective, recipe.train.preference)
 
 
@@ -266,11 +281,12 @@ def _choose_what_learns(recipe: Recipe, loaded: LoadedModel, epoch_steps: list[i
     return Learning.of(loaded.model, starts)
 
 
-def tokenise(recipe: Recipe, dataset: Artifact, task: TaskSpec, loaded: LoadedModel) -> Sets:
-    """Return the train and validation splits of a Dataset as tokens, with the task's prompt.
+def tokenise(recipe: Recipe, dataset: Artifact, prompts: Prompts, loaded: LoadedModel) -> Sets:
+    """Return the train and validation splits of a Dataset as tokens, with their prompts.
 
     Raises:
         DataError: if too many examples are too long.
+        RecipeError: if they are so because of shots.
     """
     from tunesmith.text.chat import ensure_template
     from tunesmith.train.tokens import tell_unused
@@ -286,15 +302,20 @@ def tokenise(recipe: Recipe, dataset: Artifact, task: TaskSpec, loaded: LoadedMo
             samples = examples
         both = recipe.objective in OF_PAIRS
         weight = recipe.prompt.prompt_loss_weight if split == "train" else 0.0
-        sets[split], too_long = tokens_of(loaded, task, examples, limit, split, both=both, prompt_weight=weight)
+        tasks = prompts.all(split)
+        sets[split], too_long = tokens_of(loaded, tasks, examples, limit, split, both=both, prompt_weight=weight)
         left_out += too_long
-    unused = tell_unused(loaded.tokenizer, recipe.train.tokens, (one.ids for one in sets["train"].rendered))
-    return Sets(sets["train"], sets["valid"], left_out, samples, unused)
+    train, valid, asked = sets["train"], sets["valid"], None
+    if prompts.teacher:
+        asked = train.part(train.variants - 1, 1), valid.part(valid.variants - 1, 1)
+        train, valid = train.part(0, train.variants - 1), valid.part(0, valid.variants - 1)
+    unused = tell_unused(loaded.tokenizer, recipe.train.tokens, (one.ids for one in train.rendered))
+    return Sets(train, valid, left_out, samples, unused, asked)
 
 
 def tokens_of(
     loaded: LoadedModel,
-    task: TaskSpec,
+    tasks: Sequence[TaskSpec],
     examples: list[Example],
     limit: int,
     split: str,
@@ -302,37 +323,44 @@ def tokens_of(
     both: bool = False,
     prompt_weight: float = 0.0,
 ) -> tuple[TokenSet, int]:
-    """Render examples with the task's prompt; return them and how many were longer than ``limit`` tokens.
+    """Render examples with the prompt of each task; return them and how many were longer than ``limit`` tokens.
 
-    With ``both`` an example is two sequences, the chosen and the rejected answer to its conversation.
+    An example is left out if it is too long with any of the prompts. With ``both`` an example is two sequences, the
+    chosen and the rejected answer to its conversation.
 
     Raises:
         DataError: if more than `TOO_LONG_ALLOWED_FRAC` of them are.
+        RecipeError: if they would fit without shots.
     """
     from tunesmith.text.chat import render
     from tunesmith.train.batches import TokenSet
+    from tunesmith.train.unfit import refuse_long_shots
 
     rendered = [
-        [render(loaded.tokenizer, messages, one.tools, prompt_weight) for messages in _conversations(task, one, both)]
-        for one in examples
+        [
+            [render(loaded.tokenizer, turns, one.tools, prompt_weight) for turns in _conversations(task, one, both)]
+            for one in examples
+        ]
+        for task in tasks
     ]
-    longest = [max(len(one.ids) for one in sequences) for sequences in rendered]
+    longest = [max(len(one.ids) for own in its for one in own) for its in zip(*rendered, strict=True)]
     fitting = [index for index, length in enumerate(longest) if length <= limit]
-    too_long = len(rendered) - len(fitting)
-    if too_long > TOO_LONG_ALLOWED_FRAC * len(rendered):
-        worst = max(range(len(rendered)), key=longest.__getitem__)
+    too_long, allowed = len(examples) - len(fitting), int(TOO_LONG_ALLOWED_FRAC * len(examples))
+    if too_long > allowed:
+        refuse_long_shots(loaded, tasks, sorted(longest)[-1 - allowed], limit)
+        worst = max(range(len(examples)), key=longest.__getitem__)
         where = "{source}:{line}".format(**examples[worst].meta)
         raise DataError(
-            f"{too_long} of {len(rendered)} {split} examples are longer than {limit} tokens "
+            f"{too_long} of {len(examples)} {split} examples are longer than {limit} tokens "
             f"(the longest, {where}, has {longest[worst]})",
             hint="shorten them, raise train.max_tokens, or choose a base with a longer context",
         )
     if too_long:
-        say(f"  {too_long} of {len(rendered)} {split} examples are longer than {limit} tokens and are left out")
-    sequences = [(index, one) for index in fitting for one in rendered[index]]
+        say(f"  {too_long} of {len(examples)} {split} examples are longer than {limit} tokens and are left out")
+    sequences = [(index, one) for its in rendered for index in fitting for one in its[index]]
     names = ["{source}:{line}".format(**examples[index].meta) for index, _ in sequences]
     weights = [examples[index].weight for index, _ in sequences]
-    return TokenSet([one for _, one in sequences], weights, names, 2 if both else 1), too_long
+    return TokenSet([one for _, one in sequences], weights, names, 2 if both else 1, len(tasks)), too_long
 
 
 def _conversations(task: TaskSpec, example: Example, both: bool) -> list[list[Message]]:
@@ -352,6 +380,8 @@ def _announce(run: Run, base: str) -> None:
 
 
 def _result(run: Run, progress: Progress, draft: Draft, sets: Sets) -> dict[str, Any]:
+    from tunesmith.train.loop import drawn_until
+
     best, judged = progress.best, run.judge.name if run.judge else "valid_loss"
     value = -best.value if run.judge and run.judge.higher_is_better else best.value
     return {
@@ -370,6 +400,7 @@ def _result(run: Run, progress: Progress, draft: Draft, sets: Sets) -> dict[str,
         "left_out_too_long": sets.left_out,
         "steps_left_out": sum("skipped" in row for row in progress.metrics),
         "unused_tokens": sets.unused_tokens,
+        "prompts_drawn": drawn_until(run, progress.step) if run.train.variants > 1 else None,
         "peak_learning_rate": run.peak,
         "precision": run.precision,
     }
