@@ -56,7 +56,10 @@ BAD_RECIPES = {
     "fewer shots than none": (GOOD + "prompt: {shots: -1}\n", ["recipe.yaml:5", "prompt.shots", "-1"]),
     "a variant without words": (GOOD + "prompt:\n  variants: [{}]\n", [":6", "prompt.variants.0", "give it system or"]),
     "a variant misspelt": (GOOD + "prompt:\n  variants: [{sytem: x}]\n", [":6", "prompt.variants.0.sytem", "'system'"]),
-    "a variant without input": (GOOD + "prompt:\n  variants: [{template: x}]\n", [":6", "variants.0.template", "{input}"]),
+    "a variant without input": (
+        GOOD + "prompt:\n  variants: [{template: x}]\n",
+        [":6", "variants.0.template", "{input}"],
+    ),
     "the same words twice": (
         GOOD + "prompt: {template: '{input}?', variants: [{system: x}, {template: '{input}?'}]}\n",
         ["recipe.yaml:5", "variants.1 has the words of prompt itself", "leave it out"],

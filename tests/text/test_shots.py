@@ -44,7 +44,7 @@ def test_another_seed_shows_others():
 
 def test_shots_are_one_question_and_one_answer_each_question_once():
     """Would let through: a tool call, half a conversation or the same question twice shown as an example."""
-    called = example("a", "x").messages[:1] + [{"role": "assistant", "content": "x", "tool_calls": [{"id": "1"}]}]
+    called = [*example("a", "x").messages[:1], {"role": "assistant", "content": "x", "tool_calls": [{"id": "1"}]}]
     odd = [
         Example([{"role": "system", "content": "s"}, *example("s", "x").messages]),
         Example([*example("t", "x").messages, *example("u", "x").messages]),

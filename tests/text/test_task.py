@@ -55,7 +55,12 @@ SHOWING = TaskSpec("classify", ("greeting", "hours"), "Be brief.", "Text: {input
 def test_shots_stand_between_the_system_message_and_the_conversation():
     """Would let through: examples without the words around them that the question has, or before the system message."""
     told = [(m["role"], m["content"]) for m in SHOWING.prompt(MESSAGES)]
-    shown = [("user", "Text: is it open"), ("assistant", "hours"), ("user", "Text: good day"), ("assistant", "greeting")]
+    shown = [
+        ("user", "Text: is it open"),
+        ("assistant", "hours"),
+        ("user", "Text: good day"),
+        ("assistant", "greeting"),
+    ]
     assert told == [("system", "Be brief."), *shown, ("user", "Text: hello {name}"), ("assistant", "greeting")]
     own = [{"role": "system", "content": "Own."}, *MESSAGES]
     assert [m["content"] for m in SHOWING.prompt(own)][:2] == ["Own.", "Text: is it open"]

@@ -19,11 +19,12 @@ from tunesmith.core.errors import DataError, RecipeError, SetupError
 from tunesmith.models.load import LoadedModel, load_model
 from tunesmith.recipe import Recipe
 from tunesmith.text.chat import Rendered, prompt_ids
+from tunesmith.text.prompts import prompts_of
+from tunesmith.text.task import TaskSpec
 from tunesmith.train import distil, stage
 from tunesmith.train.batches import TokenSet, micro_batches
 from tunesmith.train.distil import with_teacher
 from tunesmith.train.plan import estimate
-from tunesmith.text.prompts import prompts_of
 from tunesmith.train.subsets import Subsets
 
 TEACHER = {"system": "Where is a card? Say card. Is it money? Say refund.", "shots": 3}
@@ -112,25 +113,37 @@ def test_loss_and_gradients_are_those_of_plain_divergences(tmp_path_factory, fam
                 assert float((one.grad - other.grad).abs().max()) <= 2e-5 * largest, (switch, name)
 
 
+def first_tokens(loaded: LoadedModel, task: TaskSpec) -> torch.Tensor:
+    """Return the log-probabilities of the first token of the answers to the questions in train."""
+    found = []
+    for text, _ in CARDS[::2]:
+        ids = prompt_ids(loaded.tokenizer, task.prompt([{"role": "user", "content": text}]))
+        with torch.no_grad():
+            found.append(loaded.model(torch.tensor([ids])).logits[0, -1].log_softmax(-1))
+    return torch.stack(found)
+
+
 @pytest.mark.parametrize("method", ["full", "lora"])
 def test_the_model_comes_to_answer_as_the_base_did_with_the_prompt(workspace, dataset, tiny, method):
     """Would let through: a loss that falls while nothing is learnt of the prompt, a model saved with the teacher's."""
-    peak = {"schedule": {"peak": 0.01 if method == "full" else 0.03}, "epochs": 30}
-    taught = recipe(tiny, method=method, regularise={"dropout": 0, "early_stopping": None}, **peak)
+    long = {"schedule": {"peak": 0.02}, "epochs": 20, "regularise": {"dropout": 0, "early_stopping": None}}
+    wrapped = [(f"Topic? {text}", label) for text, label in CARDS]  # with these words alone the base knows the answer
+    both = make_dataset(workspace, wrapped + [(text, "dunno") for text, _ in CARDS], wrapped, classify=False)
+    knows = stage.train(recipe(tiny, teacher=None, **long), both, workspace)
+    taught = recipe(knows.id, teacher={"template": "Topic? {input}"}, method=method, **long)
     model = stage.train(taught, dataset, workspace)
     rows = rows_of(model)
     assert model.result["objective"] == "distillation" and rows[-1]["loss"] < 0.2 * rows[0]["loss"]
     validations = [row["valid_loss"] for row in rows if "valid_loss" in row]
     assert validations[-1] < 0.5 * validations[0]
     prompts = prompts_of(taught, dataset)
-    base, tuned = load_model(str(tiny)), load_model(model.path / "model")
-    apart = []
-    for loaded, task in ((base, prompts.own), (tuned, prompts.own), (base, prompts.teacher)):
-        ids = prompt_ids(loaded.tokenizer, task.prompt([{"role": "user", "content": "my card 1 is lost"}]))
-        with torch.no_grad():
-            apart.append(loaded.model(torch.tensor([ids])).logits[0, -1].log_softmax(-1))
-    before, after, wanted = apart
-    assert float((after - wanted).abs().max()) < 0.5 * float((before - wanted).abs().max())
+    base, tuned = load_model(knows.path / "model"), load_model(model.path / "model")
+    own, taught_own, wanted = (
+        first_tokens(loaded, task)
+        for loaded, task in ((base, prompts.own), (tuned, prompts.own), (base, prompts.teacher))
+    )
+    before, after = (float((wanted.exp() * (wanted - one)).sum(-1).mean()) for one in (own, taught_own))
+    assert after < 0.3 * before
     assert json.loads((model.path / "model" / "task.json").read_text())["shots"] == []
 
 
@@ -197,6 +210,8 @@ def test_a_base_that_changes_logits_after_its_head_is_refused(tmp_path):
 def test_answers_that_a_template_changes_after_the_prompt_are_refused(tmp_path):
     """Would let through: divergences of one token's prediction from another's."""
     _, packed = models_of("qwen3")
-    own, other = (TokenSet([Rendered([1, token], [False, True], 1, 0)] * 8, [1.0] * 8, ["a.csv:2"] * 8) for token in (2, 3))
+    own, other = (
+        TokenSet([Rendered([1, token], [False, True], 1, 0)] * 8, [1.0] * 8, ["a.csv:2"] * 8) for token in (2, 3)
+    )
     with pytest.raises(DataError, match=r"answer of a\.csv:2 otherwise"):
         stage.prepare_run(recipe("x"), LoadedModel(deepcopy(packed), None, "q"), own, own, tmp_path, (other, other))

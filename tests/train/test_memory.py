@@ -12,9 +12,9 @@ from tunesmith.core.allocator import give_back
 from tunesmith.core.errors import RecipeError
 from tunesmith.models.load import load_model
 from tunesmith.recipe import Recipe
+from tunesmith.text.prompts import prompts_of
 from tunesmith.train import memory, stage
 from tunesmith.train.optimizer import trainable
-from tunesmith.text.prompts import prompts_of
 
 
 def run_of(tiny, workspace, **train):

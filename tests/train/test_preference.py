@@ -241,5 +241,5 @@ def test_an_objective_on_preferences_starts_with_a_lower_rate(tmp_path, tiny):
         for objective in ("sft", "dpo")
     }
     assert peaks["dpo"] == pytest.approx(0.1 * peaks["sft"])
-    assert isinstance(stage._objective(recipe(tiny)), Preferring)
+    assert isinstance(stage._objective(recipe(tiny), None), Preferring)
     assert torch.get_default_dtype() == torch.float32

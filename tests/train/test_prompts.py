@@ -21,13 +21,13 @@ from tunesmith.recipe import Recipe
 from tunesmith.release.aliases import promote
 from tunesmith.text.chat import Rendered, prompt_ids
 from tunesmith.text.examples import read_examples
+from tunesmith.text.prompts import prompts_of, task_of
 from tunesmith.text.task import TaskSpec
 from tunesmith.train import stage
 from tunesmith.train.batches import TokenSet, micro_batches, variants_of_epoch
 from tunesmith.train.loop import drawn_until, steps_from
 from tunesmith.train.loss import supervised_loss
 from tunesmith.train.plan import estimate
-from tunesmith.text.prompts import prompts_of, task_of
 
 VARIANTS = [{"system": "Name the topic."}, {"template": "Message: {input}\nTopic:"}]
 TRAIN = {"method": "full", "epochs": 4, "batch_tokens": 24, "precision": "float32", "threads": 1}
@@ -87,12 +87,14 @@ def test_an_example_that_is_shown_is_learnt_without_its_own_copy(workspace, data
         assert text.count("<|user|>") == 5
 
 
-def test_what_all_examples_are_shown_is_read_once_and_changes_nothing(workspace, dataset, tiny):
+def test_what_all_examples_are_shown_is_read_once_and_changes_nothing(workspace, tiny):
     """Would let through: shots that cost as much as they are long, or gradients that are lost by sharing them."""
+    rows = [(f"my card {n} is lost", "card") for n in range(20)] + [(f"money back {n}", "refund") for n in range(20)]
+    dataset = make_dataset(workspace, rows, rows[:2])
     sets, task = tokens_of(tiny, {"shots": 4}, dataset)
     loaded = load_model(str(tiny))
     prefix = len(prompt_ids(loaded.tokenizer, task.prompt([])))
-    assert exact_shortcuts(loaded.model, "float32") == ALL and prefix > 100
+    assert exact_shortcuts(loaded.model, "float32") == ALL and prefix > 80
     found = []
     for shortcuts in (Shortcuts(), ALL):
         batches = micro_batches(sets.train, range(len(sets.train)), shortcuts, 2048)
@@ -103,7 +105,7 @@ def test_what_all_examples_are_shown_is_read_once_and_changes_nothing(workspace,
         loaded.model.zero_grad()
     (all_tokens, plain, wanted), (fewer, ours, got) = found
     alike = len(sets.train) - 4  # those that are shots themselves read other prompts
-    assert fewer <= all_tokens - (alike - 1) * (prefix - 20)
+    assert fewer <= all_tokens - (alike - 1) * (prefix - 1), "the answer's beginning is no part of what is shown"
     assert ours == pytest.approx(plain, rel=1e-5)
     largest = max(float(one.abs().max()) for one in wanted)
     assert all(float((one - other).abs().max()) <= 1e-5 * largest for one, other in zip(wanted, got, strict=True))

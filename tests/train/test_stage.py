@@ -15,11 +15,11 @@ from tunesmith.models.score import nll
 from tunesmith.recipe import Prompt, Recipe
 from tunesmith.text.chat import prompt_ids
 from tunesmith.text.examples import read_examples
+from tunesmith.text.prompts import task_of
 from tunesmith.text.task import TaskSpec
 from tunesmith.train import stage
 from tunesmith.train.memory import ROW_TOKENS
 from tunesmith.train.plan import estimate
-from tunesmith.text.prompts import task_of
 
 PAIRS = [(f"my card {n} is lost", "card") for n in range(12)] + [
     (f"money back for {n} please", "refund") for n in range(12)

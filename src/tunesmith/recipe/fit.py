@@ -120,7 +120,10 @@ def _idle_for_teacher(recipe: Recipe) -> Iterator[Idle]:
         return
     yield "prompt.prompt_loss_weight", "a teacher says what answers are, not prompts; leave one of them out"
     for name in ("label_smoothing", "r_drop"):
-        yield f"train.regularise.{name}", "about the answers of train, and prompt.teacher says what is learnt; leave it out"
+        yield (
+            f"train.regularise.{name}",
+            "about the answers of train, and prompt.teacher says what is learnt; leave it out",
+        )
 
 
 def _idle_for_method(recipe: Recipe) -> Iterator[Idle]:

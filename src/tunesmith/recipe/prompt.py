@@ -29,7 +29,9 @@ class Variant(Section):
     """Other words around an example."""
 
     system: str | None = Field(None, description="system message; None: that of prompt; '': none")
-    template: Template | None = Field(None, description="wraps the user's message; None: that of prompt; '{input}': none")
+    template: Template | None = Field(
+        None, description="wraps the user's message; None: that of prompt; '{input}': none"
+    )
 
     @model_validator(mode="after")
     def _says_something(self) -> Variant:
@@ -42,7 +44,9 @@ class Teacher(Section):
     """The prompt with which the base is asked, and which the model learns to do without."""
 
     system: str | None = Field(None, description="system message; None: that of prompt; '': none")
-    template: Template | None = Field(None, description="wraps the user's message; None: that of prompt; '{input}': none")
+    template: Template | None = Field(
+        None, description="wraps the user's message; None: that of prompt; '{input}': none"
+    )
     shots: Shots | None = Field(None, description="examples of train that the teacher is shown; None: as prompt.shots")
 
 

@@ -114,7 +114,7 @@ def render(
 
 @dataclass(frozen=True, slots=True)
 class _Span:
-    """One answer: the text before it, the text up to its end, its weight in the loss, and whether its prompt has one."""
+    """One answer: the text before it, the text up to its end, its weight in the loss, whether its prompt has one."""
 
     before: str
     text: str

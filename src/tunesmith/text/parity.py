@@ -41,7 +41,7 @@ def check_samples(folder: Path, tokenizer: PreTrainedTokenizerBase) -> None:
     """Render a model's sample prompts again; a folder without samples passes.
 
     Raises:
-        ArtifactError: if the model's task puts other words around them, or the token ids are no longer those of training.
+        ArtifactError: if the model's task puts other words around them, or the token ids are not those of training.
     """
     file = folder / FILE
     if not file.exists():

@@ -1,6 +1,6 @@
 """Which prompts a recipe and a Dataset make: the model's own, its variants, and the teacher's.
 
-Owns how the settings of ``prompt`` become tasks. Does not own the choice of shots (`shots`), the words around an example
+Owns how settings of ``prompt`` become tasks. Does not own the choice of shots (`shots`), the words around an example
 (`task`) nor which variant an example draws (`train.batches`).
 """
 

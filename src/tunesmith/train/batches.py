@@ -52,8 +52,8 @@ AUTO_MOST = 8192
 class TokenSet:
     """Tokenised examples, sequence by sequence: ids, targets, weight in the loss, and where it was read (file:line).
 
-    ``per_example`` sequences, one after the other, make an example. All examples are there ``variants`` times, each time
-    with other words around them: first all with the prompt of the task, then all with the next. The length is that in
+    ``per_example`` sequences, one after the other, make an example. All examples are there ``variants`` times, with
+    other words around them: first all with the prompt of the task, then all with the next. The length is that in
     sequences.
     """
 
@@ -98,9 +98,7 @@ class TokenSet:
         """Return the examples with some of the variants alone."""
         size = self.per_example * self.num_examples
         of = slice(first * size, (first + count) * size)
-        return replace(
-            self, rendered=self.rendered[of], weights=self.weights[of], names=self.names[of], variants=count
-        )
+        return replace(self, rendered=self.rendered[of], weights=self.weights[of], names=self.names[of], variants=count)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Learning to do without a prompt: the model comes to answer as its base does with the teacher's longer one.
 
-The teacher is the starting weights. They are asked once, before the first step: what comes out of their last layer where
+The teacher is the starting weights. They are asked once, before the first step: what comes out of the last layer where
 an answer's token is predicted lies in a file in the run's folder, and their head makes logits of it again, a chunk of
 positions at a time. Owns the divergence, that file, and what of it a validation sees. Does not own the teacher's prompt
 (`text.prompts`). Legend: N targets, D width, V vocabulary, S sequences.
@@ -133,7 +133,8 @@ def _divergences(
         with torch.no_grad():
             wanted_nV = teacher.logits(teacher_nD).float().log_softmax(-1)
         found_nV = head(hidden_nD).float().log_softmax(-1)
-        return (wanted_nV.exp() * (wanted_nV - found_nV)).sum(-1) * weights_n
+        apart_n: torch.Tensor = (wanted_nV.exp() * (wanted_nV - found_nV)).sum(-1)
+        return apart_n * weights_n
 
     parts = [slice(first, first + rows) for first in range(0, len(hidden_ND), rows)]
     return [

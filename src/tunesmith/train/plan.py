@@ -34,10 +34,10 @@ def estimate(recipe: Recipe, dataset: Artifact, workspace: Workspace) -> dict[st
     Raises:
         DataError: as `stage.train` would.
     """
+    from tunesmith.text.prompts import prompts_of
     from tunesmith.train import memory, stage
     from tunesmith.train.frozen_cache import choose
     from tunesmith.train.optimizer import told_factors
-    from tunesmith.text.prompts import prompts_of
     from tunesmith.train.schedule import told
     from tunesmith.train.start import load_start
 

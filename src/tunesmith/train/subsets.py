@@ -21,9 +21,9 @@ from tunesmith.core.errors import RecipeError
 from tunesmith.core.progress import steps
 from tunesmith.models.load import reference
 from tunesmith.text.examples import read_examples
+from tunesmith.text.prompts import prompts_of
 from tunesmith.train import stage
 from tunesmith.train.batches import TokenSet
-from tunesmith.text.prompts import prompts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
