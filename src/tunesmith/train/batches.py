@@ -159,7 +159,7 @@ def variants_of_epoch(tokens: TokenSet, seed: int, epoch: int) -> list[int]:
     """Return with which variant's words each example is read in an epoch."""
     if tokens.variants == 1:
         return [0] * tokens.num_examples
-    random = np.random.default_rng([seed, epoch, tokens.variants])  # steps_of_epoch has [seed, epoch]
+    random = np.random.default_rng([seed, tokens.variants])  # steps_of_epoch has [seed, epoch]
     drawn: list[int] = random.integers(tokens.variants, size=tokens.num_examples).tolist()
     return drawn
 
