@@ -53,6 +53,37 @@ BAD_RECIPES = {
     "zero batch": (GOOD + "train: {batch_tokens: 0}\n", ["train.batch_tokens"]),
     "split leaves nothing": (GOOD + "  split: {valid: 0.6, test: 0.5}\n", ["data.split", "leaves nothing"]),
     "template without input": (GOOD + "prompt:\n  template: classify this\n", ["prompt", "{input}"]),
+    "fewer shots than none": (GOOD + "prompt: {shots: -1}\n", ["recipe.yaml:5", "prompt.shots", "-1"]),
+    "a variant without words": (GOOD + "prompt:\n  variants: [{}]\n", [":6", "prompt.variants.0", "give it system or"]),
+    "a variant misspelt": (GOOD + "prompt:\n  variants: [{sytem: x}]\n", [":6", "prompt.variants.0.sytem", "'system'"]),
+    "a variant without input": (
+        GOOD + "prompt:\n  variants: [{template: x}]\n",
+        [":6", "variants.0.template", "{input}"],
+    ),
+    "the same words twice": (
+        GOOD + "prompt: {template: '{input}?', variants: [{system: x}, {template: '{input}?'}]}\n",
+        ["recipe.yaml:5", "variants.1 has the words of prompt itself", "leave it out"],
+    ),
+    "a teacher that knows no more": (
+        GOOD + "prompt: {system: x, shots: 2, teacher: {system: x, shots: 2}}\n",
+        ["recipe.yaml:5", "teacher has the prompt of the model itself", "system, template or shots"],
+    ),
+    "prompts that weigh under a teacher": (
+        GOOD + "prompt:\n  teacher: {system: x}\n  prompt_loss_weight: 0.5\n",
+        ["recipe.yaml:7", "prompt.prompt_loss_weight", "a teacher says what answers are"],
+    ),
+    "smoothing of a teacher": (
+        GOOD + "prompt: {teacher: {system: x}}\ntrain: {regularise: {label_smoothing: 0.1}}\n",
+        ["recipe.yaml:6", "label_smoothing", "prompt.teacher says what is learnt"],
+    ),
+    "variants of pairs": (
+        "name: a\ntask: preference\ndata: {train: x}\nprompt: {variants: [{system: x}]}\n",
+        ["recipe.yaml:4", "prompt.variants", "under one prompt"],
+    ),
+    "a teacher of pairs": (
+        "name: a\ntask: preference\ndata: {train: x}\nprompt: {teacher: {system: x}}\n",
+        ["recipe.yaml:4", "prompt.teacher", "which answer is better"],
+    ),
     "section a string": (GOOD + "train: lora\n", ["recipe.yaml:5", "train"]),
     "learning rate zero": (GOOD + "train: {schedule: {peak: 0}}\n", ["train.schedule.peak"]),
     "a setting of another schedule": (

@@ -109,7 +109,7 @@ def _judge(recipe: Recipe, dataset: Artifact) -> Judge | None:
     from tunesmith.evaluate.grading import grade
     from tunesmith.evaluate.metrics import stopping_metric
     from tunesmith.text.examples import read_examples
-    from tunesmith.train.stage import task_of
+    from tunesmith.text.prompts import task_of
     from tunesmith.train.validate import Judge
 
     metric = stopping_metric(recipe)

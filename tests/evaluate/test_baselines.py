@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -10,7 +11,7 @@ from tunesmith.evaluate.baselines import LINEAR_ROWS, fitting_prompt, instructio
 from tunesmith.models.load import load_model
 from tunesmith.text.chat import prompt_ids
 from tunesmith.text.examples import Example
-from tunesmith.text.task import TaskSpec
+from tunesmith.text.task import Shot, TaskSpec
 
 
 def example(text, answer, before=()):
@@ -74,6 +75,17 @@ def test_prompt_names_all_labels_and_shows_different_ones():
     assert [message["role"] for message in messages] == ["user", "assistant", "user", "assistant", "user"]
     assert "card, fee, refund" in messages[0]["content"] and messages[-1]["content"] == "hm"
     assert {messages[1]["content"], messages[3]["content"]} == {"card", "refund"}
+
+
+def test_prompt_of_a_model_that_shows_examples_shows_no_fewer(tiny):
+    """Would let through: a base asked with the model's examples and then its own, or with fewer than the model has."""
+    shown = tuple(Shot(f"shown {n}", "card") for n in range(12))
+    task = replace(TASK, shots=shown, spare=shown[0])
+    messages = prompted(task, TRAIN, 0, 2)(example("hm", "card"))
+    assert len(messages) == 5 and not any("shown" in message["content"] for message in messages)
+    train = [example(f"x{n}", "card") for n in range(20)]
+    _, shots = fitting_prompt(task, train, [example("hm", "card")], load_model(tiny), 0, room=8)
+    assert shots == 12
 
 
 def test_prompt_keeps_system_message_and_template():

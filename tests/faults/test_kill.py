@@ -21,17 +21,24 @@ TRAIN = {
     "a rate that follows the validations": "schedule: {shape: plateau, patience: 0}",
     "states of frozen layers": 'freeze: {layers: "0:1"}',
     "unfreezing": "freeze: {unfreeze: gradual, pace: 0.2}, schedule: {layer_decay: 0.5}",
+    "words that are drawn": "",
+    "a teacher": "",
+}
+PROMPT = {
+    "words that are drawn": "shots: 3, variants: [{system: Name the topic.}]",
+    "a teacher": "teacher: {system: Name the topic., shots: 4}",
 }
 
 
-def write_project(folder: Path, base: Path, train: str) -> Path:
+def write_project(folder: Path, base: Path, name: str) -> Path:
     rows = [(f"{what} number {number}", label) for number in range(60) for what, label in
             (("where is parcel", "delivery"), ("refund for order", "refund"), ("broken cup in box", "damage"))]  # fmt: skip
     (folder / "a.csv").write_text(csv_text(rows))
     recipe = folder / "recipe.yaml"
     recipe.write_text(
         f"name: kill\ntask: classify\nbase: {base}\ndata: {{train: a.csv}}\n"
-        f"train: {{method: full, epochs: 12, batch_tokens: 64, eval_every: 5, threads: 1, {train}}}\n"
+        f"train: {{method: full, epochs: 12, batch_tokens: 64, eval_every: 5, threads: 1, {TRAIN[name]}}}\n"
+        f"prompt: {{{PROMPT.get(name, '')}}}\n"
         "evaluate: {baselines: [base, linear], gate: {against: []}}\n"
     )
     return recipe
@@ -56,7 +63,7 @@ def finished(recipe: Path, home: Path) -> dict[str, str]:
     return digests
 
 
-@pytest.mark.parametrize("train", TRAIN)
+@pytest.mark.parametrize("name", TRAIN)
 @pytest.mark.parametrize(
     ("rounds", "kills"),
     [
@@ -64,11 +71,11 @@ def finished(recipe: Path, home: Path) -> dict[str, str]:
         pytest.param(4, 5, marks=pytest.mark.soak, id="twenty kills"),
     ],
 )
-def test_killed_at_random_moments_and_still_the_same(rounds, kills, train, tiny, tmp_path):
+def test_killed_at_random_moments_and_still_the_same(rounds, kills, name, tiny, tmp_path):
     """Bug: a checkpoint, a half-written folder, half a file of states or a lock of a dead process changes the result
-    or stops the next run; a resumed run forgets what is unfrozen by now.
+    or stops the next run; a resumed run forgets what is unfrozen by now, draws other words, or asks a half-trained teacher.
     """
-    recipe = write_project(tmp_path, tiny, TRAIN[train])
+    recipe = write_project(tmp_path, tiny, name)
     started = time.monotonic()
     undisturbed = finished(recipe, tmp_path / "home")
     whole_s = time.monotonic() - started

@@ -67,6 +67,31 @@ def test_a_beginning_that_examples_share_is_read_once_a_row(shared, lengths):
         assert batch.row.packing.parents[1:] == (0,) * (len(batch.row.packing.lengths) - 1)
 
 
+def test_one_that_begins_otherwise_does_not_part_the_others():
+    """Would let through: a prompt of 77 shots read again by everyone, because one of them is shown a spare."""
+    spare = [8] * 4
+    rendered = [
+        Rendered([9] * 400 + [10 + i] * 5, [False] * 400 + [True] * 5, 1, 0) for i in range(6)
+    ] + [Rendered([9] * 40 + spare + [9] * 356 + [30] * 5, [False] * 400 + [True] * 5, 1, 0)]  # fmt: skip
+    packed = Shortcuts(packed=True, shared=True)
+    batches = micro_batches(TokenSet(rendered, [1.0] * 7), range(7), packed, ROW_TOKENS)
+    assert sum(batch.row.ids_BT.numel() for batch in batches) == 400 + 6 * 5 + 405
+    assert sorted(index for batch in batches for index in batch.places) == list(range(7))
+    few = micro_batches(TokenSet(rendered[-2:], [1.0] * 2), range(2), packed, ROW_TOKENS)
+    assert [batch.row.ids_BT.numel() for batch in few] == [40 + 2 * 365], "two short ones are no reason for a pass more"
+
+
+@given(st.lists(st.lists(st.integers(0, 1), min_size=1, max_size=60), min_size=1, max_size=12), st.integers(0, 60))
+def test_sequences_that_share_are_whole_and_share_what_they_say(tails, shared):
+    """Would let through: a sequence lost or taken twice where families part, or a beginning that is another's."""
+    ids = [[7] * shared + tail for tail in tails]
+    rendered = [Rendered(one, [False] * (len(one) - 1) + [True], 1, 0) for one in ids]
+    tokens = TokenSet(rendered, [1.0] * len(ids))
+    batches = micro_batches(tokens, range(len(ids)), Shortcuts(packed=True, shared=True), ROW_TOKENS)
+    seen = {at: batch.row.ids_BT[0, places].tolist() for batch in batches for at, places in batch.places.items()}
+    assert seen == dict(enumerate(ids))
+
+
 def test_auto_counts_what_is_learnt():
     """Would let through: two steps an epoch of short labels, a step of one long answer, a step that holds everything."""
     labels, answers = [3] * 10_000, [400] * 2_000

@@ -13,6 +13,7 @@ from tunesmith.core.allocator import give_back
 from tunesmith.core.errors import RecipeError
 from tunesmith.models.load import load_model
 from tunesmith.recipe import Recipe
+from tunesmith.text.prompts import prompts_of
 from tunesmith.train import memory, stage
 from tunesmith.train.optimizer import trainable
 from tunesmith.train.ranks import Ranks
@@ -26,7 +27,7 @@ def run_of(tiny, workspace, **train):
     )  # fmt: skip
     dataset = make_dataset(workspace, CARDS[::2], CARDS[1::2])
     loaded = load_model(str(tiny))
-    sets = tokenise(recipe, dataset, stage.task_of(recipe, dataset), loaded)
+    sets = tokenise(recipe, dataset, prompts_of(recipe, dataset), loaded)
     return stage.prepare_run(recipe, loaded, sets.train, sets.valid, workspace.work_dir)
 
 

@@ -188,6 +188,18 @@ WITH_THE_BASE = {
         {"regularise": {"early_stopping": {"metric": "acuracy"}}}, ["early_stopping.metric", "'acuracy'", "'accuracy'"],
         {"regularise": {"early_stopping": {"metric": "accuracy"}}},
     ),
+    "more shots than rows": (
+        {"*": {"prompt": {"shots": 500}}}, ["prompt.shots", "500 examples and one to spare", "prompt.shots: "],
+        {"*": {"prompt": {"shots": 2}}},
+    ),
+    "shots beyond the context": (
+        {"*": {"prompt": {"shots": 40}}}, ["prompt.shots: 40", "must fit into 512", "longer context"],
+        {"*": {"prompt": {"shots": 4}}},
+    ),
+    "a teacher beyond the context": (
+        {"*": {"prompt": {"teacher": {"shots": 40}}}}, ["prompt.teacher.shots: 40", "must fit into 512"],
+        {"*": {"prompt": {"teacher": {"shots": 4}}}},
+    ),
     "a hosted base": ({"*": {"base": "openai:gpt-4.1-mini"}}, ["base: openai", "a Hugging Face name"], {}),
     "nothing to evaluate on": (
         {"*": {"data": {"train": "cards.csv", "split": {"test": 0}}}}, ["data.split.test is 0", "hold some rows out"], {},

@@ -190,7 +190,7 @@ def test_only_the_last_answer_is_a_target(tiny):
         rejected=[{"role": "assistant", "content": "e"}],
         meta={"source": "a.jsonl", "line": 1},
     )
-    tokens, _ = tokens_of(load_model(str(tiny)), TaskSpec("preference"), [example], 512, "train", both=True)
+    tokens, _ = tokens_of(load_model(str(tiny)), [TaskSpec("preference")], [example], 512, "train", both=True)
     assert [one.num_targets for one in tokens.rendered] == [3, 2] and tokens.num_targets == [5]
 
 
@@ -242,5 +242,5 @@ def test_an_objective_on_preferences_starts_with_a_lower_rate(tmp_path, tiny):
         for objective in ("sft", "dpo")
     }
     assert peaks["dpo"] == pytest.approx(0.1 * peaks["sft"])
-    assert isinstance(stage._objective(recipe(tiny)), Preferring)
+    assert isinstance(stage._objective(recipe(tiny), None), Preferring)
     assert torch.get_default_dtype() == torch.float32

@@ -15,6 +15,7 @@ from tunesmith.models.score import nll
 from tunesmith.recipe import Prompt, Recipe
 from tunesmith.text.chat import prompt_ids
 from tunesmith.text.examples import read_examples
+from tunesmith.text.prompts import task_of
 from tunesmith.text.task import TaskSpec
 from tunesmith.train import stage
 from tunesmith.train.memory import ROW_TOKENS
@@ -60,9 +61,9 @@ def test_prompts_that_weigh_are_learnt_and_are_no_targets(workspace, dataset, ti
     assert other["loss"] != first["loss"] and other["target_tokens"] == first["target_tokens"]
     assert model.result["tokens"] == plain.result["tokens"] and model.result["steps"] == plain.result["steps"]
     loaded = load_model(str(model.path / "model"))
-    task = stage.task_of(weighed, dataset)
+    task = task_of(weighed, dataset)
     examples = read_examples(dataset.path / "valid.parquet")
-    tokens, _ = tokens_of(loaded, task, examples, 99, "valid")
+    tokens, _ = tokens_of(loaded, [task], examples, 99, "valid")
     scores = nll(
         loaded,
         [one.ids for one in tokens.rendered],

@@ -15,6 +15,7 @@ import numpy as np
 from tunesmith.core.errors import MissingExtraError
 from tunesmith.evaluate.answers import LEAST_PROBABILITY, Answers, expected_of, label_answers
 from tunesmith.text.examples import text_of
+from tunesmith.text.shots import SEEKING_ROWS, choose
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from tunesmith.text.task import TaskSpec
 
 SHOTS = 8
-"""Most examples shown in the prompt of the prompted base."""
+"""Most examples shown in the prompt of the prompted base, unless the recipe's own prompt shows more."""
 
 LINEAR_ROWS = 100_000
 """Most training rows the linear baseline learns from, chosen by the seed; more no longer move it."""
@@ -34,7 +35,6 @@ LINEAR_ROWS = 100_000
 LINEAR_C = 30.0
 """Inverse strength of regularisation of the linear baseline."""
 
-_SEEKING_SHOTS_ROWS = 2000
 _KEYS_SHOWN = 40
 
 
@@ -43,7 +43,8 @@ def prompted(task: TaskSpec, train: Sequence[Example], seed: int, shots: int) ->
 
     The instruction stands at the beginning of the first user turn, which every chat template renders.
     """
-    chosen = _shots(task, train, seed, shots)
+    task = task.without_shots()
+    chosen = choose([one for one in train if len(one.messages) >= 2], shots, seed, by_label=bool(task.labels))
     turns = [turn for example in chosen for turn in _pair(task, example)]
     words = instruction(task, train)
 
@@ -71,7 +72,7 @@ def fitting_prompt(
     """
     from tunesmith.text.chat import prompt_ids
 
-    shots = min(SHOTS, len(train))
+    shots = min(max(SHOTS, len(task.shots)), len(train))
     longest = sorted(test, key=lambda one: -sum(len(text_of(message)) for message in one.messages))[:20]
     while True:
         prompt = prompted(task, train, seed, shots)
@@ -117,8 +118,8 @@ def linear(labels: Sequence[str], train: Sequence[Example], test: Sequence[Examp
         make_union(words, letters),
         OneVsRestClassifier(LogisticRegression(C=LINEAR_C, solver="liblinear", random_state=seed)),
     )
-    model.fit([asked_text(one) for one in rows], [expected_of(one) for one in rows])
-    found = model.predict_proba([asked_text(one) for one in test])
+    model.fit([one.asked_text for one in rows], [expected_of(one) for one in rows])
+    found = model.predict_proba([one.asked_text for one in test])
     columns = {label: number for number, label in enumerate(model.classes_)}
     probabilities = np.full((len(test), len(labels)), LEAST_PROBABILITY)
     for number, label in enumerate(labels):
@@ -130,11 +131,6 @@ def linear(labels: Sequence[str], train: Sequence[Example], test: Sequence[Examp
 def majority(labels: Sequence[str], train: Sequence[Example], test: Sequence[Example]) -> Answers:
     """Return the most frequent label of the training split for every row, with its frequency as probability."""
     return _constant(labels, train, test)
-
-
-def asked_text(example: Example) -> str:
-    """Return the text of everything before the answer."""
-    return "\n".join(text_of(message) for message in example.messages[:-1])
 
 
 def _constant(labels: Sequence[str], train: Sequence[Example], test: Sequence[Example]) -> Answers:
@@ -149,22 +145,6 @@ def _from_probabilities(labels: Sequence[str], probabilities: NDArray[np.float64
     return Answers(texts, confidences, nats, [1] * len(texts))
 
 
-def _shots(task: TaskSpec, train: Sequence[Example], seed: int, count: int) -> list[Example]:
-    """Return short training examples; for a classification of as many labels as possible."""
-    pool = _sample([one for one in train if len(one.messages) >= 2], _SEEKING_SHOTS_ROWS, seed)
-    middle = sorted(len(asked_text(one)) for one in pool)[len(pool) // 2] if pool else 0
-    pool.sort(key=lambda one: len(asked_text(one)) > middle)  # stable: the shorter half first, each in seeded order
-    chosen: list[Example] = []
-    seen: set[str] = set()
-    for example in pool:
-        answer = expected_of(example)
-        if len(chosen) < count and (not task.labels or answer not in seen):
-            chosen.append(example)
-            seen.add(answer)
-    more = [one for one in pool if not any(one is other for other in chosen)]
-    return chosen + more[: count - len(chosen)]
-
-
 def _pair(task: TaskSpec, example: Example) -> list[Message]:
     """Return an example's last question and its answer as two turns."""
     questions = [message for message in example.messages[:-1] if message["role"] == "user"][-1:]
@@ -174,7 +154,7 @@ def _pair(task: TaskSpec, example: Example) -> list[Message]:
 
 def _keys(train: Sequence[Example]) -> list[str]:
     counts: Counter[str] = Counter()
-    for example in train[:_SEEKING_SHOTS_ROWS]:
+    for example in train[:SEEKING_ROWS]:
         counts.update(_object(expected_of(example)).keys())
     return [key for key, _ in counts.most_common(_KEYS_SHOWN)]
 

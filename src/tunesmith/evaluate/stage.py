@@ -24,6 +24,7 @@ from tunesmith.evaluate.preferring import LENGTH, by_length, likelihoods, reward
 from tunesmith.evaluate.summary import summarise
 from tunesmith.models.load import load_model
 from tunesmith.text.examples import read_examples
+from tunesmith.text.prompts import prompts_of
 from tunesmith.text.task import TaskSpec
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from tunesmith.recipe import Recipe
     from tunesmith.text.examples import Example
 
-CODE = "evaluate-2"
+CODE = "evaluate-3"
 _CHEAP = ("base", "prompt")
 BASELINES = {"classify": (*_CHEAP, "linear", "majority"), "preference": ("base", LENGTH)}
 """Task to the baselines it has; other tasks have the base, plain and prompted."""
@@ -265,7 +266,11 @@ class _Evaluation:
     def _ask_base(self, name: str, task: TaskSpec, examples: list[Example]) -> Answers:
         loaded = self._load_base(self.recipe.base)
         asked = self._contender(name, loaded, task)
-        if name == "prompt":
+        if name == "prompt" and self.recipe.prompt.teacher:
+            teacher = prompts_of(self.recipe, self.dataset).teacher or task
+            asked.prompt = lambda one: teacher.split(one)[0]
+            say("  prompted base: the teacher's prompt")
+        elif name == "prompt":
             answers = [answer_ids(loaded, task.split(examples[0])[0], label) for label in task.labels]
             room = max(map(len, answers)) if answers else self._max_new_tokens
             asked.prompt, shots = baselines.fitting_prompt(task, self.train, examples, loaded, self.recipe.seed, room)

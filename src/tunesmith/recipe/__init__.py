@@ -22,6 +22,7 @@ from tunesmith.recipe.parse import json_schema as json_schema
 from tunesmith.recipe.parse import load_recipe as load_recipe
 from tunesmith.recipe.parse import naming_lines as naming_lines
 from tunesmith.recipe.parse import parse_recipe as parse_recipe
+from tunesmith.recipe.prompt import Prompt as Prompt
 from tunesmith.recipe.schedule import Schedule as Schedule
 from tunesmith.recipe.section import Later as Later
 from tunesmith.recipe.section import Section as Section
@@ -31,7 +32,6 @@ from tunesmith.recipe.train import EarlyStopping as EarlyStopping
 from tunesmith.recipe.train import Freeze as Freeze
 from tunesmith.recipe.train import Lora as Lora
 from tunesmith.recipe.train import Preference as Preference
-from tunesmith.recipe.train import Prompt as Prompt
 from tunesmith.recipe.train import Regularise as Regularise
 from tunesmith.recipe.train import Shortcuts as Shortcuts
 from tunesmith.recipe.train import Tokens as Tokens

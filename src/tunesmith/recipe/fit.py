@@ -69,6 +69,7 @@ def idle_notes(recipe: Recipe) -> list[str]:
 def _idle(recipe: Recipe) -> Iterator[Idle]:
     yield from _idle_for_task(recipe)
     yield from _idle_for_objective(recipe)
+    yield from _idle_for_teacher(recipe)
     yield from _idle_for_method(recipe)
     yield from _idle_beside_others(recipe)
 
@@ -108,7 +109,21 @@ def _idle_for_objective(recipe: Recipe) -> Iterator[Idle]:
     yield f"{regularise}.label_smoothing", why
     why = f"{objective} compares answers, and the prompt of both is the same; leave it out, or train.objective: sft"
     yield "prompt.prompt_loss_weight", why
+    why = f"{objective} compares both answers with what the base says of them, under one prompt; leave it out"
+    yield "prompt.variants", why
+    yield "prompt.teacher", f"{objective} learns which answer is better, not what a teacher says; leave it out"
     yield f"{regularise}.r_drop", f"for objective sft, and this is {objective}; leave it out"
+
+
+def _idle_for_teacher(recipe: Recipe) -> Iterator[Idle]:
+    if recipe.prompt.teacher is None:
+        return
+    yield "prompt.prompt_loss_weight", "a teacher says what answers are, not prompts; leave one of them out"
+    for name in ("label_smoothing", "r_drop"):
+        yield (
+            f"train.regularise.{name}",
+            "about the answers of train, and prompt.teacher says what is learnt; leave it out",
+        )
 
 
 def _idle_for_method(recipe: Recipe) -> Iterator[Idle]:

@@ -154,7 +154,7 @@ def _user_keys(problem: Any, document: YamlDocument) -> tuple[str | int, ...]:
 
 
 def _section_at(keys: tuple[str | int, ...]) -> list[str]:
-    section = _walk_sections(keys)
+    section = _walk_sections(tuple(key for key in keys if isinstance(key, str)))
     return list(section.model_fields) if section else []
 
 

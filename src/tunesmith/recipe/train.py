@@ -1,4 +1,4 @@
-"""``prompt`` and ``train``: how the base becomes the model. Every setting, its default and the reason."""
+"""``train``: how the base becomes the model. Every setting, its default and the reason."""
 
 from __future__ import annotations
 
@@ -13,33 +13,12 @@ from pydantic import (
 from tunesmith.recipe.schedule import Schedule
 from tunesmith.recipe.section import (
     ENGINE,
-    EVALUATION,
-    Frac,
     OpenFrac,
     Section,
     Steps,
     StrList,
     Trackers,
 )
-
-
-class Prompt(Section):
-    """The words around every example, the same in training, evaluation and serving."""
-
-    system: str | None = Field(None, description="system message put before every conversation that has none")
-    template: str | None = Field(None, description="wraps the user's message; must contain {input}")
-    candidates: Annotated[list[str], EVALUATION] = Field(default_factory=list)
-    prompt_loss_weight: Frac = Field(
-        0.0,
-        description="weight of a prompt token in the loss of training, where one of an answer has 1. Above 0 the model "
-        "learns inputs too; docs: training",
-    )
-
-    @model_validator(mode="after")
-    def _template_has_input(self) -> Prompt:
-        if self.template is not None and self.template.count("{input}") != 1:
-            raise ValueError(f"template must contain {{input}} exactly once, got {self.template!r}")
-        return self
 
 
 class EarlyStopping(Section):

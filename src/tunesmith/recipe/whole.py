@@ -11,12 +11,13 @@ from pydantic import (
 
 from tunesmith.recipe.data import Data
 from tunesmith.recipe.fit import refuse_idle, refuse_unfit_objective
+from tunesmith.recipe.prompt import Prompt
 from tunesmith.recipe.section import (
     Later,
     Section,
     Task,
 )
-from tunesmith.recipe.train import Prompt, Train
+from tunesmith.recipe.train import Train
 from tunesmith.recipe.use import Evaluate, Monitor, Serve, Update
 
 

@@ -88,7 +88,8 @@ def render(
     only the last turn is a target, rendered with its history as served.
 
     A target has its message's ``weight`` in the loss, 1 if that has none, and what is before an answer
-    ``prompt_weight``. An earlier answer of weight 0 stays at 0 unless the template rewrites it.
+    ``prompt_weight``, or 0 if the question right before it has the weight 0. An earlier answer of weight 0 stays at 0.
+    Where the template rewrites earlier turns, all that is before the last answer has ``prompt_weight``.
 
     Raises:
         DataError: if there is nothing to learn.
@@ -113,11 +114,12 @@ def render(
 
 @dataclass(frozen=True, slots=True)
 class _Span:
-    """One answer: the text before it, the text up to its end, and its weight in the loss."""
+    """One answer: the text before it, the text up to its end, its weight in the loss, whether its prompt has one."""
 
     before: str
     text: str
     weight: float
+    asked: bool
 
 
 def _in_place(spans: list[_Span]) -> bool:
@@ -134,7 +136,8 @@ def _spans(tokenizer: PreTrainedTokenizerBase, messages: list[Message], tools: A
                 f"the chat template of {tokenizer.name_or_path!r} does not begin answers as its generation prompt does",
                 hint="the model would be trained on text it never sees when served; choose another base or template",
             )
-        spans.append(_Span(before, text, messages[index].get("weight", 1)))
+        asked = messages[index - 1]["role"] != "user" or messages[index - 1].get("weight", 1) != 0
+        spans.append(_Span(before, text, messages[index].get("weight", 1), asked))
     return spans
 
 
@@ -153,7 +156,7 @@ def _tokens(
         ids += context + answer
         learnt = [span.weight > 0 and place <= last_special for place in range(len(answer))]
         targets += [False] * len(context) + learnt
-        weights += [prompt_weight] * len(context) + [span.weight if one else 0.0 for one in learnt]
+        weights += [prompt_weight * span.asked] * len(context) + [span.weight if one else 0.0 for one in learnt]
         done = len(span.text)
     return ids, targets, weights
 

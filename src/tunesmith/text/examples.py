@@ -39,6 +39,11 @@ class Example:
         return text_of(users[-1]) if users else ""
 
     @property
+    def asked_text(self) -> str:
+        """The text of everything before the answer."""
+        return "\n".join(text_of(message) for message in self.messages[:-1])
+
+    @property
     def target_text(self) -> str:
         """The answer to learn: the content of the last message."""
         return text_of(self.messages[-1])

@@ -1,4 +1,4 @@
-"""Which examples make up which step. Order is a pure function of (seed, epoch), so resuming is a seek.
+"""Which examples make up which step, with which words. Both are pure functions of (seed, epoch), so resuming is a seek.
 
 A step is a random draw of examples with about `batch_tokens` *target* tokens, so that the learning rate carries over
 between data sets with long and short prompts. Inside a step the examples are laid end to end in rows without padding,
@@ -52,13 +52,16 @@ AUTO_MOST = 8192
 class TokenSet:
     """Tokenised examples, sequence by sequence: ids, targets, weight in the loss, and where it was read (file:line).
 
-    ``per_example`` sequences, one after the other, make an example. The length is that in sequences.
+    ``per_example`` sequences, one after the other, make an example. All examples are there ``variants`` times, with
+    other words around them: first all with the prompt of the task, then all with the next. The length is that in
+    sequences.
     """
 
     rendered: Sequence[Rendered]
     weights: Sequence[float]
     names: Sequence[str] = ()
     per_example: int = 1
+    variants: int = 1
 
     def __len__(self) -> int:
         return len(self.rendered)
@@ -66,17 +69,36 @@ class TokenSet:
     @property
     def num_examples(self) -> int:
         """How many examples there are."""
-        return len(self.rendered) // self.per_example
+        return len(self.rendered) // (self.per_example * self.variants)
 
     @property
     def num_targets(self) -> list[int]:
-        """Target tokens of each example, all of its sequences together."""
-        counts = [one.num_targets for one in self.rendered]
+        """Target tokens of each example, all of its sequences together, with the prompt of the task."""
+        counts = [one.num_targets for one in self.rendered[: self.num_examples * self.per_example]]
         return [sum(counts[first : first + self.per_example]) for first in range(0, len(counts), self.per_example)]
 
-    def sequences_of(self, examples: Iterable[int]) -> list[int]:
-        """Return the indices of the sequences of some examples, in order."""
-        return [self.per_example * one + own for one in examples for own in range(self.per_example)]
+    def sequences_of(self, examples: Iterable[int], drawn: Sequence[int] | None = None) -> list[int]:
+        """Return the indices of the sequences of some examples, in order.
+
+        ``drawn`` is the variant of each example of the set; None: the prompt of the task.
+        """
+        count = self.num_examples
+        first = (one if drawn is None else one + count * drawn[one] for one in examples)
+        return [self.per_example * one + own for one in first for own in range(self.per_example)]
+
+    def variant_of(self, sequence: int) -> int:
+        """Return with which variant's words a sequence is."""
+        return sequence // (self.per_example * self.num_examples)
+
+    def without_words(self, sequence: int) -> int:
+        """Return the index of a sequence among those of one variant."""
+        return sequence % (self.per_example * self.num_examples)
+
+    def part(self, first: int, count: int) -> TokenSet:
+        """Return the examples with some of the variants alone."""
+        size = self.per_example * self.num_examples
+        of = slice(first * size, (first + count) * size)
+        return replace(self, rendered=self.rendered[of], weights=self.weights[of], names=self.names[of], variants=count)
 
 
 @dataclass(frozen=True)
@@ -131,6 +153,15 @@ def steps_of_epoch(num_targets: Sequence[int], batch_tokens: int, seed: int, epo
     if len(steps) > 1 and sum(num_targets[i] for i in steps[-1]) < batch_tokens / 2:
         steps[-2:] = [steps[-2] + steps[-1]]
     return steps
+
+
+def variants_of_epoch(tokens: TokenSet, seed: int, epoch: int) -> list[int]:
+    """Return with which variant's words each example is read in an epoch."""
+    if tokens.variants == 1:
+        return [0] * tokens.num_examples
+    random = np.random.default_rng([seed, epoch, tokens.variants])  # steps_of_epoch has [seed, epoch]
+    drawn: list[int] = random.integers(tokens.variants, size=tokens.num_examples).tolist()
+    return drawn
 
 
 def plan_steps(
@@ -249,15 +280,37 @@ def _evenly(items: Sequence[Item], sizes: Sequence[int], capacity: int) -> list[
 
 
 def _alike(sequences: Sequence[_Sequence]) -> list[_Family]:
-    """Group sequences by their beginning."""
+    """Group sequences by their beginning; those that share none are the last group."""
     groups: dict[bytes, list[_Sequence]] = {}
     for one in sequences:
         groups.setdefault(one.ids[:SHARED_TOKENS].tobytes(), []).append(one)
     alone = [one for group in groups.values() if len(group) == 1 for one in group]
-    together = [_Family(group, _common(group)) for group in groups.values() if len(group) > 1]
-    alone += [one for group, shared in together if shared < SHARED_TOKENS for one in group]
-    sharing = [family for family in together if family.shared >= SHARED_TOKENS]
+    sharing: list[_Family] = []
+    for rest in groups.values():
+        while len(rest) > 1:
+            family = _largest_family(rest)
+            if family.shared < SHARED_TOKENS:
+                alone += rest
+                break
+            sharing.append(family)
+            taken = {one.index for one in family.members}
+            rest = [one for one in rest if one.index not in taken]
+            alone += rest if len(rest) == 1 else []
     return [*sharing, *([_Family(alone, 0)] if alone else [])]
+
+
+def _largest_family(group: Sequence[_Sequence]) -> _Family:
+    """Return the sequences that save most by reading once what they share: all, unless parting saves a pass's worth.
+
+    They are those most like the middle one in order of their tokens, which is one of the majority if there is any.
+    """
+    middle = sorted(group, key=lambda one: one.ids.tobytes())[len(group) // 2]
+    alike = np.array([_common([middle, one]) for one in group])
+    falling = np.sort(alike)[::-1]
+    saved = np.arange(len(group)) * falling  # of the first, the first two, ...
+    saved[-1] += TINY_BATCH_TOKENS
+    shared = int(falling[saved.argmax()])
+    return _Family([one for one, its in zip(group, alike, strict=True) if its >= shared], shared)
 
 
 def _common(group: Sequence[_Sequence]) -> int:

@@ -87,7 +87,8 @@ def _saved(run: Run) -> float:
     """Return the share of the layers' work that is saved, the passes in which states are made counted."""
     below, above = run.learning.frozen_layers, run.learning.num_layers - run.learning.frozen_layers
     validations = run.total_steps / run.eval_every
-    once = [(_tokens(run.train), run.total_steps / run.epoch_steps[0]), (_tokens(run.valid), validations)]
+    epochs = run.total_steps / run.epoch_steps[0] / run.train.variants  # in an epoch one variant of each is read
+    once = [(_tokens(run.train), epochs), (_tokens(run.valid), validations)]
     read = sum(tokens * times for tokens, times in once)
     avoided = sum(tokens * max(0.0, times - 1) for tokens, times in once)
     trained = once[0][0] * once[0][1]

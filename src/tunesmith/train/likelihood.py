@@ -20,7 +20,7 @@ from tunesmith.train.batches import micro_batches
 from tunesmith.train.loss import logits_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
     from transformers import PreTrainedModel
@@ -42,9 +42,14 @@ def sequence_logps(model: PreTrainedModel, batch: Batch, shortcuts: Shortcuts, n
             logps_N = label_logps(hidden_ND, causal_lm(model).get_output_embeddings(), batch.labels_N)
         else:
             logps_N = logits_of(model, batch).log_softmax(-1).gather(1, batch.labels_N[:, None])[:, 0]
-    of_N = torch.repeat_interleave(torch.arange(len(batch.counts_S)), batch.counts_S).to(logps_N.device)
-    sums_S = torch.zeros(len(batch.counts_S), dtype=torch.float64, device=logps_N.device)
-    return sums_S.index_add(0, of_N, logps_N.double())
+    return by_sequence(batch, logps_N)
+
+
+def by_sequence(batch: Batch, values_N: torch.Tensor) -> torch.Tensor:
+    """Return the sum over each sequence's targets (S), in float64."""
+    of_N = torch.repeat_interleave(torch.arange(len(batch.counts_S)), batch.counts_S).to(values_N.device)
+    sums_S = torch.zeros(len(batch.counts_S), dtype=torch.float64, device=values_N.device)
+    return sums_S.index_add(0, of_N, values_N.double())
 
 
 def logps_of(
@@ -55,6 +60,22 @@ def logps_of(
     ``states`` are what comes out of frozen lowest layers for these tokens, if that is kept.
     """
     found: dict[int, float] = {}
+
+    def see(batch: Batch) -> None:
+        logps_S = sequence_logps(run.loaded.model, batch, run.shortcuts)
+        found.update(zip(batch.places, logps_S.tolist(), strict=True))
+
+    visit(run, tokens, examples, see, states)
+    return {one: np.array([found[at] for at in tokens.sequences_of([one])]) for one in examples}
+
+
+def visit(
+    run: Run, tokens: TokenSet, examples: Sequence[int], see: Callable[[Batch], None], states: States | None = None
+) -> None:
+    """Show all batches of some examples to ``see``, on the model's device, where it has no dropout and no gradient.
+
+    ``states`` are what comes out of frozen lowest layers for these tokens, if that is kept.
+    """
     device = run.loaded.model.device
     with _in_evaluation(run.loaded.model), torch.no_grad():
         for first in range(0, len(examples), EXAMPLES_AT_ONCE):
@@ -62,9 +83,7 @@ def logps_of(
             for batch in micro_batches(tokens, some, run.shortcuts, run.row_tokens):
                 entered = states.entered(batch) if states else batch
                 with compute_in(run.precision, device):
-                    logps_S = sequence_logps(run.loaded.model, entered.to(device), run.shortcuts)
-                found |= zip(batch.places, logps_S.tolist(), strict=True)
-    return {one: np.array([found[at] for at in tokens.sequences_of([one])]) for one in examples}
+                    see(entered.to(device))
 
 
 @contextlib.contextmanager

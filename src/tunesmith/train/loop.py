@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import math
+from collections import Counter
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
@@ -20,7 +22,7 @@ from tunesmith.models.compiled import compile_layers, pays
 from tunesmith.models.dropout import train_from
 from tunesmith.models.precision import compute_in
 from tunesmith.train.average import Average
-from tunesmith.train.batches import TokenSet, micro_batches, steps_of_epoch
+from tunesmith.train.batches import TokenSet, micro_batches, steps_of_epoch, variants_of_epoch
 from tunesmith.train.checkpoint import Progress, load_best, load_checkpoint, save_best, save_checkpoint
 from tunesmith.train.guard import harm, leave_out
 from tunesmith.train.loss import supervised_loss
@@ -225,9 +227,17 @@ def steps_from(run: Run, start: int) -> Iterator[tuple[int, list[int]]]:
     for epoch, count in enumerate(run.epoch_steps):
         if first + count > start:
             steps = steps_of_epoch(run.train.num_targets, run.batch_tokens, run.seed, epoch)
+            drawn = variants_of_epoch(run.train, run.seed, epoch)
             for offset in range(max(0, start - first), count):
-                yield first + offset, run.train.sequences_of(steps[offset])
+                yield first + offset, run.train.sequences_of(steps[offset], drawn)
         first += count
+
+
+def drawn_until(run: Run, step: int) -> list[int]:
+    """Return how many times examples were read with the words of each variant, the task's own first, before a step."""
+    steps = takewhile(lambda one: one[0] < step, steps_from(run, 0))
+    drawn = Counter(run.train.variant_of(row) for _, rows in steps for row in rows[:: run.train.per_example])
+    return [drawn[variant] for variant in range(run.train.variants)]
 
 
 def update(run: Run, optimizer: torch.optim.Optimizer, step: int, rows: list[int], progress: Progress) -> None:

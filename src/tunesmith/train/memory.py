@@ -234,13 +234,13 @@ def _head_bytes(device: torch.device) -> int:
 
 def _longest(tokens: TokenSet, enough: int) -> list[int]:
     """Return the sequences of the longest examples that together have enough tokens; attention takes most there."""
-    lengths = [len(one.ids) for one in tokens.rendered]
-    sizes = [sum(lengths[at] for at in tokens.sequences_of([one])) for one in range(tokens.num_examples)]
+    lengths, each = [len(one.ids) for one in tokens.rendered], tokens.per_example
+    sizes = [sum(lengths[first : first + each]) for first in range(0, len(lengths), each)]
     chosen: list[int] = []
     for example in sorted(range(len(sizes)), key=lambda one: (-sizes[one], one)):
         if enough <= 0:
             break
-        chosen += tokens.sequences_of([example])
+        chosen += range(each * example, each * (example + 1))
         enough -= sizes[example]
     return chosen
 

@@ -34,6 +34,7 @@ def estimate(recipe: Recipe, dataset: Artifact, workspace: Workspace) -> dict[st
     Raises:
         DataError: as `stage.train` would.
     """
+    from tunesmith.text.prompts import prompts_of
     from tunesmith.train import memory, stage
     from tunesmith.train.frozen_cache import choose
     from tunesmith.train.optimizer import told_factors
@@ -42,15 +43,16 @@ def estimate(recipe: Recipe, dataset: Artifact, workspace: Workspace) -> dict[st
     from tunesmith.train.start import load_start
 
     loaded = load_start(recipe, reference(recipe.base, workspace))
-    sets = tokenise(recipe, dataset, stage.task_of(recipe, dataset), loaded)
+    sets = tokenise(recipe, dataset, prompts_of(recipe, dataset), loaded)
     with tempfile.TemporaryDirectory() as folder:
-        run = stage.prepare_run(recipe, loaded, sets.train, sets.valid, Path(folder))
+        run = stage.prepare_run(recipe, loaded, sets.train, sets.valid, Path(folder), sets.asked)
         rates = told_factors(run.loaded.model, recipe.train.schedule)
         cache = choose(run)
         step_s, once_s = measured(run)
     total = run.total_steps
     points = [round(i * (total - 1) / (CURVE_POINTS - 1)) for i in range(CURVE_POINTS)] if total > 1 else [0]
     target_tokens = sum(sets.train.num_targets)
+    all_tokens = sum(len(one.ids) for one in sets.train.rendered)
     return {
         "provider": "local",
         "examples": {
@@ -58,7 +60,7 @@ def estimate(recipe: Recipe, dataset: Artifact, workspace: Workspace) -> dict[st
             "valid": sets.valid.num_examples,
             "left_out_too_long": sets.left_out,
         },
-        "tokens_per_epoch": {"total": sum(len(one.ids) for one in sets.train.rendered), "target": target_tokens},
+        "tokens_per_epoch": {"total": round(all_tokens / sets.train.variants), "target": target_tokens},
         "longest_tokens": max((len(one.ids) for one in sets.train.rendered), default=0),
         "batch_tokens": run.batch_tokens,
         "steps": total,
@@ -129,11 +131,13 @@ def _with_some_states(run: Run, rows: Sequence[int]) -> tuple[Run, float]:
 
 
 def _with_some_reference(run: Run, rows: Sequence[int]) -> tuple[Run, float]:
-    """Return the run with its reference on some rows, and the seconds that those of all would take."""
+    """Return the run with its reference or teacher on some rows, and the seconds that those of all would take."""
+    from tunesmith.train.distil import with_teacher
     from tunesmith.train.preference import with_reference
 
     started_s = monotonic_s()
-    known = with_reference(run, sorted({row // run.train.per_example for row in rows}))
+    some = sorted({run.train.without_words(row) // run.train.per_example for row in rows})
+    known = with_teacher(with_reference(run, some), some)
     return known, 0.0 if known is run else (monotonic_s() - started_s) / _share(run, sorted(set(rows)))
 
 

@@ -1,4 +1,4 @@
-"""A Dataset as tokens: its train and validation splits, rendered with the task's prompt, too long examples left out.
+"""A Dataset as tokens: its train and validation splits, rendered with their prompts, too long examples left out.
 
 Does not own how a conversation becomes tokens (`text.chat`) nor which of them make up a step (`batches`).
 """
@@ -15,12 +15,16 @@ from tunesmith.text.chat import ensure_template, render
 from tunesmith.text.examples import read_examples
 from tunesmith.train.batches import TokenSet
 from tunesmith.train.tokens import tell_unused
+from tunesmith.train.unfit import refuse_long_shots
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tunesmith.core.artifacts import Artifact
     from tunesmith.models.load import LoadedModel
     from tunesmith.recipe import Recipe
     from tunesmith.text.examples import Example, Message
+    from tunesmith.text.prompts import Prompts
     from tunesmith.text.task import TaskSpec
 
 TOO_LONG_ALLOWED_FRAC = 0.01
@@ -29,20 +33,25 @@ TOO_LONG_ALLOWED_FRAC = 0.01
 
 @dataclass(frozen=True)
 class Sets:
-    """The two tokenised splits, how many examples were left out as too long, and added tokens that train never uses."""
+    """The two tokenised splits, how many examples were left out as too long, and added tokens that train never uses.
+
+    ``asked`` are both splits as the teacher is asked, if there is one.
+    """
 
     train: TokenSet
     valid: TokenSet
     left_out: int
     samples: list[Example]
     unused_tokens: list[str]
+    asked: tuple[TokenSet, TokenSet] | None = None
 
 
-def tokenise(recipe: Recipe, dataset: Artifact, task: TaskSpec, loaded: LoadedModel) -> Sets:
-    """Return the train and validation splits of a Dataset as tokens, with the task's prompt.
+def tokenise(recipe: Recipe, dataset: Artifact, prompts: Prompts, loaded: LoadedModel) -> Sets:
+    """Return the train and validation splits of a Dataset as tokens, with their prompts.
 
     Raises:
         DataError: if too many examples are too long.
+        RecipeError: if they are so because of shots.
     """
     if ensure_template(loaded.tokenizer):
         say("  the base has no chat template: plain turns on lines of their own are used")
@@ -55,15 +64,20 @@ def tokenise(recipe: Recipe, dataset: Artifact, task: TaskSpec, loaded: LoadedMo
             samples = examples
         both = recipe.objective in OF_PAIRS
         weight = recipe.prompt.prompt_loss_weight if split == "train" else 0.0
-        sets[split], too_long = tokens_of(loaded, task, examples, limit, split, both=both, prompt_weight=weight)
+        tasks = prompts.all(split)
+        sets[split], too_long = tokens_of(loaded, tasks, examples, limit, split, both=both, prompt_weight=weight)
         left_out += too_long
-    unused = tell_unused(loaded.tokenizer, recipe.train.tokens, (one.ids for one in sets["train"].rendered))
-    return Sets(sets["train"], sets["valid"], left_out, samples, unused)
+    train, valid, asked = sets["train"], sets["valid"], None
+    if prompts.teacher:
+        asked = train.part(train.variants - 1, 1), valid.part(valid.variants - 1, 1)
+        train, valid = train.part(0, train.variants - 1), valid.part(0, valid.variants - 1)
+    unused = tell_unused(loaded.tokenizer, recipe.train.tokens, (one.ids for one in train.rendered))
+    return Sets(train, valid, left_out, samples, unused, asked)
 
 
 def tokens_of(
     loaded: LoadedModel,
-    task: TaskSpec,
+    tasks: Sequence[TaskSpec],
     examples: list[Example],
     limit: int,
     split: str,
@@ -71,34 +85,40 @@ def tokens_of(
     both: bool = False,
     prompt_weight: float = 0.0,
 ) -> tuple[TokenSet, int]:
-    """Render examples with the task's prompt; return them and how many were longer than ``limit`` tokens.
+    """Render examples with the prompt of each task; return them and how many were longer than ``limit`` tokens.
 
-    With ``both`` an example is two sequences, the chosen and the rejected answer to its conversation.
+    An example is left out if it is too long with any of the prompts. With ``both`` an example is two sequences, the
+    chosen and the rejected answer to its conversation.
 
     Raises:
         DataError: if more than `TOO_LONG_ALLOWED_FRAC` of them are.
+        RecipeError: if they would fit without shots.
     """
     rendered = [
-        [render(loaded.tokenizer, messages, one.tools, prompt_weight) for messages in _conversations(task, one, both)]
-        for one in examples
+        [
+            [render(loaded.tokenizer, turns, one.tools, prompt_weight) for turns in _conversations(task, one, both)]
+            for one in examples
+        ]
+        for task in tasks
     ]
-    longest = [max(len(one.ids) for one in sequences) for sequences in rendered]
+    longest = [max(len(one.ids) for own in its for one in own) for its in zip(*rendered, strict=True)]
     fitting = [index for index, length in enumerate(longest) if length <= limit]
-    too_long = len(rendered) - len(fitting)
-    if too_long > TOO_LONG_ALLOWED_FRAC * len(rendered):
-        worst = max(range(len(rendered)), key=longest.__getitem__)
+    too_long, allowed = len(examples) - len(fitting), int(TOO_LONG_ALLOWED_FRAC * len(examples))
+    if too_long > allowed:
+        refuse_long_shots(loaded, tasks, sorted(longest)[-1 - allowed], limit)
+        worst = max(range(len(examples)), key=longest.__getitem__)
         where = "{source}:{line}".format(**examples[worst].meta)
         raise DataError(
-            f"{too_long} of {len(rendered)} {split} examples are longer than {limit} tokens "
+            f"{too_long} of {len(examples)} {split} examples are longer than {limit} tokens "
             f"(the longest, {where}, has {longest[worst]})",
             hint="shorten them, raise train.max_tokens, or choose a base with a longer context",
         )
     if too_long:
-        say(f"  {too_long} of {len(rendered)} {split} examples are longer than {limit} tokens and are left out")
-    sequences = [(index, one) for index in fitting for one in rendered[index]]
+        say(f"  {too_long} of {len(examples)} {split} examples are longer than {limit} tokens and are left out")
+    sequences = [(index, one) for its in rendered for index in fitting for one in its[index]]
     names = ["{source}:{line}".format(**examples[index].meta) for index, _ in sequences]
     weights = [examples[index].weight for index, _ in sequences]
-    return TokenSet([one for _, one in sequences], weights, names, 2 if both else 1), too_long
+    return TokenSet([one for _, one in sequences], weights, names, 2 if both else 1, len(tasks)), too_long
 
 
 def _conversations(task: TaskSpec, example: Example, both: bool) -> list[list[Message]]:

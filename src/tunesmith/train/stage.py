@@ -15,7 +15,7 @@ from tunesmith.core.artifacts import Plan
 from tunesmith.core.errors import MissingExtraError, RecipeError, Refusals
 from tunesmith.core.progress import say, steps
 from tunesmith.models.load import identity, reference
-from tunesmith.text.task import TaskSpec
+from tunesmith.text.prompts import prompts_of
 from tunesmith.train import track, trackers
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tunesmith.train.trackers import About
     from tunesmith.train.validate import Judge
 
-CODE = "train-5"
+CODE = "train-6"
 
 
 def check(recipe: Recipe) -> None:
@@ -126,13 +126,6 @@ def train(recipe: Recipe, dataset: Artifact, workspace: Workspace, judge: Judge 
     return workspace.make(plan, make)
 
 
-def task_of(recipe: Recipe, dataset: Artifact) -> TaskSpec:
-    """Return the task with its prompt and, for a classification, the Dataset's labels."""
-    file = dataset.path / "labels.json"
-    labels = tuple(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else ()
-    return TaskSpec(recipe.task, labels, recipe.prompt.system, recipe.prompt.template)
-
-
 def _make(job: Job, draft: Draft, judge: Judge | None) -> None:
     from tunesmith.models.precision import restore_halved
     from tunesmith.models.save import merge_adapter, save_model
@@ -144,7 +137,7 @@ def _make(job: Job, draft: Draft, judge: Judge | None) -> None:
 
     here().told(job)
     run, sets, progress = train_along(job, judge)
-    recipe, loaded, task = job.recipe, run.loaded, task_of(job.recipe, job.dataset)
+    recipe, loaded, task = job.recipe, run.loaded, prompts_of(job.recipe, job.dataset).own
     folder = draft.path / "model"
     if recipe.train.save == "merged" or recipe.train.method == "full":
         restore_halved(loaded.model, lambda: load_start(recipe, job.base).model)
@@ -168,6 +161,7 @@ def train_along(job: Job, judge: Judge | None) -> tuple[Run, Sets, Progress]:
 
     from tunesmith.models.precision import exact_arithmetic
     from tunesmith.train.checkpoint import load_best
+    from tunesmith.train.distil import with_teacher
     from tunesmith.train.frozen_cache import with_states
     from tunesmith.train.live import View
     from tunesmith.train.loop import fit
@@ -180,12 +174,12 @@ def train_along(job: Job, judge: Judge | None) -> tuple[Run, Sets, Progress]:
     torch.set_num_threads(recipe.train.threads or max(1, (os.cpu_count() or 1) // ranks.on_this_machine))
     torch.manual_seed(recipe.seed)  # fixes how adapters start
     loaded = load_start(recipe, job.base)
-    sets = tokenise(recipe, job.dataset, task_of(recipe, job.dataset), loaded)
-    run = replace(prepare_run(recipe, loaded, sets.train, sets.valid, job.scratch), judge=judge)
+    sets = tokenise(recipe, job.dataset, prompts_of(recipe, job.dataset), loaded)
+    run = replace(prepare_run(recipe, loaded, sets.train, sets.valid, job.scratch, sets.asked), judge=judge)
     _announce(run, recipe.base)
     with exact_arithmetic(recipe.train.deterministic):
         with ranks.first_before_others():
-            run = with_reference(with_states(run))
+            run = with_teacher(with_reference(with_states(run)))
         view, trackers_here = View(run), recipe.train.track if ranks.first else ()
         with (
             track.tracking(trackers_here, job.about) as tracked,
@@ -198,8 +192,17 @@ def train_along(job: Job, judge: Judge | None) -> tuple[Run, Sets, Progress]:
     return run, sets, progress
 
 
-def prepare_run(recipe: Recipe, loaded: LoadedModel, train: TokenSet, valid: TokenSet, folder: Path) -> Run:
+def prepare_run(
+    recipe: Recipe,
+    loaded: LoadedModel,
+    train: TokenSet,
+    valid: TokenSet,
+    folder: Path,
+    asked: tuple[TokenSet, TokenSet] | None = None,
+) -> Run:
     """Choose what learns, set dropout, and return everything the loop needs.
+
+    ``asked`` are both splits as the teacher is asked, if the recipe has one.
 
     Raises:
         RecipeError: for what does not fit the base, the run's length or the memory; what is found together is told so.
@@ -210,6 +213,7 @@ def prepare_run(recipe: Recipe, loaded: LoadedModel, train: TokenSet, valid: Tok
     from tunesmith.models.precision import choose_precision, halve_frozen
     from tunesmith.models.shortcuts import Shortcuts, exact_shortcuts
     from tunesmith.train.batches import plan_steps, step_tokens
+    from tunesmith.train.distil import refuse_unfit_teacher
     from tunesmith.train.loop import Run
     from tunesmith.train.memory import refuse_unfit, row_tokens
     from tunesmith.train.optimizer import rate_factors
@@ -255,17 +259,21 @@ def prepare_run(recipe: Recipe, loaded: LoadedModel, train: TokenSet, valid: Tok
         shortcuts=shortcuts,
         row_tokens=row_tokens(loaded, train, shortcuts, precision, ranks.count if shards(settings, device) else 1),
         folder=folder,
-        objective=_objective(recipe),
+        objective=_objective(recipe, asked),
         ranks=ranks,
     )
+    refuse_unfit_teacher(run)
     refuse_unfit(run)
     return run
 
 
-def _objective(recipe: Recipe) -> Objective:
+def _objective(recipe: Recipe, asked: tuple[TokenSet, TokenSet] | None) -> Objective:
+    from tunesmith.train.distil import Distilling
     from tunesmith.train.loss import Supervised
     from tunesmith.train.preference import Preferring
 
+    if asked is not None:
+        return Distilling(*asked)
     return Supervised() if recipe.objective == "sft" else Preferring(recipe.objective, recipe.train.preference)
 
 
@@ -315,6 +323,8 @@ def _announce(run: Run, base: str) -> None:
 
 
 def _result(run: Run, progress: Progress, draft: Draft, sets: Sets) -> dict[str, Any]:
+    from tunesmith.train.loop import drawn_until
+
     best, judged = progress.best, run.judge.name if run.judge else "valid_loss"
     value = -best.value if run.judge and run.judge.higher_is_better else best.value
     return {
@@ -333,6 +343,7 @@ def _result(run: Run, progress: Progress, draft: Draft, sets: Sets) -> dict[str,
         "left_out_too_long": sets.left_out,
         "steps_left_out": sum("skipped" in row for row in progress.metrics),
         "unused_tokens": sets.unused_tokens,
+        "prompts_drawn": drawn_until(run, progress.step) if run.train.variants > 1 else None,
         "peak_learning_rate": run.peak,
         "precision": run.precision,
     }

@@ -21,6 +21,7 @@ from tunesmith.core.errors import RecipeError
 from tunesmith.core.progress import steps
 from tunesmith.models.load import reference
 from tunesmith.text.examples import read_examples
+from tunesmith.text.prompts import prompts_of
 from tunesmith.train import stage
 from tunesmith.train.batches import TokenSet
 
@@ -39,7 +40,7 @@ class Subsets:
     """Trains on rows of a Dataset's train split. ``held`` are its validation rows, ``task`` asks the questions.
 
     Raises:
-        RecipeError: for an objective on preferences.
+        RecipeError: for an objective on preferences, and for a teacher's prompt.
     """
 
     def __init__(self, recipe: Recipe, dataset: Artifact, workspace: Workspace) -> None:
@@ -49,10 +50,16 @@ class Subsets:
                 f"the base's own curve is of plain fine-tuning, and train.objective is {recipe.objective}",
                 hint="tunesmith curve without --base, or train.objective: sft",
             )
+        if recipe.prompt.teacher is not None:
+            raise RecipeError(
+                "the base's own curve is of the answers of train, and prompt.teacher says what is learnt",
+                hint="tunesmith curve without --base, or leave prompt.teacher out",
+            )
         self._recipe, self._base = recipe, reference(recipe.base, workspace)
         self._train = read_examples(dataset.path / "train.parquet")
         self._folder = workspace.work_dir / f"curve-{stage.plan_model(recipe, dataset, workspace).id}"
-        self.task = stage.task_of(recipe, dataset)
+        self._prompts = prompts_of(recipe, dataset)
+        self.task = self._prompts.own
         self.held = read_examples(dataset.path / "valid.parquet")
 
     def losses(self, rows: Sequence[int], judge: Callable[[LoadedModel], NDArray[np.float64]]) -> NDArray[np.float64]:
@@ -79,7 +86,7 @@ class Subsets:
         from tunesmith.models.score import nll
         from tunesmith.train.sets import tokens_of
 
-        held, _ = tokens_of(loaded, self.task, self.held, self._limit(loaded), "valid")
+        held, _ = tokens_of(loaded, [self.task], self.held, self._limit(loaded), "valid")
         rendered = held.rendered
         scores = nll(
             loaded,
@@ -125,7 +132,8 @@ class Subsets:
         ensure_template(loaded.tokenizer)
         some = [self._train[row] for row in rows]
         weight = self._recipe.prompt.prompt_loss_weight
-        tokens, _ = tokens_of(loaded, self.task, some, self._limit(loaded), "train", prompt_weight=weight)
+        tasks = self._prompts.all("train")
+        tokens, _ = tokens_of(loaded, tasks, some, self._limit(loaded), "train", prompt_weight=weight)
         return stage.prepare_run(self._recipe, loaded, tokens, TokenSet([], []), folder)
 
     def _limit(self, loaded: LoadedModel) -> int:

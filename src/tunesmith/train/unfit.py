@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import math
+from bisect import bisect_left
+from dataclasses import replace
 from difflib import get_close_matches
 from shutil import disk_usage
 from typing import TYPE_CHECKING
@@ -16,16 +18,18 @@ import torch
 
 from tunesmith.core.errors import RecipeError, Refusals, SetupError
 from tunesmith.models.load import locate
+from tunesmith.text.chat import prompt_ids
 from tunesmith.train.adapters import LOW_RANK
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from torch import nn
 
     from tunesmith.models.load import LoadedModel
     from tunesmith.recipe import Recipe, Train
+    from tunesmith.text.task import TaskSpec
     from tunesmith.train.batches import TokenSet
 
 LONGEST_MEAN = 4
@@ -202,3 +206,34 @@ def _refuse_eval_every(settings: Train, total_steps: int) -> None:
             "before its end, so regularise.early_stopping stops nothing",
             hint=f"train.eval_every: {max(1, total_steps // 4)}, or leave it out: twice an epoch",
         )
+
+
+def refuse_long_shots(loaded: LoadedModel, tasks: Sequence[TaskSpec], longest: int, limit: int) -> None:
+    """Refuse shots without some of which examples of ``longest`` tokens would fit into ``limit``.
+
+    ``tasks`` are those of `Prompts.all`.
+
+    Raises:
+        RecipeError: with how many fit.
+    """
+    task = max(tasks, key=lambda one: len(one.shots))
+    shown = len(task.shots)
+    whole = _prompt_tokens(loaded, task, shown)
+    left_out = bisect_left(
+        range(shown + 1), longest - limit, key=lambda count: whole - _prompt_tokens(loaded, task, shown - count)
+    )
+    if left_out > shown or longest <= limit:
+        return
+    key = "prompt.shots" if shown == len(tasks[0].shots) else "prompt.teacher.shots"
+    fit = shown - left_out
+    raise RecipeError(
+        f"{key}: {shown} examples take {whole - _prompt_tokens(loaded, task, 0):,} tokens of every prompt, and "
+        f"{longest:,} tokens is then what must fit into {limit:,}",
+        hint=f"{key}: {fit}, or a base with a longer context" if fit else f"leave {key} out",
+    )
+
+
+def _prompt_tokens(loaded: LoadedModel, task: TaskSpec, count: int) -> int:
+    """Return the tokens of a short question's prompt with the first of the task's shots."""
+    shown = replace(task, shots=task.shots[:count], spare=None)
+    return len(prompt_ids(loaded.tokenizer, shown.prompt([{"role": "user", "content": "?"}])))
