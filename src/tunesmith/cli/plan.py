@@ -45,6 +45,11 @@ def _show(plan: dict[str, Any]) -> None:
     bars = "".join(_BARS[min(7, int(rate / top * 7.999))] for rate in rates)
     say(f"  learning rate {bars}  peak {top:.2g}, last {rates[-1]:.2g}")
     say(f"    {plan['schedule']}")
+    if tried := plan["peak_search"]:
+        say(
+            f"    the peak is found before that, by runs of {tried['steps_each']:,} steps that are thrown away, "
+            f"{tried['steps_at_most']:,} steps at most; the first at {top:.2g}"
+        )
     if plan["rates"]:
         say(f"    times {_factors(plan['rates'])}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from tunesmith.core.page import cards, page
+from tunesmith.core.page import cards, page, table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,6 +39,8 @@ def write_page(path: Path, model_id: str, metrics: Sequence[dict[str, Any]], res
     lines = [("var(--accent)", _smoothed(losses), False), ("var(--second)", valid, True)]
     body += chart(lines, logarithmic=True, marked=best["step"] if best else None)
     body += "<h2>Learning rate</h2>" + chart([("var(--accent)", rates, False)], height=140)
+    if search := result["peak_search"]:
+        body += _tried(search)
     body += "<h2>Gradient norm before clipping</h2>" + chart([("var(--soft)", norms, False)], height=140)
     path.write_text(page("Training", model_id, _headline(result), body), encoding="utf-8")
 
@@ -53,6 +55,14 @@ def _headline(result: dict[str, Any]) -> str:
             f"{found['valid_loss_rose']:.3f} while the training loss fell by {found['train_loss_fell']:.3f}."
         )
     return headline
+
+
+def _tried(search: dict[str, Any]) -> str:
+    """Return the peaks that were tried before, and the choice."""
+    told = f"Peak {search['peak']:g}, for the whole run, by short runs of {search['steps_each']:,} steps:"
+    losses = ["diverged" if one["loss"] is None else f"{one['loss']:.4f}" for one in search["tried"]]
+    rows = [[f"{one['peak']:.3g}", loss] for one, loss in zip(search["tried"], losses, strict=True)]
+    return f"<p>{told}</p>" + table(["peak tried", search["measured"]], rows)
 
 
 def _smoothed(points: Sequence[tuple[int, float]], most: int = 400) -> list[tuple[float, float]]:

@@ -150,7 +150,8 @@ def needed_bytes(run: Run, *, tried: bool = True) -> int:
     """Return the bytes that a run takes at its peak, the model included; ``tried`` as in `pass_bytes`."""
     model, regularise = run.loaded.model, run.settings.regularise
     weights, learning = sum(one.numel() * one.element_size() for one in model.parameters()), _learning_bytes(run)
-    copies = 1 + bool(regularise.ema or regularise.average) + bool(regularise.l2sp)  # gradients, and what is kept
+    searched = run.settings.schedule.peak == "auto"  # the start is kept meanwhile
+    copies = 1 + bool(regularise.ema or regularise.average) + bool(regularise.l2sp) + searched  # and gradients
     taken = pass_bytes(run, tried=tried)
     moments = 2 * learning  # made after the first step's passes, in the room that these left
     most = max(moments + taken.first, taken.in_a_row)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tunesmith.text.examples import Example, Message
     from tunesmith.train.batches import TokenSet
     from tunesmith.train.checkpoint import Progress
+    from tunesmith.train.finder import Search
     from tunesmith.train.freeze import Learning
     from tunesmith.train.loop import Objective, Run
     from tunesmith.train.validate import Judge
@@ -132,6 +133,7 @@ def _make(recipe: Recipe, dataset: Artifact, base: str, draft: Draft, judge: Jud
     from tunesmith.models.save import merge_adapter, save_model
     from tunesmith.text.parity import save_samples
     from tunesmith.train.curves import write_page
+    from tunesmith.train.finder import find_peak
     from tunesmith.train.frozen_cache import with_states
     from tunesmith.train.loop import fit
     from tunesmith.train.preference import with_reference
@@ -146,6 +148,8 @@ def _make(recipe: Recipe, dataset: Artifact, base: str, draft: Draft, judge: Jud
     _announce(run, recipe.base)
     with exact_arithmetic(recipe.train.deterministic):
         run = with_reference(with_states(run))
+        if search := find_peak(run):
+            run = replace(run, peak=search.peak)
         with steps("training", run.total_steps) as bar:
             progress = fit(run, bar)
     folder = draft.path / "model"
@@ -160,7 +164,7 @@ def _make(recipe: Recipe, dataset: Artifact, base: str, draft: Draft, judge: Jud
     (draft.path / "metrics.jsonl").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     examples = {"train": sets.train.num_examples, "valid": sets.valid.num_examples}
     draft.counts = {**examples, "left_out_too_long": sets.left_out}
-    draft.result = _result(run, progress, draft, sets)
+    draft.result = _result(run, progress, draft, sets, search)
     write_page(draft.path / "train.html", draft.id, progress.metrics, draft.result)
 
 
@@ -233,7 +237,10 @@ def _objective(recipe: Recipe) -> Objective:
 
 
 def _peak(recipe: Recipe, loaded: LoadedModel) -> float:
-    """Return the highest learning rate: the recipe's, or that of the method, the objective and the model's width."""
+    """Return the highest learning rate: the recipe's, or that of the method, the objective and the model's width.
+
+    With ``auto`` the latter is where `finder` begins.
+    """
     from tunesmith.train.adapters import rate_of
     from tunesmith.train.schedule import default_peak
 
@@ -342,16 +349,17 @@ def _conversations(task: TaskSpec, example: Example, both: bool) -> list[list[Me
 
 def _announce(run: Run, base: str) -> None:
     total = sum(parameter.numel() for parameter in run.loaded.model.parameters())
+    peak = "tried out" if run.settings.schedule.peak == "auto" else f"{run.peak:.2g}"
     say(
         f"  {base}: {run.learning.count(run.total_steps):,} of {total:,} weights learn ({run.settings.method}) · "
         f"{run.train.num_examples:,} examples · {run.total_steps:,} steps of {run.batch_tokens:,} target tokens · "
-        f"peak rate {run.peak:.2g} · {run.precision}"
+        f"peak rate {peak} · {run.precision}"
     )
     if later := run.learning.told():
         say(f"  {run.learning.count(0):,} of them from the start; {later}")
 
 
-def _result(run: Run, progress: Progress, draft: Draft, sets: Sets) -> dict[str, Any]:
+def _result(run: Run, progress: Progress, draft: Draft, sets: Sets, search: Search | None) -> dict[str, Any]:
     best, judged = progress.best, run.judge.name if run.judge else "valid_loss"
     value = -best.value if run.judge and run.judge.higher_is_better else best.value
     return {
@@ -371,5 +379,6 @@ def _result(run: Run, progress: Progress, draft: Draft, sets: Sets) -> dict[str,
         "steps_left_out": sum("skipped" in row for row in progress.metrics),
         "unused_tokens": sets.unused_tokens,
         "peak_learning_rate": run.peak,
+        "peak_search": search.as_dict() if search else None,
         "precision": run.precision,
     }
