@@ -41,6 +41,11 @@ def _show(plan: dict[str, Any]) -> None:
     rates = [rate for _, rate in plan["learning_rate"]]
     say(f"  learning rate {sparkline(rates, low=0)}  peak {max(rates):.2g}, last {rates[-1]:.2g}")
     say(f"    {plan['schedule']}")
+    if tried := plan["peak_search"]:
+        say(
+            f"    the peak is found before that, by runs of {tried['steps_each']:,} steps that are thrown away, "
+            f"{tried['steps_at_most']:,} steps at most; the first at {max(rates):.2g}"
+        )
     if plan["rates"]:
         say(f"    times {_factors(plan['rates'])}")
 

@@ -11,7 +11,7 @@ from pydantic import (
     model_validator,
 )
 
-from tunesmith.recipe.section import ENGINE, Frac, OpenFrac, Section, Steps
+from tunesmith.recipe.section import Frac, OpenFrac, Section, Steps
 
 TargetTokens = Annotated[str, Field(pattern=r"^[1-9]\d* tokens$")]
 
@@ -43,8 +43,10 @@ class Schedule(Section):
         description="steps that ramp up: a share (below 1), steps (a whole number) or '20000 tokens' (targets); "
         "protects Adam's first estimates. cyclic and one_cycle rise by themselves",
     )
-    peak: Annotated[float, Field(gt=0, le=1)] | Annotated[Literal["auto"], ENGINE] | None = Field(
-        None, description="highest learning rate; None: by method and width of the model (docs: training)"
+    peak: Annotated[float, Field(gt=0, le=1)] | Literal["auto"] | None = Field(
+        None,
+        description="highest learning rate; None: by method and width of the model; auto: found by three to six short "
+        "runs before training, which take about half as long as the run (docs: training)",
     )
     floor: Frac = Field(0.1, description="lowest multiplier after the peak; constant has none")
     cycles: Annotated[int, Field(ge=1, le=100)] = Field(3, description="restarts, cyclic: how many fill the run")

@@ -289,7 +289,12 @@ class Train(Section):
         """The setting with which a model cannot be parted among devices; empty if there is none."""
         if self.method != "full":
             return f"method: {self.method}"
-        return "freeze" if self.freeze else "regularise.gradient_noise" if self.regularise.gradient_noise else ""
+        others = {
+            "freeze": self.freeze,
+            "regularise.gradient_noise": self.regularise.gradient_noise,
+            "schedule.peak: auto": self.schedule.peak == "auto",
+        }
+        return next((name for name, value in others.items() if value), "")
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Train:

@@ -67,12 +67,12 @@ def write_page(
     body += "<h2>Loss per target token, in nats, on a logarithmic scale</h2>" + _key(losses, marked=bool(best))
     body += chart("loss", losses, logarithmic=True, marked=best["step"] if best else None)
     body += _validations(metrics, best)
-    for title, points in (
-        ("Learning rate", _smoothed(_of("lr", metrics))),
-        ("Gradient norm before clipping", _smoothed(_of("grad_norm", metrics))),
-        ("Tokens a second", _speed(progress.timed)),
+    for title, points, below in (
+        ("Learning rate", _smoothed(_of("lr", metrics)), _tried(result["peak_search"])),
+        ("Gradient norm before clipping", _smoothed(_of("grad_norm", metrics)), ""),
+        ("Tokens a second", _speed(progress.timed), ""),
     ):
-        body += f"<h2>{title}</h2>" + chart(title.lower(), [Line("", "var(--accent)", points)], height=130)
+        body += f"<h2>{title}</h2>" + chart(title.lower(), [Line("", "var(--accent)", points)], height=130) + below
     body += samples.section(shown)
     path.write_text(page("Training", model_id, _headline(result), body), encoding="utf-8")
 
@@ -88,6 +88,16 @@ def _overfitting(result: dict[str, Any]) -> str:
         return ""
     told = overfit.told(result["overfitting"])
     return f'<p class="warn"><b>{escape(told[0].upper() + told[1:])}.</b> {escape(overfit.advice(result))}</p>'
+
+
+def _tried(search: dict[str, Any] | None) -> str:
+    """Return the peaks that were tried before, and the choice."""
+    if search is None:
+        return ""
+    told = f"Peak {search['peak']:g}, for the whole run, by short runs of {search['steps_each']:,} steps:"
+    losses = ["diverged" if one["loss"] is None else f"{one['loss']:.4f}" for one in search["tried"]]
+    rows = [[f"{one['peak']:.3g}", loss] for one, loss in zip(search["tried"], losses, strict=True)]
+    return f"<p>{told}</p>" + table(["peak tried", search["measured"]], rows)
 
 
 def _of(name: str, metrics: Sequence[dict[str, Any]]) -> list[tuple[float, float]]:

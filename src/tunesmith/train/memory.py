@@ -157,7 +157,8 @@ def needed_bytes(run: Run, *, tried: bool = True) -> int:
     model, regularise = run.loaded.model, run.settings.regularise
     whole, parts = _weight_bytes(model), run.ranks.count if run.sharded else 1
     learning, fetched = _learning_bytes(run) / parts, _fetched_bytes(model) if run.sharded else 0
-    copies = 1 + bool(regularise.ema or regularise.average) + bool(regularise.l2sp)  # gradients, and what is kept
+    searched = run.settings.schedule.peak == "auto"  # the start is kept meanwhile
+    copies = 1 + bool(regularise.ema or regularise.average) + bool(regularise.l2sp) + searched  # and gradients
     taken = pass_bytes(run, tried=tried)
     moments = 2 * learning  # made after the first step's passes, in the room that these left
     most = max(moments + taken.first, taken.in_a_row)

@@ -36,6 +36,7 @@ def estimate(recipe: Recipe, dataset: Artifact, workspace: Workspace) -> dict[st
     """
     from tunesmith.text.prompts import prompts_of
     from tunesmith.train import memory, stage
+    from tunesmith.train.finder import steps_at_most, steps_each
     from tunesmith.train.frozen_cache import choose
     from tunesmith.train.optimizer import told_factors
     from tunesmith.train.schedule import told
@@ -50,6 +51,7 @@ def estimate(recipe: Recipe, dataset: Artifact, workspace: Workspace) -> dict[st
         cache = choose(run)
         step_s, once_s = measured(run)
     total = run.total_steps
+    tried = steps_at_most(run)
     points = [round(i * (total - 1) / (CURVE_POINTS - 1)) for i in range(CURVE_POINTS)] if total > 1 else [0]
     target_tokens = sum(sets.train.num_targets)
     all_tokens = sum(len(one.ids) for one in sets.train.rendered)
@@ -66,10 +68,11 @@ def estimate(recipe: Recipe, dataset: Artifact, workspace: Workspace) -> dict[st
         "steps": total,
         "steps_per_epoch": run.epoch_steps[0],
         "seconds_per_step": round(step_s, 3),
-        "seconds_at_most": round(step_s * total + once_s, 1),
+        "seconds_at_most": round(step_s * (total + tried) + once_s, 1),
         "memory_bytes": memory.needed_bytes(run),
         "learning_rate": [[step, run.rate(step)] for step in points],
         "schedule": told(recipe.train.schedule, total, run.batch_tokens),
+        "peak_search": {"steps_each": steps_each(run), "steps_at_most": tried} if tried else None,
         "precision": run.precision,
         "weights": {
             "all": sum(one.numel() for one in run.loaded.model.parameters()),

@@ -63,6 +63,12 @@ def warmup_steps(schedule: Schedule, total_steps: int, batch_tokens: int) -> int
     return warmup if isinstance(warmup, int) else round(warmup * total_steps)
 
 
+def drawn_together(schedule: Schedule, total_steps: int, fewer_steps: int, batch_tokens: int) -> Schedule:
+    """Return the schedule that has this one's curve over fewer steps: what is counted in steps becomes less."""
+    warmup = warmup_steps(schedule, total_steps, batch_tokens) / total_steps
+    return schedule.model_copy(update={"warmup": warmup, "gamma": schedule.gamma ** (total_steps / fewer_steps)})
+
+
 def check_schedule(schedule: Schedule, total_steps: int, batch_tokens: int, *, validated: bool) -> None:
     """Refuse what the run is too short for, or what it cannot know.
 

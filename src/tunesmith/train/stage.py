@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tunesmith.recipe import Recipe
     from tunesmith.train.batches import TokenSet
     from tunesmith.train.checkpoint import Progress
+    from tunesmith.train.finder import Search
     from tunesmith.train.freeze import Learning
     from tunesmith.train.loop import Objective, Run
     from tunesmith.train.sets import Sets
@@ -136,8 +137,9 @@ def _make(job: Job, draft: Draft, judge: Judge | None) -> None:
     from tunesmith.train.start import load_start
 
     here().told(job)
-    run, sets, progress = train_along(job, judge)
-    recipe, loaded, task = job.recipe, run.loaded, prompts_of(job.recipe, job.dataset).own
+    trained = train_along(job, judge)
+    sets, progress = trained.sets, trained.progress
+    recipe, loaded, task = job.recipe, trained.run.loaded, prompts_of(job.recipe, job.dataset).own
     folder = draft.path / "model"
     if recipe.train.save == "merged" or recipe.train.method == "full":
         restore_halved(loaded.model, lambda: load_start(recipe, job.base).model)
@@ -150,18 +152,29 @@ def _make(job: Job, draft: Draft, judge: Judge | None) -> None:
     (draft.path / "metrics.jsonl").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     examples = {"train": sets.train.num_examples, "valid": sets.valid.num_examples}
     draft.counts = {**examples, "left_out_too_long": sets.left_out}
-    draft.result = _result(run, progress, draft, sets)
+    draft.result = _result(trained, draft)
     shown = choose(loaded.tokenizer, sets.train)
     write_page(draft.path / "train.html", draft.id, progress, draft.result, shown)
 
 
-def train_along(job: Job, judge: Judge | None) -> tuple[Run, Sets, Progress]:
-    """Train what all ranks train together; return the run, whose model has learnt, its data, and how it went."""
+@dataclass(frozen=True)
+class Trained:
+    """A run whose model has learnt, its data, how it went, and how its peak was found, if it was."""
+
+    run: Run
+    sets: Sets
+    progress: Progress
+    search: Search | None
+
+
+def train_along(job: Job, judge: Judge | None) -> Trained:
+    """Train what all ranks train together."""
     import torch
 
     from tunesmith.models.precision import exact_arithmetic
     from tunesmith.train.checkpoint import load_best
     from tunesmith.train.distil import with_teacher
+    from tunesmith.train.finder import find_peak
     from tunesmith.train.frozen_cache import with_states
     from tunesmith.train.live import View
     from tunesmith.train.loop import fit
@@ -180,6 +193,8 @@ def train_along(job: Job, judge: Judge | None) -> tuple[Run, Sets, Progress]:
     with exact_arithmetic(recipe.train.deterministic):
         with ranks.first_before_others():
             run = with_teacher(with_reference(with_states(run)))
+        if search := find_peak(run):
+            run = replace(run, peak=search.peak)
         view, trackers_here = View(run), recipe.train.track if ranks.first else ()
         with (
             track.tracking(trackers_here, job.about) as tracked,
@@ -189,7 +204,7 @@ def train_along(job: Job, judge: Judge | None) -> tuple[Run, Sets, Progress]:
     if run.sharded and ranks.first:
         run = replace(run, loaded=load_start(recipe, job.base))
         load_best(job.scratch, dict(run.loaded.model.named_parameters()))
-    return run, sets, progress
+    return Trained(run, sets, progress, search)
 
 
 def prepare_run(
@@ -278,7 +293,10 @@ def _objective(recipe: Recipe, asked: tuple[TokenSet, TokenSet] | None) -> Objec
 
 
 def _peak(recipe: Recipe, loaded: LoadedModel) -> float:
-    """Return the highest learning rate: the recipe's, or that of the method, the objective and the model's width."""
+    """Return the highest learning rate: the recipe's, or that of the method, the objective and the model's width.
+
+    With ``auto`` the latter is where `finder` begins.
+    """
     from tunesmith.train.adapters import rate_of
     from tunesmith.train.schedule import default_peak
 
@@ -313,18 +331,20 @@ def _choose_what_learns(recipe: Recipe, loaded: LoadedModel, epoch_steps: list[i
 
 def _announce(run: Run, base: str) -> None:
     total = sum(parameter.numel() for parameter in run.loaded.model.parameters())
+    peak = "tried out" if run.settings.schedule.peak == "auto" else f"{run.peak:.2g}"
     say(
         f"  {base}: {run.learning.count(run.total_steps):,} of {total:,} weights learn ({run.settings.method}) · "
         f"{run.train.num_examples:,} examples · {run.total_steps:,} steps of {run.batch_tokens:,} target tokens · "
-        f"peak rate {run.peak:.2g} · {run.precision}"
+        f"peak rate {peak} · {run.precision}"
     )
     if later := run.learning.told():
         say(f"  {run.learning.count(0):,} of them from the start; {later}")
 
 
-def _result(run: Run, progress: Progress, draft: Draft, sets: Sets) -> dict[str, Any]:
+def _result(trained: Trained, draft: Draft) -> dict[str, Any]:
     from tunesmith.train.loop import drawn_until
 
+    run, progress = trained.run, trained.progress
     best, judged = progress.best, run.judge.name if run.judge else "valid_loss"
     value = -best.value if run.judge and run.judge.higher_is_better else best.value
     return {
@@ -340,10 +360,11 @@ def _result(run: Run, progress: Progress, draft: Draft, sets: Sets) -> dict[str,
         "tokens": {"total": progress.tokens, "target": progress.target_tokens},
         "target_tokens_per_s": round(progress.target_tokens / max(progress.seconds, 1e-9), 1),
         "seconds": round(progress.seconds, 1),
-        "left_out_too_long": sets.left_out,
+        "left_out_too_long": trained.sets.left_out,
         "steps_left_out": sum("skipped" in row for row in progress.metrics),
-        "unused_tokens": sets.unused_tokens,
+        "unused_tokens": trained.sets.unused_tokens,
         "prompts_drawn": drawn_until(run, progress.step) if run.train.variants > 1 else None,
         "peak_learning_rate": run.peak,
+        "peak_search": trained.search.as_dict() if trained.search else None,
         "precision": run.precision,
     }

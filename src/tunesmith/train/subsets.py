@@ -12,6 +12,7 @@ import math
 import os
 import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -101,6 +102,7 @@ class Subsets:
 
         What is kept from an earlier run takes no time.
         """
+        from tunesmith.train.finder import steps_at_most
         from tunesmith.train.plan import measured
 
         left = [size for size in sizes if not (self._folder / f"{size}.json").exists()]
@@ -108,13 +110,16 @@ class Subsets:
             return 0.0
         with tempfile.TemporaryDirectory() as folder:
             runs = [self._run(range(size), Path(folder)) for size in left]
-            return measured(runs[-1]).step_s * sum(run.total_steps for run in runs)
+            return measured(runs[-1]).step_s * sum(run.total_steps + steps_at_most(run) for run in runs)
 
     def _learn(self, rows: Sequence[int], folder: Path) -> LoadedModel:
+        from tunesmith.train.finder import find_peak
         from tunesmith.train.frozen_cache import with_states
         from tunesmith.train.loop import fit
 
         run = with_states(self._run(rows, folder))
+        if search := find_peak(run):
+            run = replace(run, peak=search.peak)
         with steps(f"training on {len(rows):,} rows", run.total_steps) as bar:
             fit(run, bar)
         return run.loaded
