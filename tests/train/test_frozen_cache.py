@@ -85,14 +85,14 @@ def test_frozen_layers_run_over_each_token_once(workspace, dataset, base, monkey
     sizes: list[int] = []
     real = loop.fit
 
-    def watched(run, bar):
+    def watched(run, bar, watchers):
         sizes.extend(file.stat().st_size for file in run.folder.glob("*.states"))
         for at, layer in enumerate(decoder_layers(run.loaded.model)):
             place = "frozen" if at < 3 else "learning"
             layer.register_forward_hook(
                 lambda m, _i, _o, place=place: seen.update({place: seen[place] + ("forward" not in vars(m))})
             )
-        progress = real(run, bar)
+        progress = real(run, bar, watchers)
         assert not list(run.folder.glob("*.states"))
         return progress
 
@@ -131,10 +131,14 @@ def test_without_room_on_the_disk_the_layers_run_in_every_epoch(workspace, datas
     assert "of disk are free" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("passes", [0, 1, 2], ids=["at the first pass", "between the two files", "before training"])
-def test_killed_while_states_are_made_and_still_the_same_bytes(workspace, dataset, base, monkeypatch, tmp_path, passes):
-    """Catches a file of states that is half written and read as whole."""
-    undisturbed = stage.train(recipe(base), dataset, workspace).manifest["files"]
+def test_killed_while_states_are_made_and_still_the_same_bytes(
+    workspace, dataset, base, monkeypatch, tmp_path, passes, precision
+):
+    """Catches a file of states that is half written and read as whole, or read as another type than it came out in."""
+    mine = recipe(base, precision=precision)
+    undisturbed = stage.train(mine, dataset, workspace).manifest["files"]
     elsewhere = type(workspace)(tmp_path / "elsewhere")
     same = make_dataset(elsewhere, CARDS[::2], CARDS[1::2])
     real, left = frozen_cache._computed, iter(range(passes))
@@ -150,9 +154,9 @@ def test_killed_while_states_are_made_and_still_the_same_bytes(workspace, datase
     if passes == 2:
         monkeypatch.setattr(loop, "fit", lambda *_: dies_at_once())
     with pytest.raises(Killed):
-        stage.train(recipe(base), same, elsewhere)
+        stage.train(mine, same, elsewhere)
     monkeypatch.undo()
-    files = stage.train(recipe(base), same, elsewhere).manifest["files"]
+    files = stage.train(mine, same, elsewhere).manifest["files"]
     assert {name for name in files if files[name] != undisturbed[name]} <= {"train.html"}
 
 

@@ -33,8 +33,13 @@ class FrozenLayers:
     def __init__(self, model: nn.Module, count: int, precision: str) -> None:
         self.count, self.stored = count, STORED[precision]
         self._layers = decoder_layers(model)[:count]
-        self._dtype = torch.float32
+        self._dtype: torch.dtype | None = None
         self._in_tuple = False
+
+    @property
+    def seen(self) -> bool:
+        """Whether it is known, from `states`, in which form layers hand on what comes out of them."""
+        return self._dtype is not None
 
     @torch.no_grad()
     def states(self, model: Any, row: Row) -> torch.Tensor:
@@ -64,7 +69,11 @@ class FrozenLayers:
 
     @contextlib.contextmanager
     def left_out(self, states_BTD: torch.Tensor) -> Iterator[None]:
-        """Within this context the layers do nothing, and these states come out of the last of them."""
+        """Within this context the layers do nothing, and these states come out of the last of them.
+
+        In the form in which they came out in `states`, which must have been called once.
+        """
+        assert self._dtype is not None, "states come before what reads them"
         states_BTD = states_BTD.to(self._dtype)
         last: Any = (states_BTD,) if self._in_tuple else states_BTD
         given = [*[_pass_on] * (self.count - 1), lambda *_inputs, **_named: last]

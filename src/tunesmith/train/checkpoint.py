@@ -158,8 +158,8 @@ class _Replacing:
             descriptor = os.open(file, os.O_RDONLY)
             os.fsync(descriptor)
             os.close(descriptor)
-        shutil.rmtree(self.old, ignore_errors=True)
         if self.path.exists():
+            shutil.rmtree(self.old, ignore_errors=True)
             self.path.rename(self.old)
         self.new.rename(self.path)
         shutil.rmtree(self.old, ignore_errors=True)

@@ -148,9 +148,10 @@ def descend(loss_of: Callable[[int], float]) -> dict[int, float]:
 def lowest(losses: Mapping[int, float]) -> float | None:
     """Return where a parabola through the lowest loss and its neighbours is lowest; None if no loss is a number.
 
-    A lowest one without two neighbours is the answer itself; a neighbour that diverged pushes half a step away.
+    Of equals one with two neighbours counts; without them it is the answer itself. A neighbour that diverged pushes
+    half a step away.
     """
-    best = min(sorted(losses), key=lambda at: losses[at])
+    best = min(sorted(losses), key=lambda at: (losses[at], not {at - 1, at + 1} <= losses.keys()))
     if not math.isfinite(losses[best]):
         return None
     if best - 1 not in losses or best + 1 not in losses:

@@ -186,7 +186,10 @@ def keep(run: Run, train: Sequence[int], valid: Sequence[int]) -> Kept:
         OSError: if the disk refuses to take them.
     """
     layers = FrozenLayers(run.loaded.model, run.learning.frozen_layers, run.precision)
-    of_train = _states(run, layers, _Layout.of(run, run.train, train))
+    layout = _Layout.of(run, run.train, train)
+    of_train = _states(run, layers, layout)
+    if not layers.seen:  # an earlier run left the file
+        _come_out(run, layers, layout.batches[0])
     of_valid = _states(run, layers, _Layout.of(run, run.valid, valid)) if len(valid) else None
     return Kept(of_train, of_valid)
 
@@ -205,13 +208,16 @@ def _states(run: Run, layers: FrozenLayers, layout: _Layout) -> States:
 
 def _computed(run: Run, layers: FrozenLayers, layout: _Layout) -> Iterator[torch.Tensor]:
     """Yield the kept states of each pass, as numbers that numpy knows: of bfloat16 the bits."""
-    model = run.loaded.model.eval()
-    decoder = causal_lm(model).get_decoder()
     with steps(f"running {layers.count} frozen layers once", len(layout.batches)) as bar:
         for batch, read in zip(layout.batches, layout.read, strict=True):
-            row = batch.row.to(model.device)
-            with compute_in(run.precision, model.device):
-                states_BTD = layers.states(decoder, row)
-            kept = states_BTD.flatten(0, 1)[torch.from_numpy(read).to(model.device)].cpu()
+            states_BTD = _come_out(run, layers, batch)
+            kept = states_BTD.flatten(0, 1)[torch.from_numpy(read).to(states_BTD.device)].cpu()
             yield kept.view(torch.uint16) if kept.dtype == torch.bfloat16 else kept
             bar.advance(1)
+
+
+def _come_out(run: Run, layers: FrozenLayers, batch: Batch) -> torch.Tensor:
+    """Return what comes out of the frozen layers for a pass (B, T, D)."""
+    model = run.loaded.model.eval()
+    with compute_in(run.precision, model.device):
+        return layers.states(causal_lm(model).get_decoder(), batch.row.to(model.device))
