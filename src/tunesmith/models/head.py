@@ -168,8 +168,8 @@ class _Head:
         rows = chunk_rows(weight)
         for first in range(0, len(hidden), rows):
             part = slice(first, first + rows)
-            logits_nV = self._logits(hidden[part], weight).float()
-            logps_N[part] = logits_nV.gather(1, labels_N[part, None])[:, 0] - torch.logsumexp(logits_nV, dim=1)
+            logps_nV = torch.log_softmax(self._logits(hidden[part], weight).float(), dim=1)
+            logps_N[part] = logps_nV.gather(1, labels_N[part, None])[:, 0]
         return logps_N
 
     def loss(
@@ -221,19 +221,18 @@ def _add_product(sum_VD: torch.Tensor, left_Vn: torch.Tensor, right_nD: torch.Te
 def _in_place(
     logits_nV: torch.Tensor, labels_n: torch.Tensor, weights_n: torch.Tensor, smoothing: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the weighted loss and its gradient in the logits' type; float32 logits are overwritten."""
-    dtype, logits_nV = logits_nV.dtype, logits_nV.float()
-    total_n = torch.logsumexp(logits_nV, dim=1)
+    """Return the weighted loss and its gradient in the logits' type."""
     labels_n1 = labels_n[:, None]
-    wanted_n = (1 - smoothing) * logits_nV.gather(1, labels_n1)[:, 0]
+    logps_nV = torch.log_softmax(logits_nV.float(), dim=1)  # one pass, where logsumexp makes five
+    wanted_n = (1 - smoothing) * logps_nV.gather(1, labels_n1)[:, 0]
     if smoothing:
-        wanted_n += smoothing * logits_nV.mean(1)
-    loss = ((total_n - wanted_n) * weights_n).sum()
-    grad_nV = logits_nV.sub_(total_n[:, None]).exp_()
+        wanted_n += smoothing * logps_nV.mean(1)
+    loss = -(wanted_n * weights_n).sum()
+    grad_nV = logps_nV.exp_()
     if smoothing:
         grad_nV -= smoothing / grad_nV.shape[1]
     grad_nV.mul_(weights_n[:, None]).scatter_add_(1, labels_n1, -(1 - smoothing) * weights_n[:, None])
-    return loss, grad_nV.to(dtype)
+    return loss, grad_nV.to(logits_nV.dtype)
 
 
 def _in_one_pass(

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from tunesmith.train.trackers import About
     from tunesmith.train.validate import Judge
 
-CODE = "train-6"
+CODE = "train-7"
 
 
 def check(recipe: Recipe) -> None:
