@@ -40,7 +40,13 @@ RESULT = ROOT / "benchmarks" / "results" / "qlora.json"
 DATA = ROOT.parent / "shared" / "data" / "banking77"
 STEPS, SEEDS, TEST_ROWS = 300, (0, 1, 2), 1000
 METHODS = ("lora", "qlora")
-SHAPE = {"hidden_size": 768, "intermediate_size": 2048, "num_hidden_layers": 12, "num_attention_heads": 12, "vocab_size": 8000}
+SHAPE = {
+    "hidden_size": 768,
+    "intermediate_size": 2048,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "vocab_size": 8000,
+}
 LENGTH, TIMED_STEPS, REPEATS = 256, 8, 3
 
 
@@ -152,7 +158,11 @@ def speed(method: str, precision: str) -> dict[str, Any]:
         json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()[-1])
         for _ in range(REPEATS)
     ]
-    row = {"method": method, "precision": precision, **{key: statistics.median(one[key] for one in rows) for key in rows[0]}}
+    row = {
+        "method": method,
+        "precision": precision,
+        **{key: statistics.median(one[key] for one in rows) for key in rows[0]},
+    }
     row["tokens_per_s_spread"] = [min(one["tokens_per_s"] for one in rows), max(one["tokens_per_s"] for one in rows)]
     row["told_over_peak"] = round(row["told_mib"] / row["peak_mib"], 3)
     row["needed_over_training"] = round(row["needed_mib"] / row["training_mib"], 3)
