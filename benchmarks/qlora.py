@@ -38,7 +38,7 @@ from tunesmith.train.stage import train
 ROOT = Path(__file__).parents[1]
 RESULT = ROOT / "benchmarks" / "results" / "qlora.json"
 DATA = ROOT.parent / "shared" / "data" / "banking77"
-STEPS, SEEDS, TEST_ROWS = 300, (0, 1, 2), 1000
+STEPS, SEEDS, TEST_ROWS = 200, (0, 1, 2), 1000
 METHODS = ("lora", "qlora")
 SHAPE = {
     "hidden_size": 768,
@@ -54,7 +54,7 @@ def recipe(method: str, seed: int) -> Recipe:
     return Recipe.model_validate({
         "name": "qlora", "task": "classify", "base": "nano", "seed": seed,
         "data": {"train": "train.csv", "test": "test.csv", "columns": {"input": "text", "target": "category"}},
-        "train": {"method": method, "epochs": 20, "max_steps": STEPS, "eval_every": 50, "threads": 1,
+        "train": {"method": method, "epochs": 20, "max_steps": STEPS, "batch_tokens": 256, "eval_every": 50, "threads": 1,
                   "regularise": {"early_stopping": None}},
     })  # fmt: skip
 

@@ -121,8 +121,9 @@ def whole_bytes(module: nn.Module) -> int:
 
 
 def saved_bytes(model: nn.Module) -> int:
-    """Return how many bytes fewer a model would take if it was quantised."""
-    matrices = [one.weight for layer in decoder_layers(model) for one in layer.modules() if _is_plain(one)]
+    """Return how many bytes fewer a model would take if it was quantised; adapters in it would not be."""
+    named = [pair for layer in decoder_layers(model) for pair in layer.named_modules()]
+    matrices = [one.weight for name, one in named if _is_plain(one) and "lora_" not in name]
     return int(sum(one.numel() * (one.element_size() - BITS / 8) for one in matrices))
 
 

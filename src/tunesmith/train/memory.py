@@ -192,8 +192,7 @@ def refuse_unfit(run: Run) -> None:
     alike = run.ranks.on_this_machine if model.device.type == "cpu" else 1
     if 2 * alike * needed_bytes(run, tried=False) <= free or (needed := alike * needed_bytes(run)) <= free:
         return
-    learning = _learning_bytes(run)
-    adapters = needed - 3 * learning
+    adapters = needed - (3 * _learning_bytes(run) if run.settings.method == "full" else 0)
     ways = [f"train.method: lora, which takes about {_gib(adapters)}", "train.freeze"]
     ways = ways if run.settings.method == "full" and adapters < free else []
     if run.settings.method in ("full", "lora") and adapters > free >= (quantised := adapters - saved_bytes(model)):
