@@ -9,7 +9,7 @@ Source: Dettmers et al. 2023, "QLoRA: Efficient finetuning of quantized LLMs", s
 from __future__ import annotations
 
 import importlib.util
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import nn
@@ -37,16 +37,16 @@ class QuantisedLinear(nn.Linear):
         self.out_features, self.in_features = matrix_OI.shape
         four_bits: Any = Params4bit(matrix_OI, requires_grad=False, quant_type="nf4", compress_statistics=True)
         self.weight = four_bits.to(device)
-        self.bias = None if bias_O is None else nn.Parameter(bias_O, requires_grad=False)
+        self.register_parameter("bias", None if bias_O is None else nn.Parameter(bias_O, requires_grad=False))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the product in the type that autocast says, as any linear map does."""
         from bitsandbytes import matmul_4bit
 
-        kind, dtype = x.device.type, x.dtype
-        dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else dtype
+        kind, weight = x.device.type, cast("Any", self.weight)
+        dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
         bias = None if self.bias is None else self.bias.to(dtype)
-        product: torch.Tensor = matmul_4bit(x.to(dtype), self.weight, self.weight.quant_state, bias=bias)
+        product: torch.Tensor = matmul_4bit(x.to(dtype), weight, weight.quant_state, bias=bias)
         return product
 
 
@@ -89,7 +89,7 @@ def restore_quantised(model: nn.Module, load_again: Callable[[], nn.Module]) -> 
         plain = name.removeprefix("base_model.model.").removesuffix(".base_layer")  # PEFT's names
         module = exact.get_submodule(plain).requires_grad_(False)
         model.set_submodule(name, module)
-        beside = model.get_submodule(name.rpartition(".")[0])
+        beside: Any = model.get_submodule(name.rpartition(".")[0])
         if hasattr(beside, "fan_in_fan_out"):  # an adapter of PEFT
             beside.fan_in_fan_out = not isinstance(module, nn.Linear)
     model.to(next(exact.parameters()).device)
