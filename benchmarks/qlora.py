@@ -1,6 +1,7 @@
 """What do four bits cost and save? LoRA and QLoRA on BANKING77 from nano, and on a model of a hundred million weights.
 
-Run: ``python benchmarks/qlora.py``. Needs ../shared/data and the extra ``qlora``. Writes benchmarks/results/qlora.json: for
+Run: ``python benchmarks/qlora.py``. Needs ../shared/data and the extra ``qlora``; stopped and started again it takes the Models
+that are there (in the system's folder for temporary files). Writes benchmarks/results/qlora.json: for
 three seeds validation loss, accuracy of the adapter on the whole base (as it is evaluated and served) and on the base in
 four bits (as it was trained), and how far apart their answers are; then, on random weights, memory and tokens a second.
 """
@@ -38,7 +39,7 @@ from tunesmith.train.stage import train
 ROOT = Path(__file__).parents[1]
 RESULT = ROOT / "benchmarks" / "results" / "qlora.json"
 DATA = ROOT.parent / "shared" / "data" / "banking77"
-STEPS, SEEDS, TEST_ROWS = 200, (0, 1, 2), 1000
+STEPS, SEEDS, TEST_ROWS, READ_ROWS = 200, (0, 1, 2), 500, 100
 METHODS = ("lora", "qlora")
 SHAPE = {
     "hidden_size": 768,
@@ -47,7 +48,7 @@ SHAPE = {
     "num_attention_heads": 12,
     "vocab_size": 8000,
 }
-LENGTH, TIMED_STEPS, REPEATS = 256, 8, 3
+LENGTH, TIMED_STEPS, REPEATS = 256, 6, 3
 
 
 def recipe(method: str, seed: int) -> Recipe:
@@ -59,15 +60,20 @@ def recipe(method: str, seed: int) -> Recipe:
     })  # fmt: skip
 
 
-def scored(loaded: LoadedModel, model: Artifact, dataset: Artifact) -> tuple[np.ndarray, float]:
-    """Return the log-probabilities of the labels (rows, labels) of some test rows, and the accuracy."""
+def scored(loaded: LoadedModel, model: Artifact, dataset: Artifact) -> tuple[np.ndarray, float, torch.Tensor]:
+    """Return the log-probabilities of the labels (rows, labels) of some test rows, the accuracy, and of the first of
+    them the logits of the first token of the answer (rows, vocabulary).
+    """
     task = TaskSpec.load(model.path / "model")
     examples = random.Random(0).sample(read_examples(dataset.path / "test.parquet"), TEST_ROWS)
     end = loaded.tokenizer.convert_tokens_to_ids("<|end|>")
     labels = [[*loaded.tokenizer(label, add_special_tokens=False)["input_ids"], end] for label in task.labels]
-    scores = label_scores(loaded, [prompt_ids(loaded.tokenizer, task.split(one)[0]) for one in examples], labels)
+    prompts = [prompt_ids(loaded.tokenizer, task.split(one)[0]) for one in examples]
+    scores = label_scores(loaded, prompts, labels)
     right = sum(task.labels[k] == one.label for k, one in zip(scores.argmax(1), examples, strict=True))
-    return scores, right / TEST_ROWS
+    with torch.no_grad():
+        logits = torch.stack([loaded.model(torch.tensor([one])).logits[0, -1] for one in prompts[:READ_ROWS]])
+    return scores, right / TEST_ROWS, logits
 
 
 def on_four_bits(model: Artifact) -> LoadedModel:
@@ -81,17 +87,19 @@ def taught(method: str, seed: int, workspace: Workspace) -> dict[str, Any]:
     settings = recipe(method, seed)
     dataset = prepare(settings, workspace, recipe_dir=DATA)
     model = train(settings, dataset, workspace)
-    scores, accuracy = scored(load_model(model.path / "model"), model, dataset)
+    scores, accuracy, logits = scored(load_model(model.path / "model"), model, dataset)
     row = {
         "method": method, "seed": seed, "valid_loss": round(model.result["best"]["value"], 4),
-        "accuracy": wilson(round(accuracy * TEST_ROWS), TEST_ROWS).as_dict(), "seconds": model.result["seconds"],
+        "accuracy": wilson(round(accuracy * TEST_ROWS), TEST_ROWS).as_dict(),
     }  # fmt: skip
     if method == "qlora":
-        trained, accuracy = scored(on_four_bits(model), model, dataset)
+        trained, accuracy, others = scored(on_four_bits(model), model, dataset)
+        off = (logits - others).abs()
         apart = np.abs(np.exp(scores) - np.exp(trained)).sum(1) / 2
         row["on_four_bits"] = {
             "accuracy": accuracy, "same_answer": float((scores.argmax(1) == trained.argmax(1)).mean()),
             "mean_total_variation": round(float(apart.mean()), 4), "most": round(float(apart.max()), 4),
+            "mean_logit_difference": round(float(off.mean()), 3), "spread_of_logits": round(float(logits.std()), 3),
         }  # fmt: skip
     sys.stderr.write(f"{row}\n")
     return row
@@ -174,9 +182,8 @@ def main() -> None:
     if len(sys.argv) > 2:
         sys.stdout.write(json.dumps(measured(*sys.argv[1:3])))
         return
-    with tempfile.TemporaryDirectory() as folder:
-        workspace = Workspace(Path(folder) / "home")
-        runs = [taught(method, seed, workspace) for seed in SEEDS for method in METHODS]
+    workspace = Workspace(Path(tempfile.gettempdir()) / "tunesmith-qlora-benchmark")
+    runs = [taught(method, seed, workspace) for seed in SEEDS for method in METHODS]
     speeds = [speed(method, precision) for precision in ("bfloat16", "float32") for method in METHODS]
     result = {
         "date": datetime.now(UTC).date().isoformat(), "data": "banking77", "steps": STEPS, "runs": runs, "shape": SHAPE,
