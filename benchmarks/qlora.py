@@ -19,7 +19,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from tunesmith.core.artifacts import Artifact, Workspace
@@ -27,9 +26,9 @@ from tunesmith.core.estimates import wilson
 from tunesmith.core.progress import steps
 from tunesmith.data.prepare import prepare
 from tunesmith.models.adapter import with_adapter
+from tunesmith.models.generate import Decoding, generate
 from tunesmith.models.load import ASSETS, LoadedModel, load_model
 from tunesmith.models.quantised import num_weights, quantise, weight_bytes
-from tunesmith.models.score import label_scores
 from tunesmith.recipe import Recipe
 from tunesmith.text.chat import Rendered, prompt_ids
 from tunesmith.text.examples import read_examples
@@ -60,20 +59,20 @@ def recipe(method: str, seed: int) -> Recipe:
     })  # fmt: skip
 
 
-def scored(loaded: LoadedModel, model: Artifact, dataset: Artifact) -> tuple[np.ndarray, float, torch.Tensor]:
-    """Return the log-probabilities of the labels (rows, labels) of some test rows, the accuracy, and of the first of
-    them the logits of the first token of the answer (rows, vocabulary).
+def answered(loaded: LoadedModel, model: Artifact, dataset: Artifact) -> tuple[list[str], int, torch.Tensor]:
+    """Return the answers to some test rows, how many are right, and of the first of these rows the log-probabilities of
+    the answer's first token (rows, vocabulary).
     """
     task = TaskSpec.load(model.path / "model")
     examples = random.Random(0).sample(read_examples(dataset.path / "test.parquet"), TEST_ROWS)
-    end = loaded.tokenizer.convert_tokens_to_ids("<|end|>")
-    labels = [[*loaded.tokenizer(label, add_special_tokens=False)["input_ids"], end] for label in task.labels]
     prompts = [prompt_ids(loaded.tokenizer, task.split(one)[0]) for one in examples]
-    scores = label_scores(loaded, prompts, labels)
-    right = sum(task.labels[k] == one.label for k, one in zip(scores.argmax(1), examples, strict=True))
+    answers = [
+        loaded.tokenizer.decode(one, skip_special_tokens=True) for one in generate(loaded, prompts, Decoding(24))
+    ]
     with torch.no_grad():
-        logits = torch.stack([loaded.model(torch.tensor([one])).logits[0, -1] for one in prompts[:READ_ROWS]])
-    return scores, right / TEST_ROWS, logits
+        first = torch.stack([loaded.model(torch.tensor([one])).logits[0, -1] for one in prompts[:READ_ROWS]])
+    right = sum(answer == one.label for answer, one in zip(answers, examples, strict=True))
+    return answers, right, first.float().log_softmax(1)
 
 
 def on_four_bits(model: Artifact) -> LoadedModel:
@@ -87,19 +86,18 @@ def taught(method: str, seed: int, workspace: Workspace) -> dict[str, Any]:
     settings = recipe(method, seed)
     dataset = prepare(settings, workspace, recipe_dir=DATA)
     model = train(settings, dataset, workspace)
-    scores, accuracy, logits = scored(load_model(model.path / "model"), model, dataset)
+    answers, right, first = answered(load_model(model.path / "model"), model, dataset)
     row = {
         "method": method, "seed": seed, "valid_loss": round(model.result["best"]["value"], 4),
-        "accuracy": wilson(round(accuracy * TEST_ROWS), TEST_ROWS).as_dict(),
+        "accuracy": wilson(right, TEST_ROWS).as_dict(),
     }  # fmt: skip
     if method == "qlora":
-        trained, accuracy, others = scored(on_four_bits(model), model, dataset)
-        off = (logits - others).abs()
-        apart = np.abs(np.exp(scores) - np.exp(trained)).sum(1) / 2
+        others, right, trained = answered(on_four_bits(model), model, dataset)
         row["on_four_bits"] = {
-            "accuracy": accuracy, "same_answer": float((scores.argmax(1) == trained.argmax(1)).mean()),
-            "mean_total_variation": round(float(apart.mean()), 4), "most": round(float(apart.max()), 4),
-            "mean_logit_difference": round(float(off.mean()), 3), "spread_of_logits": round(float(logits.std()), 3),
+            "accuracy": wilson(right, TEST_ROWS).as_dict(),
+            "same_answer": sum(one == other for one, other in zip(answers, others, strict=True)) / TEST_ROWS,
+            "first_token_nats_apart": round(float((trained.exp() * (trained - first)).sum(1).mean()), 4),
+            "most_probability_apart": round(float((trained.exp() - first.exp()).abs().max()), 3),
         }  # fmt: skip
     sys.stderr.write(f"{row}\n")
     return row
