@@ -38,7 +38,7 @@ from tunesmith.train.stage import train
 ROOT = Path(__file__).parents[1]
 RESULT = ROOT / "benchmarks" / "results" / "qlora.json"
 DATA = ROOT.parent / "shared" / "data" / "banking77"
-STEPS, SEEDS, TEST_ROWS, READ_ROWS = 100, (0, 1, 2), 300, 50
+STEPS, SEEDS, TEST_ROWS, READ_ROWS = 200, (0, 1, 2), 500, 50
 METHODS = ("lora", "qlora")
 SHAPE = {
     "hidden_size": 768,
@@ -47,14 +47,14 @@ SHAPE = {
     "num_attention_heads": 12,
     "vocab_size": 8000,
 }
-LENGTH, TIMED_STEPS, REPEATS = 256, 6, 1
+LENGTH, TIMED_STEPS, REPEATS = 256, 6, 3
 
 
 def recipe(method: str, seed: int) -> Recipe:
     return Recipe.model_validate({
         "name": "qlora", "task": "classify", "base": "nano", "seed": seed,
         "data": {"train": "train.csv", "test": "test.csv", "columns": {"input": "text", "target": "category"}},
-        "train": {"method": method, "epochs": 20, "max_steps": STEPS, "batch_tokens": 256, "eval_every": STEPS, "threads": 1,
+        "train": {"method": method, "epochs": 20, "max_steps": STEPS, "batch_tokens": 256, "eval_every": 50, "threads": 1,
                   "regularise": {"early_stopping": None}},
     })  # fmt: skip
 
