@@ -105,7 +105,6 @@ BAD_RECIPES = {
         GOOD + "train: {method: lora, regularise: {l2sp: 0.1}}\n",
         ["l2sp", "method: lora", "weight_decay"],
     ),
-    "later: qlora": (GOOD + "train: {method: qlora}\n", ["train.method", "does not have yet"]),
     "a method that is full with freeze": (GOOD + "train: {method: layers}\n", ["recipe.yaml:5", "'layers'", "freeze"]),
     "frozen layers without a colon": (GOOD + "train: {freeze: {layers: '9'}}\n", ["train.freeze.layers", "'0:9'"]),
     "freezes nothing": (GOOD + "train: {freeze: {}}\n", ["train.freeze", "freezes nothing"]),

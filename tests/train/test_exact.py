@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
@@ -13,21 +13,23 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from bitsandbytes.nn import Linear4bit
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import AutoModelForCausalLM
+from peft import LoraConfig, get_peft_model
+from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
-from families import FAMILIES, ODD, family_config
+from families import FAMILIES, ODD, family_base, family_config
 from switches import FOUND, SWITCHES, VOCABULARY, models_of
 from tunesmith.models.compiled import compile_layers
 from tunesmith.models.head import compile_head, head_loss
-from tunesmith.models.load import LoadedModel
+from tunesmith.models.load import LoadedModel, load_model
 from tunesmith.models.precision import compute_in
 from tunesmith.models.score import nll
 from tunesmith.models.shortcuts import ALL, Shortcuts, exact_shortcuts
 from tunesmith.recipe import Recipe, Regularise
 from tunesmith.text.chat import Rendered
-from tunesmith.train import stage
+from tunesmith.train import adapters, stage
 from tunesmith.train.batches import TokenSet, micro_batches
 from tunesmith.train.frozen_cache import keep
 from tunesmith.train.loss import Supervised, supervised_loss
@@ -210,6 +212,50 @@ def test_states_of_frozen_layers_that_are_kept_change_neither_loss_nor_gradients
 def gradients_beside(model: Any, before: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Return the model's gradients added to earlier ones, and forget them."""
     return {name: one + before.get(name, 0) for name, one in gradients(model).items()}
+
+
+@cache
+def beside_four_bits(family: str) -> tuple[Any, Any]:
+    """Return the same adapter beside a base in four bits: by `transformers` and PEFT alone, and by the engine."""
+    recipe = Recipe(name="exact", task="chat", data={"train": "x"}, train={"method": "qlora"})
+    four_bits = BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.float32,
+    )  # fmt: skip
+    with TemporaryDirectory() as folder:
+        family_base(Path(folder), family)
+        base = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, quantization_config=four_bits)
+        other = adapters.with_adapter(recipe, load_model(folder, device="cpu")).eval()
+    one = get_peft_model(
+        base, LoraConfig(r=16, lora_alpha=32, target_modules="all-linear", task_type="CAUSAL_LM")
+    ).eval()
+    for layer in base.modules():
+        if isinstance(layer, Linear4bit):
+            layer.support_avx512bf16_for_cpu = False  # its own way to answer, in bfloat16 and without gradients
+    assert exact_shortcuts(other, "float32") == ALL
+    learnt = {name: weight for name, weight in other.named_parameters() if weight.requires_grad}
+    assert learnt.keys() == {name for name, weight in one.named_parameters() if weight.requires_grad}
+    for name, weight in learnt.items():
+        torch.nn.init.normal_(weight, std=0.1)
+        one.get_parameter(name).data.copy_(weight.data)
+    return one, other
+
+
+@pytest.mark.parametrize("family", ["llama", "llama-untied", "qwen3", "phi", "gpt2"])
+@settings(max_examples=4, deadline=None)
+@given(tokens=examples())
+def test_adapters_beside_four_bits_learn_as_those_of_transformers_and_peft(family: str, tokens: TokenSet) -> None:
+    """Lets through: other blocks or scales, a matrix that lies the wrong way round, a bias or a head in four bits, a
+    shortcut that does not see the quantised matrices of its layer.
+    """
+    one, other = beside_four_bits(family)
+    ids = torch.tensor([tokens.rendered[0].ids])
+    with torch.no_grad():
+        got, wanted = other(ids).logits, one(ids).logits
+    assert float((got - wanted).abs().max()) <= 1e-5 * float(wanted.abs().max())
+    loss, grads = plain(one, tokens)
+    for switch, shortcuts in SWITCHES.items():
+        assert_same(ours(other, tokens, shortcuts), (loss, grads), switch)
 
 
 @TRACING

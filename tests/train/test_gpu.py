@@ -57,7 +57,7 @@ def test_losses_are_those_of_the_cpu(places, tiny, monkeypatch):
     assert on_gpu == pytest.approx(on_cpu, rel=2e-3)
 
 
-@pytest.mark.parametrize("method", ["full", "lora"])
+@pytest.mark.parametrize("method", ["full", "lora", "qlora"])
 def test_killed_and_resumed_in_bfloat16_ends_in_the_same_bytes(places, tiny, monkeypatch, method):
     """Catches optimiser state restored to the wrong device, and sums whose order differs from run to run."""
     config = recipe(tiny, method=method, precision="bfloat16", eval_every=2)

@@ -9,9 +9,11 @@ import pytest
 import torch
 
 from made import CARDS, make_dataset
+from tiny import tiny_base
 from tunesmith.core.allocator import give_back
 from tunesmith.core.errors import RecipeError
 from tunesmith.models.load import load_model
+from tunesmith.models.quantised import largest_bytes, saved_bytes, weight_bytes
 from tunesmith.recipe import Recipe
 from tunesmith.text.prompts import prompts_of
 from tunesmith.train import memory, stage
@@ -45,6 +47,31 @@ def test_what_does_not_fit_is_refused_with_what_would(tiny, workspace, monkeypat
     with pytest.raises(RecipeError, match="a smaller base") as caught:
         run_of(tiny, workspace)
     assert "lora" not in str(caught.value.hint)
+
+
+def test_four_bits_are_counted_as_what_they_take(tmp_path, workspace, monkeypatch):
+    """Would let through: a base counted whole, one that is told too late or where it does not help."""
+    base = tiny_base(tmp_path, hidden_size=256, intermediate_size=512, num_hidden_layers=8)
+    lora, qlora = (run_of(base, workspace, method=method) for method in ("lora", "qlora"))
+    needed = {run.settings.method: memory.needed_bytes(run, tried=False) for run in (lora, qlora)}
+    saved = needed["lora"] - needed["qlora"]
+    assert saved == pytest.approx(saved_bytes(lora.loaded.model) - largest_bytes(qlora.loaded.model), rel=0.05)
+    weights = sum(one.numel() * 4 for one in load_model(str(base)).model.parameters())
+    assert memory.peak_bytes(qlora) >= weights + weight_bytes(qlora.loaded.model)  # it is loaded whole
+    monkeypatch.setattr(memory, "GROWN_FROM", 2**40)  # what the libraries grow by is another test's
+    free = needed["lora"] - saved // 3
+    for run in (lora, qlora):
+        left = free - weight_bytes(run.loaded.model)
+        monkeypatch.setattr(memory, "free_bytes", lambda _device, left=left: left)
+        if run is lora:
+            with pytest.raises(RecipeError, match=r"train\.method: qlora, which takes about"):
+                run_of(base, workspace, method="lora")
+        else:
+            run_of(base, workspace, method="qlora")
+    monkeypatch.setattr(memory, "free_bytes", lambda _device: 0)
+    with pytest.raises(RecipeError) as caught:
+        run_of(base, workspace, method="lora")
+    assert "qlora" not in caught.value.hint
 
 
 def test_copies_of_the_weights_are_counted(tiny, workspace):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import yaml
 
 from tiny import tiny_base
 from tunesmith import flow
-from tunesmith.core.errors import TunesmithError
+from tunesmith.core.errors import MissingExtraError, TunesmithError
 from tunesmith.train import stage, unfit
 
 PAIRS = {"task": "preference", "data": {"train": "pairs.jsonl"}}
@@ -24,7 +25,12 @@ BY_ITSELF = {
     "max_steps 0": ({"max_steps": 0}, ["train.max_steps", "got 0", "leave it out"], {}),
     "examples of no length": ({"max_tokens": 2}, ["train.max_tokens", "got 2", "what the base allows"], {}),
     "a method that is none": ({"method": "layers"}, ["train.method", "'layers'", "freeze leaves"], {"method": "full"}),
-    "quantised training": ({"method": "qlora"}, ["train.method", "does not have yet", "lora"], {"method": "lora"}),
+    "parts of four bits": (
+        {"method": "qlora", "shard": "always"}, ["shard: always", "method: qlora", "shard: auto"], {"method": "qlora"},
+    ),
+    "a pull of four bits": (
+        {"method": "qlora", "regularise": {"l2sp": 0.1}}, ["l2sp", "method: qlora", "weight_decay"], {"method": "qlora"},
+    ),
     "precision that is none": ({"precision": "fp8"}, ["train.precision", "'fp8'", "auto"], {"precision": "auto"}),
     "lora of full": (
         {"method": "full", "lora": {"rank": 8}}, ["train.lora.rank", "full", "leave it out"], {"method": "full"},
@@ -284,7 +290,18 @@ def test_an_adapter_on_an_adapter_is_refused(folder):
     model = flow.train(project)
     error = refused(folder, {"*": {"base": model.id}, "method": "lora"})
     assert "is itself an adapter" in str(error) and "train.method: full" in error.hint
+    assert "is itself an adapter" in str(refused(folder, {"*": {"base": model.id}, "method": "qlora"}))
     plan(folder, {"*": {"base": model.id}, "method": "full"})
+
+
+def test_four_bits_without_what_calculates_with_them_are_refused(folder, monkeypatch):
+    """Would let through: rows prepared for minutes, then an import that fails."""
+    plan(folder, {"method": "qlora"})
+    monkeypatch.setitem(sys.modules, "bitsandbytes", None)
+    monkeypatch.setattr(flow, "prepare", None)
+    error = refused(folder, {"method": "qlora"})
+    assert isinstance(error, MissingExtraError)
+    assert "'bitsandbytes' is not installed" in error.message and error.hint == "pip install 'tunesmith[qlora]'"
 
 
 @pytest.mark.parametrize(

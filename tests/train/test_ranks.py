@@ -84,6 +84,7 @@ def test_every_pass_falls_to_one_rank(lengths: list[int], count: int) -> None:
     [
         ("method: full, regularise: {dropout: 0}", "chat"),
         ("method: lora, regularise: {dropout: 0}", "chat"),
+        ("method: qlora, max_steps: 8, regularise: {dropout: 0}", "chat"),
         ("method: full, regularise: {dropout: 0}", "preference"),
         ("method: full, shard: always, regularise: {dropout: 0, ema: 0.9}", "chat"),
         ("method: full, shard: always, regularise: {dropout: 0, early_stopping: null}", "preference"),

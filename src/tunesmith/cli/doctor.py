@@ -22,6 +22,7 @@ _EXTRAS = {
     "postgres": ("psycopg",),
     "datasets": ("datasets",),
     "zstd": ("zstandard",),
+    "qlora": ("bitsandbytes",),
 }
 _LEAST_FREE_BYTES = 2 * 2**30
 

@@ -2,3 +2,7 @@
 
 Knows weights, knows no data: everything here takes and returns token ids.
 """
+
+import logging
+
+logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # PEFT imports it, and it then asks for a package of kernels

@@ -130,7 +130,7 @@ def _idle_for_method(recipe: Recipe) -> Iterator[Idle]:
     method = recipe.train.method
     if method in ("full", "tokens"):
         for name in type(recipe.train.lora).model_fields:
-            yield f"train.lora.{name}", f"of methods lora and dora, and this is {method}; leave it out"
+            yield f"train.lora.{name}", f"of methods lora, dora and qlora, and this is {method}; leave it out"
     if recipe.data.split.valid == 0 and not recipe.data.valid:
         for name in ("eval_every", "regularise.early_stopping"):
             yield f"train.{name}", "looks at validation examples, and there are none; data.split.valid: 0.1"

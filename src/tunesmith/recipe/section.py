@@ -29,7 +29,6 @@ class Later:
     topic: str
 
 
-ENGINE = Later("the full training engine")
 EVALUATION = Later("deeper evaluation")
 OPERATIONS = Later("serving and operations")
 

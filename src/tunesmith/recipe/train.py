@@ -12,7 +12,6 @@ from pydantic import (
 
 from tunesmith.recipe.schedule import Schedule
 from tunesmith.recipe.section import (
-    ENGINE,
     OpenFrac,
     Section,
     Steps,
@@ -233,10 +232,11 @@ class Train(Section):
         "kto: the same answers one by one, wanted or not. None: dpo for task preference, else sft",
     )
 
-    method: Literal["full", "lora", "dora", "tokens"] | Annotated[Literal["qlora"], ENGINE] = Field(
+    method: Literal["full", "lora", "dora", "qlora", "tokens"] = Field(
         "lora",
         description="full: every weight that freeze leaves; lora: small adapters beside frozen weights; dora: the same "
-        "with each column's length learnt apart; tokens: nothing but the rows of train.tokens",
+        "with each column's length learnt apart; qlora: lora beside weights in four bits, for a base that memory does "
+        "not hold (extra qlora); tokens: nothing but the rows of train.tokens",
     )
     save: Literal["adapter", "merged"] = Field(
         "adapter",

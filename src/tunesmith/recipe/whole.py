@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import (
     Field,
@@ -38,9 +38,8 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _nothing_from_the_future(self) -> Recipe:
-        for path, later, choices in _set_too_early(self):
-            instead = f"choose one of {', '.join(choices)}" if choices else "remove it"
-            raise ValueError(f"{path} needs {later.topic}, which this version does not have yet; {instead}")
+        for path, later in _set_too_early(self):
+            raise ValueError(f"{path} needs {later.topic}, which this version does not have yet; remove it")
         return self
 
     @model_validator(mode="after")
@@ -71,32 +70,15 @@ class Recipe(Section):
         return self.model_dump(mode="json", exclude_unset=True)
 
 
-def _set_too_early(section: Section, prefix: str = "") -> list[tuple[str, Later, list[str]]]:
-    """Return the settings that were given although their engine comes later, with the words they can be today."""
-    found: list[tuple[str, Later, list[str]]] = []
+def _set_too_early(section: Section, prefix: str = "") -> list[tuple[str, Later]]:
+    """Return the settings that were given although their engine comes later."""
+    found: list[tuple[str, Later]] = []
     for name in section.model_fields_set:
         info, value = type(section).model_fields[name], getattr(section, name)
         if value == info.get_default(call_default_factory=True):
             continue
         if later := next((mark for mark in info.metadata if isinstance(mark, Later)), None):
-            found.append((prefix + name, later, []))
-        elif late := _late_choice(info.annotation, value):
-            found.append((prefix + name, late, _words(info.annotation)))
+            found.append((prefix + name, later))
         elif isinstance(value, Section):
             found += _set_too_early(value, f"{prefix}{name}.")
     return found
-
-
-def _late_choice(annotation: Any, value: Any) -> Later | None:
-    """Return the mark of the member of a union that holds ``value``, if that member is for later."""
-    for member in getattr(annotation, "__args__", ()):
-        marks = [mark for mark in getattr(member, "__metadata__", ()) if isinstance(mark, Later)]
-        if marks and value in getattr(member.__origin__, "__args__", ()):
-            return marks[0]
-    return None
-
-
-def _words(annotation: Any) -> list[str]:
-    """Return the words a union allows today."""
-    literals = [one for one in getattr(annotation, "__args__", ()) if getattr(one, "__origin__", None) is Literal]
-    return [word for literal in literals for word in literal.__args__]

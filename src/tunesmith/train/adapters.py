@@ -1,7 +1,7 @@
 """Which weights learn: all, or an adapter beside frozen ones, by the recipe's method.
 
-Everything here is PEFT's, so what is saved loads with PEFT. Does not own which rows tokens have (`tokens`) nor the
-dropout of the base (`models.dropout`).
+Everything here is PEFT's, so what is saved loads with PEFT. Does not own which rows tokens have (`tokens`), the dropout
+of the base (`models.dropout`) nor how its matrices lie in four bits (`models.quantised`).
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.errors import RecipeError
+from tunesmith.models.precision import choose_device
+from tunesmith.models.quantised import quantise
 from tunesmith.train.freeze import frozen_modules
 from tunesmith.train.tokens import ids_of
 
@@ -23,7 +25,7 @@ LOW_RANK = ("lora", "dora", "qlora")
 
 
 def with_adapter(recipe: Recipe, loaded: LoadedModel) -> Any:
-    """Return the model with what the method trains; everything else of it is frozen.
+    """Return the model with what the method trains; everything else of it is frozen, for qlora in four bits.
 
     Raises:
         RecipeError: if the adapter does not fit the model.
@@ -34,9 +36,14 @@ def with_adapter(recipe: Recipe, loaded: LoadedModel) -> Any:
 
     from tunesmith.models.new_tokens import learn_rows_only, ties_are_kept
 
+    config = _config(recipe, loaded)
+    transposed = getattr(config, "fan_in_fan_out", False)
+    if recipe.train.method == "qlora":
+        quantise(loaded.model, choose_device("auto"))
+        config.fan_in_fan_out = False  # four bits lie one way
     try:
         with ties_are_kept():
-            model = get_peft_model(loaded.model, _config(recipe, loaded))
+            model = get_peft_model(loaded.model, config)
     except ValueError as error:
         raise RecipeError(
             f"train.lora.targets: {', '.join(recipe.train.lora.targets)}: {str(error).splitlines()[0]}",
@@ -45,6 +52,8 @@ def with_adapter(recipe: Recipe, loaded: LoadedModel) -> Any:
             else "freeze less, or target what is left",
         ) from error
     config = model.peft_config["default"]
+    if transposed:
+        config.fan_in_fan_out = True  # as the base has it that the adapter is loaded beside
     config.base_model_name_or_path = recipe.base
     for names in ("target_modules", "exclude_modules"):  # sets are written in another order by every process
         if isinstance(value := getattr(config, names, None), set):

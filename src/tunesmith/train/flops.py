@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from tunesmith.models.quantised import numel
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -63,7 +65,7 @@ def needed_flops(loaded: LoadedModel, method: str) -> Callable[[Sequence[Rendere
     """
     config = loaded.model.config.get_text_config()
     head = config.vocab_size * config.hidden_size
-    body = sum(p.numel() for n, p in loaded.model.named_parameters() if "embed" not in n and "lm_head" not in n)
+    body = sum(numel(p) for n, p in loaded.model.named_parameters() if "embed" not in n and "lm_head" not in n)
     each = 6.0 if method == "full" else 4.0
 
     def needed(sequences: Sequence[Rendered]) -> float:

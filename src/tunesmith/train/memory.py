@@ -20,6 +20,7 @@ from tunesmith.models.dropout import train_from
 from tunesmith.models.head import CHUNK_LOGITS
 from tunesmith.models.layers import decoder_layers
 from tunesmith.models.precision import compute_in
+from tunesmith.models.quantised import largest_bytes, saved_bytes, weight_bytes, whole_bytes
 from tunesmith.train.batches import micro_batches
 from tunesmith.train.loop import steps_from
 from tunesmith.train.loss import supervised_loss
@@ -53,7 +54,7 @@ HEADROOM = 0.85
 
 def state_bytes(model: torch.nn.Module) -> int:
     """Return bytes of weights, and of gradients and AdamW's two moments of those that learn."""
-    return _weight_bytes(model) + sum(3 * one.numel() * one.element_size() for one in trainable(model).values())
+    return weight_bytes(model) + sum(3 * one.numel() * one.element_size() for one in trainable(model).values())
 
 
 def activation_bytes_per_token(loaded: LoadedModel, tokens: TokenSet, shortcuts: Shortcuts, precision: str) -> float:
@@ -102,7 +103,7 @@ def pass_bytes(run: Run, *, tried: bool) -> PassBytes:
         with compute_in(run.precision, device):
             return run.objective.of_step(run, list(batch.places), [batch])(batch)
 
-    kept = _kept_bytes(model, lambda: forward(0))
+    kept = _kept_bytes(model, lambda: forward(0)) + largest_bytes(model)
     if device.type != "cpu" or not tried:
         return PassBytes(kept, kept)
     first, in_a_row = _grown_bytes(forward)
@@ -152,10 +153,17 @@ def row_tokens(loaded: LoadedModel, tokens: TokenSet, shortcuts: Shortcuts, prec
     return int(min(most, max(least, fits // 256 * 256)))
 
 
+def peak_bytes(run: Run) -> int:
+    """Return the bytes that a run takes at its peak: in training, or while a base that is then quantised is loaded."""
+    model = run.loaded.model
+    loading = whole_bytes(model) + weight_bytes(model) if run.settings.method == "qlora" else 0
+    return max(needed_bytes(run), loading if model.device.type == "cpu" else 0)
+
+
 def needed_bytes(run: Run, *, tried: bool = True) -> int:
-    """Return the bytes that a run takes at its peak, the model included; ``tried`` as in `pass_bytes`."""
+    """Return the bytes that training takes at its peak, the model included; ``tried`` as in `pass_bytes`."""
     model, regularise = run.loaded.model, run.settings.regularise
-    whole, parts = _weight_bytes(model), run.ranks.count if run.sharded else 1
+    whole, parts = weight_bytes(model), run.ranks.count if run.sharded else 1
     learning, fetched = _learning_bytes(run) / parts, _fetched_bytes(model) if run.sharded else 0
     searched = run.settings.schedule.peak == "auto"  # the start is kept meanwhile
     copies = 1 + bool(regularise.ema or regularise.average) + bool(regularise.l2sp) + searched  # and gradients
@@ -166,14 +174,10 @@ def needed_bytes(run: Run, *, tried: bool = True) -> int:
     return int(max(whole, in_training))  # it is loaded whole
 
 
-def _weight_bytes(module: torch.nn.Module) -> int:
-    return sum(one.numel() * one.element_size() for one in module.parameters())
-
-
 def _fetched_bytes(model: PreTrainedModel) -> int:
     """Return the bytes that lie whole while a model in parts is read: two layers, and what belongs to none."""
-    layers = [_weight_bytes(layer) for layer in decoder_layers(model)]
-    return _weight_bytes(model) - sum(layers) + 2 * max(layers)
+    layers = [weight_bytes(layer) for layer in decoder_layers(model)]
+    return weight_bytes(model) - sum(layers) + 2 * max(layers)
 
 
 def refuse_unfit(run: Run) -> None:
@@ -183,15 +187,16 @@ def refuse_unfit(run: Run) -> None:
         RecipeError: with what it takes, what is free, and what would fit.
     """
     model = run.loaded.model
-    weights = _weight_bytes(model)
+    weights = weight_bytes(model)
     free = free_bytes(model.device) + weights  # the weights are there already
     alike = run.ranks.on_this_machine if model.device.type == "cpu" else 1
     if 2 * alike * needed_bytes(run, tried=False) <= free or (needed := alike * needed_bytes(run)) <= free:
         return
-    learning = _learning_bytes(run)
-    adapters = needed - 3 * learning
+    adapters = needed - (3 * _learning_bytes(run) if run.settings.method == "full" else 0)
     ways = [f"train.method: lora, which takes about {_gib(adapters)}", "train.freeze"]
     ways = ways if run.settings.method == "full" and adapters < free else []
+    if run.settings.method in ("full", "lora") and adapters > free >= (quantised := adapters - saved_bytes(model)):
+        ways.append(f"train.method: qlora, which takes about {_gib(quantised)}")
     if shorter := _tokens_that_fit(run, needed, free):
         ways.append(f"train.max_tokens: {shorter}")
     hint = "; ".join([*ways, "a smaller base, or shorter examples"])

@@ -34,6 +34,7 @@ def estimate(recipe: Recipe, dataset: Artifact, workspace: Workspace) -> dict[st
     Raises:
         DataError: as `stage.train` would.
     """
+    from tunesmith.models.quantised import num_weights
     from tunesmith.text.prompts import prompts_of
     from tunesmith.train import memory, stage
     from tunesmith.train.finder import steps_at_most, steps_each
@@ -69,13 +70,13 @@ def estimate(recipe: Recipe, dataset: Artifact, workspace: Workspace) -> dict[st
         "steps_per_epoch": run.epoch_steps[0],
         "seconds_per_step": round(step_s, 3),
         "seconds_at_most": round(step_s * (total + tried) + once_s, 1),
-        "memory_bytes": memory.needed_bytes(run),
+        "memory_bytes": memory.peak_bytes(run),
         "learning_rate": [[step, run.rate(step)] for step in points],
         "schedule": told(recipe.train.schedule, total, run.batch_tokens),
         "peak_search": {"steps_each": steps_each(run), "steps_at_most": tried} if tried else None,
         "precision": run.precision,
         "weights": {
-            "all": sum(one.numel() for one in run.loaded.model.parameters()),
+            "all": num_weights(run.loaded.model),
             "learning": run.learning.count(total),
             "from_the_start": run.learning.count(0),
         },

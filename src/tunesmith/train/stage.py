@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.artifacts import Plan
@@ -65,6 +66,10 @@ def check(recipe: Recipe) -> None:
     except ModuleNotFoundError as error:
         raise MissingExtraError("train", error.name or "torch") from error
     del peft, torch
+    if recipe.train.method == "qlora":
+        from tunesmith.models.quantised import require
+
+        require()
 
 
 def plan_model(recipe: Recipe, dataset: Artifact, workspace: Workspace) -> Plan:
@@ -129,6 +134,7 @@ def train(recipe: Recipe, dataset: Artifact, workspace: Workspace, judge: Judge 
 
 def _make(job: Job, draft: Draft, judge: Judge | None) -> None:
     from tunesmith.models.precision import restore_halved
+    from tunesmith.models.quantised import restore_quantised
     from tunesmith.models.save import merge_adapter, save_model
     from tunesmith.text.parity import save_samples
     from tunesmith.train.curves import write_page
@@ -142,7 +148,9 @@ def _make(job: Job, draft: Draft, judge: Judge | None) -> None:
     recipe, loaded, task = job.recipe, trained.run.loaded, prompts_of(job.recipe, job.dataset).own
     folder = draft.path / "model"
     if recipe.train.save == "merged" or recipe.train.method == "full":
-        restore_halved(loaded.model, lambda: load_start(recipe, job.base).model)
+        start = cache(lambda: load_start(recipe, job.base).model)
+        restore_quantised(loaded.model, start)
+        restore_halved(loaded.model, start)
     if recipe.train.save == "merged":
         merge_adapter(loaded)
     save_model(loaded, folder)
@@ -330,7 +338,9 @@ def _choose_what_learns(recipe: Recipe, loaded: LoadedModel, epoch_steps: list[i
 
 
 def _announce(run: Run, base: str) -> None:
-    total = sum(parameter.numel() for parameter in run.loaded.model.parameters())
+    from tunesmith.models.quantised import num_weights
+
+    total = num_weights(run.loaded.model)
     peak = "tried out" if run.settings.schedule.peak == "auto" else f"{run.peak:.2g}"
     say(
         f"  {base}: {run.learning.count(run.total_steps):,} of {total:,} weights learn ({run.settings.method}) · "

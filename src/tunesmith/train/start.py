@@ -22,11 +22,13 @@ if TYPE_CHECKING:
 def load_start(recipe: Recipe, base: str) -> LoadedModel:
     """Return the model that training starts from; ``base`` is the recipe's base as a reference.
 
+    One whose matrices are still to be quantised (`adapters`) lies in the machine's memory, for a GPU may not hold it.
+
     Raises:
         RecipeError: for an adapter on top of an adapter, or what does not fit the base.
     """
     refuse_quantised(recipe.base, base)
-    loaded = load_model(base)
+    loaded = load_model(base, device="cpu" if recipe.train.method == "qlora" else "auto")
     if is_adapted(loaded.model) and recipe.train.method != "full":
         raise RecipeError(
             f"base: {recipe.base} is itself an adapter, and train.method is {recipe.train.method}",

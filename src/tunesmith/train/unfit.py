@@ -18,6 +18,7 @@ import torch
 
 from tunesmith.core.errors import RecipeError, Refusals, SetupError
 from tunesmith.models.load import locate
+from tunesmith.models.quantised import num_weights
 from tunesmith.text.chat import prompt_ids
 from tunesmith.train.adapters import LOW_RANK
 
@@ -105,7 +106,7 @@ def refuse_small_disk(settings: Train, weights: Mapping[str, nn.Parameter], mode
         SetupError: with what it takes and what is free.
     """
     learnt = sum(one.numel() * one.element_size() for one in weights.values())
-    whole = sum(one.numel() * 4 for one in model.parameters())
+    whole = 4 * num_weights(model)
     mean = bool(settings.regularise.ema or settings.regularise.average)
     checkpoint, best = COPIES_ON_DISK * (3 + mean) * learnt, COPIES_ON_DISK * learnt
     written = whole if settings.method == "full" or settings.save == "merged" else learnt
