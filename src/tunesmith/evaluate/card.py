@@ -82,11 +82,11 @@ def _facts(card: Card) -> str:
         ("test rows", f"{own.n:,}"),
         ("wrong pairs" if card.task == "preference" else "wrong answers", f"{wrong:,}"),
     ]
-    if card.others:
-        delta = max(
-            (other.deltas[card.main.name] for other in card.others if card.main.name in other.deltas),
-            key=lambda one: one.high - one.low,
-        )
+    if own.clusters:
+        facts.insert(3, ("groups of rows", f"{own.clusters:,}"))
+    deltas = [other.deltas[card.main.name] for other in card.others if card.main.name in other.deltas]
+    if deltas:
+        delta = max(deltas, key=lambda one: one.high - one.low)
         facts.append(("smallest visible difference", f"{smallest_visible(delta):.3f}"))
     return cards(facts)
 
@@ -129,7 +129,7 @@ def _differences(card: Card) -> str:
             else:
                 words = ("not told apart", "tuned is better", "tuned is worse")[sign]
                 others.append(
-                    [metric.name, other.name, show(delta), show_p(delta).removeprefix("= "), f"{delta.n:,}", words]
+                    [metric.name, other.name, show(delta), show_p(delta.p).removeprefix("= "), f"{delta.n:,}", words]
                 )
     plot = forest(lines, "the other is better", "tuned is better")
     header = ["metric", "against", "tuned minus it", "p", "rows", ""]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import random
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.artifacts import Plan
@@ -17,9 +17,13 @@ from tunesmith.core.errors import DataError, RecipeError
 from tunesmith.core.progress import say
 from tunesmith.evaluate import baselines
 from tunesmith.evaluate.answers import Answers, Contender, answer_ids, expected_of, until_stop
-from tunesmith.evaluate.compare import Contestant, contend, measure, metrics_of
-from tunesmith.evaluate.gate import PRODUCTION, judge
-from tunesmith.evaluate.metrics import chosen_metrics, main_metric
+from tunesmith.evaluate.compare import Contestant, Questions, contend, grouped, measure, metrics_of
+from tunesmith.evaluate.controls import Controls, control
+from tunesmith.evaluate.criteria import PRODUCTION, compared, criteria_of, gated_metrics
+from tunesmith.evaluate.gate import Verdict, judge
+from tunesmith.evaluate.limits import no_skill
+from tunesmith.evaluate.metrics import main_metric
+from tunesmith.evaluate.nearest import nearest
 from tunesmith.evaluate.preferring import LENGTH, by_length, likelihoods, rewarded
 from tunesmith.evaluate.summary import summarise
 from tunesmith.models.load import load_model
@@ -39,10 +43,10 @@ if TYPE_CHECKING:
     from tunesmith.recipe import Recipe
     from tunesmith.text.examples import Example
 
-CODE = "evaluate-3"
-_CHEAP = ("base", "prompt")
-BASELINES = {"classify": (*_CHEAP, "linear", "majority"), "preference": ("base", LENGTH)}
-"""Task to the baselines it has; other tasks have the base, plain and prompted."""
+CODE = "evaluate-4"
+_SLOW = ("base", "prompt")
+BASELINES = {"classify": (*_SLOW, "linear", "nearest", "majority"), "preference": ("base", LENGTH)}
+"""Task to the baselines it has; other tasks have the base, plain and prompted, and the nearest training question."""
 
 
 def check(recipe: Recipe) -> None:
@@ -51,13 +55,14 @@ def check(recipe: Recipe) -> None:
     Raises:
         RecipeError: for a metric or baseline that makes no sense.
     """
-    chosen_metrics(recipe)
+    gated_metrics(recipe)
     chosen_baselines(recipe)
-    if LENGTH in recipe.evaluate.gate.against and not metrics_of(LENGTH, [main_metric(recipe)]):
-        raise RecipeError(
-            f"evaluate.gate: {LENGTH} has no {main_metric(recipe).name}, so it cannot be beaten by it",
-            expected="evaluate.gate.metric: preference_accuracy",
-        )
+    for one in criteria_of(recipe):
+        if one.who == LENGTH and not metrics_of(LENGTH, [one.metric]):
+            raise RecipeError(
+                f"evaluate.gate: {LENGTH} has no {one.metric.name}, so it cannot be beaten by it",
+                expected="evaluate.gate.metric: preference_accuracy",
+            )
 
 
 def chosen_baselines(recipe: Recipe) -> list[str]:
@@ -70,9 +75,11 @@ def chosen_baselines(recipe: Recipe) -> list[str]:
     """
     settings = recipe.evaluate
     given = list(settings.baselines) if "baselines" in settings.model_fields_set else []
-    needed = [who for who in settings.gate.against if who != PRODUCTION]
-    known = BASELINES.get(recipe.task, _CHEAP)
-    for where, names in (("evaluate.baselines", given), ("evaluate.gate.against", needed)):
+    needed = [who for who in compared(recipe) if who != PRODUCTION]
+    known = BASELINES.get(recipe.task, (*_SLOW, "nearest"))
+    against = [who for who in needed if who in settings.gate.against]
+    asked = (("evaluate.baselines", given), ("evaluate.gate.against", against), ("evaluate.gate.metrics", needed))
+    for where, names in asked:
         for name in names:
             if name not in known:
                 raise RecipeError(
@@ -84,7 +91,8 @@ def chosen_baselines(recipe: Recipe) -> list[str]:
 
 
 _NEEDS = {
-    "linear": "needs labels", "majority": "needs labels", "prompt": "needs answers to give", LENGTH: "needs pairs"
+    "linear": "needs labels", "majority": "needs labels", "prompt": "needs answers to give",
+    "nearest": "needs answers to give", LENGTH: "needs pairs",
 }  # fmt: skip
 
 
@@ -156,13 +164,14 @@ class _Evaluation:
                 hint="data.split.test: 0.1, or data.test with files of its own",
             )
         stops = self.recipe.train.tokens.stops if self.recipe.train.tokens else []
-        self.expected = [until_stop(expected_of(example), stops) for example in self.test]
-        self.metrics = chosen_metrics(self.recipe)
+        expected = [until_stop(expected_of(example), stops) for example in self.test]
+        groups = [example.group for example in self.test]
+        self.questions = Questions(self.recipe.task, expected, groups, self.recipe.seed)
+        self.notes += [("rows", note) for note in grouped(groups)]
+        self.metrics, main = gated_metrics(self.recipe), main_metric(self.recipe)
         with exact_arithmetic():
             ours, others = self._contest()
-        main = main_metric(self.recipe)
-        deltas = {other.name: other.deltas for other in others}
-        verdict = judge(self.recipe.evaluate.gate, main, ours.estimates, deltas)
+        verdict, controls = self._judged(ours, {other.name: other for other in others})
         self._write_examples(ours, others)
         self.draft.counts = {"test": len(self.test), **{other.name: len(other.rows) for other in others}}
         self.draft.result = {
@@ -172,25 +181,33 @@ class _Evaluation:
             "baselines": {other.name: other.estimates_dict() for other in others},
             "deltas": {other.name: other.deltas_dict() for other in others},
             "verdict": verdict.answer,
-            "reasons": verdict.reasons,
+            "reasons": [*verdict.reasons, *(controls.reasons if controls else [])],
+            "criteria": [finding.as_dict() for finding in verdict.findings],
+            "controls": asdict(controls) if controls else None,
             "summary": summarise(ours, others, main, [note for who, note in self.notes if who == "tuned"]),
             "notes": [note for _, note in self.notes],
         }
         inputs = [example.input_text for example in self.test]
-        card = Card(self.recipe.task, self.draft.result, ours, others, inputs, self.expected, self.metrics, main)
+        card = Card(self.recipe.task, self.draft.result, ours, others, inputs, expected, self.metrics, main)
         write_card(self.draft.path / "scorecard.html", card)
         self.draft.result["seconds"] = round(monotonic_s() - started_s, 1)
+
+    def _judged(self, ours: Contestant, others: dict[str, Contestant]) -> tuple[Verdict, Controls | None]:
+        """Return what the gate says of the model, and of the controls."""
+        criteria = criteria_of(self.recipe)
+        levels = no_skill(self.questions, ours.answers, [one.metric for one in criteria])
+        verdict = judge(criteria, ours, others, levels)
+        controls = control(criteria, ours, others, self.questions, levels)
+        return (controls.over(verdict) if controls else verdict), controls
 
     def _contest(self) -> tuple[Contestant, list[Contestant]]:
         """Return the tuned model and all the others, measured."""
         everything = list(range(len(self.test)))
         task = TaskSpec.load(self.model.path / "model")
-        ours = measure(
-            self.recipe.task, self.expected, self._tuned("tuned", self.model), self.metrics, self.recipe.seed
-        )
+        ours = measure(self.questions, self._tuned("tuned", self.model), self.metrics)
         others: list[Contestant] = []
         for name in chosen_baselines(self.recipe):
-            rows = self._sample() if name in _CHEAP else everything
+            rows = self._sample() if name in _SLOW else everything
             others.append(self._against(ours, name, rows, self._baseline(name, task, rows)))
         if self.production is not None:
             answers = self._tuned(PRODUCTION, self.production)
@@ -199,9 +216,7 @@ class _Evaluation:
 
     def _against(self, ours: Contestant, name: str, rows: list[int], answers: Answers) -> Contestant:
         self._note(name, answers, len(rows))
-        return contend(
-            ours, name, rows, answers, self.recipe.task, self.expected, self.metrics, self.recipe.seed
-        )  # fmt: skip
+        return contend(ours, name, rows, answers, self.questions, self.metrics)
 
     def _note(self, name: str, answers: Answers, rows: int) -> None:
         if answers.too_long:
@@ -242,6 +257,8 @@ class _Evaluation:
         if name == "linear":
             say("  linear baseline: logistic regression on TF-IDF")
             return self._kept(name, lambda: baselines.linear(task.labels, self.train, examples, self.recipe.seed))
+        if name == "nearest":
+            return self._kept(name, lambda: nearest(task.labels, self.train, examples))
         if name == "majority":
             return baselines.majority(task.labels, self.train, examples)
         if name == LENGTH:
@@ -304,13 +321,15 @@ class _Evaluation:
         columns: dict[str, Any] = {
             "row_id": [example.row_id for example in self.test],
             "input": [example.input_text for example in self.test],
-            "expected": self.expected,
+            "expected": self.questions.expected,
             "answer": answers.texts,
             "correct": ours.columns["correct"].tolist(),
             "probability": answers.confidences,
             "nll": [nats if known else None for nats, known in zip(answers.nats, scored, strict=True)],
         }
         schema: dict[str, Any] = {"probability": pl.Float64, "nll": pl.Float64}
+        if any(self.questions.groups):
+            columns["group"], schema["group"] = list(self.questions.groups), pl.String
         for other in others:
             given: list[str | None] = [None] * len(self.test)
             for row, text in zip(other.rows, other.answers.texts, strict=True):

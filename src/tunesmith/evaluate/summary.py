@@ -18,6 +18,7 @@ _CALLED = {
     "base": "the untuned base",
     "prompt": "the base with a prompt and examples",
     "linear": "a linear model on TF-IDF",
+    "nearest": "the answer to the nearest training question",
     "majority": "the most frequent label",
     "length": "looking at lengths alone",
 }

@@ -6,7 +6,7 @@ import json
 import re
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_origin
 
 from pydantic import (
     BaseModel,
@@ -160,10 +160,15 @@ def _section_at(keys: tuple[str | int, ...]) -> list[str]:
 
 def _walk_sections(keys: tuple[str | int, ...]) -> type[Section] | None:
     section: type[Section] | None = Recipe
+    names_follow = False  # the keys of a mapping of sections are the user's own
     for key in keys:
+        if names_follow:
+            names_follow = False
+            continue
         if section is None or key not in section.model_fields:
             return None
-        section = section_type(section.model_fields[str(key)].annotation)
+        kind = section.model_fields[str(key)].annotation
+        section, names_follow = section_type(kind), get_origin(kind) is dict
     return section
 
 
