@@ -1,7 +1,8 @@
 """The evaluate stage: a Dataset and a Model in, a Scorecard out.
 
-Owns what the Scorecard's folder holds: ``examples.parquet``, ``scorecard.html``; which systems answer which rows; and
-that a killed evaluation goes on where it was. Does not own metrics, baselines or the gate (their modules).
+Owns what the Scorecard's folder holds: ``examples.parquet``, ``scorecard.html`` and, of labels, ``labels.json``; which
+systems answer which rows; and that a killed evaluation goes on where it was. Does not own metrics, baselines or the
+gate (their modules).
 """
 
 from __future__ import annotations
@@ -14,12 +15,17 @@ from typing import TYPE_CHECKING, Any
 from tunesmith.core.artifacts import Plan
 from tunesmith.core.clock import monotonic_s
 from tunesmith.core.errors import DataError, RecipeError
+from tunesmith.core.ids import canonical_json
 from tunesmith.core.progress import say
 from tunesmith.evaluate import baselines
 from tunesmith.evaluate.answers import Answers, Contender, answer_ids, expected_of, until_stop
 from tunesmith.evaluate.compare import Contestant, contend, measure, metrics_of
 from tunesmith.evaluate.gate import PRODUCTION, judge
-from tunesmith.evaluate.metrics import chosen_metrics, main_metric
+from tunesmith.evaluate.grading import label_names
+from tunesmith.evaluate.labels import labels_dict
+from tunesmith.evaluate.metric import with_columns
+from tunesmith.evaluate.metrics import HERE, chosen_metrics, main_metric
+from tunesmith.evaluate.own import own_files
 from tunesmith.evaluate.preferring import LENGTH, by_length, likelihoods, rewarded
 from tunesmith.evaluate.summary import summarise
 from tunesmith.models.load import load_model
@@ -39,23 +45,24 @@ if TYPE_CHECKING:
     from tunesmith.recipe import Recipe
     from tunesmith.text.examples import Example
 
-CODE = "evaluate-3"
+CODE = "evaluate-4"
 _CHEAP = ("base", "prompt")
 BASELINES = {"classify": (*_CHEAP, "linear", "majority"), "preference": ("base", LENGTH)}
 """Task to the baselines it has; other tasks have the base, plain and prompted."""
 
 
-def check(recipe: Recipe) -> None:
+def check(recipe: Recipe, folder: Path = HERE) -> None:
     """Refuse, before anything is spent, what cannot be evaluated.
 
     Raises:
         RecipeError: for a metric or baseline that makes no sense.
     """
-    chosen_metrics(recipe)
+    chosen_metrics(recipe, folder)
     chosen_baselines(recipe)
-    if LENGTH in recipe.evaluate.gate.against and not metrics_of(LENGTH, [main_metric(recipe)]):
+    main = main_metric(recipe, folder)
+    if LENGTH in recipe.evaluate.gate.against and not metrics_of(LENGTH, [main]):
         raise RecipeError(
-            f"evaluate.gate: {LENGTH} has no {main_metric(recipe).name}, so it cannot be beaten by it",
+            f"evaluate.gate: {LENGTH} has no {main.name}, so it cannot be beaten by it",
             expected="evaluate.gate.metric: preference_accuracy",
         )
 
@@ -88,10 +95,13 @@ _NEEDS = {
 }  # fmt: skip
 
 
-def plan_scorecard(recipe: Recipe, dataset: Artifact, model: Artifact, production: Artifact | None) -> Plan:
+def plan_scorecard(
+    recipe: Recipe, dataset: Artifact, model: Artifact, production: Artifact | None, folder: Path = HERE
+) -> Plan:
     """Return the plan of the Scorecard."""
     parents = (dataset.id, model.id) if production is None else (dataset.id, model.id, production.id)
     config = {"evaluate": recipe.evaluate.model_dump(mode="json"), "task": recipe.task}
+    config["own"] = own_files(recipe, folder)
     return Plan(
         name=recipe.name,
         stage="scorecard",
@@ -104,8 +114,9 @@ def plan_scorecard(recipe: Recipe, dataset: Artifact, model: Artifact, productio
 
 
 def evaluate(
-    recipe: Recipe, dataset: Artifact, model: Artifact, workspace: Workspace, *, production: Artifact | None = None
-) -> Artifact:
+    recipe: Recipe, dataset: Artifact, model: Artifact, workspace: Workspace, *, production: Artifact | None = None,
+    recipe_dir: Path = HERE,
+) -> Artifact:  # fmt: skip
     """Make the Scorecard of a Model, or return it if it is already there.
 
     Killed and started again it goes on with the first system whose answers are not complete.
@@ -116,15 +127,18 @@ def evaluate(
         model: the tuned Model.
         workspace: where the Scorecard will lie.
         production: the Model in production, if it is another one.
+        recipe_dir: what the paths of the recipe's graders and functions are relative to.
 
     Raises:
         RecipeError: for what cannot be evaluated.
         DataError: if there are no test rows.
         ArtifactError: if a model cannot be loaded or no longer reads prompts as in training.
     """
-    check(recipe)
-    plan = plan_scorecard(recipe, dataset, model, production)
-    return workspace.make(plan, lambda draft: _Evaluation(recipe, dataset, model, production, workspace, draft).make())
+    check(recipe, recipe_dir)
+    plan = plan_scorecard(recipe, dataset, model, production, recipe_dir)
+    return workspace.make(
+        plan, lambda draft: _Evaluation(recipe, recipe_dir, dataset, model, production, workspace, draft).make()
+    )
 
 
 @dataclass
@@ -132,6 +146,7 @@ class _Evaluation:
     """One evaluation on its way; answers are kept in the draft's scratch folder as they are complete."""
 
     recipe: Recipe
+    folder: Path
     dataset: Artifact
     model: Artifact
     production: Artifact | None
@@ -157,13 +172,16 @@ class _Evaluation:
             )
         stops = self.recipe.train.tokens.stops if self.recipe.train.tokens else []
         self.expected = [until_stop(expected_of(example), stops) for example in self.test]
-        self.metrics = chosen_metrics(self.recipe)
+        self.metrics = chosen_metrics(self.recipe, self.folder)
         with exact_arithmetic():
             ours, others = self._contest()
-        main = main_metric(self.recipe)
+        main = main_metric(self.recipe, self.folder)
         deltas = {other.name: other.deltas for other in others}
         verdict = judge(self.recipe.evaluate.gate, main, ours.estimates, deltas)
         self._write_examples(ours, others)
+        if self.recipe.task == "classify":
+            names = label_names(self.expected, ours.answers.texts)
+            (self.draft.path / "labels.json").write_text(canonical_json(labels_dict(names, ours.columns)), "utf-8")
         self.draft.counts = {"test": len(self.test), **{other.name: len(other.rows) for other in others}}
         self.draft.result = {
             "scorecard": self.draft.id,
@@ -185,9 +203,8 @@ class _Evaluation:
         """Return the tuned model and all the others, measured."""
         everything = list(range(len(self.test)))
         task = TaskSpec.load(self.model.path / "model")
-        ours = measure(
-            self.recipe.task, self.expected, self._tuned("tuned", self.model), self.metrics, self.recipe.seed
-        )
+        answers = with_columns(self.metrics, self.test, self.expected, self._tuned("tuned", self.model))
+        ours = measure(self.recipe.task, self.expected, answers, self.metrics, self.recipe.seed)
         others: list[Contestant] = []
         for name in chosen_baselines(self.recipe):
             rows = self._sample() if name in _CHEAP else everything
@@ -199,6 +216,10 @@ class _Evaluation:
 
     def _against(self, ours: Contestant, name: str, rows: list[int], answers: Answers) -> Contestant:
         self._note(name, answers, len(rows))
+        metrics = metrics_of(name, self.metrics)
+        answers = with_columns(
+            metrics, [self.test[row] for row in rows], [self.expected[row] for row in rows], answers
+        )  # fmt: skip
         return contend(
             ours, name, rows, answers, self.recipe.task, self.expected, self.metrics, self.recipe.seed
         )  # fmt: skip
