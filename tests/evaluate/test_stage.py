@@ -5,6 +5,7 @@ import math
 
 import polars as pl
 import pytest
+import sacrebleu
 import torch
 from sklearn.metrics import accuracy_score, f1_score
 
@@ -60,6 +61,26 @@ def test_classification_from_end_to_end(arena):
         ours = result["metrics"]["accuracy"]["value"]
         assert result["deltas"][who]["accuracy"]["value"] == pytest.approx(ours - theirs)
     assert result["verdict"] in ("pass", "fail", "undecided") and result["reasons"] and result["summary"]
+
+
+def test_metrics_of_their_own_columns_reach_the_scorecard_with_differences(arena):
+    """Their columns are made per system on its rows: those of a sample must not be compared with those of all."""
+    names = ["bleu", "rougeL", "normalised_match", "answer_chars", "bits_per_byte"]
+    card = arena("chat").evaluate(metrics=names, baselines=["base"], gate={"against": ["base"]})
+    rows = examples(card)
+    assert list(card.result["metrics"]) == [*names, "token_f1"]
+    bleu = sacrebleu.corpus_bleu(rows["answer"].to_list(), [rows["expected"].to_list()]).score
+    base = sacrebleu.corpus_bleu(rows["answer_base"].to_list(), [rows["expected"].to_list()]).score
+    assert card.result["metrics"]["bleu"]["value"] == pytest.approx(bleu)
+    assert card.result["deltas"]["base"]["bleu"]["value"] == pytest.approx(bleu - base)
+    assert card.result["metrics"]["answer_chars"]["value"] == rows["answer"].str.len_chars().mean()
+    assert "bits_per_byte" in (card.path / "scorecard.html").read_text()
+
+
+def test_labels_are_written_one_by_one(arena):
+    card = arena("classify").evaluate(baselines=[], gate={"against": []})
+    found, rows = json.loads((card.path / "labels.json").read_text()), examples(card)
+    assert {one["label"]: one["rows"] for one in found["labels"]} == dict(rows["expected"].value_counts().iter_rows())
 
 
 def test_probabilities_are_those_of_the_model(arena):

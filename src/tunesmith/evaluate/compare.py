@@ -13,8 +13,7 @@ import numpy as np
 
 from tunesmith.core.clusters import Clusters
 from tunesmith.evaluate.grading import grade
-from tunesmith.evaluate.intervals import difference, estimate
-from tunesmith.evaluate.metrics import take
+from tunesmith.evaluate.metric import take, with_columns
 from tunesmith.evaluate.preferring import LENGTH
 
 if TYPE_CHECKING:
@@ -23,7 +22,8 @@ if TYPE_CHECKING:
     from tunesmith.core.estimates import Delta, Estimate
     from tunesmith.evaluate.answers import Answers
     from tunesmith.evaluate.grading import Columns
-    from tunesmith.evaluate.metrics import Metric
+    from tunesmith.evaluate.metric import Metric
+    from tunesmith.text.examples import Example
 
 POWER_FACTOR = (1.959964 + 0.841621) / 1.959964
 """Half an interval's width times this is the smallest true difference that shows in 80 % of such tests."""
@@ -63,10 +63,13 @@ class Questions:
     expected: Sequence[str]
     groups: Sequence[str | None]
     seed: int
+    examples: Sequence[Example] = ()
 
-    def columns(self, rows: Sequence[int], answers: Answers) -> Columns:
-        """Return the columns of some answers to some rows."""
-        return grade(self.task, [self.expected[row] for row in rows], answers)
+    def columns(self, rows: Sequence[int], answers: Answers, metrics: Sequence[Metric]) -> Columns:
+        """Return the columns of some answers to some rows that some metrics are made of."""
+        expected = [self.expected[row] for row in rows]
+        examples = [self.examples[row] for row in rows] if self.examples else []
+        return grade(self.task, expected, with_columns(metrics, examples, expected, answers))
 
     def clusters(self, rows: Sequence[int]) -> Clusters | None:
         """Return the clusters of some rows; None if each stands for itself."""
@@ -85,8 +88,8 @@ def grouped(groups: Sequence[str | None]) -> list[str]:
 def measure(test: Questions, answers: Answers, metrics: Sequence[Metric]) -> Contestant:
     """Return our model with its estimates on all rows."""
     rows = list(range(len(test.expected)))
-    columns, clusters = test.columns(rows, answers), test.clusters(rows)
-    estimates = {metric.name: estimate(metric, columns, clusters, test.seed) for metric in metrics}
+    columns, clusters = test.columns(rows, answers, metrics), test.clusters(rows)
+    estimates = {metric.name: metric.estimate(columns, test.seed, clusters) for metric in metrics}
     return Contestant("tuned", rows, answers, columns, estimates)
 
 
@@ -97,9 +100,10 @@ def contend(
 
     ``answers`` are those to ``rows``.
     """
-    columns, clusters = test.columns(rows, answers), test.clusters(rows)
-    metrics = [metric for metric in metrics_of(name, metrics) if not math.isnan(metric.value(columns))]
-    estimates = {metric.name: estimate(metric, columns, clusters, test.seed) for metric in metrics}
+    metrics = metrics_of(name, metrics)
+    columns, clusters = test.columns(rows, answers, metrics), test.clusters(rows)
+    metrics = [metric for metric in metrics if not math.isnan(metric.on(columns))]
+    estimates = {metric.name: metric.estimate(columns, test.seed, clusters) for metric in metrics}
     return beside(ours, Contestant(name, rows, answers, columns, estimates), test, metrics)
 
 
@@ -107,7 +111,7 @@ def beside(ours: Contestant, other: Contestant, test: Questions, metrics: Sequen
     """Return another system with our lead over it in those of some metrics that it has."""
     same, clusters = take(ours.columns, np.asarray(other.rows, dtype=np.intp)), test.clusters(other.rows)
     deltas = {
-        metric.name: difference(metric, same, other.columns, clusters, test.seed)
+        metric.name: metric.compare(same, other.columns, test.seed, clusters)
         for metric in metrics
         if metric.name in other.estimates
     }

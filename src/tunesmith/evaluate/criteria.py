@@ -8,13 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from tunesmith.core.errors import RecipeError, did_you_mean
-from tunesmith.evaluate.metrics import METRICS, chosen_metrics, main_metric
+from tunesmith.core.errors import RecipeError
+from tunesmith.evaluate.metrics import HERE, chosen_metrics, find_metric, main_metric
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-    from tunesmith.evaluate.metrics import Metric
+    from tunesmith.evaluate.metric import Metric
     from tunesmith.recipe import Recipe
 
 Kind = Literal["over", "not_worse", "minimum"]
@@ -35,25 +36,25 @@ class Criterion:
     who: str = ""
 
 
-def criteria_of(recipe: Recipe) -> list[Criterion]:
+def criteria_of(recipe: Recipe, folder: Path = HERE) -> list[Criterion]:
     """Return what must hold, in the order of the recipe; what ``gate.metrics`` says of a metric outweighs the rest.
 
     Raises:
         RecipeError: for a metric the task does not have.
     """
     found: dict[tuple[str, str, str], Criterion] = {}
-    for one in (*_of_main(recipe), *_of_metrics(recipe), *_minimums(recipe)):
+    for one in (*_of_main(recipe, folder), *_of_metrics(recipe, folder), *_minimums(recipe, folder)):
         found[one.metric.name, one.kind, one.who] = one
     return list(found.values())
 
 
-def gated_metrics(recipe: Recipe) -> list[Metric]:
+def gated_metrics(recipe: Recipe, folder: Path = HERE) -> list[Metric]:
     """Return the metrics to measure: the chosen ones, and those that a criterion needs.
 
     Raises:
         RecipeError: for a metric the task does not have.
     """
-    metrics = [*chosen_metrics(recipe), *(one.metric for one in criteria_of(recipe))]
+    metrics = [*chosen_metrics(recipe, folder), *(one.metric for one in criteria_of(recipe, folder))]
     return list({metric.name: metric for metric in metrics}.values())
 
 
@@ -64,8 +65,8 @@ def compared(recipe: Recipe) -> list[str]:
     return list(dict.fromkeys([*gate.against, *named]))
 
 
-def _of_main(recipe: Recipe) -> Iterator[Criterion]:
-    gate, metric = recipe.evaluate.gate, main_metric(recipe)
+def _of_main(recipe: Recipe, folder: Path) -> Iterator[Criterion]:
+    gate, metric = recipe.evaluate.gate, main_metric(recipe, folder)
     for who in gate.against:
         if who == PRODUCTION:
             yield Criterion(metric, "not_worse", -gate.margin, who)
@@ -73,26 +74,24 @@ def _of_main(recipe: Recipe) -> Iterator[Criterion]:
             yield Criterion(metric, "over", 0.0, who)
 
 
-def _of_metrics(recipe: Recipe) -> Iterator[Criterion]:
+def _of_metrics(recipe: Recipe, folder: Path) -> Iterator[Criterion]:
     for name, rule in recipe.evaluate.gate.metrics.items():
-        metric = _named(recipe, name, "evaluate.gate.metrics")
+        metric = _deciding(recipe, name, folder)
         for who in rule.over:
             yield Criterion(metric, "over", rule.by, who)
         for who in rule.kept_to:
             yield Criterion(metric, "not_worse", -(rule.not_worse_by or 0.0), who)
 
 
-def _minimums(recipe: Recipe) -> Iterator[Criterion]:
+def _minimums(recipe: Recipe, folder: Path) -> Iterator[Criterion]:
     for name, least in recipe.evaluate.gate.minimum.items():
-        yield Criterion(_named(recipe, name, "evaluate.gate.minimum"), "minimum", least)
+        yield Criterion(find_metric(name, "evaluate.gate.minimum", recipe, folder), "minimum", least)
 
 
-def _named(recipe: Recipe, name: str, where: str) -> Metric:
-    known = {metric.name: metric for metric in (*METRICS[recipe.task], *chosen_metrics(recipe))}
-    if name not in known:
+def _deciding(recipe: Recipe, name: str, folder: Path) -> Metric:
+    metric = find_metric(name, "evaluate.gate.metrics", recipe, folder)
+    if not metric.is_quality:
         raise RecipeError(
-            f"{where}: {recipe.task} has no metric {name!r}",
-            expected="some of " + ", ".join(known),
-            hint=did_you_mean(name, list(known)),
+            f"evaluate.gate.metrics: {name} says nothing about better and worse", expected="a metric of quality"
         )
-    return known[name]
+    return metric

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tunesmith.evaluate.answers import Answers
     from tunesmith.evaluate.compare import Questions
     from tunesmith.evaluate.criteria import Criterion
-    from tunesmith.evaluate.metrics import Metric
+    from tunesmith.evaluate.metric import Metric
 
 Levels = dict[str, float]
 """Metric to what no skill reaches. A metric that does not notice answers to other rows (such as whether it is JSON) has
@@ -29,15 +29,15 @@ def no_skill(test: Questions, like: Answers, metrics: Sequence[Metric]) -> Level
     Of preferences that is a coin's half. ``like`` are the tuned model's answers.
     """
     rows = range(len(test.expected))
-    right = test.columns(rows, all_right(test.expected, like))
-    other = test.columns(rows, shuffled(test.expected, like, test.seed))
+    right = test.columns(rows, all_right(test.expected, like), metrics)
+    other = test.columns(rows, shuffled(test.expected, like, test.seed), metrics)
     constant = Counter(test.expected).most_common(1)[0][1] / len(test.expected)
     found: Levels = {}
     for metric in metrics:
         if metric.share_of == "correct":
             found[metric.name] = 0.5 if test.task == "preference" else constant
-        elif metric.value(other) != metric.value(right):
-            found[metric.name] = metric.value(other)
+        elif metric.on(other) != metric.on(right):
+            found[metric.name] = metric.on(other)
     return found
 
 

@@ -21,7 +21,7 @@ def all_right(expected: Sequence[str], like: Answers) -> Answers:
     """Return the right answer to every row, given with certainty; ``like`` are a model's answers to the same rows."""
     rows = len(expected)
     return replace(
-        like, texts=list(expected), confidences=[1.0] * rows, nats=[0.0] * rows, tokens=_counted(like),
+        like, graded={}, texts=list(expected), confidences=[1.0] * rows, nats=[0.0] * rows, tokens=_counted(like),
         too_long=0, cut=0, leads=[1.0] * len(like.leads),
         margins=[max(map(abs, like.margins), default=0.0)] * len(like.margins),
     )  # fmt: skip
@@ -35,7 +35,7 @@ def shuffled(expected: Sequence[str], like: Answers, seed: int) -> Answers:
     draw, tokens = random.Random(seed), _counted(like)
     signs = [draw.choice((-1.0, 1.0)) for _ in like.leads]
     return replace(
-        like, texts=draw.sample(list(expected), len(expected)), confidences=[1.0] * len(expected),
+        like, graded={}, texts=draw.sample(list(expected), len(expected)), confidences=[1.0] * len(expected),
         nats=[-math.log(LEAST_PROBABILITY) * count for count in tokens], tokens=tokens, too_long=0, cut=0,
         leads=signs, margins=[sign * abs(one) for sign, one in zip(signs, like.margins, strict=True)],
     )  # fmt: skip

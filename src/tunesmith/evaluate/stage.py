@@ -1,7 +1,8 @@
 """The evaluate stage: a Dataset and a Model in, a Scorecard out.
 
-Owns what the Scorecard's folder holds: ``examples.parquet``, ``scorecard.html``; which systems answer which rows; and
-that a killed evaluation goes on where it was. Does not own metrics, baselines or the gate (their modules).
+Owns what the Scorecard's folder holds: ``examples.parquet``, ``scorecard.html`` and, of labels, ``labels.json``; which
+systems answer which rows; and that a killed evaluation goes on where it was. Does not own metrics, baselines or the
+gate (their modules).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from tunesmith.core.artifacts import Plan
 from tunesmith.core.clock import monotonic_s
 from tunesmith.core.errors import DataError, RecipeError
+from tunesmith.core.ids import canonical_json
 from tunesmith.core.progress import say
 from tunesmith.evaluate import baselines
 from tunesmith.evaluate.answers import Answers, Contender, answer_ids, expected_of, until_stop
@@ -21,9 +23,12 @@ from tunesmith.evaluate.compare import Contestant, Questions, contend, grouped, 
 from tunesmith.evaluate.controls import Controls, control
 from tunesmith.evaluate.criteria import PRODUCTION, compared, criteria_of, gated_metrics
 from tunesmith.evaluate.gate import Verdict, judge
+from tunesmith.evaluate.grading import label_names
+from tunesmith.evaluate.labels import labels_dict
 from tunesmith.evaluate.limits import no_skill
-from tunesmith.evaluate.metrics import main_metric
+from tunesmith.evaluate.metrics import HERE, main_metric
 from tunesmith.evaluate.nearest import nearest
+from tunesmith.evaluate.own import own_files
 from tunesmith.evaluate.preferring import LENGTH, by_length, likelihoods, rewarded
 from tunesmith.evaluate.summary import summarise
 from tunesmith.models.load import load_model
@@ -43,21 +48,21 @@ if TYPE_CHECKING:
     from tunesmith.recipe import Recipe
     from tunesmith.text.examples import Example
 
-CODE = "evaluate-4"
+CODE = "evaluate-5"
 _SLOW = ("base", "prompt")
 BASELINES = {"classify": (*_SLOW, "linear", "nearest", "majority"), "preference": ("base", LENGTH)}
 """Task to the baselines it has; other tasks have the base, plain and prompted, and the nearest training question."""
 
 
-def check(recipe: Recipe) -> None:
+def check(recipe: Recipe, folder: Path = HERE) -> None:
     """Refuse, before anything is spent, what cannot be evaluated.
 
     Raises:
         RecipeError: for a metric or baseline that makes no sense.
     """
-    gated_metrics(recipe)
+    gated_metrics(recipe, folder)
     chosen_baselines(recipe)
-    for one in criteria_of(recipe):
+    for one in criteria_of(recipe, folder):
         if one.who == LENGTH and not metrics_of(LENGTH, [one.metric]):
             raise RecipeError(
                 f"evaluate.gate: {LENGTH} has no {one.metric.name}, so it cannot be beaten by it",
@@ -96,10 +101,13 @@ _NEEDS = {
 }  # fmt: skip
 
 
-def plan_scorecard(recipe: Recipe, dataset: Artifact, model: Artifact, production: Artifact | None) -> Plan:
+def plan_scorecard(
+    recipe: Recipe, dataset: Artifact, model: Artifact, production: Artifact | None, folder: Path = HERE
+) -> Plan:
     """Return the plan of the Scorecard."""
     parents = (dataset.id, model.id) if production is None else (dataset.id, model.id, production.id)
     config = {"evaluate": recipe.evaluate.model_dump(mode="json"), "task": recipe.task}
+    config["own"] = own_files(recipe, folder)
     return Plan(
         name=recipe.name,
         stage="scorecard",
@@ -112,8 +120,9 @@ def plan_scorecard(recipe: Recipe, dataset: Artifact, model: Artifact, productio
 
 
 def evaluate(
-    recipe: Recipe, dataset: Artifact, model: Artifact, workspace: Workspace, *, production: Artifact | None = None
-) -> Artifact:
+    recipe: Recipe, dataset: Artifact, model: Artifact, workspace: Workspace, *, production: Artifact | None = None,
+    recipe_dir: Path = HERE,
+) -> Artifact:  # fmt: skip
     """Make the Scorecard of a Model, or return it if it is already there.
 
     Killed and started again it goes on with the first system whose answers are not complete.
@@ -124,15 +133,18 @@ def evaluate(
         model: the tuned Model.
         workspace: where the Scorecard will lie.
         production: the Model in production, if it is another one.
+        recipe_dir: what the paths of the recipe's graders and functions are relative to.
 
     Raises:
         RecipeError: for what cannot be evaluated.
         DataError: if there are no test rows.
         ArtifactError: if a model cannot be loaded or no longer reads prompts as in training.
     """
-    check(recipe)
-    plan = plan_scorecard(recipe, dataset, model, production)
-    return workspace.make(plan, lambda draft: _Evaluation(recipe, dataset, model, production, workspace, draft).make())
+    check(recipe, recipe_dir)
+    plan = plan_scorecard(recipe, dataset, model, production, recipe_dir)
+    return workspace.make(
+        plan, lambda draft: _Evaluation(recipe, recipe_dir, dataset, model, production, workspace, draft).make()
+    )
 
 
 @dataclass
@@ -140,6 +152,7 @@ class _Evaluation:
     """One evaluation on its way; answers are kept in the draft's scratch folder as they are complete."""
 
     recipe: Recipe
+    folder: Path
     dataset: Artifact
     model: Artifact
     production: Artifact | None
@@ -166,13 +179,16 @@ class _Evaluation:
         stops = self.recipe.train.tokens.stops if self.recipe.train.tokens else []
         expected = [until_stop(expected_of(example), stops) for example in self.test]
         groups = [example.group for example in self.test]
-        self.questions = Questions(self.recipe.task, expected, groups, self.recipe.seed)
+        self.questions = Questions(self.recipe.task, expected, groups, self.recipe.seed, self.test)
         self.notes += [("rows", note) for note in grouped(groups)]
-        self.metrics, main = gated_metrics(self.recipe), main_metric(self.recipe)
+        self.metrics, main = gated_metrics(self.recipe, self.folder), main_metric(self.recipe, self.folder)
         with exact_arithmetic():
             ours, others = self._contest()
         verdict, controls = self._judged(ours, {other.name: other for other in others})
         self._write_examples(ours, others)
+        if self.recipe.task == "classify":
+            names = label_names(expected, ours.answers.texts)
+            (self.draft.path / "labels.json").write_text(canonical_json(labels_dict(names, ours.columns)), "utf-8")
         self.draft.counts = {"test": len(self.test), **{other.name: len(other.rows) for other in others}}
         self.draft.result = {
             "scorecard": self.draft.id,
@@ -194,7 +210,7 @@ class _Evaluation:
 
     def _judged(self, ours: Contestant, others: dict[str, Contestant]) -> tuple[Verdict, Controls | None]:
         """Return what the gate says of the model, and of the controls."""
-        criteria = criteria_of(self.recipe)
+        criteria = criteria_of(self.recipe, self.folder)
         levels = no_skill(self.questions, ours.answers, [one.metric for one in criteria])
         verdict = judge(criteria, ours, others, levels)
         controls = control(criteria, ours, others, self.questions, levels)

@@ -12,7 +12,7 @@ from tunesmith.evaluate.compare import Contestant, lead, show
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tunesmith.evaluate.metrics import Metric
+    from tunesmith.evaluate.metric import Metric
 
 _CALLED = {
     "base": "the untuned base",

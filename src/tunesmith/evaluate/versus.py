@@ -1,6 +1,6 @@
 """Two scorecards of the same test rows, row by row: who was right where, and by how much the second is ahead.
 
-Owns which rows are the same and what is recovered from ``examples.parquet``. Does not own intervals (`intervals`) nor
+Owns which rows are the same and what is recovered from ``examples.parquet``. Does not own intervals (`metric`) nor
 printing.
 """
 
@@ -16,7 +16,6 @@ from tunesmith.core.clusters import Clusters
 from tunesmith.core.errors import ArtifactError
 from tunesmith.evaluate.answers import Answers
 from tunesmith.evaluate.grading import grade
-from tunesmith.evaluate.intervals import difference
 from tunesmith.evaluate.metrics import METRICS
 
 if TYPE_CHECKING:
@@ -65,10 +64,10 @@ def versus(first: Artifact, second: Artifact) -> Versus:
     clusters = Clusters.named(ours["group"].to_list()) if "group" in ours.columns else None
     old, new = _columns(task, theirs), _columns(task, ours)
     deltas = {
-        metric.name: difference(metric, new, old, clusters, seed=0)
+        metric.name: metric.compare(new, old, 0, clusters)
         for metric in METRICS[task]
         if metric.name in first.result["metrics"] and metric.name in second.result["metrics"]
-        and not math.isnan(metric.value(new) + metric.value(old))
+        and metric.columns is None and not math.isnan(metric.value(new) + metric.value(old))
     }  # fmt: skip
     return Versus(
         int((before & after).sum()), int((after & ~before).sum()), int((before & ~after).sum()),

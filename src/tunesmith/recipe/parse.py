@@ -148,9 +148,21 @@ def _place_of(message: str, document: YamlDocument, where: str) -> str:
 
 def _user_keys(problem: Any, document: YamlDocument) -> tuple[str | int, ...]:
     """Cut Pydantic's location down to keys the user wrote; it goes on with names of types inside unions."""
-    loc: tuple[str | int, ...] = problem["loc"]
+    loc = _without_tags(problem["loc"], document.value)
     depth = next((depth for depth in range(len(loc)) if loc[: depth + 1] not in document.lines), len(loc))
     return loc[: depth + 1] if problem["type"] == "missing" else loc[:depth]
+
+
+def _without_tags(loc: tuple[str | int, ...], value: Any) -> tuple[str | int, ...]:
+    """Leave out the names of types that Pydantic puts behind a setting whose ``type`` says which of several it is."""
+    kept: list[str | int] = []
+    for key in loc:
+        if isinstance(value, dict) and value.get("type") == key and key not in value:
+            continue
+        kept.append(key)
+        within = (isinstance(value, dict) and key in value) or (isinstance(value, list) and isinstance(key, int))
+        value = value[key] if within else None
+    return tuple(kept)
 
 
 def _section_at(keys: tuple[str | int, ...]) -> list[str]:

@@ -10,6 +10,7 @@ from pydantic import (
     model_validator,
 )
 
+from tunesmith.recipe.graders import Grader
 from tunesmith.recipe.section import (
     EVALUATION,
     OPERATIONS,
@@ -72,6 +73,15 @@ class Evaluate(Section):
     """How the model is measured."""
 
     metrics: StrList = Field(default_factory=list, description="empty: those of the task")
+    graders: list[Grader] = Field(
+        default_factory=list, description="graders in OpenAI's forms, each a metric by its name"
+    )
+    graders_file: str | None = Field(None, description="a JSON file with more of them, beside the recipe")
+    functions: dict[Annotated[str, Field(pattern=r"^[A-Za-z]\w*$")], str] = Field(
+        default_factory=dict,
+        description="metrics of your own: name to FILE.py:FUNCTION, called with (answer, example), returns 0 to 1; the "
+        "file lies beside the recipe and runs in Tunesmith's own process",
+    )
     baselines: list[Baseline] = Field(
         ["base", "prompt", "linear", "nearest", "majority", "length"],
         description="what to compare with; those that the task does not have are left out",
