@@ -69,11 +69,11 @@ def test_numbers_are_matched_in_the_rows_that_have_one():
 
 
 def test_a_metric_that_fits_no_row_is_refused():
-    with pytest.raises(DataError, match="none of the right answers has a number"):
+    with pytest.raises(DataError, match="none of 1 rows has a number in its right answer"):
         estimate("chat", "numeric_match", ["yes"], ["no"])
-    with pytest.raises(DataError, match="none of the right answers has 'b'"):
+    with pytest.raises(DataError, match="none of 1 rows has 'b' in its right answer"):
         estimate("extract", "slot_f1.b", ['{"a": 1}'], ["{}"])
-    with pytest.raises(DataError, match="none of the test rows has tools"):
+    with pytest.raises(DataError, match="none of 1 rows has tools"):
         estimate("chat", "tool_calls", ["yes"], ["no"])
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from tunesmith.core.errors import DataError
 from tunesmith.core.estimates import (
     CONFIDENCE,
     Delta,
@@ -54,10 +55,12 @@ class Metric:
         value: the number on some columns.
         share_of: the column of booleans whose mean it is, if it is a proportion; decides interval and test.
         among: the column of booleans that says which rows count; None: all. It depends on the rows, not on the answers.
+        about: what a row must have to count, for the error if none does.
         higher_is_better: False for losses.
         is_share: whether it lies between 0 and 1.
         is_quality: False for what is only told, as a length: no gate can rest on it.
         columns: makes the columns that are made for this metric alone; None: `grade` makes them all.
+        check: raises what would keep this machine from computing it; None: nothing can.
     """
 
     name: str
@@ -65,10 +68,12 @@ class Metric:
     value: Callable[[Columns], float]
     share_of: str | None = None
     among: str | None = None
+    about: str = ""
     higher_is_better: bool = True
     is_share: bool = True
     is_quality: bool = True
     columns: Callable[[Rows], Columns] | None = None
+    check: Callable[[], object] | None = None
 
     def estimate(self, columns: Columns, seed: int) -> Estimate:
         """Return the value with its interval: Wilson for proportions, else the seeded bootstrap over rows."""
@@ -88,6 +93,10 @@ class Metric:
         )
         return _never_certain(found, -1.0) if self.is_share else found
 
+    def counts(self, answers: Answers) -> bool:
+        """Return whether any of the rows counts."""
+        return self.among is None or bool(answers.graded[self.among].any())
+
     def on(self, columns: Columns) -> float:
         """Return the value on the rows that count."""
         return self.value(self._counting(columns))
@@ -104,6 +113,21 @@ def with_columns(
     for maker in dict.fromkeys(one.columns for one in metrics if one.columns is not None):
         made.update(maker(rows))
     return replace(answers, graded={**answers.graded, **made})
+
+
+def refuse_idle(metrics: Iterable[Metric], answers: Answers) -> None:
+    """Refuse metrics that are about none of the rows.
+
+    Raises:
+        DataError: naming the first of them.
+    """
+    for metric in metrics:
+        if not metric.counts(answers):
+            raise DataError(
+                f"evaluate.metrics: {metric.name}, and none of {len(answers.texts):,} rows has {metric.about}",
+                expected="rows that have it; data.keep lets columns go along with them",
+                hint=f"leave out {metric.name}",
+            )
 
 
 def _never_certain(found: Found, least: float) -> Found:

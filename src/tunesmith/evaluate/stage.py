@@ -23,7 +23,7 @@ from tunesmith.evaluate.compare import Contestant, contend, measure, metrics_of
 from tunesmith.evaluate.gate import PRODUCTION, judge
 from tunesmith.evaluate.grading import label_names
 from tunesmith.evaluate.labels import labels_dict
-from tunesmith.evaluate.metric import with_columns
+from tunesmith.evaluate.metric import refuse_idle, with_columns
 from tunesmith.evaluate.metrics import HERE, chosen_metrics, main_metric
 from tunesmith.evaluate.own import own_files
 from tunesmith.evaluate.preferring import LENGTH, by_length, likelihoods, rewarded
@@ -56,8 +56,11 @@ def check(recipe: Recipe, folder: Path = HERE) -> None:
 
     Raises:
         RecipeError: for a metric or baseline that makes no sense.
+        SetupError: for a metric that this machine cannot compute.
     """
-    chosen_metrics(recipe, folder)
+    for metric in chosen_metrics(recipe, folder):
+        if metric.check is not None:
+            metric.check()
     chosen_baselines(recipe)
     main = main_metric(recipe, folder)
     if LENGTH in recipe.evaluate.gate.against and not metrics_of(LENGTH, [main]):
@@ -204,6 +207,7 @@ class _Evaluation:
         everything = list(range(len(self.test)))
         task = TaskSpec.load(self.model.path / "model")
         answers = with_columns(self.metrics, self.test, self.expected, self._tuned("tuned", self.model))
+        refuse_idle(self.metrics, answers)
         ours = measure(self.recipe.task, self.expected, answers, self.metrics, self.recipe.seed)
         others: list[Contestant] = []
         for name in chosen_baselines(self.recipe):
@@ -216,13 +220,12 @@ class _Evaluation:
 
     def _against(self, ours: Contestant, name: str, rows: list[int], answers: Answers) -> Contestant:
         self._note(name, answers, len(rows))
-        metrics = metrics_of(name, self.metrics)
-        answers = with_columns(
-            metrics, [self.test[row] for row in rows], [self.expected[row] for row in rows], answers
-        )  # fmt: skip
-        return contend(
-            ours, name, rows, answers, self.recipe.task, self.expected, self.metrics, self.recipe.seed
-        )  # fmt: skip
+        examples, expected = [self.test[row] for row in rows], [self.expected[row] for row in rows]
+        answers = with_columns(metrics_of(name, self.metrics), examples, expected, answers)
+        metrics = [one for one in metrics_of(name, self.metrics) if one.counts(answers)]
+        if name in self.recipe.evaluate.gate.against:
+            refuse_idle([main_metric(self.recipe, self.folder)], answers)
+        return contend(ours, name, rows, answers, self.recipe.task, self.expected, metrics, self.recipe.seed)
 
     def _note(self, name: str, answers: Answers, rows: int) -> None:
         if answers.too_long:
