@@ -1,7 +1,9 @@
 """Programs in the closed process: what they can do, what they cannot, and how each end is told."""
 
 import os
+import resource
 import socket
+import subprocess
 import time
 from pathlib import Path
 
@@ -123,12 +125,19 @@ def test_no_network_is_reached():
             server.accept()
 
 
-def test_who_runs_it_cannot_be_stopped_or_slowed():
-    """Parent and child have the same user, so the kernel alone would let it."""
-    assert status("import os\nos.kill(os.getppid(), 9)") == "error"
-    assert status("import os, resource\nresource.prlimit(os.getppid(), resource.RLIMIT_CPU, (1, 1))") == "error"
-    assert status("import os\nos.setpriority(os.PRIO_PROCESS, os.getppid(), 19)") == "error"
-    assert status("import os\nos.sched_setaffinity(os.getppid(), {0})") == "error"
+def test_no_other_process_is_stopped_or_slowed():
+    """All have the same user, so the kernel alone would let it."""
+    with subprocess.Popen(["sleep", "60"]) as other:
+        limit = resource.prlimit(other.pid, resource.RLIMIT_CPU)
+        tries = (
+            f"os.kill({other.pid}, 9)", f"resource.prlimit({other.pid}, resource.RLIMIT_CPU, (1, 1))",
+            f"os.setpriority(os.PRIO_PROCESS, {other.pid}, 19)", f"os.sched_setaffinity({other.pid}, {{0}})",
+            "os.kill(os.getppid(), 0)", "os.killpg(0, 0)",
+        )  # fmt: skip
+        for code in tries:
+            assert status(f"import os, resource\n{code}") == "error", code
+        assert other.poll() is None and resource.prlimit(other.pid, resource.RLIMIT_CPU) == limit
+        other.kill()
 
 
 def test_the_limit_is_kept_and_nothing_is_left(tmp_path, monkeypatch):

@@ -32,6 +32,14 @@ def test_resampled_rows_give_resampled_bleu():
     assert found.low < found.value < found.high
 
 
+def test_bleu_of_rows_that_are_all_wrong_is_not_surely_0():
+    """Resampling them gives 0 [0, 0]; eight rows cannot know that."""
+    found = estimate("chat", "bleu", ["some words here now"] * 8, ["x"] * 8)
+    assert (found.value, found.low) == (0, 0) and 30 < found.high < 35
+    delta = difference("chat", "bleu", ["some words here now"] * 8, ["x"] * 8, ["x"] * 8)
+    assert delta.low < -30 and delta.high > 30
+
+
 @pytest.mark.parametrize("name", ["rouge1", "rouge2", "rougeL"])
 def test_rouge_is_what_rouge_score_gives(name):
     scorer = RougeScorer([name])

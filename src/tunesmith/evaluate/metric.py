@@ -58,6 +58,7 @@ class Metric:
         about: what a row must have to count, for the error if none does.
         higher_is_better: False for losses.
         is_share: whether it lies between 0 and 1.
+        most: the largest it can be, of one that begins at 0 and is no share; None: unknown.
         is_quality: False for what is only told, as a length: no gate can rest on it.
         columns: makes the columns that are made for this metric alone; None: `grade` makes them all.
         check: raises what would keep this machine from computing it; None: nothing can.
@@ -71,6 +72,7 @@ class Metric:
     about: str = ""
     higher_is_better: bool = True
     is_share: bool = True
+    most: float | None = None
     is_quality: bool = True
     columns: Callable[[Rows], Columns] | None = None
     check: Callable[[], object] | None = None
@@ -81,7 +83,7 @@ class Metric:
         if self.share_of is not None:
             return wilson(int(columns[self.share_of].sum()), len(columns[self.share_of]))
         found = bootstrap(lambda index: self.value(take(columns, index)), rows_in(columns), seed=seed)
-        return _never_certain(found, 0.0) if self.is_share else found
+        return found if self._most is None else _never_certain(found, 0.0, self._most)
 
     def compare(self, ours: Columns, theirs: Columns, seed: int) -> Delta:
         """Return ours minus theirs over the same rows in the same order."""
@@ -91,7 +93,7 @@ class Metric:
         found = paired_statistic(
             lambda index: self.value(take(ours, index)) - self.value(take(theirs, index)), rows_in(ours), seed=seed
         )
-        return _never_certain(found, -1.0) if self.is_share else found
+        return found if self._most is None else _never_certain(found, -self._most, self._most)
 
     def counts(self, answers: Answers) -> bool:
         """Return whether any of the rows counts."""
@@ -100,6 +102,10 @@ class Metric:
     def on(self, columns: Columns) -> float:
         """Return the value on the rows that count."""
         return self.value(self._counting(columns))
+
+    @property
+    def _most(self) -> float | None:
+        return 1.0 if self.is_share else self.most
 
     def _counting(self, columns: Columns) -> Columns:
         return columns if self.among is None else take(columns, np.flatnonzero(columns[self.among]))
@@ -130,15 +136,15 @@ def refuse_idle(metrics: Iterable[Metric], answers: Answers) -> None:
             )
 
 
-def _never_certain(found: Found, least: float) -> Found:
+def _never_certain(found: Found, least: float, most: float) -> Found:
     """Widen an interval of no width, which resampling gives when all rows are alike, as far as n rows allow.
 
     Rows that show no exception out of n leave room for about z^2/n of them, as Wilson's and Tango's intervals say.
     """
     if found.low < found.high:
         return found
-    room = _Z2 / (found.n + _Z2)
-    return replace(found, low=max(least, found.low - room), high=min(1.0, found.high + room))
+    room = most * _Z2 / (found.n + _Z2)
+    return replace(found, low=max(least, found.low - room), high=min(most, found.high + room))
 
 
 def take(columns: Columns, index: NDArray[np.intp]) -> Columns:

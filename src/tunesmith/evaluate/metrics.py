@@ -55,11 +55,11 @@ _TEXT = (
     ),
     Metric(
         "bleu", "BLEU over all rows, 0 to 100", overlap.bleu,
-        is_share=False, columns=overlap.bleu_columns, check=overlap.check_sacrebleu,
+        is_share=False, most=100.0, columns=overlap.bleu_columns, check=overlap.check_sacrebleu,
     ),
     Metric(
         "chrf", "chrF over all rows, 0 to 100", overlap.chrf,
-        is_share=False, columns=overlap.chrf_columns, check=overlap.check_sacrebleu,
+        is_share=False, most=100.0, columns=overlap.chrf_columns, check=overlap.check_sacrebleu,
     ),
     _BITS,
     Metric(
