@@ -8,7 +8,7 @@ from typing import Any
 from tunesmith.core.estimates import Delta, Estimate
 from tunesmith.evaluate.answers import Answers
 from tunesmith.evaluate.grading import Columns, grade
-from tunesmith.evaluate.metric import Metric, with_columns
+from tunesmith.evaluate.metric import Metric, refuse_idle, with_columns
 from tunesmith.evaluate.metrics import chosen_metrics
 from tunesmith.recipe import Recipe
 from tunesmith.text.examples import Example
@@ -43,7 +43,9 @@ def columns_of(
     n = len(texts)
     answers = Answers(list(texts), [0.5] * n, list(nats or [1.0] * n), list(tokens or [1] * n), written=[1] * n)
     rows = examples if examples is not None else examples_of(expected)
-    return grade(task, expected, with_columns([metric], rows, expected, answers))
+    answers = with_columns([metric], rows, expected, answers)
+    refuse_idle([metric], answers)
+    return grade(task, expected, answers)
 
 
 def estimate(task: str, name: str, expected: Sequence[str], texts: Sequence[str], **rows: Any) -> Estimate:

@@ -91,7 +91,7 @@ def test_rows_with_tests_count():
     columns = columns_of(metric, "chat", ["x"] * 3, ["    return a + b", "    return a", "x"], examples)
     found = metric.estimate(columns, 0)
     assert (found.value, found.n, found.method) == (0.5, 2, "wilson")
-    with pytest.raises(DataError, match="none of the test rows has tests"):
+    with pytest.raises(DataError, match="none of 1 rows has tests"):
         columns_of(metric, "chat", ["x"], ["x"])
     with pytest.raises(DataError, match="row r0: test is list"):
         columns_of(metric, "chat", ["x"], ["x"], examples_of(["x"], kept={"test": ["assert True"]}))

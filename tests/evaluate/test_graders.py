@@ -81,7 +81,7 @@ def test_python_graders_run_in_the_closed_process(tmp_path):
     secret = tmp_path / "secret"
     secret.write_text("x")
     reading = {**SHORT, "source": f"def grade(sample, item):\n    return float(open({str(secret)!r}).read() == 'x')"}
-    with pytest.raises(DataError, match="could score none of 1 rows; row 0: PermissionError"):
+    with pytest.raises(DataError, match="could score none of 1 rows; row r0: PermissionError"):
         scores(reading, ["x"], ["x"])
 
 
@@ -90,7 +90,7 @@ def test_rows_that_a_python_grader_fails_on_count_as_0_and_are_told(capsys):
     source = "import json\ndef grade(sample, item):\n    return json.loads(sample['output_text'])['x']"
     column, found = scores({**SHORT, "source": source}, ["x"] * 3, ['{"x": 0.5}', "no JSON", '{"x": "text"}'])
     assert column == [0.5, 0, 0] and found.n == 3
-    assert "grader short: 2 of 3 rows count as 0; row 1: json.decoder.JSONDecodeError" in capsys.readouterr().err
+    assert "grader short: 2 of 3 rows count as 0; row r0: json.decoder.JSONDecodeError" in capsys.readouterr().err
 
 
 def test_one_row_that_ends_the_process_does_not_take_the_others_with_it():
@@ -121,9 +121,8 @@ def test_rows_without_a_column_do_not_count_and_a_column_of_no_row_is_refused():
     check = {**CHECK, "reference": "{{ item.answer }}"}
     _, found = scores(check, ["x"] * 3, ["a", "b", "a"], [{"answer": "a"}, {"answer": "a"}, {}])
     assert (found.value, found.n) == (0.5, 2)
-    with pytest.raises(DataError, match=r"no row has item\.anwser") as refused:
+    with pytest.raises(DataError, match=r"same, and none of 1 rows has item\.anwser"):
         scores({**CHECK, "reference": "{{ item.anwser }}"}, ["x"], ["a"], [{"answer": "a"}])
-    assert "item.answer" in refused.value.hint
 
 
 @pytest.mark.parametrize(
@@ -141,7 +140,7 @@ def test_formulas(formula, value):
     "formula",
     [
         "__import__('os').system('true')", "a.real", "a[0]", "a if a else a", "a == a", "'a' * 9", "lambda: a", "(a, a)", "print(a)", "min(a)",
-        "sqrt(a, a)", "max(*a)", "exp(x=a)", "c", "a b", "", "a" * 3000, "a; a", "[a for a in a]", "not a", "a // 2", "(" * 500, "True", "1j",
+        "sqrt(a, a)", "max(*a)", "exp(x=a)", "c", "a b", "", "a" * 3000, "a; a", "[a for a in a]", "not a", "a // 2", "-" * 1999 + "a", "a" + " + a" * 400, "(" * 500, "True", "1j",
     ],
 )  # fmt: skip
 def test_a_formula_is_arithmetic_and_nothing_else(formula):

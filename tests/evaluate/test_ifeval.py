@@ -162,7 +162,7 @@ def test_rows_count_whole_and_instructions_one_by_one(name, value, n):
         ({"instruction_id_list": ["punctuation:no_comma"], "kwargs": []}, "1 instructions and arguments for 0"),
         ({"instruction_id_list": ["keywords:existence"], "kwargs": [{}]}, "cannot be checked with {}"),
         ({"instruction_id_list": ["length_constraints:number_words"], "kwargs": [{"num_words": 3, "relation": "about"}]}, "neither"),
-        ({}, "none of the test rows has instructions"),
+        ({}, "none of 1 rows has instructions"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_checked_is_told_with_its_row(row, words):

@@ -2,6 +2,7 @@
 
 import json
 import math
+import random
 
 import polars as pl
 import pytest
@@ -75,6 +76,24 @@ def test_metrics_of_their_own_columns_reach_the_scorecard_with_differences(arena
     assert card.result["deltas"]["base"]["bleu"]["value"] == pytest.approx(bleu - base)
     assert card.result["metrics"]["answer_chars"]["value"] == rows["answer"].str.len_chars().mean()
     assert "bits_per_byte" in (card.path / "scorecard.html").read_text()
+
+
+def test_a_metric_about_none_of_a_baseline_s_rows_is_left_out_there(arena):
+    """Slow baselines answer a sample: where no row of it counts, the evaluation must not end after hours of answers."""
+    ring = arena("chat")
+    path = ring.dataset.path / "test.parquet"
+    frame = pl.concat([pl.read_parquet(path)] * 4)
+    sampled = random.Random(ring.recipe().seed).sample(range(frame.height), 10)
+    only = next(row for row in range(frame.height) if row not in sampled)
+    kept = [json.dumps({"name": "hi there"}) if row == only else None for row in range(frame.height)]
+    frame.with_columns(pl.Series("kept", kept, dtype=pl.String)).write_parquet(path)
+    grader = {"type": "string_check", "name": "named", "operation": "eq", "input": "{{sample.output_text}}"}
+    settings = {"graders": [{**grader, "reference": "{{item.name}}"}], "baselines": ["base"], "baseline_rows": 10}
+    card = ring.evaluate(**settings)
+    assert card.result["metrics"]["named"]["n"] == 1 and "named" in (card.path / "scorecard.html").read_text()
+    assert "named" not in card.result["deltas"]["base"] and "token_f1" in card.result["deltas"]["base"]
+    with pytest.raises(DataError, match=r"named, and none of 10 rows has item\.name"):
+        ring.evaluate(**settings, gate={"metric": "named", "against": ["base"]})
 
 
 def test_labels_are_written_one_by_one(arena):

@@ -32,6 +32,14 @@ def test_resampled_rows_give_resampled_bleu():
     assert found.low < found.value < found.high
 
 
+def test_bleu_of_rows_that_are_all_wrong_is_not_surely_0():
+    """Resampling them gives 0 [0, 0]; eight rows cannot know that."""
+    found = estimate("chat", "bleu", ["some words here now"] * 8, ["x"] * 8)
+    assert (found.value, found.low) == (0, 0) and 30 < found.high < 35
+    delta = difference("chat", "bleu", ["some words here now"] * 8, ["x"] * 8, ["x"] * 8)
+    assert delta.low < -30 and delta.high > 30
+
+
 @pytest.mark.parametrize("name", ["rouge1", "rouge2", "rougeL"])
 def test_rouge_is_what_rouge_score_gives(name):
     scorer = RougeScorer([name])
@@ -69,11 +77,11 @@ def test_numbers_are_matched_in_the_rows_that_have_one():
 
 
 def test_a_metric_that_fits_no_row_is_refused():
-    with pytest.raises(DataError, match="none of the right answers has a number"):
+    with pytest.raises(DataError, match="none of 1 rows has a number in its right answer"):
         estimate("chat", "numeric_match", ["yes"], ["no"])
-    with pytest.raises(DataError, match="none of the right answers has 'b'"):
+    with pytest.raises(DataError, match="none of 1 rows has 'b' in its right answer"):
         estimate("extract", "slot_f1.b", ['{"a": 1}'], ["{}"])
-    with pytest.raises(DataError, match="none of the test rows has tools"):
+    with pytest.raises(DataError, match="none of 1 rows has tools"):
         estimate("chat", "tool_calls", ["yes"], ["no"])
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from tunesmith.core.clusters import Clusters
 from tunesmith.evaluate.grading import grade
-from tunesmith.evaluate.metric import take, with_columns
+from tunesmith.evaluate.metric import refuse_idle, take, with_columns
 from tunesmith.evaluate.preferring import LENGTH
 
 if TYPE_CHECKING:
@@ -89,6 +89,7 @@ def measure(test: Questions, answers: Answers, metrics: Sequence[Metric]) -> Con
     """Return our model with its estimates on all rows."""
     rows = list(range(len(test.expected)))
     columns, clusters = test.columns(rows, answers, metrics), test.clusters(rows)
+    refuse_idle(metrics, columns)
     estimates = {metric.name: metric.estimate(columns, test.seed, clusters) for metric in metrics}
     return Contestant("tuned", rows, answers, columns, estimates)
 
@@ -102,7 +103,7 @@ def contend(
     """
     metrics = metrics_of(name, metrics)
     columns, clusters = test.columns(rows, answers, metrics), test.clusters(rows)
-    metrics = [metric for metric in metrics if not math.isnan(metric.on(columns))]
+    metrics = [metric for metric in metrics if metric.counts(columns) and not math.isnan(metric.on(columns))]
     estimates = {metric.name: metric.estimate(columns, test.seed, clusters) for metric in metrics}
     return beside(ours, Contestant(name, rows, answers, columns, estimates), test, metrics)
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from tunesmith.core.clustered import clustered_paired_proportions, clustered_proportion
 from tunesmith.core.clusters import Clusters
+from tunesmith.core.errors import DataError
 from tunesmith.core.estimates import (
     CONFIDENCE,
     Delta,
@@ -56,10 +57,13 @@ class Metric:
         value: the number on some columns.
         share_of: the column of booleans whose mean it is, if it is a proportion; decides interval and test.
         among: the column of booleans that says which rows count; None: all. It depends on the rows, not on the answers.
+        about: what a row must have to count, for the error if none does.
         higher_is_better: False for losses.
         is_share: whether it lies between 0 and 1.
+        most: the largest it can be, of one that begins at 0 and is no share; None: unknown.
         is_quality: False for what is only told, as a length: no gate can rest on it.
         columns: makes the columns that are made for this metric alone; None: `grade` makes them all.
+        check: raises what would keep this machine from computing it; None: nothing can.
     """
 
     name: str
@@ -67,10 +71,13 @@ class Metric:
     value: Callable[[Columns], float]
     share_of: str | None = None
     among: str | None = None
+    about: str = ""
     higher_is_better: bool = True
     is_share: bool = True
+    most: float | None = None
     is_quality: bool = True
     columns: Callable[[Rows], Columns] | None = None
+    check: Callable[[], object] | None = None
 
     def estimate(self, columns: Columns, seed: int, clusters: Clusters | None = None) -> Estimate:
         """Return the value with its interval: Wilson's for proportions, else the seeded bootstrap over rows.
@@ -87,7 +94,7 @@ class Metric:
             lambda index: self.value(take(columns, index)),
             rows_in(columns), seed=seed, clusters=clusters, expanded=True,
         )  # fmt: skip
-        return _never_certain(found, 0.0) if self.is_share else found
+        return found if self._most is None else _never_certain(found, 0.0, self._most)
 
     def compare(self, ours: Columns, theirs: Columns, seed: int, clusters: Clusters | None = None) -> Delta:
         """Return ours minus theirs over the same rows in the same order."""
@@ -99,7 +106,11 @@ class Metric:
             lambda index: self.value(take(ours, index)) - self.value(take(theirs, index)),
             rows_in(ours), seed=seed, clusters=clusters, expanded=True,
         )  # fmt: skip
-        return _never_certain(found, -1.0) if self.is_share else found
+        return found if self._most is None else _never_certain(found, -self._most, self._most)
+
+    def counts(self, columns: Columns) -> bool:
+        """Return whether any of the rows counts."""
+        return self.among is None or bool(columns[self.among].any())
 
     def _clusters(self, columns: Columns, clusters: Clusters | None) -> Clusters | None:
         """Return the clusters of the rows that count."""
@@ -110,6 +121,10 @@ class Metric:
     def on(self, columns: Columns) -> float:
         """Return the value on the rows that count."""
         return self.value(self._counting(columns))
+
+    @property
+    def _most(self) -> float | None:
+        return 1.0 if self.is_share else self.most
 
     def _counting(self, columns: Columns) -> Columns:
         return columns if self.among is None else take(columns, np.flatnonzero(columns[self.among]))
@@ -125,15 +140,30 @@ def with_columns(
     return replace(answers, graded={**answers.graded, **made})
 
 
-def _never_certain(found: Found, least: float) -> Found:
-    """Widen an interval of no width, which resampling gives when all rows are alike, as far as n cases allow.
+def refuse_idle(metrics: Iterable[Metric], columns: Columns) -> None:
+    """Refuse metrics that are about none of the rows.
+
+    Raises:
+        DataError: naming the first of them.
+    """
+    for metric in metrics:
+        if not metric.counts(columns):
+            raise DataError(
+                f"evaluate.metrics: {metric.name}, and none of {rows_in(columns):,} rows has {metric.about}",
+                expected="rows that have it; data.keep lets columns go along with them",
+                hint=f"leave out {metric.name}",
+            )
+
+
+def _never_certain(found: Found, least: float, most: float) -> Found:
+    """Widen an interval of no width, which resampling gives when all rows are alike, as far as n rows allow.
 
     Cases that show no exception out of n leave room for about z^2/n of them, as Wilson's and Tango's intervals say.
     """
     if found.low < found.high:
         return found
-    room = _Z2 / ((found.clusters or found.n) + _Z2)
-    return replace(found, low=max(least, found.low - room), high=min(1.0, found.high + room))
+    room = most * _Z2 / ((found.clusters or found.n) + _Z2)
+    return replace(found, low=max(least, found.low - room), high=min(most, found.high + room))
 
 
 def take(columns: Columns, index: NDArray[np.intp]) -> Columns:

@@ -14,9 +14,11 @@ from tunesmith.core.errors import RecipeError, did_you_mean
 from tunesmith.evaluate import overlap, text_columns, values
 from tunesmith.evaluate.code import code_columns
 from tunesmith.evaluate.ifeval.follow import IFEVAL
+from tunesmith.evaluate.ifeval.wording import check_languages
 from tunesmith.evaluate.metric import Metric as Metric
 from tunesmith.evaluate.metric import share
 from tunesmith.evaluate.own import own_metrics
+from tunesmith.evaluate.sandbox.run import check_closed
 from tunesmith.evaluate.tool_calls import call_columns
 
 if TYPE_CHECKING:
@@ -42,20 +44,22 @@ _TEXT = (
     ),
     Metric(
         "numeric_match", "share of answers that end in the right number, of the rows that have one",
-        share("number"), "number", "has_number", columns=text_columns.same_number,
+        share("number"), "number", "has_number", "a number in its right answer", columns=text_columns.same_number,
     ),
     *(
         Metric(
             name, f"mean F1 of {what} shared with the right answer (ROUGE-{name[5:]})", share(name),
-            columns=overlap.rouge_columns(name),
+            columns=overlap.rouge_columns(name), check=overlap.check_rouge,
         )
         for name, what in (("rouge1", "words"), ("rouge2", "pairs of words"), ("rougeL", "the longest word sequence"))
     ),
     Metric(
-        "bleu", "BLEU over all rows, 0 to 100", overlap.bleu, is_share=False, columns=overlap.bleu_columns
+        "bleu", "BLEU over all rows, 0 to 100", overlap.bleu,
+        is_share=False, most=100.0, columns=overlap.bleu_columns, check=overlap.check_sacrebleu,
     ),
     Metric(
-        "chrf", "chrF over all rows, 0 to 100", overlap.chrf, is_share=False, columns=overlap.chrf_columns
+        "chrf", "chrF over all rows, 0 to 100", overlap.chrf,
+        is_share=False, most=100.0, columns=overlap.chrf_columns, check=overlap.check_sacrebleu,
     ),
     _BITS,
     Metric(
@@ -69,17 +73,21 @@ _TEXT = (
 )  # fmt: skip
 
 
+_INSTRUCTIONS = "instructions (data.keep: [instruction_id_list, kwargs])"
+
+
 def _ifeval(way: str, words: str) -> tuple[Metric, Metric]:
     """Return the metrics of one way to look at instructions: all of a row's together, and one by one."""
     name, maker = f"ifeval_{way}", IFEVAL[way]
     return (
         Metric(
             name, f"share of rows with instructions that follow all of them, {words}", share(name), name, "has_ifeval",
-            columns=maker,
+            _INSTRUCTIONS, columns=maker, check=check_languages,
         ),
         Metric(
             f"{name}_each", f"share of instructions that are followed, {words}",
-            values.share_of_parts(f"{name}_followed", "ifeval_asked"), among="has_ifeval", columns=maker,
+            values.share_of_parts(f"{name}_followed", "ifeval_asked"), among="has_ifeval",
+            about=_INSTRUCTIONS, columns=maker, check=check_languages,
         ),
     )  # fmt: skip
 
@@ -116,7 +124,7 @@ METRICS: dict[str, tuple[Metric, ...]] = {
         replace(_VALID_JSON, columns=text_columns.json_columns),
         Metric(
             "tool_calls", "share of rows with tools whose calls are the right ones, in any order",
-            share("calls"), "calls", "has_tools", columns=call_columns,
+            share("calls"), "calls", "has_tools", "tools", columns=call_columns,
         ),
         *(
             metric
@@ -125,7 +133,8 @@ METRICS: dict[str, tuple[Metric, ...]] = {
         ),
         Metric(
             "pass_at_1", "share of rows with tests whose code passes them", share("passes"), "passes", "has_tests",
-            columns=code_columns,
+            "tests (data.keep: [test, entry_point, prompt])",
+            columns=code_columns, check=check_closed,
         ),
     ),
     "preference": (
@@ -242,7 +251,7 @@ def _find(name: str, where: str, recipe: Recipe, known: dict[str, Metric]) -> Me
         field = name.removeprefix(_FIELD)
         return Metric(
             name, f"F1 of the pairs of {field} over all rows", values.field_f1(field),
-            columns=text_columns.field_columns(field),
+            among=f"has:{field}", about=f"{field!r} in its right answer", columns=text_columns.field_columns(field),
         )  # fmt: skip
     raise RecipeError(
         f"{where}: {recipe.task} has no metric {name!r}{_elsewhere(name)}",

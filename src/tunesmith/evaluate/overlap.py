@@ -88,6 +88,16 @@ def _whole(scorer: Any, parts: np.ndarray[Any, Any]) -> float:
     return float(scorer._aggregate_and_compute([parts.sum(0).tolist()]).score)
 
 
+def check_rouge() -> None:
+    """Raise `MissingExtraError` if ROUGE cannot be computed."""
+    _rouge("rouge1")
+
+
+def check_sacrebleu() -> None:
+    """Raise `MissingExtraError` if BLEU and chrF cannot be computed."""
+    _sacrebleu()
+
+
 @lru_cache(maxsize=16)
 def _rouge(kind: str) -> Any:
     try:

@@ -26,6 +26,7 @@ from tunesmith.evaluate.gate import Verdict, judge
 from tunesmith.evaluate.grading import label_names
 from tunesmith.evaluate.labels import labels_dict
 from tunesmith.evaluate.limits import no_skill
+from tunesmith.evaluate.metric import refuse_idle
 from tunesmith.evaluate.metrics import HERE, main_metric
 from tunesmith.evaluate.nearest import nearest
 from tunesmith.evaluate.own import own_files
@@ -59,8 +60,11 @@ def check(recipe: Recipe, folder: Path = HERE) -> None:
 
     Raises:
         RecipeError: for a metric or baseline that makes no sense.
+        SetupError: for a metric that this machine cannot compute.
     """
-    gated_metrics(recipe, folder)
+    for metric in gated_metrics(recipe, folder):
+        if metric.check is not None:
+            metric.check()
     chosen_baselines(recipe)
     for one in criteria_of(recipe, folder):
         if one.who == LENGTH and not metrics_of(LENGTH, [one.metric]):
@@ -232,7 +236,10 @@ class _Evaluation:
 
     def _against(self, ours: Contestant, name: str, rows: list[int], answers: Answers) -> Contestant:
         self._note(name, answers, len(rows))
-        return contend(ours, name, rows, answers, self.questions, self.metrics)
+        other = contend(ours, name, rows, answers, self.questions, self.metrics)
+        if name in self.recipe.evaluate.gate.against:
+            refuse_idle([main_metric(self.recipe, self.folder)], other.columns)
+        return other
 
     def _note(self, name: str, answers: Answers, rows: int) -> None:
         if answers.too_long:

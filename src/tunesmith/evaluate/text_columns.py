@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tunesmith.core.errors import DataError, RecipeError
+from tunesmith.core.errors import RecipeError
 from tunesmith.evaluate.grading import parse_json, slots
 from tunesmith.evaluate.normalised import normalised
 from tunesmith.evaluate.numeric import last_number
@@ -29,16 +29,11 @@ def same_normalised(rows: Rows) -> Columns:
 
 
 def same_number(rows: Rows) -> Columns:
-    """Return ``number``: whether the answer gives the right number; ``has_number``: whether there is one to give.
-
-    Raises:
-        DataError: if no right answer has a number.
-    """
+    """Return ``number``: whether the answer gives the right number; ``has_number``: whether there is one to give."""
     right = [last_number(one) for one in rows.expected]
-    if rows.expected and not any(one is not None for one in right):
-        raise DataError("evaluate.metrics: numeric_match, and none of the right answers has a number")
     same = [one is not None and one == last_number(text) for one, text in zip(right, rows.answers.texts, strict=True)]
-    return {"number": np.array(same, dtype=bool), "has_number": np.array([one is not None for one in right])}
+    has_number = np.array([one is not None for one in right], dtype=bool)
+    return {"number": np.array(same, dtype=bool), "has_number": has_number}
 
 
 def json_columns(rows: Rows) -> Columns:
@@ -84,19 +79,17 @@ def byte_columns(rows: Rows) -> Columns:
 def field_columns(field: str) -> Callable[[Rows], Columns]:
     """Return the maker of ``hits``, ``claimed`` and ``there`` of one field, named by its path as ``address.city``.
 
-    Raises:
-        DataError: (when made) if no right answer has the field.
+    ``has:<field>`` says of all rows whether any right answer among them has the field.
     """
 
     def columns(rows: Rows) -> Columns:
         there = [_of_field(right, field) for right in rows.expected]
-        if not any(there):
-            raise DataError(f"evaluate.metrics: slot_f1.{field}, and none of the right answers has {field!r}")
         given = [_of_field(text, field) for text in rows.answers.texts]
         return {
             f"hits:{field}": np.array([(one & other).total() for one, other in zip(there, given, strict=True)]),
             f"claimed:{field}": np.array([one.total() for one in given]),
             f"there:{field}": np.array([one.total() for one in there]),
+            f"has:{field}": np.full(len(there), any(there)),
         }
 
     return columns

@@ -24,6 +24,7 @@ _FUNCTIONS: dict[str, Callable[..., float]] = {
     "log": math.log,
 }  # fmt: skip
 _LONGEST = 2000
+_DEEPEST = 100
 _EXPECTED = "numbers, keys of graders, + - * / ^, brackets, and " + ", ".join(sorted(_FUNCTIONS))
 
 
@@ -42,7 +43,7 @@ class Formula:
             self.tree = ast.parse(text.strip().replace("^", "**"), mode="eval").body
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             raise RecipeError(f"{where}: {text!r} is no formula", expected=_EXPECTED) from error
-        self._check(self.tree, names)
+        self._check(self.tree, names, _DEEPEST)
 
     def value(self, scores: Mapping[str, float]) -> float:
         """Return the formula's number.
@@ -58,7 +59,9 @@ class Formula:
             raise ArithmeticError(f"it is {found}")
         return found
 
-    def _check(self, node: ast.AST, names: Collection[str]) -> None:
+    def _check(self, node: ast.AST, names: Collection[str], depth: int) -> None:
+        if depth == 0:
+            raise RecipeError(f"{self.where}: more than {_DEEPEST} operations inside one another")
         if isinstance(node, ast.Name):
             if node.id not in names:
                 raise RecipeError(f"{self.where}: no grader {node.id!r}", hint=did_you_mean(node.id, names))
@@ -74,7 +77,7 @@ class Formula:
         else:
             raise RecipeError(f"{self.where}: {ast.unparse(node)!r} is no arithmetic", expected=_EXPECTED)
         for part in parts:
-            self._check(part, names)
+            self._check(part, names, depth - 1)
 
     def _check_arguments(self, node: ast.Call, name: str) -> None:
         several = name in ("min", "max")

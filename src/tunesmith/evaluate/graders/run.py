@@ -7,21 +7,22 @@ similarities (their modules), nor models that judge, which are handed in.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tunesmith.core.errors import DataError, RecipeError, did_you_mean
+from tunesmith.core.errors import DataError, RecipeError
 from tunesmith.core.progress import say
 from tunesmith.evaluate.graders.formula import Formula
 from tunesmith.evaluate.graders.similarity import similarity
-from tunesmith.evaluate.graders.template import NotThere, check_template, fill
+from tunesmith.evaluate.graders.template import NotThere, check_template, fill, item_paths
 from tunesmith.evaluate.grading import parse_json
 from tunesmith.evaluate.metric import Metric, Rows, share
 from tunesmith.evaluate.numeric import last_number
-from tunesmith.evaluate.sandbox.run import Limits, run_program
+from tunesmith.evaluate.sandbox.run import Limits, check_closed, run_program
 from tunesmith.evaluate.tool_calls import read_calls
 from tunesmith.recipe.graders import LabelModel, Multi, PythonGrader, ScoreModel, StringCheck, TextSimilarity
 
@@ -60,7 +61,6 @@ def grader_metric(grader: Single | Multi, where: str, ask: Ask | None = None) ->
         RecipeError: for a grader that cannot run here, with what is wrong in it.
     """
     scores, name = _scores(grader, where, ask), grader.name
-    about = f"has {name}"
     threshold = getattr(grader, "pass_threshold", None)
     least = 0.5 if isinstance(grader, StringCheck | LabelModel) else threshold
     meaning = f"mean score of the grader {name} ({grader.type})"
@@ -68,16 +68,46 @@ def grader_metric(grader: Single | Multi, where: str, ask: Ask | None = None) ->
         meaning = f"share of rows with a score of {threshold:g} or more by the grader {name} ({grader.type})"
 
     def columns(rows: Rows) -> Columns:
-        told = _told(name, scores(seen(rows)))
+        told = _told(name, scores(seen(rows)), rows.examples)
         found = np.array([one or 0.0 for one in told])
         return {
             name: found if least is None else found >= least,
-            about: np.array([one is not None for one in told], dtype=bool),
+            f"has {name}": np.array([one is not None for one in told], dtype=bool),
         }
 
     proportion = name if least is not None else None
     is_share = proportion is not None or isinstance(grader, TextSimilarity)
-    return Metric(name, meaning, share(name), proportion, about, is_share=is_share, columns=columns)
+    return Metric(
+        name,
+        meaning,
+        share(name),
+        proportion,
+        f"has {name}",
+        _looked_at(grader),
+        is_share=is_share,
+        columns=columns,
+        check=lambda: _check(grader),
+    )
+
+
+def _check(grader: Single | Multi) -> None:
+    """Raise what keeps this machine from running a grader."""
+    if isinstance(grader, Multi):
+        for part in _parts(grader).values():
+            _check(part)
+    elif isinstance(grader, PythonGrader):
+        check_closed()
+    elif isinstance(grader, TextSimilarity):
+        similarity(grader.evaluation_metric, grader.name)("a", "b")
+
+
+def _looked_at(grader: Single | Multi) -> str:
+    """Return the columns of a row that a grader's templates name, for people."""
+    return ", ".join(sorted(set(item_paths(json.dumps(grader.model_dump(mode="json")))))) or "anything to score"
+
+
+def _parts(grader: Multi) -> dict[str, Single]:
+    return grader.graders if isinstance(grader.graders, dict) else {grader.graders.name: grader.graders}
 
 
 def seen(rows: Rows) -> list[Values]:
@@ -106,13 +136,13 @@ def _sample(text: str) -> dict[str, Any]:
     return {"output_text": text, **({"output_json": found.value} if found.valid else {}), "output_tools": tools}
 
 
-def _told(name: str, scores: Sequence[Score]) -> list[float | None]:
+def _told(name: str, scores: Sequence[Score], examples: Sequence[Example]) -> list[float | None]:
     """Return the scores, those that failed as 0, and say how many did.
 
     Raises:
         DataError: if all failed.
     """
-    faults = [(row, why) for row, why in enumerate(scores) if isinstance(why, str)]
+    faults = [(example.row_id, why) for example, why in zip(examples, scores, strict=True) if isinstance(why, str)]
     if faults:
         row, why = faults[0]
         if len(faults) == sum(one is not None for one in scores):
@@ -129,29 +159,16 @@ def _scores(grader: Single | Multi, where: str, ask: Ask | None) -> Scores:
     score = _rowwise(grader, where, ask)
 
     def scores(rows: Sequence[Values]) -> list[Score]:
-        found, missing = [], set[str]()
-        for row in rows:
-            found.append(_scored(score, row, missing))
-        if missing and all(one is None for one in found):
-            path = sorted(missing)[0]
-            raise DataError(
-                f"{where}: no row has {path}",
-                expected="columns named in data.keep, or " + ", ".join(sorted(rows[0]["item"])),
-                hint=did_you_mean(path, [f"item.{key}" for key in rows[0]["item"]]),
-            )
-        return found
+        return [_scored(score, row) for row in rows]
 
     return scores
 
 
-def _scored(score: Callable[[Values], float], row: Values, missing: set[str]) -> Score:
+def _scored(score: Callable[[Values], float], row: Values) -> Score:
     try:
         return score(row)
     except NotThere as nowhere:
-        if nowhere.path.startswith("item"):
-            missing.add(nowhere.path)
-            return None
-        return f"the answer has no {nowhere.path}"
+        return None if nowhere.path.startswith("item") else f"the answer has no {nowhere.path}"
     except (_Unscored, ArithmeticError) as error:
         return str(error)
 
@@ -246,7 +263,7 @@ def _number(result: Mapping[str, Any]) -> Score:
 
 
 def _multi(grader: Multi, where: str, ask: Ask | None) -> Scores:
-    parts = grader.graders if isinstance(grader.graders, dict) else {grader.graders.name: grader.graders}
+    parts = _parts(grader)
     formula = Formula(grader.calculate_output, parts.keys(), f"{where}.calculate_output")
     makers = {key: _scores(part, f"{where}.graders.{key}", ask) for key, part in parts.items()}
 

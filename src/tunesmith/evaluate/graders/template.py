@@ -41,6 +41,11 @@ def check_template(template: str, where: str) -> None:
             )
 
 
+def item_paths(template: str) -> list[str]:
+    """Return the paths of ``item`` that a template has."""
+    return [hole.strip() for hole in _HOLE.findall(template) if hole.strip().startswith("item")]
+
+
 def fill(template: str, values: Mapping[str, Any]) -> str:
     """Return a template with its paths filled in; what is no text is written as JSON.
 

@@ -94,17 +94,12 @@ def ifeval_columns(loose: bool) -> Callable[[Rows], Columns]:
     how many there are, ``has_ifeval`` whether there is any.
 
     Raises:
-        DataError: (when made) if no row has instructions, or one of them cannot be checked.
+        DataError: (when made) for an instruction that cannot be checked.
     """
     way = "loose" if loose else "strict"
 
     def columns(rows: Rows) -> Columns:
         asked = [instructions_of(example) for example in rows.examples]
-        if asked and not any(asked):
-            raise DataError(
-                f"evaluate.metrics: ifeval_{way}, and none of the test rows has instructions",
-                hint="data.keep: [instruction_id_list, kwargs]",
-            )
         followed = [
             [_checked(text, one, loose, example) for one in own]
             for text, own, example in zip(rows.answers.texts, asked, rows.examples, strict=True)

@@ -66,6 +66,11 @@ def no_comma(text: str, given: Arguments) -> bool:
     return "," not in text
 
 
+def check_languages() -> None:
+    """Raise `MissingExtraError` if languages cannot be told."""
+    language_of("")
+
+
 def language_of(text: str) -> str | None:
     """Return the language of a text by ``langdetect``, which IFEval was published with; None if it has no letters.
 

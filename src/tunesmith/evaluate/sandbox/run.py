@@ -91,6 +91,11 @@ def run_program(code: str, calls: Sequence[tuple[str, Sequence[Any]]] = (), limi
         return _outcome(*_watched(folder, limits))
 
 
+def check_closed() -> None:
+    """Raise `SetupError` if this machine cannot close a process in."""
+    run_program("")
+
+
 def _watched(folder: Path, limits: Limits) -> tuple[bytes, Status | None]:
     """Run the jail; return what it wrote, and why it was ended if it was."""
     ours, theirs = os.pipe()
