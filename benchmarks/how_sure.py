@@ -33,8 +33,8 @@ from tunesmith.evaluate.answers import Answers
 from tunesmith.evaluate.compare import Contestant, smallest_visible
 from tunesmith.evaluate.criteria import Criterion
 from tunesmith.evaluate.gate import judge
-from tunesmith.evaluate.intervals import difference
-from tunesmith.evaluate.metrics import METRICS, Metric, take
+from tunesmith.evaluate.metric import Metric, take
+from tunesmith.evaluate.metrics import METRICS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -269,7 +269,7 @@ def contestants(ours: Columns, theirs: Columns, metrics: list[Metric], seed: int
     """Return two systems as an evaluation makes them of their columns."""
     rows = list(range(len(ours["nats"])))
     both = [{m.name: Estimate(m.value(c), 0.0, 1.0, len(rows), "not needed") for m in metrics} for c in (ours, theirs)]
-    deltas = {m.name: difference(m, ours, theirs, None, seed) for m in metrics}
+    deltas = {m.name: m.compare(ours, theirs, seed) for m in metrics}
     return Contestant("tuned", rows, NOTHING, ours, both[0]), Contestant("base", rows, NOTHING, theirs, both[1], deltas)
 
 
