@@ -43,9 +43,9 @@ def columns_of(
     n = len(texts)
     answers = Answers(list(texts), [0.5] * n, list(nats or [1.0] * n), list(tokens or [1] * n), written=[1] * n)
     rows = examples if examples is not None else examples_of(expected)
-    answers = with_columns([metric], rows, expected, answers)
-    refuse_idle([metric], answers)
-    return grade(task, expected, answers)
+    columns = grade(task, expected, with_columns([metric], rows, expected, answers))
+    refuse_idle([metric], columns)
+    return columns
 
 
 def estimate(task: str, name: str, expected: Sequence[str], texts: Sequence[str], **rows: Any) -> Estimate:
