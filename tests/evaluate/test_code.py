@@ -6,9 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from closed import needs_closed_process
 from graded import columns_of, examples_of, metric_of, recipe_of
 from tunesmith.core.errors import DataError
 from tunesmith.evaluate.code import Problem, mean_pass_at_k, pass_at_k, tried
+
+pytestmark = needs_closed_process
 
 ADD = Problem(
     "def check(candidate):\n    assert candidate(2, 3) == 5\n", "add", "import math\n\ndef add(a, b):\n    '''Add.'''\n"

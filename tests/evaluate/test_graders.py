@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from nltk.translate.gleu_score import sentence_gleu
 from rouge_score.rouge_scorer import RougeScorer
 
+from closed import needs_closed_process
 from graded import columns_of, examples_of, recipe_of
 from tunesmith.core.errors import DataError, RecipeError, TunesmithError
 from tunesmith.evaluate.graders.formula import Formula
@@ -74,6 +75,7 @@ def test_a_threshold_makes_a_share():
     assert column == [True, False] and found.method == "wilson"
 
 
+@needs_closed_process
 def test_python_graders_run_in_the_closed_process(tmp_path):
     """Code out of a recipe that somebody sent must not read files or reach the network."""
     column, _ = scores(SHORT, ["long answer", "x"], ["short", "longer"])
@@ -85,6 +87,7 @@ def test_python_graders_run_in_the_closed_process(tmp_path):
         scores(reading, ["x"], ["x"])
 
 
+@needs_closed_process
 def test_rows_that_a_python_grader_fails_on_count_as_0_and_are_told(capsys):
     """One answer that is no JSON must not end an evaluation of thousands, nor be left out of it."""
     source = "import json\ndef grade(sample, item):\n    return json.loads(sample['output_text'])['x']"
@@ -93,6 +96,7 @@ def test_rows_that_a_python_grader_fails_on_count_as_0_and_are_told(capsys):
     assert "grader short: 2 of 3 rows count as 0; row r0: json.decoder.JSONDecodeError" in capsys.readouterr().err
 
 
+@needs_closed_process
 def test_one_row_that_ends_the_process_does_not_take_the_others_with_it():
     source = (
         "import os\ndef grade(sample, item):\n    if sample['output_text'] == 'bad':\n        os._exit(0)\n    return 1"
@@ -100,6 +104,7 @@ def test_one_row_that_ends_the_process_does_not_take_the_others_with_it():
     assert scores({**SHORT, "source": source}, ["x"] * 3, ["good", "bad", "good"])[0] == [1, 0, 1]
 
 
+@needs_closed_process
 def test_multi_puts_scores_together():
     column, found = scores(BOTH, ["yes", "yes", "long"], ["yes", "no", "no"])
     assert column == pytest.approx([0.75, 0.25, 0.25]) and found.value == pytest.approx(1.25 / 3)

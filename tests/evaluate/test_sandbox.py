@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from closed import needs_closed_process
 from tunesmith.core.errors import SetupError
 from tunesmith.evaluate.sandbox import run
 from tunesmith.evaluate.sandbox.run import Limits, run_program
 from tunesmith.evaluate.sandbox.syscalls import shut_calls
+
+pytestmark = needs_closed_process
 
 BRIEF = Limits(seconds=1.0)
 SHORT = Limits(seconds=20.0, memory_bytes=512 << 20, disk_bytes=4 << 20)
