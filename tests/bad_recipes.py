@@ -28,6 +28,30 @@ BAD_RECIPES = {
     "epochs a flag": (GOOD + "train: {epochs: true}\n", ["train.epochs", "true and false"]),
     "infinite clip": (GOOD + "train: {regularise: {clip: .inf}}\n", ["train.regularise.clip", "finite"]),
     "gate at not a number": (GOOD + "evaluate: {gate: {minimum: {accuracy: .nan}}}\n", ["gate.minimum.accuracy"]),
+    "a rule misspelt": (
+        GOOD + "evaluate:\n  gate:\n    metrics:\n      ece: {ovr: [base]}\n",
+        ["recipe.yaml:8", "evaluate.gate.metrics.ece.ovr", "'over'"],
+    ),
+    "a rule that asks for nothing": (
+        GOOD + "evaluate: {gate: {metrics: {ece: {}}}}\n",
+        ["evaluate.gate.metrics.ece", "asks for nothing", "over: [base]"],
+    ),
+    "a rule by without over": (
+        GOOD + "evaluate: {gate: {metrics: {ece: {by: 0.1, not_worse_by: 0.1}}}}\n",
+        ["ece", "over whom"],
+    ),
+    "a rule without a margin": (
+        GOOD + "evaluate: {gate: {metrics: {ece: {over: base, not_worse_than: [base]}}}}\n",
+        ["ece", "not_worse_by"],
+    ),
+    "a margin of nothing": (
+        GOOD + "evaluate: {gate: {metrics: {ece: {not_worse_by: 0}}}}\n",
+        ["ece.not_worse_by", "greater than 0"],
+    ),
+    "a rival that is none": (
+        GOOD + "evaluate: {gate: {metrics: {ece: {over: [bse]}}}}\n",
+        ["ece.over.0", "'base'"],
+    ),
     "a star without quotes": ("name: a\ntask: classify\ndata:\n  train: *.jsonl\n", [":4", 'quotes: "*.jsonl"']),
     "labels that YAML takes for flags": (
         GOOD + "  labels: {names: [yes, no]}\n",

@@ -6,7 +6,7 @@ python tools/recipe_reference.py
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 from pydantic_core import PydanticUndefined
 
@@ -49,7 +49,8 @@ def _section(section: type[Section], prefix: str) -> list[str]:
         nested = None if later else _nested(info.annotation)
         note = "*later*" if later else ""
         if nested:
-            inner += _section(nested, f"{prefix}{name}.")
+            key = ".NAME" if get_origin(info.annotation) is dict else ""
+            inner += _section(nested, f"{prefix}{name}{key}.")
             note = f"[below](#{(prefix + name).replace('.', '')})" if info.is_required() else "see below"
         parts.append(f"| `{prefix}{name}` | {_default(info)} | {'; '.join(filter(None, (info.description, note)))} |\n")
     return parts + inner

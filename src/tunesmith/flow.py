@@ -107,6 +107,7 @@ def _judge(recipe: Recipe, dataset: Artifact) -> Judge | None:
     """Return what measures the metric that training stops by; None if that is the validation loss."""
     from tunesmith.evaluate.answers import Contender, expected_of
     from tunesmith.evaluate.grading import grade
+    from tunesmith.evaluate.metric import with_columns
     from tunesmith.evaluate.metrics import stopping_metric
     from tunesmith.text.examples import read_examples
     from tunesmith.text.prompts import task_of
@@ -125,9 +126,9 @@ def _judge(recipe: Recipe, dataset: Artifact) -> Judge | None:
             metric.name, loaded, lambda one: task.split(one)[0], task.labels, recipe.evaluate.max_new_tokens,
             recipe.train.precision,
         )  # fmt: skip
-        return grade(recipe.task, expected, asked.answer(rows))
+        return grade(recipe.task, expected, with_columns([metric], rows, expected, asked.answer(rows)))
 
-    return Judge(metric.name, metric.higher_is_better, look, metric.value)
+    return Judge(metric.name, metric.higher_is_better, look, metric.on)
 
 
 @_naming_lines
@@ -137,7 +138,10 @@ def evaluate(project: Project) -> Artifact:
 
     dataset = prepare(project)
     model = train(project)
-    return stage(project.recipe, dataset, model, project.workspace, production=_production(project, model))
+    return stage(
+        project.recipe, dataset, model, project.workspace, production=_production(project, model),
+        recipe_dir=project.folder,
+    )  # fmt: skip
 
 
 def release(project: Project, *, force: bool = False) -> Result:
@@ -211,7 +215,7 @@ def update(project: Project) -> Result:
 
     workspace, store = project.workspace.existing(), project.store
     model = model_named(workspace, store, project.recipe.name)
-    planned = plan_update(project.recipe, model, store, workspace)
+    planned = plan_update(project.recipe, model, store, workspace, project.folder)
     say(f"update: {planned.summary}", style="bold")
     inner = Project(load_recipe(planned.recipe), planned.recipe.parent, project.workspace)
     return {**run(inner), "harvested": planned.counts, "recipe": str(planned.recipe)}
@@ -310,9 +314,11 @@ def _check(project: Project) -> None:
     from tunesmith.train.stage import check as check_training
 
     recipe, refusals = project.recipe, Refusals()
-    for check in (check_training, check_evaluation, stopping_metric):
+    for check in (check_training, stopping_metric):
         with refusals:
             check(recipe)
+    with refusals:
+        check_evaluation(recipe, project.folder)
     with refusals:
         if recipe.data.split.test == 0 and not recipe.data.test:
             raise RecipeError(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import false_discovery_control, fisher_exact, ttest_ind
 
-from tunesmith.core.two_groups import adjusted, fisher, means_differ, proportions_differ
+from tunesmith.core.two_groups import adjusted, fisher, holm, means_differ, proportions_differ
 
 
 @pytest.mark.parametrize(("n", "m", "shift"), [(30, 30, 0.3), (30, 4000, 0.0), (500, 80, 0.4), (12, 9, 1.0)])
@@ -49,3 +51,19 @@ def test_adjusted_p_values_are_scipys(chances):
 
 def test_no_comparisons_need_no_correction():
     assert adjusted([]) == []
+
+
+@given(st.lists(st.floats(0, 1), max_size=6))
+def test_holm_is_bonferroni_over_all_sets_that_hold_it(chances):
+    """Closed testing: one is believed if each set of claims that it belongs to is rejected."""
+    closed = [
+        max(
+            min(1.0, size * min(some))
+            for size in range(1, len(chances) + 1)
+            for places in combinations(range(len(chances)), size)
+            if one in places
+            for some in [[chances[place] for place in places]]
+        )
+        for one in range(len(chances))
+    ]
+    assert holm(chances) == pytest.approx(closed)

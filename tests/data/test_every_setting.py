@@ -159,6 +159,7 @@ CELLS: dict[str, Cell] = {
     "columns.target": Cell("other", {"columns": {"input": "question"}}, "answer", refused=PAIRED),
     "columns.group": Cell("who", {"columns": COLUMNS}, refused=PAIRED),
     "columns.weight": Cell("counts", {"columns": COLUMNS}, refused=PAIRED),
+    "keep": Cell(["who"]),
     "labels.names": Cell(
         ["amber", "coral"], refused=refusing("the labels of classify", "extract", "chat", "preference")
     ),

@@ -1,14 +1,18 @@
 """The gate's verdict, and what the summary says of the same numbers."""
 
+import math
+
 import pytest
 
-from tunesmith.core.estimates import Delta, Estimate
+from tunesmith.core.estimates import Delta, Estimate, chance_of
+from tunesmith.core.two_groups import holm
 from tunesmith.evaluate.answers import Answers
-from tunesmith.evaluate.compare import Contestant, lead, smallest_visible
+from tunesmith.evaluate.compare import Contestant, lead, rows_needed, smallest_visible
+from tunesmith.evaluate.criteria import criteria_of
 from tunesmith.evaluate.gate import judge
 from tunesmith.evaluate.metrics import METRICS
 from tunesmith.evaluate.summary import summarise
-from tunesmith.recipe import Gate
+from tunesmith.recipe import Recipe
 
 ACCURACY = METRICS["classify"][0]
 PERPLEXITY = METRICS["chat"][2]
@@ -16,13 +20,24 @@ NOTHING = Answers([], [], [], [])
 
 
 def delta(low, high):
-    return Delta((low + high) / 2, low, high, 0.03, 200, "tango, mcnemar")
+    value, half = (low + high) / 2, (high - low) / 2
+    return Delta(value, low, high, math.erfc(abs(value) / half * 1.959964 / math.sqrt(2)), 200, "tango, mcnemar")
 
 
-def verdict(against, minimum=None, own=(0.8, 0.9), metric=ACCURACY, margin=0.02, **deltas):
-    gate = Gate(against=against, minimum=minimum or {}, margin=margin)
-    estimates = {metric.name: Estimate(sum(own) / 2, *own, 200, "wilson")}
-    return judge(gate, metric, estimates, {who: {metric.name: delta(*one)} for who, one in deltas.items()})
+def criteria(against=(), minimum=None, margin=0.02, task="classify", **gate):
+    settings = {"against": list(against), "minimum": minimum or {}, "margin": margin, **gate}
+    return criteria_of(Recipe(name="x", task=task, data={"train": "x"}, evaluate={"gate": settings}))
+
+
+def verdict(asked, own=(0.8, 0.9), metric=ACCURACY, levels=None, theirs=0.4, **deltas):
+    ours = Contestant("tuned", [], NOTHING, {}, {metric.name: Estimate(sum(own) / 2, *own, 200, "wilson")})
+    others = {
+        who: Contestant(
+            who, [], NOTHING, {}, {metric.name: Estimate(theirs, 0, 1, 200, "")}, {metric.name: delta(*one)}
+        )
+        for who, one in deltas.items()
+    }
+    return judge(asked, ours, others, levels or {})
 
 
 @pytest.mark.parametrize(
@@ -30,7 +45,7 @@ def verdict(against, minimum=None, own=(0.8, 0.9), metric=ACCURACY, margin=0.02,
     [(0.01, 0.2, "pass"), (-0.01, 0.2, "undecided"), (0.0, 0.2, "undecided"), (-0.2, -0.01, "fail")],
 )
 def test_the_base_must_be_beaten(low, high, answer):
-    found = verdict(["base"], base=(low, high))
+    found = verdict(criteria(["base"]), base=(low, high))
     assert found.answer == answer and len(found.reasons) == 1
     assert found.reasons[0].startswith(f"{answer}: ") and "200 rows" in found.reasons[0]
 
@@ -46,46 +61,119 @@ def test_the_base_must_be_beaten(low, high, answer):
     ],
 )
 def test_production_must_not_be_better_by_the_margin(low, high, answer):
-    assert verdict(["production"], production=(low, high)).answer == answer
+    assert verdict(criteria(["production"]), production=(low, high)).answer == answer
 
 
 def test_without_a_model_in_production_there_is_none_to_be_worse_than():
     """The first release of a name could never pass."""
-    found = verdict(["base", "production"], base=(0.1, 0.2))
+    found = verdict(criteria(["base", "production"]), base=(0.1, 0.2))
     assert found.answer == "pass" and "no other model is in production" in found.reasons[1]
+    assert "corrected" not in found.reasons[0], "one test is one test"
 
 
 def test_a_baseline_that_was_not_measured_decides_nothing():
-    assert verdict(["prompt"]).answer == "undecided"
+    assert verdict(criteria(["prompt"])).answer == "undecided"
 
 
-@pytest.mark.parametrize(("least", "answer"), [(0.8, "pass"), (0.85, "undecided"), (0.95, "fail")])
+@pytest.mark.parametrize(("least", "answer"), [(0.79, "pass"), (0.85, "undecided"), (0.95, "fail")])
 def test_the_interval_must_start_at_the_minimum(least, answer):
-    assert verdict([], {"accuracy": least}).answer == answer
+    assert verdict(criteria(minimum={"accuracy": least})).answer == answer
 
 
 def test_less_is_better_for_losses():
     """With the sign forgotten, a model that became worse would be promoted."""
-    assert verdict(["base"], metric=PERPLEXITY, base=(-3.0, -1.0)).answer == "pass"
-    assert verdict(["base"], metric=PERPLEXITY, base=(1.0, 3.0)).answer == "fail"
+    over = criteria(["base"], metric="perplexity", task="chat")
+    assert verdict(over, metric=PERPLEXITY, base=(-3.0, -1.0)).answer == "pass"
+    assert verdict(over, metric=PERPLEXITY, base=(1.0, 3.0)).answer == "fail"
     assert lead(PERPLEXITY, delta(-3.0, -1.0)) == (2.0, 1.0, 3.0)
 
 
+@pytest.mark.parametrize(("low", "high", "answer"), [(-0.1, 0.4, "pass"), (0.1, 0.6, "undecided"), (0.55, 0.9, "fail")])
+def test_of_losses_the_margin_lies_above(low, high, answer):
+    """A margin on the wrong side lets through a model that forgot, and stops one that did not."""
+    kept = criteria(task="chat", metrics={"perplexity": {"not_worse_by": 0.5, "not_worse_than": "base"}})
+    found = verdict(kept, metric=PERPLEXITY, base=(low, high))
+    assert found.answer == answer
+    assert found.findings[0].p == chance_of(delta(low, high), 0.5)
+
+
+def test_better_by_less_than_asked_is_not_enough():
+    asked = criteria(metrics={"accuracy": {"over": "base", "by": 0.05}})
+    assert [verdict(asked, base=one).answer for one in ((0.06, 0.2), (0.01, 0.2), (0.01, 0.04))] == [
+        "pass", "undecided", "fail",
+    ]  # fmt: skip
+
+
 def test_one_failure_outweighs_all_else():
-    found = verdict(["base", "linear", "production"], base=(0.1, 0.2), linear=(-0.1, 0.1), production=(-0.3, -0.2))
+    every = criteria(["base", "linear", "production"])
+    found = verdict(every, base=(0.1, 0.2), linear=(-0.1, 0.1), production=(-0.3, -0.2))
     assert found.answer == "fail"
     assert [reason.split(":")[0] for reason in found.reasons] == ["pass", "undecided", "fail"]
-    assert verdict(["base", "linear"], base=(0.1, 0.2), linear=(-0.1, 0.1)).answer == "undecided"
+    assert verdict(criteria(["base", "linear"]), base=(0.1, 0.2), linear=(-0.1, 0.1)).answer == "undecided"
+
+
+def test_asking_often_is_paid_for():
+    """Of twenty baselines as good as the model, one looks worse at 5 %."""
+    alone = verdict(criteria(["base"]), base=(0.001, 0.1))
+    three = criteria(["base", "linear", "majority"])
+    among = verdict(three, base=(0.001, 0.1), linear=(-0.05, 0.05), majority=(-0.05, 0.05))
+    assert alone.answer == "pass" and among.findings[0].answer == "undecided"
+    ps = [one.p for one in among.findings]
+    assert [one.corrected for one in among.findings] == holm(ps)
+    assert "corrected for 3 criteria" in among.reasons[0]
+    sure = verdict(three, base=(0.1, 0.2), linear=(0.1, 0.2), majority=(0.1, 0.2))
+    assert sure.answer == "pass"
+
+
+def test_what_metrics_says_outweighs_against():
+    """The same claim tested twice would be corrected twice."""
+    found = criteria(
+        ["base", "production"], metrics={"accuracy": {"over": ["base"], "by": 0.1}, "ece": {"not_worse_by": 0.03}}
+    )
+    told = [(one.metric.name, one.kind, one.who, one.least) for one in found]
+    assert told == [
+        ("accuracy", "over", "base", 0.1), ("accuracy", "not_worse", "production", -0.02),
+        ("ece", "not_worse", "base", -0.03), ("ece", "not_worse", "production", -0.03),
+    ]  # fmt: skip
 
 
 def test_a_gate_that_asks_for_nothing_says_so():
     assert verdict([]).answer == "pass" and verdict([]).reasons == ["the gate asks for nothing"]
 
 
-def test_undecided_says_what_could_have_been_seen():
+def test_undecided_says_what_could_have_been_seen_and_what_it_takes():
     """Half the width is what is significant; 80 % power needs 1.43 times that."""
     assert smallest_visible(delta(-0.1, 0.1)) == pytest.approx(0.143, abs=1e-3)
-    assert "0.143" in verdict(["base"], base=(-0.1, 0.1)).reasons[0]
+    reason = verdict(criteria(["base"]), base=(-0.08, 0.12)).reasons[0]
+    assert "0.143" in reason and f"about {rows_needed(delta(-0.08, 0.12)):,} rows" in reason
+    assert rows_needed(delta(-0.08, 0.12)) == pytest.approx(200 * (0.1429 / 0.02) ** 2, rel=1e-3)
+    assert rows_needed(delta(-0.1, 0.1)) is None, "no difference needs rows without end"
+
+
+def test_where_there_is_no_room_above_nothing_is_decided():
+    """Both at 1.0: the rows are too easy, and the reason must say so instead of asking for more of them."""
+    found = verdict(criteria(["base"]), own=(0.98, 1.0), theirs=1.0, base=(-0.02, 0.02))
+    assert found.answer == "undecided" and "nothing can be better" in found.reasons[0]
+    worse = verdict(criteria(["base"]), own=(0.6, 0.8), theirs=1.0, base=(-0.4, -0.2))
+    assert worse.answer == "fail", "a model that became worse is seen at the ceiling, too"
+
+
+def test_where_there_is_no_room_below_nothing_can_be_lost():
+    """Both at 0: not worse than a model that does nothing is no merit."""
+    found = verdict(criteria(["production"]), own=(0.0, 0.02), theirs=0.0, production=(-0.01, 0.01))
+    assert found.answer == "undecided" and "better than no skill" in found.reasons[0]
+    low = verdict(
+        criteria(["production"]), own=(0.5, 0.6), theirs=0.505, levels={"accuracy": 0.5}, production=(0.01, 0.1)
+    )
+    assert low.answer == "undecided" and "hardly anything could be worse" in low.reasons[0]
+
+
+def test_better_than_a_base_below_chance_is_not_enough():
+    """An untuned model that always names the wrong one of two labels is beaten by a coin."""
+    coin = verdict(criteria(["base"]), own=(0.45, 0.65), theirs=0.2, levels={"accuracy": 0.5}, base=(0.25, 0.45))
+    assert coin.answer == "undecided" and "no skill (0.500)" in coin.reasons[0]
+    skilled = verdict(criteria(["base"]), own=(0.8, 0.9), theirs=0.2, levels={"accuracy": 0.5}, base=(0.5, 0.7))
+    assert skilled.answer == "pass"
 
 
 def card(**deltas):

@@ -4,11 +4,12 @@ import math
 
 import numpy as np
 import pytest
-from sklearn.metrics import accuracy_score, f1_score
+from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, precision_recall_fscore_support
 
 from tunesmith.core.errors import RecipeError
 from tunesmith.evaluate.answers import LEAST_PROBABILITY, Answers, label_answers
-from tunesmith.evaluate.grading import grade, parse_json, slots, word_f1
+from tunesmith.evaluate.grading import grade, label_names, parse_json, slots, word_f1
+from tunesmith.evaluate.labels import confusion, labels_dict
 from tunesmith.evaluate.metrics import METRICS, chosen_metrics
 from tunesmith.recipe import Recipe
 
@@ -41,6 +42,30 @@ def test_labels_are_scored_as_scikit_learn_does():
             f1_score(expected, texts, average="macro")
         )
         assert value("classify", "accuracy", expected, texts) == accuracy_score(expected, texts)
+        assert value("classify", "weighted_f1", expected, texts) == pytest.approx(
+            f1_score(expected, texts, average="weighted")
+        )
+        assert value("classify", "micro_f1", expected, texts) == pytest.approx(
+            f1_score(expected, texts, average="micro")
+        )
+
+
+def test_each_label_and_each_mistake_are_counted_as_scikit_learn_does():
+    """A label that is only answered, or only expected, must not shift the others' numbers."""
+    generator = np.random.default_rng(1)
+    expected = generator.choice(["a", "b", "c", "only expected"], 40).tolist()
+    texts = generator.choice(["a", "b", "c", "only answered"], 40).tolist()
+    names, columns = label_names(expected, texts), graded("classify", expected, texts)
+    found = labels_dict(names, columns)
+    by_name = {one["label"]: one for one in found["labels"]}
+    precision, recall, f1, rows = precision_recall_fscore_support(expected, texts, labels=names, zero_division=0)
+    for number, name in enumerate(names):
+        one = by_name[name]
+        assert (one["rows"], one["f1"]) == (rows[number], pytest.approx(f1[number]))
+        assert (one["precision"] or 0, one["recall"] or 0) == pytest.approx((precision[number], recall[number]))
+    assert by_name["only answered"]["recall"] is None and by_name["only expected"]["precision"] is None
+    assert np.array_equal(confusion(names, columns), confusion_matrix(expected, texts, labels=names))
+    assert sum(times for _, _, times in found["mistakes"]) == sum(a != b for a, b in zip(expected, texts, strict=True))
 
 
 def test_macro_f1_by_hand():
@@ -167,6 +192,24 @@ def test_chosen_metrics_are_those_asked_for_and_those_the_gate_needs():
         assert chosen_metrics(recipe(task))[0] is METRICS[task][0]
 
 
+def test_a_length_cannot_decide():
+    """Longer is neither better nor worse; a gate on it would pass whoever writes more."""
+    assert chosen_metrics(recipe("chat", metrics=["answer_chars"]))[0].name == "answer_chars"
+    with pytest.raises(RecipeError, match="nothing about better and worse"):
+        chosen_metrics(recipe("chat", gate={"metric": "answer_chars"}))
+    with pytest.raises(RecipeError, match="neither less nor more is better"):
+        chosen_metrics(recipe("chat", gate={"minimum": {"answer_chars": 3}}))
+
+
+def test_a_schema_is_measured_where_the_recipe_has_one():
+    schema = {"type": "object", "required": ["a"]}
+    asked = Recipe(name="x", task="extract", data={"train": "x", "clean": {"answer_schema": schema}})
+    assert "schema_valid" in [one.name for one in chosen_metrics(asked)]
+    with pytest.raises(RecipeError, match="extract has no metric 'schema_valid'") as refused:
+        chosen_metrics(recipe("extract", metrics=["schema_valid"]))
+    assert "data.clean.answer_schema" in refused.value.hint
+
+
 @pytest.mark.parametrize(
     "settings", [{"metrics": ["macro_fl"]}, {"gate": {"metric": "macro_fl"}}, {"gate": {"minimum": {"macro_fl": 0.5}}}]
 )
@@ -177,7 +220,7 @@ def test_unknown_metric_is_refused_with_the_nearest(settings):
 
 
 def test_a_metric_of_another_task_is_refused():
-    with pytest.raises(RecipeError, match="chat has no metric 'accuracy'"):
+    with pytest.raises(RecipeError, match="chat has no metric 'accuracy', which is for classify"):
         chosen_metrics(recipe("chat", metrics=["accuracy"]))
 
 

@@ -2,15 +2,18 @@
 
 import json
 import math
+import random
 
 import polars as pl
 import pytest
+import sacrebleu
 import torch
 from sklearn.metrics import accuracy_score, f1_score
 
 from made import make_dataset
 from tunesmith.core.artifacts import Workspace
 from tunesmith.core.errors import ArtifactError, DataError, RecipeError
+from tunesmith.core.two_groups import holm
 from tunesmith.evaluate import answers, baselines, stage
 from tunesmith.models.load import load_model
 from tunesmith.recipe import Recipe
@@ -47,7 +50,7 @@ def test_classification_from_end_to_end(arena):
     result, rows = card.result, examples(card)
     assert result["scorecard"] == card.id and card.stage == "scorecard"
     assert list(result["metrics"]) == ["accuracy", "macro_f1", "perplexity", "ece"]
-    assert list(result["baselines"]) == list(result["deltas"]) == ["base", "prompt", "linear", "majority"]
+    assert list(result["baselines"]) == list(result["deltas"]) == ["base", "prompt", "linear", "nearest", "majority"]
     expected, answered = rows["expected"].to_list(), rows["answer"].to_list()
     assert result["metrics"]["accuracy"]["value"] == accuracy_score(expected, answered)
     assert result["metrics"]["macro_f1"]["value"] == pytest.approx(f1_score(expected, answered, average="macro"))
@@ -59,6 +62,44 @@ def test_classification_from_end_to_end(arena):
         ours = result["metrics"]["accuracy"]["value"]
         assert result["deltas"][who]["accuracy"]["value"] == pytest.approx(ours - theirs)
     assert result["verdict"] in ("pass", "fail", "undecided") and result["reasons"] and result["summary"]
+
+
+def test_metrics_of_their_own_columns_reach_the_scorecard_with_differences(arena):
+    """Their columns are made per system on its rows: those of a sample must not be compared with those of all."""
+    names = ["bleu", "rougeL", "normalised_match", "answer_chars", "bits_per_byte"]
+    card = arena("chat").evaluate(metrics=names, baselines=["base"], gate={"against": ["base"]})
+    rows = examples(card)
+    assert list(card.result["metrics"]) == [*names, "token_f1"]
+    bleu = sacrebleu.corpus_bleu(rows["answer"].to_list(), [rows["expected"].to_list()]).score
+    base = sacrebleu.corpus_bleu(rows["answer_base"].to_list(), [rows["expected"].to_list()]).score
+    assert card.result["metrics"]["bleu"]["value"] == pytest.approx(bleu)
+    assert card.result["deltas"]["base"]["bleu"]["value"] == pytest.approx(bleu - base)
+    assert card.result["metrics"]["answer_chars"]["value"] == rows["answer"].str.len_chars().mean()
+    assert "bits_per_byte" in (card.path / "scorecard.html").read_text()
+
+
+def test_a_metric_about_none_of_a_baseline_s_rows_is_left_out_there(arena):
+    """Slow baselines answer a sample: where no row of it counts, the evaluation must not end after hours of answers."""
+    ring = arena("chat")
+    path = ring.dataset.path / "test.parquet"
+    frame = pl.concat([pl.read_parquet(path)] * 4)
+    sampled = random.Random(ring.recipe().seed).sample(range(frame.height), 10)
+    only = next(row for row in range(frame.height) if row not in sampled)
+    kept = [json.dumps({"name": "hi there"}) if row == only else None for row in range(frame.height)]
+    frame.with_columns(pl.Series("kept", kept, dtype=pl.String)).write_parquet(path)
+    grader = {"type": "string_check", "name": "named", "operation": "eq", "input": "{{sample.output_text}}"}
+    settings = {"graders": [{**grader, "reference": "{{item.name}}"}], "baselines": ["base"], "baseline_rows": 10}
+    card = ring.evaluate(**settings)
+    assert card.result["metrics"]["named"]["n"] == 1 and "named" in (card.path / "scorecard.html").read_text()
+    assert "named" not in card.result["deltas"]["base"] and "token_f1" in card.result["deltas"]["base"]
+    with pytest.raises(DataError, match=r"named, and none of 10 rows has item\.name"):
+        ring.evaluate(**settings, gate={"metric": "named", "against": ["base"]})
+
+
+def test_labels_are_written_one_by_one(arena):
+    card = arena("classify").evaluate(baselines=[], gate={"against": []})
+    found, rows = json.loads((card.path / "labels.json").read_text()), examples(card)
+    assert {one["label"]: one["rows"] for one in found["labels"]} == dict(rows["expected"].value_counts().iter_rows())
 
 
 def test_probabilities_are_those_of_the_model(arena):
@@ -89,7 +130,7 @@ def test_perplexity_of_text_is_that_of_the_model(arena):
 def test_generated_answers_are_measured(arena, task, metric):
     card = arena(task).evaluate()
     result, rows = card.result, examples(card)
-    assert metric in result["metrics"] and list(result["baselines"]) == ["base", "prompt"]
+    assert metric in result["metrics"] and list(result["baselines"]) == ["base", "prompt", "nearest"]
     right = [row["expected"] == row["answer"] for row in rows.to_dicts()]
     assert result["metrics"]["exact_match"]["value"] == sum(right) / len(right)
     assert sum(right) > len(right) / 2, "the tiny model learns this by heart, so generation does work"
@@ -105,6 +146,58 @@ def test_result_is_plain_json_without_nan(arena):
         assert all(math.isfinite(one) for one in numbers(result))
         for one in result["metrics"].values():
             assert one["low"] <= one["value"] <= one["high"] and one["n"] == (12 if task == "classify" else 8)
+
+
+def test_rows_in_groups_are_counted_by_group(arena):
+    """Questions of one customer are alike: counted as rows, the model looks surer than it is."""
+    ring = arena("classify")
+    plain = ring.evaluate(baselines=["linear"], gate={"against": ["linear"]}).result
+    ring = arena("classify")
+    file = ring.dataset.path / "test.parquet"
+    group = (pl.int_range(pl.len()) // 3).cast(pl.String).alias("group")
+    pl.read_parquet(file).with_columns(group).write_parquet(file)
+    card = ring.evaluate(baselines=["linear"], gate={"against": ["linear"]})
+    for name in ("accuracy", "macro_f1", "perplexity"):
+        own, alone = card.result["metrics"][name], plain["metrics"][name]
+        assert own["clusters"] == 4 and own["n"] == 12 and "clustered" in own["method"] and "clusters" not in alone
+    assert card.result["metrics"]["accuracy"]["low"] < plain["metrics"]["accuracy"]["low"]
+    assert card.result["deltas"]["linear"]["accuracy"]["clusters"] == 4
+    assert card.result["notes"] == ["The 12 test rows form 4 groups: intervals and tests count groups."]
+    assert "n=12 in 4 groups" in card.result["summary"]
+    assert "groups of rows" in (card.path / "scorecard.html").read_text()
+    assert examples(card)["group"].to_list() == [str(row // 3) for row in range(12)]
+
+
+def test_one_group_alone_says_nothing_of_others(arena):
+    """With one cluster the spread between clusters is 0 / 0."""
+    ring = arena("classify")
+    file = ring.dataset.path / "test.parquet"
+    pl.read_parquet(file).with_columns(pl.lit("a").alias("group")).write_parquet(file)
+    result = ring.evaluate(baselines=[], gate={"against": []}).result
+    assert "one group" in result["notes"][0] and "clusters" not in result["metrics"]["accuracy"]
+
+
+def test_the_gate_is_tested_on_the_rows_it_judges(arena):
+    result = arena("classify").evaluate().result
+    assert result["controls"] == {"right": "pass", "shuffled": "undecided"} or result["controls"]["shuffled"] == "fail"
+    found = result["criteria"]
+    assert [(one["metric"], one["kind"], one["against"]) for one in found] == [
+        ("accuracy", "over", "base"), ("accuracy", "not_worse", "production"),
+    ]  # fmt: skip
+    assert found[0]["corrected_p"] == found[0]["p"] and found[1]["p"] is None
+
+
+def test_several_metrics_are_gated_and_corrected_together(arena):
+    rules = {
+        "accuracy": {"over": ["base", "majority"]},
+        "perplexity": {"not_worse_by": 0.5, "not_worse_than": ["base"]},
+    }
+    card = arena("classify").evaluate(metrics=["accuracy"], baselines=[], gate={"against": [], "metrics": rules})
+    result = card.result
+    assert list(result["metrics"]) == ["accuracy", "perplexity"] and list(result["baselines"]) == ["base", "majority"]
+    ps = [one["p"] for one in result["criteria"]]
+    assert [one["corrected_p"] for one in result["criteria"]] == holm(ps) and len(ps) == 3
+    assert all("corrected for 3 criteria" in reason for reason in result["reasons"][:3])
 
 
 def test_same_scorecard_is_not_made_twice(arena, monkeypatch):
@@ -256,6 +349,8 @@ def test_base_may_be_an_earlier_model(arena):
         ("chat", {"baselines": ["base", "linear"]}, "evaluate.baselines: linear needs labels"),
         ("extract", {"gate": {"against": ["majority"]}}, "evaluate.gate.against: majority needs labels"),
         ("chat", {"metrics": ["accuracy"]}, "no metric 'accuracy'"),
+        ("chat", {"gate": {"metrics": {"accuracy": {"over": ["base"]}}}}, "evaluate.gate.metrics: chat has no metric"),
+        ("chat", {"gate": {"metrics": {"nll": {"over": "linear"}}}}, "evaluate.gate.metrics: linear needs labels"),
     ],
 )
 def test_what_makes_no_sense_is_refused_before_anything_is_spent(tmp_path, task, settings, words):
@@ -271,7 +366,10 @@ def test_default_baselines_are_those_of_the_task():
     def chosen(task, **settings):
         return stage.chosen_baselines(Recipe(name="x", task=task, data={"train": "x"}, evaluate=settings))
 
-    assert chosen("classify") == ["base", "prompt", "linear", "majority"]
-    assert chosen("chat") == ["base", "prompt"]
+    assert chosen("classify") == ["base", "prompt", "linear", "nearest", "majority"]
+    assert chosen("chat") == ["base", "prompt", "nearest"]
+    assert chosen("chat", gate={"metrics": {"nll": {"not_worse_by": 0.1, "not_worse_than": "nearest"}}}, baselines=[]) == [
+        "base", "nearest",
+    ]  # fmt: skip
     assert chosen("chat", baselines=[], gate={"against": ["production"]}) == []
     assert chosen("classify", baselines=["linear"]) == ["linear", "base"], "the gate compares with the base"

@@ -245,3 +245,12 @@ def test_many_corrections_over_many_examples_take_no_minutes(store, traffic, wor
         traffic.correct(f"new {number}", LABELS[number % 3])
     planned = plan_update(make_recipe(), production, store, workspace)
     assert planned.counts["rows"]["train"] > 5000
+
+
+def test_paths_of_graders_and_functions_lead_there_from_the_update_too(store, traffic, workspace, production, tmp_path):
+    # catches: the update's recipe lies in another folder, so its evaluation finds neither
+    traffic.correct("something new", "billing")
+    recipe = make_recipe(evaluate={"functions": {"mine": "./my.py:f"}, "graders_file": "graders.json"})
+    found = load_recipe(plan_update(recipe, production, store, workspace, tmp_path).recipe).evaluate
+    assert found.functions == {"mine": str(tmp_path.resolve() / "my.py:f")}
+    assert found.graders_file == str(tmp_path.resolve() / "graders.json")

@@ -123,7 +123,9 @@ def show_model(result: dict[str, Any]) -> None:
 
 
 def show_scorecard(result: dict[str, Any]) -> None:
-    """Show the metrics beside the baselines, and the verdict."""
+    """Show whether tuning paid, the metrics beside the baselines, and the verdict."""
+    if result.get("summary"):
+        say(f"  {result['summary']}")
     baselines = result["baselines"]
     names = list(result["metrics"])
     rivals = {"tuned": result["metrics"], **baselines}
@@ -135,8 +137,6 @@ def show_scorecard(result: dict[str, Any]) -> None:
         say(f"    {reason}")
     for note in result.get("notes", []):
         say(f"  note: {note}")
-    if result.get("summary"):
-        say(f"  {result['summary']}")
     where(Path(result["path"]) / "scorecard.html")
 
 

@@ -7,12 +7,12 @@ single estimates and paired comparisons (`estimates`). Nothing is resampled.
 from __future__ import annotations
 
 import math
-from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tunesmith.core.estimates import CONFIDENCE, Delta, wilson
+from tunesmith.core.student import t_chance, t_quantile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 def means_differ(ours: NDArray[np.float64], theirs: NDArray[np.float64]) -> Delta:
     """Estimate mean(ours) - mean(theirs), whose spreads may differ. Needs two cases of each.
 
-    Source: Welch 1947; Student's t by the normal distribution: Wallace, "Bounds on normal approximations to Student's
-    and the chi-square distributions", 1959.
+    Source: Welch 1947.
     """
     value = float(ours.mean() - theirs.mean())
     one, other = float(ours.var(ddof=1)) / len(ours), float(theirs.var(ddof=1)) / len(theirs)
@@ -32,11 +31,9 @@ def means_differ(ours: NDArray[np.float64], theirs: NDArray[np.float64]) -> Delt
     if not error:
         return Delta(value, value, value, float(value == 0), len(ours) + len(theirs), "welch")
     freedom = (one + other) ** 2 / (one**2 / (len(ours) - 1) + other**2 / (len(theirs) - 1))
-    scale = (8 * freedom + 1) / (8 * freedom + 3)
-    z = scale * math.sqrt(freedom * math.log1p((value / error) ** 2 / freedom))
-    wanted = NormalDist().inv_cdf((1 + CONFIDENCE) / 2) / scale
-    half = error * math.sqrt(freedom * math.expm1(wanted**2 / freedom))
-    return Delta(value, value - half, value + half, math.erfc(z / math.sqrt(2)), len(ours) + len(theirs), "welch")
+    half = error * t_quantile(CONFIDENCE, freedom)
+    n = len(ours) + len(theirs)
+    return Delta(value, value - half, value + half, t_chance(value / error, freedom), n, "welch")
 
 
 def proportions_differ(ours: tuple[int, int], theirs: tuple[int, int]) -> Delta:
@@ -81,3 +78,15 @@ def adjusted(chances: Sequence[float]) -> list[float]:
     raised = np.empty_like(values)
     raised[order] = np.minimum(np.minimum.accumulate(values[order] * len(values) / ranks), 1.0)
     return [float(one) for one in raised]
+
+
+def holm(chances: Sequence[float]) -> list[float]:
+    """Return p-values raised for how many there are: if those up to q are believed, one false alarm has chance q.
+
+    Source: Holm, "A simple sequentially rejective multiple test procedure", 1979.
+    """
+    raised, so_far = [0.0] * len(chances), 0.0
+    for rank, place in enumerate(sorted(range(len(chances)), key=chances.__getitem__)):
+        so_far = max(so_far, min(1.0, (len(chances) - rank) * chances[place]))
+        raised[place] = so_far
+    return raised

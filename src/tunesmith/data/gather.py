@@ -262,10 +262,11 @@ def _jobs(
     recipe: Recipe, sources: dict[str, list[Source]], files: list[_File], index: Index, sizes: dict[int, int]
 ) -> Iterator[Job]:
     """Yield all pieces of all files, noting in ``sizes`` about how many bytes of its file each takes."""
-    size = _bytes(sources)
+    size, columns = _bytes(sources), set[str]()
     for part, own in sources.items():
         for source in own:
             beginning, first, following = begin(source)
+            columns.update(beginning.columns)
             with contextlib.closing(following):
                 if not files:
                     refuse_beyond(recipe.data, _rows_about(source, beginning, size), size)
@@ -277,6 +278,8 @@ def _jobs(
                     files[-1].numbers.append(number)
                     key = index.key(source.label, part, asdict(meaning), piece.digest)
                     yield Job(number, key, source.label, part, meaning, piece)
+    for name in recipe.data.keep:
+        need_column(name, sorted(columns), "all files together", "data.keep")
 
 
 def _meaning_of(beginning: Table, recipe: Recipe) -> Meaning:

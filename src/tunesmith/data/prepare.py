@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from tunesmith.recipe import Recipe
 
-CODE = "prepare-12"
+CODE = "prepare-13"
 """Version of what this stage makes of the same files; part of every Dataset's id."""
 
 HOSTED = ("openai:", "azure:", "bedrock:")

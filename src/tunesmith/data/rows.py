@@ -40,6 +40,7 @@ EXAMPLE_COLUMNS: dict[str, pl.DataType] = {
     "weight": pl.Float64(),
     "tokens": pl.Int32(),
     "target_tokens": pl.Int32(),
+    "kept": pl.String(),
 }
 KEY_COLUMNS: dict[str, pl.DataType] = {
     "part": pl.String(),
@@ -101,7 +102,8 @@ class Row:
     """A record as an example: a conversation that ends with the answer to learn.
 
     ``part`` is the recipe's list it came from (``train``, ``valid``, ``test``). ``tokens`` and ``target_tokens`` count
-    the conversation as the base's chat template renders it; None if that was not done.
+    the conversation as the base's chat template renders it; None if that was not done. ``kept`` has the columns of
+    `data.keep` as they were read.
     """
 
     messages: list[Message]
@@ -116,6 +118,7 @@ class Row:
     part: str = "train"
     tokens: int | None = None
     target_tokens: int | None = None
+    kept: dict[str, Any] | None = None
 
     @property
     def prompt(self) -> list[Message]:
@@ -256,6 +259,7 @@ def frame_of(rows: Sequence[Row], repaired: frozenset[str] | set[str] = frozense
         "weight": [row.weight for row in rows],
         "tokens": [row.tokens for row in rows],
         "target_tokens": [row.target_tokens for row in rows],
+        "kept": [compact_json(row.kept) if row.kept else None for row in rows],
         "part": [row.part for row in rows],
         "prompt_key": [prompt_key(row) for row in rows],
         "answer_key": [answer_key(row) for row in rows],

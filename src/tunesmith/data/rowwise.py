@@ -227,6 +227,7 @@ class RowWorker:
             row = job.meaning(raw.fields)
             row.row_id, row.source, row.line, row.part = row_id, job.label, raw.line, job.part
             row.group = self.cleaner.group_name(row.group or _group_of(self.recipe, raw.fields))
+            row.kept = {name: raw.fields[name] for name in self.recipe.data.keep if name in raw.fields} or None
             self._judge(row, out)
         except RowFault as fault:
             del self.cleaner.originals[before:]  # its text is kept as it was read, with placeholders of its own

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tunesmith.core.progress import Bar
+    from tunesmith.evaluate.grading import Columns
     from tunesmith.models.load import LoadedModel
     from tunesmith.text.examples import Example, Message
 
@@ -41,7 +42,9 @@ class Answers:
     negative log-likelihood of the right answer over ``tokens`` tokens (a label counts as one; 0 if it could not be
     scored). ``too_long`` rows did not fit into the model's context: their answer is empty, which is wrong.
     ``cut`` answers were ended by the limit of new tokens. Of preferences only: ``leads``, by how much the chosen answer
-    is preferred to the rejected one, and ``margins``, its implicit reward above that one's, in nats.
+    is preferred to the rejected one, and ``margins``, its implicit reward above that one's, in nats. Of generated text
+    only: ``written``, its tokens without the one that ends it. ``graded``: columns that some metrics alone need, which
+    are not saved.
     """
 
     texts: list[str]
@@ -52,12 +55,14 @@ class Answers:
     cut: int = 0
     leads: list[float] = field(default_factory=list)
     margins: list[float] = field(default_factory=list)
+    written: list[int] = field(default_factory=list)
+    graded: Columns = field(default_factory=dict)
 
     def save(self, path: Path) -> None:
         """Write to a file that is complete or not there."""
         part = path.with_suffix(".part")
         with part.open("w", encoding="utf-8") as file:
-            json.dump(asdict(self), file)
+            json.dump({**asdict(self), "graded": {}}, file)
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
@@ -76,6 +81,8 @@ class Answers:
             [self.tokens[i] for i in rows],
             leads=[self.leads[i] for i in rows] if self.leads else [],
             margins=[self.margins[i] for i in rows] if self.margins else [],
+            written=[self.written[i] for i in rows] if self.written else [],
+            graded={name: column[np.asarray(rows, dtype=np.intp)] for name, column in self.graded.items()},
         )
 
 
@@ -154,7 +161,7 @@ def _choose_labels(asked: Contender, examples: Sequence[Example], bar: Bar) -> A
         ):  # fmt: skip
             answers.texts[i], answers.confidences[i], answers.nats[i], answers.tokens[i] = text, confidence, nats, 1
         bar.advance(len(chunk))
-    return Answers(*_fields(answers), too_long=len(examples) - len(fitting))
+    return replace(answers, too_long=len(examples) - len(fitting))
 
 
 def _write(asked: Contender, examples: Sequence[Example], bar: Bar) -> Answers:
@@ -164,7 +171,7 @@ def _write(asked: Contender, examples: Sequence[Example], bar: Bar) -> Answers:
     loaded, context = asked.loaded, asked.loaded.context_tokens
     wholes = [_rendered(loaded, asked.prompt(one), one.messages[-1], one.tools) for one in examples]
     prompts = [ids[: targets.index(True)] for ids, targets in wholes]
-    answers, cut = _unanswered(len(examples)), 0
+    answers, cut = replace(_unanswered(len(examples)), written=[0] * len(examples)), 0
     fitting = [i for i, (ids, _) in enumerate(wholes) if len(ids) <= context and len(prompts[i]) < context]
     for chunk in _chunks(fitting, [len(prompt) for prompt in prompts]):
         asked_ids = [prompts[i] for i in chunk]
@@ -177,9 +184,10 @@ def _write(asked: Contender, examples: Sequence[Example], bar: Bar) -> Answers:
             answers.texts[i] = loaded.tokenizer.decode(written[place], skip_special_tokens=True)
             answers.confidences[i] = math.exp(-sure[place].nats / sure[place].num_targets) if written[place] else 0.0
             answers.nats[i], answers.tokens[i] = right[place]
+            answers.written[i] = len(written[place])
             cut += len(written[place]) >= limit
         bar.advance(len(chunk))
-    return Answers(*_fields(answers), too_long=len(examples) - len(fitting), cut=cut)
+    return replace(answers, too_long=len(examples) - len(fitting), cut=cut)
 
 
 def _rendered(
@@ -207,7 +215,3 @@ def _chunks(rows: Sequence[int], lengths: Sequence[int]) -> Iterator[list[int]]:
 
 def _unanswered(count: int) -> Answers:
     return Answers([""] * count, [0.0] * count, [0.0] * count, [0] * count)
-
-
-def _fields(answers: Answers) -> tuple[list[str], list[float], list[float], list[int]]:
-    return answers.texts, answers.confidences, answers.nats, answers.tokens

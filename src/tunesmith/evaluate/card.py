@@ -16,9 +16,10 @@ import numpy as np
 from tunesmith.core.estimates import wilson
 from tunesmith.core.page import cards, page, table
 from tunesmith.evaluate.compare import lead, show, show_p, smallest_visible
-from tunesmith.evaluate.grading import parse_json, slots
-from tunesmith.evaluate.metrics import reliability
+from tunesmith.evaluate.grading import label_names, parse_json, slots
+from tunesmith.evaluate.labels import confusion, label_scores, mistakes
 from tunesmith.evaluate.plots import Interval, forest, heatmap, reliability_plot
+from tunesmith.evaluate.values import reliability
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from tunesmith.core.estimates import Estimate
     from tunesmith.evaluate.compare import Contestant
-    from tunesmith.evaluate.metrics import Metric
+    from tunesmith.evaluate.metric import Metric
 
 ERRORS_SHOWN = 25
 LABELS_SHOWN = 100
@@ -82,11 +83,11 @@ def _facts(card: Card) -> str:
         ("test rows", f"{own.n:,}"),
         ("wrong pairs" if card.task == "preference" else "wrong answers", f"{wrong:,}"),
     ]
-    if card.others:
-        delta = max(
-            (other.deltas[card.main.name] for other in card.others if card.main.name in other.deltas),
-            key=lambda one: one.high - one.low,
-        )
+    if own.clusters:
+        facts.insert(3, ("groups of rows", f"{own.clusters:,}"))
+    deltas = [other.deltas[card.main.name] for other in card.others if card.main.name in other.deltas]
+    if deltas:
+        delta = max(deltas, key=lambda one: one.high - one.low)
         facts.append(("smallest visible difference", f"{smallest_visible(delta):.3f}"))
     return cards(facts)
 
@@ -106,7 +107,7 @@ def _numbers(card: Card) -> str:
     ]
     terms = "".join(
         f"<div><code>{escape(metric.name)}</code> {escape(metric.meaning)}"
-        f"{'' if metric.higher_is_better else ' (less is better)'}</div>"
+        f"{'' if metric.higher_is_better or not metric.is_quality else ' (less is better)'}</div>"
         for metric in card.metrics
     )
     return f'<h2>Numbers, with 95 % intervals</h2>{_wide(table(header, rows))}<div class="soft terms">{terms}</div>'
@@ -127,9 +128,9 @@ def _differences(card: Card) -> str:
                 label = f"{metric.name} − {other.name}"
                 lines.append(Interval(label, delta.value, delta.low, delta.high, sign))
             else:
-                words = ("not told apart", "tuned is better", "tuned is worse")[sign]
+                words = ("not told apart", "tuned is better", "tuned is worse")[sign] if metric.is_quality else ""
                 others.append(
-                    [metric.name, other.name, show(delta), show_p(delta).removeprefix("= "), f"{delta.n:,}", words]
+                    [metric.name, other.name, show(delta), show_p(delta.p).removeprefix("= "), f"{delta.n:,}", words]
                 )
     plot = forest(lines, "the other is better", "tuned is better")
     header = ["metric", "against", "tuned minus it", "p", "rows", ""]
@@ -138,38 +139,35 @@ def _differences(card: Card) -> str:
 
 
 def _labels(card: Card) -> str:
-    wanted, given = card.ours.columns["wanted"], card.ours.columns["given"]
+    names, columns = _names(card), card.ours.columns
+    taken_for: dict[str, str] = {}
+    for times, right, other in mistakes(names, confusion(names, columns)):
+        taken_for.setdefault(right, f"{other} ({times})")
+    scores = label_scores(names, columns)
     rows = []
-    for number, label in enumerate(_names(card)):
-        right = int(((wanted == number) & (given == number)).sum())
-        there, answered = int((wanted == number).sum()), int((given == number).sum())
-        score = 2 * right / (there + answered)
-        mistaken = Counter(given[(wanted == number) & (given != number)].tolist()).most_common(1)
-        most = f"{_names(card)[mistaken[0][0]]} ({mistaken[0][1]})" if mistaken else ""
-        recall = _brief(wilson(right, there)) if there else "not in the test rows"
-        precision = f"{right / answered:.3f}" if answered else "–"
-        rows.append((score, -there, [label, f"{there:,}", recall, precision, f"{score:.3f}", most]))
-    rows.sort(key=lambda row: (row[0], row[1], row[2][0]))
-    header = ["label", "rows", "recall", "precision", "F1", "most often taken for"]
-    shown = table(header, [row[2] for row in rows[:LABELS_SHOWN]])
-    return f"<h2>Labels, worst first{_of(len(rows), LABELS_SHOWN)}</h2><div class='labels wide'>{shown}</div>"
+    for one in scores[:LABELS_SHOWN]:
+        recall = _brief(wilson(one.right, one.rows)) if one.rows else "not in the test rows"
+        precision = "–" if one.precision is None else f"{one.precision:.3f}"
+        rows.append(
+            [one.label, f"{one.rows:,}", recall, precision, f"{one.f1:.3f}", taken_for.get(one.label, "")]
+        )  # fmt: skip
+    shown = table(["label", "rows", "recall", "precision", "F1", "most often taken for"], rows)
+    return f"<h2>Labels, worst first{_of(len(scores), LABELS_SHOWN)}</h2><div class='labels wide'>{shown}</div>"
 
 
 def _confusion(card: Card) -> str:
     names = _names(card)
-    counts = np.zeros((len(names), len(names)), dtype=np.int64)
-    np.add.at(counts, (card.ours.columns["wanted"], card.ours.columns["given"]), 1)
+    counts = confusion(names, card.ours.columns)
     if len(names) <= HEATMAP_LABELS:
         return f"<h2>Confusion: right label by row, answer by column</h2>{_wide(heatmap(names, counts))}"
     return _pairs(names, counts)
 
 
 def _pairs(names: Sequence[str], counts: NDArray[np.int64]) -> str:
-    wrong = counts.copy()
-    np.fill_diagonal(wrong, 0)
-    pairs = [(int(wrong[i, j]), names[i], names[j], int(counts[i].sum())) for i, j in np.argwhere(wrong > 0)]
-    pairs.sort(key=lambda pair: (-pair[0], pair[1], pair[2]))
-    rows = [[right, answer, count, f"{count / there:.0%}"] for count, right, answer, there in pairs[:PAIRS_SHOWN]]
+    pairs, there = mistakes(names, counts), dict(zip(names, counts.sum(1).tolist(), strict=True))
+    rows = [
+        [right, answer, count, f"{count / there[right]:.0%}"] for count, right, answer in pairs[:PAIRS_SHOWN]
+    ]  # fmt: skip
     header = ["right label", "answered", "times", "of its rows"]
     shown = table(header, rows, numeric_from=2) if rows else '<p class="soft">no label was taken for another</p>'
     return f"<h2>Most confused pairs{_of(len(pairs), PAIRS_SHOWN)}</h2>{_wide(shown)}"
@@ -229,8 +227,7 @@ def _errors(card: Card) -> str:
 
 
 def _names(card: Card) -> list[str]:
-    """Return the labels in the order of the columns ``wanted`` and ``given``."""
-    return sorted({*card.expected, *card.ours.answers.texts})
+    return label_names(card.expected, card.ours.answers.texts)
 
 
 def _brief(estimate: Estimate | None) -> str:

@@ -5,10 +5,15 @@ Owns which rows are compared and what is still visible on them. Does not own int
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from tunesmith.core.clusters import Clusters
 from tunesmith.evaluate.grading import grade
+from tunesmith.evaluate.metric import refuse_idle, take, with_columns
 from tunesmith.evaluate.preferring import LENGTH
 
 if TYPE_CHECKING:
@@ -17,10 +22,14 @@ if TYPE_CHECKING:
     from tunesmith.core.estimates import Delta, Estimate
     from tunesmith.evaluate.answers import Answers
     from tunesmith.evaluate.grading import Columns
-    from tunesmith.evaluate.metrics import Metric
+    from tunesmith.evaluate.metric import Metric
+    from tunesmith.text.examples import Example
 
 POWER_FACTOR = (1.959964 + 0.841621) / 1.959964
 """Half an interval's width times this is the smallest true difference that shows in 80 % of such tests."""
+
+MOST_ROWS = 10**9
+"""Nobody has more test rows: a difference that needs them is none."""
 
 
 @dataclass(frozen=True)
@@ -39,31 +48,75 @@ class Contestant:
         return {name: estimate.as_dict() for name, estimate in self.estimates.items()}
 
     def deltas_dict(self) -> dict[str, dict[str, Any]]:
-        """Return the differences JSON-able."""
-        return {name: delta.as_dict() for name, delta in self.deltas.items()}
+        """Return the differences JSON-able, each with the smallest one that would show and the rows it needs."""
+        return {
+            name: {**delta.as_dict(), "detectable": smallest_visible(delta), "rows_needed": rows_needed(delta)}
+            for name, delta in self.deltas.items()
+        }
 
 
-def measure(task: str, expected: Sequence[str], answers: Answers, metrics: Sequence[Metric], seed: int) -> Contestant:
+@dataclass(frozen=True)
+class Questions:
+    """The test rows that every contestant answers: the right answers, and which rows belong together."""
+
+    task: str
+    expected: Sequence[str]
+    groups: Sequence[str | None]
+    seed: int
+    examples: Sequence[Example] = ()
+
+    def columns(self, rows: Sequence[int], answers: Answers, metrics: Sequence[Metric]) -> Columns:
+        """Return the columns of some answers to some rows that some metrics are made of."""
+        expected = [self.expected[row] for row in rows]
+        examples = [self.examples[row] for row in rows] if self.examples else []
+        return grade(self.task, expected, with_columns(metrics, examples, expected, answers))
+
+    def clusters(self, rows: Sequence[int]) -> Clusters | None:
+        """Return the clusters of some rows; None if each stands for itself."""
+        return Clusters.named([self.groups[row] for row in rows])
+
+
+def grouped(groups: Sequence[str | None]) -> list[str]:
+    """Return what to say of rows that come in groups; nothing if each stands for itself."""
+    if clusters := Clusters.named(groups):
+        return [f"The {len(groups):,} test rows form {clusters.count:,} groups: intervals and tests count groups."]
+    if len(groups) > 1 and len({*groups}) == 1 and groups[0] is not None:
+        return ["All test rows are of one group: how other groups would do cannot be told, and rows are counted."]
+    return []
+
+
+def measure(test: Questions, answers: Answers, metrics: Sequence[Metric]) -> Contestant:
     """Return our model with its estimates on all rows."""
-    columns = grade(task, expected, answers)
-    estimates = {metric.name: metric.estimate(columns, seed) for metric in metrics}
-    return Contestant("tuned", list(range(len(expected))), answers, columns, estimates)
+    rows = list(range(len(test.expected)))
+    columns, clusters = test.columns(rows, answers, metrics), test.clusters(rows)
+    refuse_idle(metrics, columns)
+    estimates = {metric.name: metric.estimate(columns, test.seed, clusters) for metric in metrics}
+    return Contestant("tuned", rows, answers, columns, estimates)
 
 
 def contend(
-    ours: Contestant, name: str, rows: list[int], answers: Answers, task: str, expected: Sequence[str],
-    metrics: Sequence[Metric], seed: int,
-) -> Contestant:  # fmt: skip
+    ours: Contestant, name: str, rows: list[int], answers: Answers, test: Questions, metrics: Sequence[Metric]
+) -> Contestant:
     """Return another system with its estimates on ``rows``, and our lead over it on the same rows.
 
-    ``answers`` are those to ``rows``; ``expected`` are the right answers of all test rows.
+    ``answers`` are those to ``rows``.
     """
-    right = [expected[row] for row in rows]
-    theirs, same = grade(task, right, answers), grade(task, right, ours.answers.at(rows))
     metrics = metrics_of(name, metrics)
-    estimates = {metric.name: metric.estimate(theirs, seed) for metric in metrics}
-    deltas = {metric.name: metric.compare(same, theirs, seed) for metric in metrics}
-    return Contestant(name, rows, answers, theirs, estimates, deltas)
+    columns, clusters = test.columns(rows, answers, metrics), test.clusters(rows)
+    metrics = [metric for metric in metrics if metric.counts(columns) and not math.isnan(metric.on(columns))]
+    estimates = {metric.name: metric.estimate(columns, test.seed, clusters) for metric in metrics}
+    return beside(ours, Contestant(name, rows, answers, columns, estimates), test, metrics)
+
+
+def beside(ours: Contestant, other: Contestant, test: Questions, metrics: Sequence[Metric]) -> Contestant:
+    """Return another system with our lead over it in those of some metrics that it has."""
+    same, clusters = take(ours.columns, np.asarray(other.rows, dtype=np.intp)), test.clusters(other.rows)
+    deltas = {
+        metric.name: metric.compare(same, other.columns, test.seed, clusters)
+        for metric in metrics
+        if metric.name in other.estimates
+    }
+    return replace(other, deltas=deltas)
 
 
 def metrics_of(name: str, metrics: Sequence[Metric]) -> list[Metric]:
@@ -83,6 +136,19 @@ def smallest_visible(delta: Delta) -> float:
     return (delta.high - delta.low) / 2 * POWER_FACTOR
 
 
+def rows_needed(delta: Delta, seen: float | None = None) -> int | None:
+    """Return about how many rows like these would show a true difference of ``seen`` four times in five.
+
+    Without ``seen``, of the difference that was seen. The width of an interval shrinks with the root of the rows. None
+    if there is no difference to show.
+    """
+    seen = delta.value if seen is None else seen
+    if not seen or not math.isfinite(smallest_visible(delta)):
+        return None
+    needed = delta.n * (smallest_visible(delta) / seen) ** 2
+    return math.ceil(needed) if needed < MOST_ROWS else None
+
+
 def show(delta: Delta) -> str:
     """Return a difference for people: ``+0.120 [+0.080, +0.160]``."""
 
@@ -92,6 +158,6 @@ def show(delta: Delta) -> str:
     return f"{number(delta.value)} [{number(delta.low)}, {number(delta.high)}]"
 
 
-def show_p(delta: Delta) -> str:
+def show_p(p: float) -> str:
     """Return a p-value for people: ``= 0.012`` or ``< 0.001``."""
-    return "< 0.001" if delta.p < 0.001 else f"= {delta.p:.3f}"
+    return "< 0.001" if p < 0.001 else f"= {p:.3f}"

@@ -1,51 +1,107 @@
 """The gate: may this model be promoted? Pass, fail, or undecided when the test rows cannot tell.
 
-Owns the criteria and their wording. Does not own promotion (`release`) nor the numbers (`compare`).
+Owns the verdict and its wording. Does not own what is asked (`criteria`), the numbers (`compare`), where they say
+nothing (`limits`), nor promotion (`release`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
 
-from tunesmith.evaluate.compare import lead, show, show_p, smallest_visible
+from tunesmith.core.estimates import CONFIDENCE, Delta, Estimate, chance_of
+from tunesmith.core.two_groups import holm
+from tunesmith.evaluate.compare import lead, rows_needed, show, show_p, smallest_visible
+from tunesmith.evaluate.criteria import PRODUCTION
+from tunesmith.evaluate.limits import untellable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from tunesmith.core.estimates import Delta, Estimate
-    from tunesmith.evaluate.metrics import Metric
-    from tunesmith.recipe import Gate
+    from tunesmith.evaluate.compare import Contestant
+    from tunesmith.evaluate.criteria import Criterion
 
 Answer = Literal["pass", "fail", "undecided"]
 
-PRODUCTION = "production"
+ALPHA = 1 - CONFIDENCE
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The answer to one criterion, with its two-sided p-value and that corrected for all criteria; None if untested."""
+
+    criterion: Criterion
+    answer: Answer
+    why: str
+    p: float | None = None
+    corrected: float | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return a JSON-able dict."""
+        asked = self.criterion
+        return {
+            "metric": asked.metric.name, "kind": asked.kind, "against": asked.who or None, "least": asked.least,
+            "answer": self.answer, "p": self.p, "corrected_p": self.corrected, "why": self.why,
+        }  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The gate's answer and, one line per criterion, why."""
+    """The gate's answer and, one per criterion, what was found."""
 
     answer: Answer
-    reasons: list[str]
+    findings: list[Finding]
+
+    @property
+    def reasons(self) -> list[str]:
+        """One sentence per criterion, the answer first."""
+        return [f"{one.answer}: {one.why}" for one in self.findings] or ["the gate asks for nothing"]
+
+
+@dataclass(frozen=True)
+class _Case:
+    """A criterion with the number it is about, turned so that more is better: what is tested is whether it is above."""
+
+    criterion: Criterion
+    found: Estimate | Delta
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The interval."""
+        if isinstance(self.found, Delta):
+            return lead(self.criterion.metric, self.found)[1:]
+        return self.found.low, self.found.high
+
+    @property
+    def p(self) -> float:
+        """The two-sided p-value of the criterion's limit; of no difference, the test's own."""
+        least = self.criterion.least
+        if isinstance(self.found, Estimate):
+            return chance_of(self.found, least)
+        if least == 0:
+            return self.found.p
+        return chance_of(self.found, least if self.criterion.metric.higher_is_better else -least)
 
 
 def judge(
-    gate: Gate, metric: Metric, estimates: Mapping[str, Estimate], deltas: Mapping[str, Mapping[str, Delta]]
+    criteria: Sequence[Criterion], ours: Contestant, others: Mapping[str, Contestant], levels: Mapping[str, float]
 ) -> Verdict:
-    """Judge a model.
+    """Judge a model: a criterion is decided if its interval and its p-value by Holm over all criteria agree.
 
     Args:
-        gate: what must hold.
-        metric: the one that decides against others.
-        estimates: ours, by metric.
-        deltas: ours minus theirs, by system and metric; production is missing when there is none.
+        criteria: what must hold.
+        ours: the model.
+        others: those compared with, by name; production is missing when there is none.
+        levels: by metric what no skill reaches (`limits`): to be better than another is to be better than that, too.
     """
-    results = [_against(gate, metric, who, deltas.get(who)) for who in gate.against]
-    results += [_minimum(name, least, estimates[name]) for name, least in gate.minimum.items()]
-    if not results:
-        return Verdict("pass", ["the gate asks for nothing"])
-    return Verdict(_together([answer for answer, _ in results]), [f"{answer}: {why}" for answer, why in results])
+    settled = [_settled(one, ours, others, levels) for one in criteria]
+    cases = {place: _case(one, ours, others) for place, one in enumerate(criteria) if settled[place] is None}
+    corrected = dict(zip(cases, holm([case.p for case in cases.values()]), strict=True))
+    findings = [
+        early or _skilled(_decided(cases[place], corrected[place], len(cases)), ours, levels)
+        for place, early in enumerate(settled)
+    ]
+    return Verdict(_together([one.answer for one in findings]), findings)
 
 
 def _together(answers: Sequence[Answer]) -> Answer:
@@ -54,44 +110,93 @@ def _together(answers: Sequence[Answer]) -> Answer:
     return "undecided" if "undecided" in answers else "pass"
 
 
-def _against(gate: Gate, metric: Metric, who: str, deltas: Mapping[str, Delta] | None) -> tuple[Answer, str]:
-    if deltas is None:
-        if who == PRODUCTION:
-            return "pass", "no other model is in production, so there is none to be worse than"
-        return "undecided", f"{who} was not measured"
-    if who == PRODUCTION:
-        return _not_worse(metric, deltas[metric.name], gate.margin)
-    return _better(metric, who, deltas[metric.name])
+def _settled(
+    one: Criterion, ours: Contestant, others: Mapping[str, Contestant], levels: Mapping[str, float]
+) -> Finding | None:
+    """Return the finding that needs no test; None if one is needed."""
+    if one.kind == "minimum":
+        return None
+    if one.who not in others:
+        if one.who == PRODUCTION:
+            return Finding(one, "pass", "no other model is in production, so there is none to be worse than")
+        return Finding(one, "undecided", f"{one.who} was not measured")
+    if one.metric.name not in others[one.who].deltas:
+        return Finding(one, "undecided", f"{one.who} has no {one.metric.name}")
+    delta, theirs = others[one.who].deltas[one.metric.name], others[one.who].estimates[one.metric.name].value
+    nothing = untellable(one, theirs + delta.value, theirs, levels)
+    if nothing is None or lead(one.metric, delta)[2] < one.least:  # that it is worse can be told everywhere
+        return None
+    return Finding(one, "undecided", f"{nothing}; these rows cannot decide it, other ones might")
 
 
-def _better(metric: Metric, who: str, delta: Delta) -> tuple[Answer, str]:
-    _, low, high = lead(metric, delta)
-    facts = f"{metric.name} minus {who}'s is {show(delta)} on {delta.n:,} rows, p {show_p(delta)}"
-    if low > 0:
-        return "pass", f"better than {who}: {facts}"
-    if high < 0:
-        return "fail", f"worse than {who}: {facts}"
-    return "undecided", f"not shown to be better than {who}: {facts}{_limit(delta)}"
+def _case(one: Criterion, ours: Contestant, others: Mapping[str, Contestant]) -> _Case:
+    if one.kind == "minimum":
+        return _Case(one, ours.estimates[one.metric.name])
+    return _Case(one, others[one.who].deltas[one.metric.name])
 
 
-def _not_worse(metric: Metric, delta: Delta, margin: float) -> tuple[Answer, str]:
-    _, low, high = lead(metric, delta)
-    facts = f"{metric.name} minus production's is {show(delta)} on {delta.n:,} rows"
-    if low > -margin:
-        return "pass", f"not worse than production by {margin:g} or more: {facts}"
-    if high <= -margin:
-        return "fail", f"worse than production by {margin:g} or more: {facts}"
-    return "undecided", f"may be worse than production by {margin:g} or more: {facts}{_limit(delta)}"
+def _decided(case: _Case, corrected: float, tests: int) -> Finding:
+    low, high = case.bounds
+    answer: Answer = "undecided"
+    if corrected <= ALPHA and low > case.criterion.least:
+        answer = "pass"
+    elif corrected <= ALPHA and high < case.criterion.least:
+        answer = "fail"
+    why = f"{_WORDS[case.criterion.kind][answer]}: {_facts(case, corrected, tests)}".format(
+        who=case.criterion.who, by=_by(case.criterion)
+    )
+    if answer == "undecided":
+        why += _limit(case)
+    return Finding(case.criterion, answer, why, case.p, corrected)
 
 
-def _minimum(name: str, least: float, estimate: Estimate) -> tuple[Answer, str]:
-    facts = f"{name} is {estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}] on {estimate.n:,} rows"
-    if estimate.low >= least:
-        return "pass", f"{facts}, at least {least:g}"
-    if estimate.high < least:
-        return "fail", f"{facts}, less than {least:g}"
-    return "undecided", f"{facts}, which may be less than {least:g}; more test rows would tell"
+def _skilled(found: Finding, ours: Contestant, levels: Mapping[str, float]) -> Finding:
+    """Return the finding; to be better than another that is worse than no skill is not enough."""
+    metric = found.criterion.metric
+    if found.answer != "pass" or found.criterion.kind != "over" or metric.name not in levels:
+        return found
+    own, none = ours.estimates[metric.name], levels[metric.name]
+    if (own.low > none) if metric.higher_is_better else (own.high < none):
+        return found
+    return replace(
+        found, answer="undecided", why=f"{found.why}; but {own} is not shown to be better than no skill ({none:.3f})"
+    )
 
 
-def _limit(delta: Delta) -> str:
-    return f"; with {delta.n:,} rows a difference shows from about {smallest_visible(delta):.3f} on"
+_WORDS: dict[str, dict[Answer, str]] = {
+    "over": {
+        "pass": "better than {who}{by}", "fail": "not better than {who}{by}",
+        "undecided": "not shown to be better than {who}{by}",
+    },
+    "not_worse": {
+        "pass": "not worse than {who}{by}", "fail": "worse than {who}{by}", "undecided": "may be worse than {who}{by}",
+    },
+    "minimum": {"pass": "at least{by}", "fail": "less than{by}", "undecided": "may be less than{by}"},
+}  # fmt: skip
+
+
+def _by(one: Criterion) -> str:
+    if one.kind == "minimum":
+        return f" {one.least:g}"
+    if one.kind == "over":
+        return f" by more than {one.least:g}" if one.least else ""
+    return f" by {-one.least:g} or more"
+
+
+def _facts(case: _Case, corrected: float, tests: int) -> str:
+    found, name = case.found, case.criterion.metric.name
+    rows = f"{found.n:,} rows" + (f" in {found.clusters:,} groups" if found.clusters else "")
+    what = f"{name} minus {case.criterion.who}'s is {show(found)}" if isinstance(found, Delta) else f"{name} is {found}"
+    chance = f"p {show_p(case.p)}" + (f", {show_p(corrected)} corrected for {tests} criteria" if tests > 1 else "")
+    return f"{what} on {rows}, {chance}" if isinstance(found, Delta) else f"{what}, {chance}"
+
+
+def _limit(case: _Case) -> str:
+    """Return what these rows could have shown, and how many would show what was seen."""
+    found, least = case.found, case.criterion.least
+    if isinstance(found, Estimate):
+        return "; more test rows would tell"
+    said = f"; with {found.n:,} rows a difference shows from about {smallest_visible(found):.3f} on"
+    ours = lead(case.criterion.metric, found)[0]
+    more = rows_needed(found, ours - least)
+    return said + (f", and this one would with about {more:,} rows" if more is not None and more > found.n else "")

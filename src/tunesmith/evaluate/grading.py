@@ -36,8 +36,11 @@ class Parsed(NamedTuple):
 
 
 def grade(task: str, expected: Sequence[str], answers: Answers) -> Columns:
-    """Return the columns of a task for some answers; ``expected`` are the right answers to the same rows."""
-    shared = {"nats": np.asarray(answers.nats), "tokens": np.asarray(answers.tokens)}
+    """Return the columns of a task for some answers; ``expected`` are the right answers to the same rows.
+
+    Columns that some metrics alone need come with the answers (`metric.with_columns`).
+    """
+    shared = {"nats": np.asarray(answers.nats), "tokens": np.asarray(answers.tokens), **answers.graded}
     if task == "classify":
         return {**shared, **_grade_labels(expected, answers)}
     if task == "extract":
@@ -48,7 +51,7 @@ def grade(task: str, expected: Sequence[str], answers: Answers) -> Columns:
 
 
 def _grade_labels(expected: Sequence[str], answers: Answers) -> Columns:
-    names = sorted({*expected, *answers.texts})
+    names = label_names(expected, answers.texts)
     place = {name: number for number, name in enumerate(names)}
     wanted = np.array([place[name] for name in expected], dtype=np.int64)
     given = np.array([place[name] for name in answers.texts], dtype=np.int64)
@@ -60,20 +63,23 @@ def _grade_labels(expected: Sequence[str], answers: Answers) -> Columns:
     }
 
 
+def label_names(expected: Sequence[str], texts: Sequence[str]) -> list[str]:
+    """Return the labels in the order of their numbers in the columns ``wanted`` and ``given``."""
+    return sorted({*expected, *texts})
+
+
 def _grade_json(expected: Sequence[str], texts: Sequence[str]) -> Columns:
     wanted, given = [parse_json(text) for text in expected], [parse_json(text) for text in texts]
-    hits, claimed, there = [], [], []
-    for right, answer in zip(wanted, given, strict=True):
-        right_slots, answer_slots = slots(right.value), slots(answer.value) if answer.valid else Counter[str]()
-        hits.append((right_slots & answer_slots).total())
-        claimed.append(answer_slots.total())
-        there.append(right_slots.total())
+    found = [
+        (slots(right.value), slots(answer.value) if answer.valid else Counter[str]())
+        for right, answer in zip(wanted, given, strict=True)
+    ]
     return {
         "valid": np.array([answer.valid for answer in given]),
         "correct": np.array([_same(a, b) for a, b in zip(wanted, given, strict=True)]),
-        "hits": np.array(hits),
-        "claimed": np.array(claimed),
-        "there": np.array(there),
+        "hits": np.array([(right & answer).total() for right, answer in found]),
+        "claimed": np.array([answer.total() for _, answer in found]),
+        "there": np.array([right.total() for right, _ in found]),
     }
 
 
@@ -108,9 +114,14 @@ def word_f1(expected: str, answer: str) -> float:
 
     Source: Rajpurkar et al. 2016, "SQuAD"; without its removal of English articles.
     """
-    right, given = Counter(_WORD.findall(expected.lower())), Counter(_WORD.findall(answer.lower()))
+    right, given = Counter(words(expected)), Counter(words(answer))
     total = right.total() + given.total()
     return 2 * (right & given).total() / total if total else 1.0
+
+
+def words(text: str) -> list[str]:
+    """Return the words of a text in lower case, without punctuation; Chinese and Japanese sign by sign."""
+    return _WORD.findall(text.lower())
 
 
 def _same(wanted: Parsed, given: Parsed) -> bool:

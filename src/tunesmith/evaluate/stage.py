@@ -1,25 +1,35 @@
 """The evaluate stage: a Dataset and a Model in, a Scorecard out.
 
-Owns what the Scorecard's folder holds: ``examples.parquet``, ``scorecard.html``; which systems answer which rows; and
-that a killed evaluation goes on where it was. Does not own metrics, baselines or the gate (their modules).
+Owns what the Scorecard's folder holds: ``examples.parquet``, ``scorecard.html`` and, of labels, ``labels.json``; which
+systems answer which rows; and that a killed evaluation goes on where it was. Does not own metrics, baselines or the
+gate (their modules).
 """
 
 from __future__ import annotations
 
 import os
 import random
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.artifacts import Plan
 from tunesmith.core.clock import monotonic_s
 from tunesmith.core.errors import DataError, RecipeError
+from tunesmith.core.ids import canonical_json
 from tunesmith.core.progress import say
 from tunesmith.evaluate import baselines
 from tunesmith.evaluate.answers import Answers, Contender, answer_ids, expected_of, until_stop
-from tunesmith.evaluate.compare import Contestant, contend, measure, metrics_of
-from tunesmith.evaluate.gate import PRODUCTION, judge
-from tunesmith.evaluate.metrics import chosen_metrics, main_metric
+from tunesmith.evaluate.compare import Contestant, Questions, contend, grouped, measure, metrics_of
+from tunesmith.evaluate.controls import Controls, control
+from tunesmith.evaluate.criteria import PRODUCTION, compared, criteria_of, gated_metrics
+from tunesmith.evaluate.gate import Verdict, judge
+from tunesmith.evaluate.grading import label_names
+from tunesmith.evaluate.labels import labels_dict
+from tunesmith.evaluate.limits import no_skill
+from tunesmith.evaluate.metric import refuse_idle
+from tunesmith.evaluate.metrics import HERE, main_metric
+from tunesmith.evaluate.nearest import nearest
+from tunesmith.evaluate.own import own_files
 from tunesmith.evaluate.preferring import LENGTH, by_length, likelihoods, rewarded
 from tunesmith.evaluate.summary import summarise
 from tunesmith.models.load import load_model
@@ -39,25 +49,29 @@ if TYPE_CHECKING:
     from tunesmith.recipe import Recipe
     from tunesmith.text.examples import Example
 
-CODE = "evaluate-3"
-_CHEAP = ("base", "prompt")
-BASELINES = {"classify": (*_CHEAP, "linear", "majority"), "preference": ("base", LENGTH)}
-"""Task to the baselines it has; other tasks have the base, plain and prompted."""
+CODE = "evaluate-5"
+_SLOW = ("base", "prompt")
+BASELINES = {"classify": (*_SLOW, "linear", "nearest", "majority"), "preference": ("base", LENGTH)}
+"""Task to the baselines it has; other tasks have the base, plain and prompted, and the nearest training question."""
 
 
-def check(recipe: Recipe) -> None:
+def check(recipe: Recipe, folder: Path = HERE) -> None:
     """Refuse, before anything is spent, what cannot be evaluated.
 
     Raises:
         RecipeError: for a metric or baseline that makes no sense.
+        SetupError: for a metric that this machine cannot compute.
     """
-    chosen_metrics(recipe)
+    for metric in gated_metrics(recipe, folder):
+        if metric.check is not None:
+            metric.check()
     chosen_baselines(recipe)
-    if LENGTH in recipe.evaluate.gate.against and not metrics_of(LENGTH, [main_metric(recipe)]):
-        raise RecipeError(
-            f"evaluate.gate: {LENGTH} has no {main_metric(recipe).name}, so it cannot be beaten by it",
-            expected="evaluate.gate.metric: preference_accuracy",
-        )
+    for one in criteria_of(recipe, folder):
+        if one.who == LENGTH and not metrics_of(LENGTH, [one.metric]):
+            raise RecipeError(
+                f"evaluate.gate: {LENGTH} has no {one.metric.name}, so it cannot be beaten by it",
+                expected="evaluate.gate.metric: preference_accuracy",
+            )
 
 
 def chosen_baselines(recipe: Recipe) -> list[str]:
@@ -70,9 +84,11 @@ def chosen_baselines(recipe: Recipe) -> list[str]:
     """
     settings = recipe.evaluate
     given = list(settings.baselines) if "baselines" in settings.model_fields_set else []
-    needed = [who for who in settings.gate.against if who != PRODUCTION]
-    known = BASELINES.get(recipe.task, _CHEAP)
-    for where, names in (("evaluate.baselines", given), ("evaluate.gate.against", needed)):
+    needed = [who for who in compared(recipe) if who != PRODUCTION]
+    known = BASELINES.get(recipe.task, (*_SLOW, "nearest"))
+    against = [who for who in needed if who in settings.gate.against]
+    asked = (("evaluate.baselines", given), ("evaluate.gate.against", against), ("evaluate.gate.metrics", needed))
+    for where, names in asked:
         for name in names:
             if name not in known:
                 raise RecipeError(
@@ -84,14 +100,18 @@ def chosen_baselines(recipe: Recipe) -> list[str]:
 
 
 _NEEDS = {
-    "linear": "needs labels", "majority": "needs labels", "prompt": "needs answers to give", LENGTH: "needs pairs"
+    "linear": "needs labels", "majority": "needs labels", "prompt": "needs answers to give",
+    "nearest": "needs answers to give", LENGTH: "needs pairs",
 }  # fmt: skip
 
 
-def plan_scorecard(recipe: Recipe, dataset: Artifact, model: Artifact, production: Artifact | None) -> Plan:
+def plan_scorecard(
+    recipe: Recipe, dataset: Artifact, model: Artifact, production: Artifact | None, folder: Path = HERE
+) -> Plan:
     """Return the plan of the Scorecard."""
     parents = (dataset.id, model.id) if production is None else (dataset.id, model.id, production.id)
     config = {"evaluate": recipe.evaluate.model_dump(mode="json"), "task": recipe.task}
+    config["own"] = own_files(recipe, folder)
     return Plan(
         name=recipe.name,
         stage="scorecard",
@@ -104,8 +124,9 @@ def plan_scorecard(recipe: Recipe, dataset: Artifact, model: Artifact, productio
 
 
 def evaluate(
-    recipe: Recipe, dataset: Artifact, model: Artifact, workspace: Workspace, *, production: Artifact | None = None
-) -> Artifact:
+    recipe: Recipe, dataset: Artifact, model: Artifact, workspace: Workspace, *, production: Artifact | None = None,
+    recipe_dir: Path = HERE,
+) -> Artifact:  # fmt: skip
     """Make the Scorecard of a Model, or return it if it is already there.
 
     Killed and started again it goes on with the first system whose answers are not complete.
@@ -116,15 +137,18 @@ def evaluate(
         model: the tuned Model.
         workspace: where the Scorecard will lie.
         production: the Model in production, if it is another one.
+        recipe_dir: what the paths of the recipe's graders and functions are relative to.
 
     Raises:
         RecipeError: for what cannot be evaluated.
         DataError: if there are no test rows.
         ArtifactError: if a model cannot be loaded or no longer reads prompts as in training.
     """
-    check(recipe)
-    plan = plan_scorecard(recipe, dataset, model, production)
-    return workspace.make(plan, lambda draft: _Evaluation(recipe, dataset, model, production, workspace, draft).make())
+    check(recipe, recipe_dir)
+    plan = plan_scorecard(recipe, dataset, model, production, recipe_dir)
+    return workspace.make(
+        plan, lambda draft: _Evaluation(recipe, recipe_dir, dataset, model, production, workspace, draft).make()
+    )
 
 
 @dataclass
@@ -132,6 +156,7 @@ class _Evaluation:
     """One evaluation on its way; answers are kept in the draft's scratch folder as they are complete."""
 
     recipe: Recipe
+    folder: Path
     dataset: Artifact
     model: Artifact
     production: Artifact | None
@@ -156,14 +181,18 @@ class _Evaluation:
                 hint="data.split.test: 0.1, or data.test with files of its own",
             )
         stops = self.recipe.train.tokens.stops if self.recipe.train.tokens else []
-        self.expected = [until_stop(expected_of(example), stops) for example in self.test]
-        self.metrics = chosen_metrics(self.recipe)
+        expected = [until_stop(expected_of(example), stops) for example in self.test]
+        groups = [example.group for example in self.test]
+        self.questions = Questions(self.recipe.task, expected, groups, self.recipe.seed, self.test)
+        self.notes += [("rows", note) for note in grouped(groups)]
+        self.metrics, main = gated_metrics(self.recipe, self.folder), main_metric(self.recipe, self.folder)
         with exact_arithmetic():
             ours, others = self._contest()
-        main = main_metric(self.recipe)
-        deltas = {other.name: other.deltas for other in others}
-        verdict = judge(self.recipe.evaluate.gate, main, ours.estimates, deltas)
+        verdict, controls = self._judged(ours, {other.name: other for other in others})
         self._write_examples(ours, others)
+        if self.recipe.task == "classify":
+            names = label_names(expected, ours.answers.texts)
+            (self.draft.path / "labels.json").write_text(canonical_json(labels_dict(names, ours.columns)), "utf-8")
         self.draft.counts = {"test": len(self.test), **{other.name: len(other.rows) for other in others}}
         self.draft.result = {
             "scorecard": self.draft.id,
@@ -172,25 +201,33 @@ class _Evaluation:
             "baselines": {other.name: other.estimates_dict() for other in others},
             "deltas": {other.name: other.deltas_dict() for other in others},
             "verdict": verdict.answer,
-            "reasons": verdict.reasons,
+            "reasons": [*verdict.reasons, *(controls.reasons if controls else [])],
+            "criteria": [finding.as_dict() for finding in verdict.findings],
+            "controls": asdict(controls) if controls else None,
             "summary": summarise(ours, others, main, [note for who, note in self.notes if who == "tuned"]),
             "notes": [note for _, note in self.notes],
         }
         inputs = [example.input_text for example in self.test]
-        card = Card(self.recipe.task, self.draft.result, ours, others, inputs, self.expected, self.metrics, main)
+        card = Card(self.recipe.task, self.draft.result, ours, others, inputs, expected, self.metrics, main)
         write_card(self.draft.path / "scorecard.html", card)
         self.draft.result["seconds"] = round(monotonic_s() - started_s, 1)
+
+    def _judged(self, ours: Contestant, others: dict[str, Contestant]) -> tuple[Verdict, Controls | None]:
+        """Return what the gate says of the model, and of the controls."""
+        criteria = criteria_of(self.recipe, self.folder)
+        levels = no_skill(self.questions, ours.answers, [one.metric for one in criteria])
+        verdict = judge(criteria, ours, others, levels)
+        controls = control(criteria, ours, others, self.questions, levels)
+        return (controls.over(verdict) if controls else verdict), controls
 
     def _contest(self) -> tuple[Contestant, list[Contestant]]:
         """Return the tuned model and all the others, measured."""
         everything = list(range(len(self.test)))
         task = TaskSpec.load(self.model.path / "model")
-        ours = measure(
-            self.recipe.task, self.expected, self._tuned("tuned", self.model), self.metrics, self.recipe.seed
-        )
+        ours = measure(self.questions, self._tuned("tuned", self.model), self.metrics)
         others: list[Contestant] = []
         for name in chosen_baselines(self.recipe):
-            rows = self._sample() if name in _CHEAP else everything
+            rows = self._sample() if name in _SLOW else everything
             others.append(self._against(ours, name, rows, self._baseline(name, task, rows)))
         if self.production is not None:
             answers = self._tuned(PRODUCTION, self.production)
@@ -199,9 +236,10 @@ class _Evaluation:
 
     def _against(self, ours: Contestant, name: str, rows: list[int], answers: Answers) -> Contestant:
         self._note(name, answers, len(rows))
-        return contend(
-            ours, name, rows, answers, self.recipe.task, self.expected, self.metrics, self.recipe.seed
-        )  # fmt: skip
+        other = contend(ours, name, rows, answers, self.questions, self.metrics)
+        if name in self.recipe.evaluate.gate.against:
+            refuse_idle([main_metric(self.recipe, self.folder)], other.columns)
+        return other
 
     def _note(self, name: str, answers: Answers, rows: int) -> None:
         if answers.too_long:
@@ -242,6 +280,8 @@ class _Evaluation:
         if name == "linear":
             say("  linear baseline: logistic regression on TF-IDF")
             return self._kept(name, lambda: baselines.linear(task.labels, self.train, examples, self.recipe.seed))
+        if name == "nearest":
+            return self._kept(name, lambda: nearest(task.labels, self.train, examples))
         if name == "majority":
             return baselines.majority(task.labels, self.train, examples)
         if name == LENGTH:
@@ -304,13 +344,15 @@ class _Evaluation:
         columns: dict[str, Any] = {
             "row_id": [example.row_id for example in self.test],
             "input": [example.input_text for example in self.test],
-            "expected": self.expected,
+            "expected": self.questions.expected,
             "answer": answers.texts,
             "correct": ours.columns["correct"].tolist(),
             "probability": answers.confidences,
             "nll": [nats if known else None for nats, known in zip(answers.nats, scored, strict=True)],
         }
         schema: dict[str, Any] = {"probability": pl.Float64, "nll": pl.Float64}
+        if any(self.questions.groups):
+            columns["group"], schema["group"] = list(self.questions.groups), pl.String
         for other in others:
             given: list[str | None] = [None] * len(self.test)
             for row, text in zip(other.rows, other.answers.texts, strict=True):

@@ -12,12 +12,13 @@ from tunesmith.evaluate.compare import Contestant, lead, show
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tunesmith.evaluate.metrics import Metric
+    from tunesmith.evaluate.metric import Metric
 
 _CALLED = {
     "base": "the untuned base",
     "prompt": "the base with a prompt and examples",
     "linear": "a linear model on TF-IDF",
+    "nearest": "the answer to the nearest training question",
     "majority": "the most frequent label",
     "length": "looking at lengths alone",
 }

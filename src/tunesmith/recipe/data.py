@@ -272,6 +272,11 @@ class Data(Section):
         "bedrock_claude", "bedrock_converse", "columns",
     ] = "auto"  # fmt: skip
     columns: Columns | None = Field(None, description="mapping for plain columns; None: recognise")
+    keep: StrList = Field(
+        default_factory=list,
+        description="columns that go along with each row for graders and metrics, as they are: no rule looks at them, "
+        "also not those of privacy",
+    )
     labels: Labels = Labels()
     clean: Clean = Clean()
     dedup: Dedup = Dedup()

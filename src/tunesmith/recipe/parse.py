@@ -6,7 +6,7 @@ import json
 import re
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_origin
 
 from pydantic import (
     BaseModel,
@@ -148,9 +148,21 @@ def _place_of(message: str, document: YamlDocument, where: str) -> str:
 
 def _user_keys(problem: Any, document: YamlDocument) -> tuple[str | int, ...]:
     """Cut Pydantic's location down to keys the user wrote; it goes on with names of types inside unions."""
-    loc: tuple[str | int, ...] = problem["loc"]
+    loc = _without_tags(problem["loc"], document.value)
     depth = next((depth for depth in range(len(loc)) if loc[: depth + 1] not in document.lines), len(loc))
     return loc[: depth + 1] if problem["type"] == "missing" else loc[:depth]
+
+
+def _without_tags(loc: tuple[str | int, ...], value: Any) -> tuple[str | int, ...]:
+    """Leave out the names of types that Pydantic puts behind a setting whose ``type`` says which of several it is."""
+    kept: list[str | int] = []
+    for key in loc:
+        if isinstance(value, dict) and value.get("type") == key and key not in value:
+            continue
+        kept.append(key)
+        within = (isinstance(value, dict) and key in value) or (isinstance(value, list) and isinstance(key, int))
+        value = value[key] if within else None
+    return tuple(kept)
 
 
 def _section_at(keys: tuple[str | int, ...]) -> list[str]:
@@ -160,10 +172,15 @@ def _section_at(keys: tuple[str | int, ...]) -> list[str]:
 
 def _walk_sections(keys: tuple[str | int, ...]) -> type[Section] | None:
     section: type[Section] | None = Recipe
+    names_follow = False  # the keys of a mapping of sections are the user's own
     for key in keys:
+        if names_follow:
+            names_follow = False
+            continue
         if section is None or key not in section.model_fields:
             return None
-        section = section_type(section.model_fields[str(key)].annotation)
+        kind = section.model_fields[str(key)].annotation
+        section, names_follow = section_type(kind), get_origin(kind) is dict
     return section
 
 

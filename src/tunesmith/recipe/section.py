@@ -16,7 +16,7 @@ from pydantic import (
     field_validator,
 )
 
-Baseline = Literal["base", "prompt", "linear", "majority", "length"]
+Baseline = Literal["base", "prompt", "linear", "nearest", "majority", "length"]
 Task = Literal["classify", "extract", "chat", "preference"]
 Action = Literal["repair", "remove", "flag", "off"]
 Judged = Literal["remove", "flag", "off"]
@@ -33,7 +33,8 @@ EVALUATION = Later("deeper evaluation")
 OPERATIONS = Later("serving and operations")
 
 
-def _as_list(value: Any) -> Any:
+def as_list(value: Any) -> Any:
+    """Return a word as a list of one; anything else as it is."""
     return [value] if isinstance(value, str) else value
 
 
@@ -58,9 +59,9 @@ def _says_bytes(text: str) -> str:
 
 
 Bytes = Annotated[str, AfterValidator(_says_bytes)]
-StrList = Annotated[list[str], BeforeValidator(_as_list)]
+StrList = Annotated[list[str], BeforeValidator(as_list)]
 Tracker = Literal["jsonl", "tensorboard", "mlflow", "wandb", "trackio"]
-Trackers = Annotated[list[Tracker], BeforeValidator(_as_list)]
+Trackers = Annotated[list[Tracker], BeforeValidator(as_list)]
 Frac = Annotated[float, Field(ge=0.0, le=1.0)]
 OpenFrac = Annotated[float, Field(ge=0.0, lt=1.0)]
 Steps = Annotated[int, Field(ge=0, strict=True)]

@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    BeforeValidator,
     Field,
+    model_validator,
 )
 
+from tunesmith.recipe.graders import Grader
 from tunesmith.recipe.section import (
     EVALUATION,
     OPERATIONS,
@@ -16,19 +19,52 @@ from tunesmith.recipe.section import (
     OpenFrac,
     Section,
     StrList,
+    as_list,
 )
+
+Rival = Literal[Baseline, "production"]
+Rivals = Annotated[list[Rival], BeforeValidator(as_list)]
+
+
+class Rule(Section):
+    """What must hold of one metric before a model is promoted, in the metric's own unit."""
+
+    over: Rivals = Field(default_factory=list, description="whom to be better than; for what tuning is to improve")
+    by: Annotated[float, Field(ge=0)] = Field(0.0, description="by more than how much")
+    not_worse_by: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="how much worse still counts as not worse; for what tuning must not harm"
+    )
+    not_worse_than: Rivals = Field(["base", "production"], description="than whom, if `not_worse_by` is set")
+
+    @model_validator(mode="after")
+    def _asks_for_something(self) -> Rule:
+        if not self.over and not self.kept_to:
+            raise ValueError("this asks for nothing; set over: [base], or not_worse_by: 0.02")
+        if self.not_worse_by is None and "not_worse_than" in self.model_fields_set:
+            raise ValueError("not_worse_than needs to know by how much; set not_worse_by: 0.02")
+        if not self.over and "by" in self.model_fields_set:
+            raise ValueError("by needs to know over whom; set over: [base], or not_worse_by instead of by")
+        return self
+
+    @property
+    def kept_to(self) -> list[Rival]:
+        """Whom it must not be worse than."""
+        return [] if self.not_worse_by is None else self.not_worse_than
 
 
 class Gate(Section):
     """What must hold before a model is promoted."""
 
     metric: str | None = Field(None, description="the metric that decides; None: the task's main metric")
-    against: list[Baseline | Literal["production"]] = Field(
+    against: list[Rival] = Field(
         ["base", "production"],
         description="must be beaten (base) or not be worse than (production, when there is one)",
     )
     minimum: dict[str, float] = Field(
         default_factory=dict, description="metric to the least value its interval may start at"
+    )
+    metrics: dict[str, Rule] = Field(
+        default_factory=dict, description="metric to what must hold of it, besides: over, by, not_worse_by"
     )
     margin: Frac = Field(0.02, description="how much worse than production still counts as not worse")
 
@@ -37,8 +73,17 @@ class Evaluate(Section):
     """How the model is measured."""
 
     metrics: StrList = Field(default_factory=list, description="empty: those of the task")
+    graders: list[Grader] = Field(
+        default_factory=list, description="graders in OpenAI's forms, each a metric by its name"
+    )
+    graders_file: str | None = Field(None, description="a JSON file with more of them, beside the recipe")
+    functions: dict[Annotated[str, Field(pattern=r"^[A-Za-z]\w*$")], str] = Field(
+        default_factory=dict,
+        description="metrics of your own: name to FILE.py:FUNCTION, called with (answer, example), returns 0 to 1; the "
+        "file lies beside the recipe and runs in Tunesmith's own process",
+    )
     baselines: list[Baseline] = Field(
-        ["base", "prompt", "linear", "majority", "length"],
+        ["base", "prompt", "linear", "nearest", "majority", "length"],
         description="what to compare with; those that the task does not have are left out",
     )
     baseline_rows: Annotated[int, Field(ge=10)] = Field(

@@ -21,7 +21,10 @@ Message = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A conversation that ends with the assistant's answer. The recipe's prompt is not applied yet."""
+    """A conversation that ends with the assistant's answer. The recipe's prompt is not applied yet.
+
+    ``meta`` says where it was read; ``kept`` has the columns of `data.keep` as they were.
+    """
 
     messages: list[Message]
     row_id: str = ""
@@ -31,6 +34,7 @@ class Example:
     group: str | None = None
     weight: float = 1.0
     meta: dict[str, Any] = field(default_factory=dict)
+    kept: dict[str, Any] = field(default_factory=dict)
 
     @property
     def input_text(self) -> str:
@@ -85,4 +89,5 @@ def _from_row(row: dict[str, Any]) -> Example:
         group=row.get("group"),
         weight=1.0 if row.get("weight") is None else row["weight"],
         meta={"source": row.get("source"), "line": row.get("line")},
+        kept=parsed("kept") or {},
     )

@@ -43,7 +43,9 @@ class PlannedUpdate:
     counts: Record
 
 
-def plan_update(recipe: Recipe, model: Artifact, store: Store, workspace: Workspace) -> PlannedUpdate:
+def plan_update(
+    recipe: Recipe, model: Artifact, store: Store, workspace: Workspace, folder: Path | None = None
+) -> PlannedUpdate:
     """Write the files and the recipe of the next version under ``updates/`` of the workspace.
 
     Args:
@@ -51,6 +53,7 @@ def plan_update(recipe: Recipe, model: Artifact, store: Store, workspace: Worksp
         model: the one in production; the Dataset it was made from is replayed.
         store: where the feedback is.
         workspace: where to write. The same feedback gives the same folder.
+        folder: what the recipe's paths are relative to; None: the current one.
 
     Raises:
         DataError: if no feedback teaches anything new.
@@ -65,6 +68,7 @@ def plan_update(recipe: Recipe, model: Artifact, store: Store, workspace: Worksp
     parts = _parts(found.rows, recipe.update.holdout, recipe.seed)
     mixed = _mixed(old, parts, recipe)
     settings = _recipe(recipe, model, mixed, sorted({*labels, *found.new_labels}))
+    _from_anywhere(settings["evaluate"], (folder or Path()).resolve())
     folder = _write(settings, mixed, workspace.root / "updates")
     counts = _counts(found, parts, mixed)
     return PlannedUpdate(folder / "recipe.yaml", _summary(found, counts), counts)
@@ -132,7 +136,7 @@ def _mixed(old: dict[str, list[Example]], parts: dict[str, list[Harvested]], rec
 
 
 def _old_record(example: Example) -> Record:
-    record: Record = {"messages": example.messages}
+    record: Record = {**example.kept, "messages": example.messages}
     return {**record, "tools": example.tools} if example.tools else record
 
 
@@ -160,12 +164,20 @@ def _recipe(recipe: Recipe, model: Artifact, mixed: dict[str, list[Record]], lab
     evaluate["gate"] = {**evaluate.get("gate", {}), "against": ["production"]}
     if recipe.train.method == "full":
         given["base"] = model.id
-    kept = {key: value for key, value in given["data"].items() if key in ("clean", "dedup", "privacy")}
+    kept = {key: value for key, value in given["data"].items() if key in ("clean", "dedup", "privacy", "keep")}
     data = {split: [f"{split}.jsonl"] for split, records in mixed.items() if records}
     given["data"] = {**data, "format": "openai", "split": {"valid": 0.0, "test": 0.0}, **kept}
     if recipe.task == "classify":
         given["data"]["labels"] = {"names": labels}
     return given
+
+
+def _from_anywhere(evaluate: Record, folder: Path) -> None:
+    """Write the paths of graders and functions in full: the update's recipe lies in another folder."""
+    if evaluate.get("graders_file"):
+        evaluate["graders_file"] = str(folder / evaluate["graders_file"])
+    if "functions" in evaluate:
+        evaluate["functions"] = {name: str(folder / place) for name, place in evaluate["functions"].items()}
 
 
 def _counts(found: Harvest, parts: dict[str, list[Harvested]], mixed: dict[str, list[Record]]) -> Record:

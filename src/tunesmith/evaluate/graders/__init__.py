@@ -1,0 +1,1 @@
+"""Graders in OpenAI's forms, run on this machine."""

@@ -1,0 +1,293 @@
+"""Graders as metrics: each row's score from the row and its answer.
+
+Owns what graders see (``item``, ``sample``). A row that a grader cannot score counts as 0 and is told; one that lacks a
+column that the grader is about does not count. Does not own the forms (`recipe.graders`), templates, formulas and
+similarities (their modules), nor models that judge, which are handed in.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tunesmith.core.errors import DataError, RecipeError
+from tunesmith.core.progress import say
+from tunesmith.evaluate.graders.formula import Formula
+from tunesmith.evaluate.graders.similarity import similarity
+from tunesmith.evaluate.graders.template import NotThere, check_template, fill, item_paths
+from tunesmith.evaluate.grading import parse_json
+from tunesmith.evaluate.metric import Metric, Rows, share
+from tunesmith.evaluate.numeric import last_number
+from tunesmith.evaluate.sandbox.run import Limits, check_closed, run_program
+from tunesmith.evaluate.tool_calls import read_calls
+from tunesmith.recipe.graders import LabelModel, Multi, PythonGrader, ScoreModel, StringCheck, TextSimilarity
+
+if TYPE_CHECKING:
+    from tunesmith.evaluate.grading import Columns
+    from tunesmith.recipe.graders import Single
+    from tunesmith.text.examples import Example
+
+Ask = Callable[[str, list[dict[str, str]], Mapping[str, Any]], str]
+"""Asks a model: its name, messages and sampling parameters in, its answer out."""
+
+Values = Mapping[str, Any]
+"""What a grader sees of one row: ``item`` and ``sample``."""
+
+LIMITS = Limits(seconds=120.0, memory_bytes=2 << 30)
+"""What the Python code of a grader may take for one row, as at OpenAI."""
+
+PIECE_ROWS = 64
+"""Rows that a grader's Python code scores in one process; where that fails, each in its own."""
+
+
+class _Unscored(Exception):
+    """A row that a grader cannot score, and why."""
+
+
+Score = float | str | None
+"""A number; or why there is none, as a text; or None for a row that lacks a column the grader is about."""
+
+Scores = Callable[[Sequence[Values]], list[Score]]
+
+
+def grader_metric(grader: Single | Multi, where: str, ask: Ask | None = None) -> Metric:
+    """Return the metric of a grader: the mean of its scores, or with a threshold the share of rows that reach it.
+
+    Raises:
+        RecipeError: for a grader that cannot run here, with what is wrong in it.
+    """
+    scores, name = _scores(grader, where, ask), grader.name
+    threshold = getattr(grader, "pass_threshold", None)
+    least = 0.5 if isinstance(grader, StringCheck | LabelModel) else threshold
+    meaning = f"mean score of the grader {name} ({grader.type})"
+    if threshold is not None:
+        meaning = f"share of rows with a score of {threshold:g} or more by the grader {name} ({grader.type})"
+
+    def columns(rows: Rows) -> Columns:
+        told = _told(name, scores(seen(rows)), rows.examples)
+        found = np.array([one or 0.0 for one in told])
+        return {
+            name: found if least is None else found >= least,
+            f"has {name}": np.array([one is not None for one in told], dtype=bool),
+        }
+
+    proportion = name if least is not None else None
+    is_share = proportion is not None or isinstance(grader, TextSimilarity)
+    return Metric(
+        name,
+        meaning,
+        share(name),
+        proportion,
+        f"has {name}",
+        _looked_at(grader),
+        is_share=is_share,
+        columns=columns,
+        check=lambda: _check(grader),
+    )
+
+
+def _check(grader: Single | Multi) -> None:
+    """Raise what keeps this machine from running a grader."""
+    if isinstance(grader, Multi):
+        for part in _parts(grader).values():
+            _check(part)
+    elif isinstance(grader, PythonGrader):
+        check_closed()
+    elif isinstance(grader, TextSimilarity):
+        similarity(grader.evaluation_metric, grader.name)("a", "b")
+
+
+def _looked_at(grader: Single | Multi) -> str:
+    """Return the columns of a row that a grader's templates name, for people."""
+    return ", ".join(sorted(set(item_paths(json.dumps(grader.model_dump(mode="json")))))) or "anything to score"
+
+
+def _parts(grader: Multi) -> dict[str, Single]:
+    return grader.graders if isinstance(grader.graders, dict) else {grader.graders.name: grader.graders}
+
+
+def seen(rows: Rows) -> list[Values]:
+    """Return what graders see of each row.
+
+    ``item`` has what the row kept of its own columns, and ``input``, ``reference_answer`` (the right answer),
+    ``label``, ``tools`` and ``messages``. ``sample`` has ``output_text``, ``output_json`` (if the answer is JSON) and
+    ``output_tools`` (the calls in it).
+    """
+    return [
+        {"item": _item(example, right), "sample": _sample(text)}
+        for example, right, text in zip(rows.examples, rows.expected, rows.answers.texts, strict=True)
+    ]
+
+
+def _item(example: Example, right: str) -> dict[str, Any]:
+    own = {"input": example.input_text, "reference_answer": right, "messages": example.messages[:-1]}
+    if example.label is not None:
+        own["label"] = example.label
+    return {**own, **({"tools": example.tools} if example.tools else {}), **example.kept}
+
+
+def _sample(text: str) -> dict[str, Any]:
+    found, calls = parse_json(text), read_calls(text) or []
+    tools = [{"type": "function", "function": {"name": one.name, "arguments": dict(one.arguments)}} for one in calls]
+    return {"output_text": text, **({"output_json": found.value} if found.valid else {}), "output_tools": tools}
+
+
+def _told(name: str, scores: Sequence[Score], examples: Sequence[Example]) -> list[float | None]:
+    """Return the scores, those that failed as 0, and say how many did.
+
+    Raises:
+        DataError: if all failed.
+    """
+    faults = [(example.row_id, why) for example, why in zip(examples, scores, strict=True) if isinstance(why, str)]
+    if faults:
+        row, why = faults[0]
+        if len(faults) == sum(one is not None for one in scores):
+            raise DataError(f"evaluate.graders: {name} could score none of {len(faults):,} rows; row {row}: {why}")
+        say(f"  grader {name}: {len(faults):,} of {len(scores):,} rows count as 0; row {row}: {why}")
+    return [0.0 if isinstance(one, str) else one for one in scores]
+
+
+def _scores(grader: Single | Multi, where: str, ask: Ask | None) -> Scores:
+    if isinstance(grader, Multi):
+        return _multi(grader, where, ask)
+    if isinstance(grader, PythonGrader):
+        return _python(grader, where)
+    score = _rowwise(grader, where, ask)
+
+    def scores(rows: Sequence[Values]) -> list[Score]:
+        return [_scored(score, row) for row in rows]
+
+    return scores
+
+
+def _scored(score: Callable[[Values], float], row: Values) -> Score:
+    try:
+        return score(row)
+    except NotThere as nowhere:
+        return None if nowhere.path.startswith("item") else f"the answer has no {nowhere.path}"
+    except (_Unscored, ArithmeticError) as error:
+        return str(error)
+
+
+def _rowwise(grader: Single, where: str, ask: Ask | None) -> Callable[[Values], float]:
+    if isinstance(grader, StringCheck):
+        _check_templates(where, grader.input, grader.reference)
+        check = _CHECKS[grader.operation]
+        return lambda row: float(check(fill(grader.input, row), fill(grader.reference, row)))
+    if isinstance(grader, TextSimilarity):
+        _check_templates(where, grader.input, grader.reference)
+        alike = similarity(grader.evaluation_metric, where)
+        return lambda row: alike(fill(grader.input, row), fill(grader.reference, row))
+    assert isinstance(grader, ScoreModel | LabelModel)
+    return _judged(grader, where, ask)
+
+
+_CHECKS: dict[str, Callable[[str, str], bool]] = {
+    "eq": lambda text, reference: text == reference,
+    "ne": lambda text, reference: text != reference,
+    "like": lambda text, reference: reference in text,
+    "ilike": lambda text, reference: reference.casefold() in text.casefold(),
+}
+
+
+def _judged(grader: ScoreModel | LabelModel, where: str, ask: Ask | None) -> Callable[[Values], float]:
+    if ask is None:
+        raise RecipeError(
+            f"{where}: {grader.type} asks another model, and there is none that judges in this version",
+            hint="string_check, text_similarity, python or multi",
+        )
+    turns = [(str(one.get("role", "user")), _content(one, where)) for one in grader.input]
+    _check_templates(where, *(content for _, content in turns))
+    sampling = (grader.sampling_params or {}) if isinstance(grader, ScoreModel) else {}
+
+    def score(row: Values) -> float:
+        said = ask(grader.model, [{"role": role, "content": fill(content, row)} for role, content in turns], sampling)
+        if isinstance(grader, LabelModel):
+            return float(said.strip() in grader.passing_labels)
+        number = last_number(said)
+        if number is None:
+            raise _Unscored(f"{grader.model} gave no number: {said[:200]!r}")
+        return min(max(float(number), grader.range[0]), grader.range[1])
+
+    return score
+
+
+def _content(message: Mapping[str, Any], where: str) -> str:
+    content = message.get("content")
+    if isinstance(content, Mapping):
+        content = content.get("text")
+    if not isinstance(content, str):
+        raise RecipeError(f"{where}.input: a message without text", expected="{role: user, content: text}")
+    return content
+
+
+def _python(grader: PythonGrader, where: str) -> Scores:
+    try:
+        compile(grader.source, f"{where}.source", "exec")
+    except (SyntaxError, ValueError) as error:
+        raise RecipeError(f"{where}.source is no Python: {error}", expected="def grade(sample, item): ...") from error
+
+    def scores(rows: Sequence[Values]) -> list[Score]:
+        found: list[Score] = []
+        for start in range(0, len(rows), PIECE_ROWS):
+            piece = rows[start : start + PIECE_ROWS]
+            together = _run(grader.source, piece)
+            found += together if together is not None else [_alone(grader.source, row) for row in piece]
+        return found
+
+    return scores
+
+
+def _run(source: str, rows: Sequence[Values]) -> list[Score] | None:
+    """Return the scores of some rows by one process; None if it did not come to its end."""
+    ended = run_program(source, [("grade", [row["sample"], row["item"]]) for row in rows], LIMITS)
+    return [_number(one) for one in ended.values] if ended.status == "ok" else None
+
+
+def _alone(source: str, row: Values) -> Score:
+    ended = run_program(source, [("grade", [row["sample"], row["item"]])], LIMITS)
+    return _number(ended.values[0]) if ended.status == "ok" else ended.detail
+
+
+def _number(result: Mapping[str, Any]) -> Score:
+    if "error" in result:
+        return str(result["error"])
+    value = result["value"]
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        return f"grade returned {value!r}, not a number"
+    return float(value)
+
+
+def _multi(grader: Multi, where: str, ask: Ask | None) -> Scores:
+    parts = _parts(grader)
+    formula = Formula(grader.calculate_output, parts.keys(), f"{where}.calculate_output")
+    makers = {key: _scores(part, f"{where}.graders.{key}", ask) for key, part in parts.items()}
+
+    def scores(rows: Sequence[Values]) -> list[Score]:
+        columns = {key: make(rows) for key, make in makers.items()}
+        return [_together(formula, {key: column[row] for key, column in columns.items()}) for row in range(len(rows))]
+
+    return scores
+
+
+def _together(formula: Formula, scores: Mapping[str, Score]) -> Score:
+    numbers: dict[str, float] = {}
+    for key, one in scores.items():
+        if one is None:
+            return None
+        if isinstance(one, str):
+            return f"{key}: {one}"
+        numbers[key] = one
+    try:
+        return formula.value(numbers)
+    except ArithmeticError as error:
+        return f"calculate_output: {error}"
+
+
+def _check_templates(where: str, *templates: str) -> None:
+    for template in templates:
+        check_template(template, where)
