@@ -212,7 +212,7 @@ def stopping_metric(recipe: Recipe) -> Metric | None:
     settings = recipe.train.regularise.early_stopping
     if settings is None or settings.metric == "valid_loss":
         return None
-    return _deciding(settings.metric, "train.regularise.early_stopping.metric", recipe, None)
+    return deciding_metric(settings.metric, "train.regularise.early_stopping.metric", recipe, None)
 
 
 def main_metric(recipe: Recipe, folder: Path = HERE) -> Metric:
@@ -222,10 +222,15 @@ def main_metric(recipe: Recipe, folder: Path = HERE) -> Metric:
         RecipeError: if the gate names one the task does not have, or one that says nothing about better and worse.
     """
     name = recipe.evaluate.gate.metric or METRICS[recipe.task][0].name
-    return _deciding(name, "evaluate.gate.metric", recipe, folder)
+    return deciding_metric(name, "evaluate.gate.metric", recipe, folder)
 
 
-def _deciding(name: str, where: str, recipe: Recipe, folder: Path | None) -> Metric:
+def deciding_metric(name: str, where: str, recipe: Recipe, folder: Path | None) -> Metric:
+    """Return a metric on which a decision can rest; ``where`` is the setting that names it.
+
+    Raises:
+        RecipeError: for a metric the task does not have, or one that says nothing about better and worse.
+    """
     metric = find_metric(name, where, recipe, folder)
     if not metric.is_quality:
         raise RecipeError(
