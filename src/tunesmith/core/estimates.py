@@ -74,16 +74,21 @@ def _known(fields: dict[str, Any]) -> dict[str, Any]:
 def chance_of(found: Estimate | Delta, value: float) -> float:
     """Return the two-sided p-value that the truth is ``value``, read off the 95 % interval: 0.05 at its ends.
 
+    Beyond the ends it falls as Student's t does for so many cases, or clusters. An interval of no width, which is that
+    of cases all alike, gives what the sign test does: half for each case on one side, doubled.
+
     Source: Altman and Bland, "How to obtain the P value from a confidence interval", 2011; by the side that ``value``
     lies on, as the interval may be lopsided.
     """
     away = value - found.value
     half = found.high - found.value if away > 0 else found.value - found.low
-    if not math.isfinite(away):
+    count = found.clusters or found.n
+    if away == 0 or not math.isfinite(away):
         return 1.0
     if half <= 0:
-        return 1.0 if away == 0 else 0.0
-    return math.erfc(abs(away) / half * NormalDist().inv_cdf((1 + CONFIDENCE) / 2) / math.sqrt(2))
+        return min(1.0, 2 * 0.5**count)
+    freedom = max(count - 1, 1)
+    return t_chance(abs(away) / half * t_quantile(CONFIDENCE, freedom), freedom)
 
 
 def wilson(successes: int, n: int, confidence: float = CONFIDENCE) -> Estimate:

@@ -142,9 +142,8 @@ def _decided(case: _Case, corrected: float, tests: int) -> Finding:
         answer = "pass"
     elif corrected <= ALPHA and high < case.criterion.least:
         answer = "fail"
-    why = f"{_WORDS[case.criterion.kind][answer]}: {_facts(case, corrected, tests)}".format(
-        who=case.criterion.who, by=_by(case.criterion)
-    )
+    words = _WORDS[case.criterion.kind][answer].format(who=case.criterion.who, by=_by(case.criterion))
+    why = f"{words}: {_facts(case, corrected, tests)}"
     if answer == "undecided":
         why += _limit(case)
     return Finding(case.criterion, answer, why, case.p, corrected)
