@@ -28,13 +28,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Versus:
-    """The second scorecard's model beside the first's; differences are second minus first."""
+    """The second scorecard's model beside the first's; differences are second minus first.
+
+    ``not_compared`` are metrics that both have, made of what a scorecard does not keep.
+    """
 
     both_right: int
     won: int
     lost: int
     both_wrong: int
     deltas: dict[str, Delta]
+    not_compared: list[str]
     changed: list[dict[str, str]]
 
     @property
@@ -46,13 +50,13 @@ class Versus:
         """Return a JSON-able dict."""
         counts = {name: getattr(self, name) for name in ("rows", "both_right", "won", "lost", "both_wrong")}
         deltas = {name: delta.as_dict() for name, delta in self.deltas.items()}
-        return {**counts, "deltas": deltas, "changed": self.changed}
+        return {**counts, "deltas": deltas, "not_compared": self.not_compared, "changed": self.changed}
 
 
 def versus(first: Artifact, second: Artifact) -> Versus:
     """Compare two scorecards of one task and the same test rows.
 
-    Metrics are those that both have and that can be had from answers: the likelihood of generated text is not among
+    Compared are metrics that both have and that can be had from answers: the likelihood of generated text is not among
     them, as its tokens are not kept.
 
     Raises:
@@ -63,15 +67,15 @@ def versus(first: Artifact, second: Artifact) -> Versus:
     before, after = theirs["correct"].to_numpy(), ours["correct"].to_numpy()
     clusters = Clusters.named(ours["group"].to_list()) if "group" in ours.columns else None
     old, new = _columns(task, theirs), _columns(task, ours)
+    shared = [name for name in first.result["metrics"] if name in second.result["metrics"]]
     deltas = {
         metric.name: metric.compare(new, old, 0, clusters)
         for metric in METRICS[task]
-        if metric.name in first.result["metrics"] and metric.name in second.result["metrics"]
-        and metric.columns is None and not math.isnan(metric.value(new) + metric.value(old))
-    }  # fmt: skip
+        if metric.name in shared and metric.columns is None and not math.isnan(metric.value(new) + metric.value(old))
+    }
     return Versus(
         int((before & after).sum()), int((after & ~before).sum()), int((before & ~after).sum()),
-        int((~before & ~after).sum()), deltas, _changed(theirs, ours),
+        int((~before & ~after).sum()), deltas, [name for name in shared if name not in deltas], _changed(theirs, ours),
     )  # fmt: skip
 
 
