@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tunesmith.evaluate.compare import Contestant, lead, show
+from tunesmith.evaluate.compare import Contestant, lead, show, show_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,12 +45,12 @@ def _first(baselines: Sequence[Contestant], metric: Metric) -> str:
         return f"Whether tuning pays was not measured: no baseline has {metric.name} (asked: {names})."
     weakest = min(cheap, key=lambda other: _danger(lead(metric, other.deltas[metric.name])))
     value, _, high = lead(metric, weakest.deltas[metric.name])
-    rows = weakest.deltas[metric.name].n
+    rows = show_rows(weakest.deltas[metric.name].n)
     who, facts = _CALLED[weakest.name], f"{metric.name} {show(weakest.deltas[metric.name])}"
     if high < 0:
         return f"Tuning does not pay here: {who} does better (tuned minus it: {facts})."
     if value <= 0:
-        return f"Tuning does not pay here: {who} does as well, as far as {rows:,} rows tell (tuned minus it: {facts})."
+        return f"Tuning does not pay here: {who} does as well, as far as {rows} can tell (tuned minus it: {facts})."
     unsure = next((other for other in cheap if lead(metric, other.deltas[metric.name])[1] <= 0), None)
     if unsure is not None:
         facts = f"{metric.name} {show(unsure.deltas[metric.name])}"
