@@ -44,7 +44,7 @@ _STYLE = (
     ".verdict ul{margin:6px 0 0;padding-left:20px}.verdict.pass{border-left-color:var(--good)}"
     ".verdict.fail{border-left-color:var(--bad)}.verdict.undecided{border-left-color:var(--second)}"
     ".text td:first-child{width:45%}td.n{white-space:nowrap}"
-    ".labels td{overflow-wrap:anywhere}.labels td:nth-child(2){min-width:150px}"
+    ".text table{min-width:640px}.labels td:nth-child(-n+2){overflow-wrap:anywhere;min-width:150px}"
     ".terms{margin-top:10px;font-size:13px}</style>" + FOREST_STYLE
 )
 

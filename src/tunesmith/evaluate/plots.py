@@ -89,7 +89,7 @@ def _axis(low: float, high: float, x: Callable[[float], str]) -> str:
 
 
 def reliability_plot(counts: NDArray[np.float64], confidence: NDArray[np.float64], correct: NDArray[np.float64]) -> str:
-    """Return accuracy over confidence by bins; areas of dots are rows, the diagonal is perfect calibration."""
+    """Return accuracy over confidence by bins; larger dots are more rows, the diagonal is perfect calibration."""
     left, top, size = 60, 18, 300
 
     def place(across: float, up: float) -> tuple[float, float]:
