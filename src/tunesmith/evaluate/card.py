@@ -45,7 +45,7 @@ _STYLE = (
     ".verdict.fail{border-left-color:var(--bad)}.verdict.undecided{border-left-color:var(--second)}"
     ".text td:first-child{width:45%}td.n{white-space:nowrap}"
     ".text table{min-width:640px}.labels td:nth-child(-n+2){overflow-wrap:anywhere;min-width:150px}"
-    ".terms{margin-top:10px;font-size:13px}</style>" + FOREST_STYLE
+    ".deltas td{white-space:nowrap}.terms{margin-top:10px;font-size:13px}</style>" + FOREST_STYLE
 )
 
 
@@ -134,7 +134,7 @@ def _differences(card: Card) -> str:
                 )
     plot = forest(lines, "the other is better", "tuned is better")
     header = ["metric", "against", "what it shows", "tuned minus it", "p", "rows"]
-    rest = _wide(table(header, others, numeric_from=3)) if others else ""
+    rest = _wide(table(header, others, numeric_from=3), "deltas") if others else ""
     return f"<h2>Tuned minus the others, on the same rows</h2>{plot}{rest}"
 
 
