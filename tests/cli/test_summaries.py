@@ -15,11 +15,13 @@ def card(metrics):
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("terminal", [True, False])
 @pytest.mark.parametrize("width", [60, 80, 120])
-def test_no_number_is_broken_where_many_metrics_meet_a_narrow_terminal(width, monkeypatch, capsys):
+def test_no_number_is_broken_where_many_metrics_meet_a_narrow_console(width, terminal, monkeypatch, capsys):
     """Six metrics of an extraction on 80 columns read "[0.123, 0.4" and below it "56]"."""
     names = ["exact_match", "slot_f1", "slot_precision", "slot_recall", "valid_json", "perplexity"]
-    monkeypatch.setattr(progress, "_console", Console(stderr=True, force_terminal=True, width=width, color_system=None))
+    console = Console(stderr=True, force_terminal=terminal, width=width, color_system=None)
+    monkeypatch.setattr(progress, "_console", console)
     summaries.show_scorecard(card(names))
     text = capsys.readouterr().err
     assert max(map(len, text.splitlines())) <= width

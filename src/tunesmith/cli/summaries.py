@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -128,15 +127,14 @@ def show_model(result: dict[str, Any]) -> None:
 def show_scorecard(result: dict[str, Any]) -> None:
     """Show whether tuning paid, the metrics beside the baselines, and the verdict.
 
-    On a terminal, metrics that do not fit beside each other stand in tables one below the other.
+    Metrics that do not fit beside each other stand in tables one below the other.
     """
     if result.get("summary"):
         say(f"  {result['summary']}")
     rivals = {"tuned": result["metrics"], **result["baselines"]}
     systems = ["", *(_who(who, own) for who, own in rivals.items())]
     columns = [[name, *(_estimate(own.get(name)) for own in rivals.values())] for name in result["metrics"]]
-    most = console().width if console().is_terminal else sys.maxsize
-    for some in _side_by_side(systems, columns, most):
+    for some in _side_by_side(systems, columns, console().width):
         header, *lines = zip(systems, *some, strict=True)
         table("", header, lines, numeric_from=1)
     verdict = result["verdict"]
