@@ -69,6 +69,7 @@ def test_the_command_tells_rows_and_differences(cards, capsys):
     diff.command([str(first.path), str(second.path)], standalone_mode=False)
     text = capsys.readouterr().err
     found = versus(first, second)
+    assert "training" not in text, "the gate is no part of training"
     assert f"won {found.won} · lost {found.lost}" in text and "accuracy +" in text and "money back" in text
     diff.command([str(first.path), str(second.path), "--json"], standalone_mode=False)
     told = json.loads(capsys.readouterr().out)
