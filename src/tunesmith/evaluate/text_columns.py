@@ -5,6 +5,7 @@ Does not own what a number is (`numeric`), what the same text is (`normalised`),
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -65,9 +66,13 @@ def schema_columns(schema: dict[str, Any]) -> Callable[[Rows], Columns]:
 
 
 def length_columns(rows: Rows) -> Columns:
-    """Return ``chars`` and ``written``: the answer's characters, and its tokens without the one that ends it."""
-    answers = rows.answers
-    return {"chars": np.array([len(text) for text in answers.texts]), "written": np.array(answers.written)}
+    """Return ``chars`` and ``written``: the answer's characters, and its tokens without the one that ends it.
+
+    Of a system that writes no tokens, as the nearest question, those are not a number.
+    """
+    texts, written = rows.answers.texts, rows.answers.written
+    tokens = np.array(written or [math.nan] * len(texts), dtype=np.float64)
+    return {"chars": np.array([len(text) for text in texts]), "written": tokens}
 
 
 def byte_columns(rows: Rows) -> Columns:
