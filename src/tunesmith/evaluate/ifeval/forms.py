@@ -26,7 +26,8 @@ _INITIALS = re.compile(r"(?:\w\.\s?)+\w?\.?")
 
 def placeholders(text: str, given: Arguments) -> bool:
     """At least ``num_placeholders`` placeholders in square brackets."""
-    return len(re.findall(r"\[.*?\]", text)) >= int(given["num_placeholders"])
+    ends = [piece for line in text.split("\n") for piece in line.split("]")[:-1]]
+    return sum("[" in piece for piece in ends) >= int(given["num_placeholders"])
 
 
 def postscript(text: str, given: Arguments) -> bool:
@@ -73,7 +74,7 @@ def is_json(text: str, given: Arguments) -> bool:
 
 def title(text: str, given: Arguments) -> bool:
     """A title in double angular brackets."""
-    return any(inner.strip("<> \t") for inner in _TITLE.findall(text))
+    return any(inner.strip("<> \t") for inner in _TITLE.findall(text[: text.rfind(">>") + 2]))
 
 
 def two_responses(text: str, given: Arguments) -> bool:

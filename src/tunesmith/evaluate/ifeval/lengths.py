@@ -21,7 +21,7 @@ _ABBREVIATION = re.compile(
     re.IGNORECASE,
 )
 _LONGEST = 6
-_END = re.compile(r"[.!?…。！？]+[\"'”’)\]*_]*(?=\s|$)|[。！？]")
+_END = re.compile(r"(?<![.!?…。！？])[.!?…。！？]+[\"'”’)\]*_]*(?=\s|$)|[。！？]")
 _THREE_STARS = re.compile(r"\s?\*\*\*\s?")
 _FIRST_LETTERS = re.compile(r"[^.,?!'\"]*")
 
@@ -65,11 +65,12 @@ def count_sentences(text: str) -> int:
 def _sentences_in(part: str) -> int:
     count, start = 0, 0
     for end in _END.finditer(part):
-        piece = part[start : end.end()]
         if end.end() < len(part) and end[0].startswith(".") and _abbreviates(part, end.start()):
             continue
-        if any(sign.isalnum() for sign in piece) and not re.fullmatch(r"\W*\d+\.", piece.strip()):
-            count, start = count + 1, end.end()
+        piece = part[start : end.end()]
+        said = any(sign.isalnum() for sign in piece)
+        if not said or not re.fullmatch(r"\W*\d+\.", piece.strip()):
+            count, start = count + said, end.end()
     return count + any(sign.isalnum() for sign in part[start:])
 
 

@@ -77,7 +77,7 @@ def shut_calls(machine: str = "") -> dict[str, list[Any]]:
         return {"never": [], "unknown": [], "looked_at": []}
     clone, prlimit, fcntl, ioctl = {"x86_64": (56, 302, 72, 16), "aarch64": (220, 261, 25, 29)}[machine]
     opens = {"x86_64": ((2, _SECOND), (257, _THIRD)), "aarch64": ((56, _THIRD),)}[machine]
-    looked_at = [
+    looked_at: list[Any] = [
         [clone, _FIRST, _THREAD, [_THREAD], True],  # threads, no processes
         [prlimit, _FIRST, _WHOLE, [0], True],  # one's own limits
         [fcntl, _SECOND, _WHOLE, [_SET_OWNER, _SET_SIGNAL, _SET_OWNER_EX, _SET_LEASE, _NOTIFY], False],
