@@ -85,7 +85,7 @@ def test_python_graders_run_in_the_closed_process(tmp_path):
     secret = tmp_path / "secret"
     secret.write_text("x")
     reading = {**SHORT, "source": f"def grade(sample, item):\n    return float(open({str(secret)!r}).read() == 'x')"}
-    with pytest.raises(DataError, match="could score none of 1 rows; row r0: PermissionError"):
+    with pytest.raises(DataError, match="could score none of 1 rows, nor their right answers; row r0: PermissionError"):
         scores(reading, ["x"], ["x"])
 
 
