@@ -178,6 +178,11 @@ def rows_in(columns: Columns) -> int:
     return len(columns["nats"])
 
 
+def own_column(name: str) -> str:
+    """Return the column of a metric that the recipe brings along; no other metric's has such a name."""
+    return f"own {name}"
+
+
 def share(column: str) -> Callable[[Columns], float]:
     """Return a function that gives the mean of a column."""
     return lambda columns: float(columns[column].mean())

@@ -156,7 +156,6 @@ _DEFAULT = {
     "preference": ("preference_accuracy", "margin", "perplexity"),
 }  # fmt: skip
 _FIELD = "slot_f1."
-_NAMED = {metric.name for metrics in METRICS.values() for metric in metrics} | {"schema_valid"}
 HERE = Path()
 
 
@@ -168,6 +167,12 @@ def known_metrics(recipe: Recipe, folder: Path | None) -> dict[str, Metric]:
     Raises:
         RecipeError: if a setting that makes one is at fault.
     """
+    known = _of_task(recipe)
+    own = own_metrics(recipe, folder, known) if folder is not None else []
+    return known | {one.name: one for one in own}
+
+
+def _of_task(recipe: Recipe) -> dict[str, Metric]:
     known = {metric.name: metric for metric in METRICS[recipe.task]}
     schema = recipe.data.clean.answer_schema
     if schema is not None and recipe.task in ("extract", "chat"):
@@ -175,8 +180,7 @@ def known_metrics(recipe: Recipe, folder: Path | None) -> dict[str, Metric]:
             "schema_valid", "share of answers that keep data.clean.answer_schema", share("schema_valid"),
             "schema_valid", columns=text_columns.schema_columns(schema),
         )  # fmt: skip
-    own = own_metrics(recipe, folder, known) if folder is not None else []
-    return known | {one.name: one for one in own}
+    return known
 
 
 def chosen_metrics(recipe: Recipe, folder: Path = HERE) -> list[Metric]:
@@ -185,10 +189,10 @@ def chosen_metrics(recipe: Recipe, folder: Path = HERE) -> list[Metric]:
     Raises:
         RecipeError: for a metric the task does not have, or a minimum of one where more is not better.
     """
-    known, settings = known_metrics(recipe, folder), recipe.evaluate
+    known, of_task, settings = known_metrics(recipe, folder), _of_task(recipe), recipe.evaluate
     names = list(settings.metrics) or [name for name in _DEFAULT[recipe.task] if name in known]
     chosen = [_find(name, "evaluate.metrics", recipe, known) for name in names]
-    chosen += [metric for name, metric in known.items() if name not in _NAMED]
+    chosen += [metric for name, metric in known.items() if name not in of_task]
     chosen.append(main_metric(recipe, folder))
     for name in settings.gate.minimum:
         metric = _find(name, "evaluate.gate.minimum", recipe, known)
