@@ -80,7 +80,7 @@ def length_columns(rows: Rows) -> Columns:
     Of a system that writes no tokens, as the nearest question, those are not a number.
     """
     texts, written = rows.answers.texts, rows.answers.written
-    tokens = np.array(written or [math.nan] * len(texts), dtype=np.float64)
+    tokens = np.array(written, dtype=np.float64) if written else np.full(len(texts), math.nan)
     return {"chars": np.array([len(text) for text in texts]), "written": tokens}
 
 
