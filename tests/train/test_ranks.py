@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -30,6 +31,11 @@ TURNS = [
 ]
 SETTINGS = "epochs: 3, batch_tokens: 60, precision: float32, eval_every: 2, threads: 1"
 TEACHER = "teacher: {shots: 3}"
+
+
+def soak(*values: str) -> Any:
+    """Return a case that CI has no time for."""
+    return pytest.param(*values, marks=pytest.mark.soak)
 
 
 def project(folder: Path, base: Path, train: str, task: str = "chat", prompt: str = "") -> Path:
@@ -92,8 +98,8 @@ def test_every_pass_falls_to_one_rank(lengths: list[int], count: int) -> None:
         ("method: full, regularise: {dropout: 0}", "chat", "shots: 2, variants: [{system: Help.}]"),
         ("method: full, regularise: {dropout: 0}", "chat", TEACHER),
         ("method: lora, regularise: {dropout: 0}", "chat", ""),
-        ("method: qlora, max_steps: 8, regularise: {dropout: 0}", "chat", ""),
-        ("method: full, regularise: {dropout: 0}", "preference", ""),
+        soak("method: qlora, max_steps: 8, regularise: {dropout: 0}", "chat", ""),
+        soak("method: full, regularise: {dropout: 0}", "preference", ""),
         ("method: full, shard: always, regularise: {dropout: 0, ema: 0.9}", "chat", ""),
         ("method: full, shard: always, regularise: {dropout: 0, early_stopping: null}", "chat", TEACHER),
         ("method: full, shard: always, regularise: {dropout: 0, early_stopping: null}", "preference", ""),
