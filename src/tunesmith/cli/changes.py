@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tunesmith.core.artifacts import differences
+from tunesmith.core.lineage import differences
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

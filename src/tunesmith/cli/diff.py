@@ -12,7 +12,7 @@ import click
 
 from tunesmith.cli.changes import Change, changes
 from tunesmith.cli.common import artifact_here, home_option, json_option, print_json, table
-from tunesmith.core.artifacts import differences
+from tunesmith.core.lineage import differences
 from tunesmith.core.progress import say
 
 if TYPE_CHECKING:
