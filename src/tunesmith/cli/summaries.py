@@ -117,10 +117,9 @@ def show_model(result: dict[str, Any]) -> None:
     kept = f"best {name} {best['value']:.4f} at step {best['step']}" if best else "no validation set"
     say(f"  {result['steps']:,} steps in {result['seconds']:,.0f} s · {kept} · stopped by {result['stopped_by']}")
     if result.get("overfitting"):
-        from tunesmith.train.overfit import advice, told
+        from tunesmith.train.overfit import advice
 
-        say(f"  {told(result['overfitting'])}", style="yellow")
-        say(f"  {advice(result)}")
+        say(f"  it overfitted. {advice(result)}", style="yellow")
     where(Path(result["path"]) / "train.html")
 
 
