@@ -6,11 +6,19 @@ from copy import deepcopy
 from functools import cache
 from typing import Any
 
+import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
 from families import family_config
 from tunesmith.models.shortcuts import ALL, Shortcuts, exact_shortcuts
+
+TRACING = pytest.mark.filterwarnings(
+    "ignore:The .grad attribute of a Tensor:UserWarning",
+    "ignore:.*torch.jit.script_method:DeprecationWarning",
+    "ignore:TensorFloat32 tensor cores:UserWarning",
+)
+"""Torch's own warnings while it compiles."""
 
 VOCABULARY = 256
 SWITCHES = {

@@ -20,7 +20,7 @@ from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
 from families import FAMILIES, ODD, family_base, family_config
-from switches import FOUND, SWITCHES, VOCABULARY, models_of
+from switches import FOUND, SWITCHES, TRACING, VOCABULARY, models_of
 from tunesmith.models.compiled import compile_layers
 from tunesmith.models.head import compile_head, head_loss
 from tunesmith.models.load import LoadedModel, load_model
@@ -33,13 +33,6 @@ from tunesmith.train import adapters, stage
 from tunesmith.train.batches import TokenSet, micro_batches
 from tunesmith.train.frozen_cache import keep
 from tunesmith.train.loss import Supervised, supervised_loss
-
-TRACING = pytest.mark.filterwarnings(
-    "ignore:The .grad attribute of a Tensor:UserWarning",
-    "ignore:.*torch.jit.script_method:DeprecationWarning",
-    "ignore:TensorFloat32 tensor cores:UserWarning",
-)
-"""Torch's own warnings while it compiles."""
 
 ROW_TOKENS = 160
 

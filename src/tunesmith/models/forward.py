@@ -85,8 +85,8 @@ def call_on(model: Any, row: Row) -> Any:
             return model(input_ids=row.ids_BT, use_cache=False)
         device = row.ids_BT.device
         positions_1T = sent(row.packing.positions()[None], device)
-        with attending_within(row.packing, device):
-            return model(input_ids=row.ids_BT, position_ids=positions_1T, use_cache=False)
+        with attending_within(row.packing, device) as segments:
+            return model(input_ids=row.ids_BT, position_ids=positions_1T, use_cache=False, **segments)
 
 
 def entering(entry: Entry | None) -> AbstractContextManager[None]:

@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -23,7 +23,7 @@ from transformers.masking_utils import sdpa_mask
 from tunesmith.models.transfer import sent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from transformers import PreTrainedModel
 
@@ -87,8 +87,7 @@ class Packing:
         return torch.cat(seen)
 
 
-@dataclass(frozen=True)
-class _OnDevice:
+class Segments(NamedTuple):
     """What a GPU's kernels want to know of a packing: where segments end, and which keys each one sees.
 
     ``alike`` is how many segments there are, if all are as long and see themselves alone; else 0.
@@ -103,19 +102,19 @@ class _OnDevice:
 
 
 _PACKING: ContextVar[Packing | None] = ContextVar("packing", default=None)
-_ON_DEVICE: ContextVar[_OnDevice | None] = ContextVar("on_device", default=None)
 
 
 @contextlib.contextmanager
-def attending_within(packing: Packing, device: torch.device) -> Iterator[None]:
-    """Within this context a model set by `attend_packed` reads its input as one packed row."""
-    placed = _place(packing, device) if device.type == "cuda" else None
-    packing_token, device_token = _PACKING.set(packing), _ON_DEVICE.set(placed)
+def attending_within(packing: Packing, device: torch.device) -> Iterator[dict[str, Any]]:
+    """Within this context a model set by `attend_packed` reads its input as one packed row.
+
+    It is to be called with the arguments that the context gives; they reach its attention as input of a compiled graph.
+    """
+    token = _PACKING.set(packing)
     try:
-        yield
+        yield {"packed_segments": _place(packing, device)} if device.type == "cuda" else {}
     finally:
-        _PACKING.reset(packing_token)
-        _ON_DEVICE.reset(device_token)
+        _PACKING.reset(token)
 
 
 def attend_packed(model: PreTrainedModel) -> None:
@@ -129,12 +128,12 @@ def attend_packed(model: PreTrainedModel) -> None:
         raise ValueError(f"{type(model).__name__} has an attention of its own")
 
 
-def _place(packing: Packing, device: torch.device) -> _OnDevice:
+def _place(packing: Packing, device: torch.device) -> Segments:
     def ends(lengths: Sequence[int]) -> torch.Tensor:
         return sent(torch.tensor([0, *accumulate(lengths)], dtype=torch.int32), device)
 
     places = packing.key_places()
-    return _OnDevice(
+    return Segments(
         ends(packing.lengths),
         ends(packing.key_lengths),
         None if places is None else sent(places, device),
@@ -144,7 +143,6 @@ def _place(packing: Packing, device: torch.device) -> _OnDevice:
     )
 
 
-@torch.compiler.disable  # type: ignore[untyped-decorator]  # which segments the row has is not for a graph to hold
 def _attention(
     module: torch.nn.Module,
     query: torch.Tensor,
@@ -154,28 +152,50 @@ def _attention(
     dropout: float = 0.0,
     scaling: float | None = None,
     sliding_window: int | None = None,
+    packed_segments: Segments | None = None,
     **other: Any,
 ) -> tuple[torch.Tensor, None]:
     """Attend as `transformers` asks: query, key, value (1, H, T, D) in, (1, T, H, D) out."""
+    if torch.is_autocast_enabled(query.device.type):
+        dtype = torch.get_autocast_dtype(query.device.type)
+        query, key, value = query.to(dtype), key.to(dtype), value.to(dtype)
+    if packed_segments is None or query.dtype == torch.float32 or query.shape[-1] > FLASH_HEAD_SIZE:
+        return _outside_a_graph(
+            module, query, key, value, attention_mask, dropout=dropout, scaling=scaling,
+            sliding_window=sliding_window, **other,
+        )  # fmt: skip
+    _refuse_unread(other)
+    if packed_segments.alike and sliding_window is None and not torch.are_deterministic_algorithms_enabled():
+        return _alike(query, key, value, packed_segments.alike, dropout, scaling), None
+    return _flash(query, key, value, packed_segments, dropout, scaling, sliding_window), None
+
+
+@torch.compiler.disable  # type: ignore[untyped-decorator]  # which segments the row has is not for a graph to hold
+def _outside_a_graph(
+    module: torch.nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    dropout: float,
+    scaling: float | None,
+    sliding_window: int | None,
+    **other: Any,
+) -> tuple[torch.Tensor, None]:
     packing = _PACKING.get()
     if packing is None:
         plain: tuple[torch.Tensor, None] = sdpa_attention_forward(
             module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **other
         )
         return plain
-    if unread := [name for name in _UNREAD if other.get(name) is not None]:
+    _refuse_unread(other)
+    attend = _in_float32 if query.device.type == "cpu" else _each
+    return attend(query, key, value, packing, dropout, scaling, sliding_window), None
+
+
+def _refuse_unread(given: Mapping[str, Any]) -> None:
+    if unread := [name for name in _UNREAD if given.get(name) is not None]:
         raise ValueError(f"packed attention does not compute {unread[0]}")
-    if torch.is_autocast_enabled(query.device.type):
-        dtype = torch.get_autocast_dtype(query.device.type)
-        query, key, value = query.to(dtype), key.to(dtype), value.to(dtype)
-    placed = _ON_DEVICE.get()
-    if placed and query.dtype != torch.float32 and query.shape[-1] <= FLASH_HEAD_SIZE:
-        if placed.alike and sliding_window is None and not torch.are_deterministic_algorithms_enabled():
-            return _alike(query, key, value, placed.alike, dropout, scaling), None
-        return _flash(query, key, value, placed, dropout, scaling, sliding_window), None
-    if query.device.type == "cpu":
-        return _in_float32(query, key, value, packing, dropout, scaling, sliding_window), None
-    return _each(query, key, value, packing, dropout, scaling, sliding_window), None
 
 
 def _in_float32(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *given: Any) -> torch.Tensor:
@@ -188,7 +208,7 @@ def _flash(
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
-    placed: _OnDevice,
+    segments: Segments,
     dropout: float,
     scaling: float | None,
     window: int | None,
@@ -198,11 +218,11 @@ def _flash(
     Source: Dao 2023, "FlashAttention-2".
     """
     query, key, value = (x[0].transpose(0, 1) for x in (query, key, value))
-    if placed.key_places is not None:
-        key, value = key.index_select(0, placed.key_places), value.index_select(0, placed.key_places)
+    if segments.key_places is not None:
+        key, value = key.index_select(0, segments.key_places), value.index_select(0, segments.key_places)
     sides = {} if window is None else {"window_size_left": window - 1, "window_size_right": 0}
     out: torch.Tensor = torch.ops.aten._flash_attention_forward(
-        query, key, value, placed.query_ends, placed.key_ends, placed.longest_query, placed.longest_key,
+        query, key, value, segments.query_ends, segments.key_ends, segments.longest_query, segments.longest_key,
         dropout, True, False, scale=scaling, **sides,
     )[0]  # fmt: skip
     return out[None]
