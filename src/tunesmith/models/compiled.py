@@ -1,8 +1,8 @@
 """Decoder layers as compiled code: one graph for all layers and lengths, made once a run.
 
-Owns when it pays: what it saves per step must outweigh a minute of compiling, which it does on a GPU. There attention is
-part of the graph, which is handed where segments end; on a CPU it stays outside, and the last layer always does (its
-work is pruned by hooks).
+Owns when it pays: what it saves per step must outweigh a minute of compiling, which it does on a GPU. There attention
+is part of the graph, which is handed where segments end; on a CPU it stays outside. The last layer always does: its
+work is pruned by hooks.
 """
 
 from __future__ import annotations
