@@ -160,10 +160,11 @@ def _attention(
         dtype = torch.get_autocast_dtype(query.device.type)
         query, key, value = query.to(dtype), key.to(dtype), value.to(dtype)
     if packed_segments is None or query.dtype == torch.float32 or query.shape[-1] > FLASH_HEAD_SIZE:
-        return _outside_a_graph(
+        out: tuple[torch.Tensor, None] = _outside_a_graph(
             module, query, key, value, attention_mask, dropout=dropout, scaling=scaling,
             sliding_window=sliding_window, **other,
         )  # fmt: skip
+        return out
     _refuse_unread(other)
     if packed_segments.alike and sliding_window is None and not torch.are_deterministic_algorithms_enabled():
         return _alike(query, key, value, packed_segments.alike, dropout, scaling), None
