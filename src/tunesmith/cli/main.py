@@ -25,6 +25,7 @@ VERBS = {
     "prepare": "raw files to a clean, split dataset",
     "train": "a dataset to a tuned model",
     "evaluate": "a model to a scorecard with a verdict",
+    "advise": "what to try next, and why",
     "release": "promote the model if its gate passed",
     "run": "prepare, train, evaluate, gate, release",
     "chat": "talk to a model in the terminal",

@@ -134,11 +134,13 @@ def _facts(curve: Curve, rows: int, classify: bool) -> dict[str, Any]:
         return {"rows": count, "score": score(loss.value), "low": low, "high": high}
 
     sizes = zip(curve.sizes, curve.means.tolist(), strict=True)
+    gain = curve.gain(rows, 2 * rows)
     return {
         "sizes": [{"rows": size, "score": score(loss), "fitted": score(law.at(size))} for size, loss in sizes],
         "law": {"a": law.a, "b": law.b, "c": law.c},
         "all": at(rows),
         "double": at(2 * rows),
+        "gain": {"value": round(gain.value, 4), "low": round(gain.low, 4), "high": round(gain.high, 4)},
         "rows_enough": _enough(law, rows, classify),
     }
 
