@@ -155,7 +155,16 @@ def test_what_is_to_be_set_is_a_field_of_the_recipe_that_takes_the_value(name: s
         with_verdict("balance", "look"),
         replace(WELL, curve={**CURVE, "gain": {"value": 0.01, "low": -0.01, "high": 0.03}}),
     ],
-    ids=["up and down", "flat", "few validations", "linear is worse", "errors all over", "thirty rows", "a bit uneven", "a flat curve"],
+    ids=[
+        "up and down",
+        "flat",
+        "few validations",
+        "linear is worse",
+        "errors all over",
+        "thirty rows",
+        "a bit uneven",
+        "a flat curve",
+    ],
 )
 def test_what_is_no_reason_gives_no_advice(known: Evidence) -> None:
     """Catches noise that is taken for a trend."""
