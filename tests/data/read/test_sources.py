@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
+import datasets
 import pytest
 
 from tunesmith.core.artifacts import Workspace
@@ -154,7 +156,6 @@ def test_a_near_name_is_offered(files):
 
 def test_a_dataset_saved_to_disk_is_read_split_by_split(tmp_path):
     """Bug: 'hf:folder@test' is looked for on the network; every split is read as train."""
-    datasets = pytest.importorskip("datasets")
     parts = {
         name: datasets.Dataset.from_list([{"text": f"{name} {n}", "label": "a"} for n in range(3)])
         for name in ("train", "test")
@@ -172,16 +173,12 @@ def test_a_dataset_saved_to_disk_is_read_split_by_split(tmp_path):
     assert error.value.expected == "one of test, train"
 
 
-def test_without_the_datasets_library_its_extra_is_named(tmp_path):
+def test_without_the_datasets_library_its_extra_is_named(tmp_path, monkeypatch):
     """Bug: ModuleNotFoundError."""
-    try:
-        import datasets  # noqa: F401
-    except ImportError:
-        (source,) = expand(["hf:org/name"], tmp_path, "data.train")
-        with pytest.raises(MissingExtraError, match="datasets"):
-            read(source)
-    else:
-        pytest.skip("datasets is installed")
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    (source,) = expand(["hf:org/name"], tmp_path, "data.train")
+    with pytest.raises(MissingExtraError, match="datasets"):
+        read(source)
 
 
 def test_a_missing_file_is_told_with_the_nearest_beside_the_recipe(tmp_path):
