@@ -28,6 +28,11 @@ BAD_RECIPES = {
     "epochs a flag": (GOOD + "train: {epochs: true}\n", ["train.epochs", "true and false"]),
     "infinite clip": (GOOD + "train: {regularise: {clip: .inf}}\n", ["train.regularise.clip", "finite"]),
     "gate at not a number": (GOOD + "evaluate: {gate: {minimum: {accuracy: .nan}}}\n", ["gate.minimum.accuracy"]),
+    "a grader of an unknown type": (
+        GOOD + "evaluate:\n  graders:\n    - {name: a, type: strng_check}\n",
+        ["recipe.yaml:7", "evaluate.graders.0: unknown type 'strng_check'", "did you mean 'string_check'?"],
+    ),
+    "a grader without a type": (GOOD + "evaluate: {graders: [{name: a}]}\n", ["graders.0: 'type' is missing"]),
     "a rule misspelt": (
         GOOD + "evaluate:\n  gate:\n    metrics:\n      ece: {ovr: [base]}\n",
         ["recipe.yaml:8", "evaluate.gate.metrics.ece.ovr", "'over'"],

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 _SETTING = re.compile(r"(?:recipe: )?(?<![\w./])(?<!\d: )((?:data|prompt|train|evaluate)(?:\.[a-z0-9_]+)+)(?![\w./])")
 """A setting in an error's message, and no file of that name, nor one whose line is told already."""
 
+_TAGGED = ("union_tag_invalid", "union_tag_not_found")
+"""What Pydantic calls a section of several kinds whose ``type`` is unknown or missing."""
+
 _ADVICE = ("  expected: ", "  try: ")
 """What lines of a message begin with that say what would do: settings as they might be, which stand nowhere yet."""
 
@@ -110,6 +113,8 @@ def _told(problem: Any, keys: tuple[str | int, ...], document: YamlDocument, whe
         return RecipeError(f"{place}: unknown key {dotted!r}", hint=did_you_mean(str(keys[-1]), known))
     if problem["type"] == "missing":
         return RecipeError(f"{place}: {dotted!r} is missing", expected=_describe(keys), hint=f"add {keys[-1]}: ...")
+    if problem["type"] in _TAGGED:
+        return _untagged(problem, dotted, place, keys)
     message, _, instead = problem["msg"].removeprefix("Value error, ").partition("; ")
     value = "" if isinstance(problem["input"], dict | list | BaseModel) else f", got {problem['input']!r}"
     if isinstance(problem["input"], dict) and problem["type"] == "value_error":
@@ -117,6 +122,18 @@ def _told(problem: Any, keys: tuple[str | int, ...], document: YamlDocument, whe
         return RecipeError(f"{place}: {message}", hint=instead)
     hint = instead or _nearest(problem) or _usual(keys)
     return RecipeError(f"{place}: {dotted}: {message}{value}", expected=_describe(keys), hint=hint)
+
+
+def _untagged(problem: Any, dotted: str, place: str, keys: tuple[str | int, ...]) -> RecipeError:
+    """Return the error for a section whose ``type``, which says what else it has, is missing or unknown."""
+    if problem["type"] == "union_tag_not_found":
+        return RecipeError(f"{place}: {dotted}: 'type' is missing", expected=_describe(keys), hint="add type: ...")
+    known = re.findall(r"'([^']*)'", problem["ctx"]["expected_tags"])
+    return RecipeError(
+        f"{place}: {dotted}: unknown type {problem['ctx']['tag']!r}",
+        expected=", ".join(known),
+        hint=did_you_mean(str(problem["ctx"]["tag"]), known),
+    )
 
 
 def _usual(keys: tuple[str | int, ...]) -> str:
