@@ -8,7 +8,7 @@ from typing import Any
 from tunesmith.core.estimates import Delta, Estimate
 from tunesmith.evaluate.answers import Answers
 from tunesmith.evaluate.grading import Columns, grade
-from tunesmith.evaluate.metric import Metric, refuse_idle, with_columns
+from tunesmith.evaluate.metric import Metric, Rows, refuse_idle, with_columns
 from tunesmith.evaluate.metrics import chosen_metrics
 from tunesmith.recipe import Recipe
 from tunesmith.text.examples import Example
@@ -43,7 +43,7 @@ def columns_of(
     n = len(texts)
     answers = Answers(list(texts), [0.5] * n, list(nats or [1.0] * n), list(tokens or [1] * n), written=[1] * n)
     rows = examples if examples is not None else examples_of(expected)
-    columns = grade(task, expected, with_columns([metric], rows, expected, answers))
+    columns = grade(task, expected, with_columns([metric], Rows(rows, expected, answers)))
     refuse_idle([metric], columns)
     return columns
 

@@ -8,9 +8,9 @@ All resampling is seeded, so the same verdicts come out of the same answers.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from statistics import NormalDist
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 CONFIDENCE = 0.95
 RESAMPLES = 2000
+_Z2 = NormalDist().inv_cdf((1 + CONFIDENCE) / 2) ** 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,27 @@ class Delta:
     def as_dict(self) -> dict[str, Any]:
         """Return a JSON-able dict of the fields; ``clusters`` only if there are some."""
         return _known(asdict(self))
+
+
+Found = TypeVar("Found", Estimate, Delta)
+
+
+def never_certain(found: Found, least: float, most: float, span: float) -> Found:
+    """Return an interval of no width, which resampling gives when all cases are alike, as wide as n cases allow.
+
+    Cases that show no exception out of n leave room for about z^2/n of them, as Wilson's and Tango's intervals say.
+
+    Args:
+        found: returned as it is if its interval has a width, or it is of no cases.
+        least: the interval never begins below this.
+        most: it never ends above this.
+        span: how far one exception is from the others.
+    """
+    counted = found.clusters or found.n
+    if found.low < found.high or not counted:
+        return found
+    room = span * _Z2 / (counted + _Z2)
+    return replace(found, low=max(least, found.low - room), high=min(most, found.high + room))
 
 
 def _known(fields: dict[str, Any]) -> dict[str, Any]:

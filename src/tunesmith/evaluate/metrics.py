@@ -15,6 +15,7 @@ from tunesmith.evaluate import overlap, text_columns, values
 from tunesmith.evaluate.code import code_columns
 from tunesmith.evaluate.ifeval.follow import IFEVAL
 from tunesmith.evaluate.ifeval.wording import check_languages
+from tunesmith.evaluate.judge.judging import judge_metrics
 from tunesmith.evaluate.metric import Metric as Metric
 from tunesmith.evaluate.metric import share
 from tunesmith.evaluate.own import own_metrics
@@ -160,7 +161,7 @@ HERE = Path()
 
 
 def known_metrics(recipe: Recipe, folder: Path | None) -> dict[str, Metric]:
-    """Return the metrics that a recipe can name: those of its task, and its own graders and functions.
+    """Return the metrics that a recipe can name: those of its task, its judge, and its own graders and functions.
 
     ``folder`` is what the paths of the recipe are relative to; None leaves its own out.
 
@@ -174,8 +175,10 @@ def known_metrics(recipe: Recipe, folder: Path | None) -> dict[str, Metric]:
             "schema_valid", "share of answers that keep data.clean.answer_schema", share("schema_valid"),
             "schema_valid", columns=text_columns.schema_columns(schema),
         )  # fmt: skip
-    own = own_metrics(recipe, folder, known) if folder is not None else []
-    return known | {one.name: one for one in own}
+    if folder is None:
+        return known
+    known |= {one.name: one for one in judge_metrics(recipe)}
+    return known | {one.name: one for one in own_metrics(recipe, folder, known)}
 
 
 def chosen_metrics(recipe: Recipe, folder: Path = HERE) -> list[Metric]:

@@ -2,7 +2,7 @@
 
 Owns what graders see (``item``, ``sample``). A row that a grader cannot score counts as 0 and is told; one that lacks a
 column that the grader is about does not count. Does not own the forms (`recipe.graders`), templates, formulas and
-similarities (their modules), nor models that judge, which are handed in.
+similarities (their modules), nor how models are asked (`providers`).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,15 +25,15 @@ from tunesmith.evaluate.metric import Metric, Rows, share
 from tunesmith.evaluate.numeric import last_number
 from tunesmith.evaluate.sandbox.run import Limits, check_closed, run_program
 from tunesmith.evaluate.tool_calls import read_calls
+from tunesmith.providers.chat import ChatRequest, check_sampling
 from tunesmith.recipe.graders import LabelModel, Multi, PythonGrader, ScoreModel, StringCheck, TextSimilarity
 
 if TYPE_CHECKING:
     from tunesmith.evaluate.grading import Columns
+    from tunesmith.evaluate.judge.judging import Judging
     from tunesmith.recipe.graders import Single
+    from tunesmith.recipe.judge import Judge
     from tunesmith.text.examples import Example
-
-Ask = Callable[[str, list[dict[str, str]], Mapping[str, Any]], str]
-"""Asks a model: its name, messages and sampling parameters in, its answer out."""
 
 Values = Mapping[str, Any]
 """What a grader sees of one row: ``item`` and ``sample``."""
@@ -54,13 +55,28 @@ Score = float | str | None
 Scores = Callable[[Sequence[Values]], list[Score]]
 
 
-def grader_metric(grader: Single | Multi, where: str, ask: Ask | None = None) -> Metric:
+@dataclass(frozen=True)
+class _Place:
+    """Where a grader stands in the recipe, and who is asked if it asks a model: the recipe's judge, once at work."""
+
+    where: str
+    judge: Judge | None
+    judging: Judging | None = None
+
+    def at(self, key: str) -> _Place:
+        return replace(self, where=f"{self.where}.graders.{key}")
+
+
+def grader_metric(grader: Single | Multi, where: str, judge: Judge | None = None) -> Metric:
     """Return the metric of a grader: the mean of its scores, or with a threshold the share of rows that reach it.
+
+    ``judge`` is the recipe's, whose service a grader that asks a model asks.
 
     Raises:
         RecipeError: for a grader that cannot run here, with what is wrong in it.
     """
-    scores, name = _scores(grader, where, ask), grader.name
+    _scores(grader, _Place(where, judge))
+    name = grader.name
     threshold = getattr(grader, "pass_threshold", None)
     least = 0.5 if isinstance(grader, StringCheck | LabelModel) else threshold
     meaning = f"mean score of the grader {name} ({grader.type})"
@@ -68,6 +84,7 @@ def grader_metric(grader: Single | Multi, where: str, ask: Ask | None = None) ->
         meaning = f"share of rows with a score of {threshold:g} or more by the grader {name} ({grader.type})"
 
     def columns(rows: Rows) -> Columns:
+        scores = _scores(grader, _Place(where, judge, rows.judging))
         told = _told(name, scores(seen(rows)), rows.examples)
         found = np.array([one or 0.0 for one in told])
         return {
@@ -87,7 +104,14 @@ def grader_metric(grader: Single | Multi, where: str, ask: Ask | None = None) ->
         is_share=is_share,
         columns=columns,
         check=lambda: _check(grader),
+        asks=asks(grader),
     )
+
+
+def asks(grader: Single | Multi) -> bool:
+    """Return whether a grader asks a model."""
+    parts = _parts(grader).values() if isinstance(grader, Multi) else [grader]
+    return any(isinstance(part, ScoreModel | LabelModel) for part in parts)
 
 
 def _check(grader: Single | Multi) -> None:
@@ -151,12 +175,14 @@ def _told(name: str, scores: Sequence[Score], examples: Sequence[Example]) -> li
     return [0.0 if isinstance(one, str) else one for one in scores]
 
 
-def _scores(grader: Single | Multi, where: str, ask: Ask | None) -> Scores:
+def _scores(grader: Single | Multi, place: _Place) -> Scores:
     if isinstance(grader, Multi):
-        return _multi(grader, where, ask)
+        return _multi(grader, place)
     if isinstance(grader, PythonGrader):
-        return _python(grader, where)
-    score = _rowwise(grader, where, ask)
+        return _python(grader, place.where)
+    if isinstance(grader, ScoreModel | LabelModel):
+        return _judged(grader, place)
+    score = _rowwise(grader, place.where)
 
     def scores(rows: Sequence[Values]) -> list[Score]:
         return [_scored(score, row) for row in rows]
@@ -164,26 +190,23 @@ def _scores(grader: Single | Multi, where: str, ask: Ask | None) -> Scores:
     return scores
 
 
-def _scored(score: Callable[[Values], float], row: Values) -> Score:
+def _scored(score: Callable[[Any], float], seen: Any) -> Score:
     try:
-        return score(row)
+        return score(seen)
     except NotThere as nowhere:
-        return None if nowhere.path.startswith("item") else f"the answer has no {nowhere.path}"
+        return nowhere.as_score()
     except (_Unscored, ArithmeticError) as error:
         return str(error)
 
 
-def _rowwise(grader: Single, where: str, ask: Ask | None) -> Callable[[Values], float]:
+def _rowwise(grader: StringCheck | TextSimilarity, where: str) -> Callable[[Values], float]:
     if isinstance(grader, StringCheck):
         _check_templates(where, grader.input, grader.reference)
         check = _CHECKS[grader.operation]
         return lambda row: float(check(fill(grader.input, row), fill(grader.reference, row)))
-    if isinstance(grader, TextSimilarity):
-        _check_templates(where, grader.input, grader.reference)
-        alike = similarity(grader.evaluation_metric, where)
-        return lambda row: alike(fill(grader.input, row), fill(grader.reference, row))
-    assert isinstance(grader, ScoreModel | LabelModel)
-    return _judged(grader, where, ask)
+    _check_templates(where, grader.input, grader.reference)
+    alike = similarity(grader.evaluation_metric, where)
+    return lambda row: alike(fill(grader.input, row), fill(grader.reference, row))
 
 
 _CHECKS: dict[str, Callable[[str, str], bool]] = {
@@ -194,18 +217,27 @@ _CHECKS: dict[str, Callable[[str, str], bool]] = {
 }
 
 
-def _judged(grader: ScoreModel | LabelModel, where: str, ask: Ask | None) -> Callable[[Values], float]:
-    if ask is None:
+def _judged(grader: ScoreModel | LabelModel, place: _Place) -> Scores:
+    where, judge = place.where, place.judge
+    if judge is None:
         raise RecipeError(
-            f"{where}: {grader.type} asks another model, and there is none that judges in this version",
-            hint="string_check, text_similarity, python or multi",
+            f"{where}: {grader.type} asks another model, and the recipe does not say where that is",
+            expected="evaluate.judge with the api, base_url and key_env of the service",
+            hint="evaluate: {judge: {api: openai, model: ...}}; the grader names its own model",
         )
     turns = [(str(one.get("role", "user")), _content(one, where)) for one in grader.input]
     _check_templates(where, *(content for _, content in turns))
-    sampling = (grader.sampling_params or {}) if isinstance(grader, ScoreModel) else {}
+    sampling = _sampling(grader) if isinstance(grader, ScoreModel) else {}
+    check_sampling(judge.api, sampling, f"{where}.sampling_params")
 
-    def score(row: Values) -> float:
-        said = ask(grader.model, [{"role": role, "content": fill(content, row)} for role, content in turns], sampling)
+    def scores(rows: Sequence[Values]) -> list[Score]:
+        assert place.judging is not None, "a grader that asks a model without the judge"
+        filled = [_filled(turns, row) for row in rows]
+        requests = [ChatRequest(grader.model, one, sampling) for one in filled if isinstance(one, list)]
+        replies = iter(place.judging.asker.ask(requests, f"grader {grader.name}"))
+        return [_scored(read, next(replies).text) if isinstance(one, list) else one for one in filled]
+
+    def read(said: str) -> float:
         if isinstance(grader, LabelModel):
             return float(said.strip() in grader.passing_labels)
         number = last_number(said)
@@ -213,7 +245,23 @@ def _judged(grader: ScoreModel | LabelModel, where: str, ask: Ask | None) -> Cal
             raise _Unscored(f"{grader.model} gave no number: {said[:200]!r}")
         return min(max(float(number), grader.range[0]), grader.range[1])
 
-    return score
+    return scores
+
+
+def _filled(turns: Sequence[tuple[str, str]], row: Values) -> list[dict[str, str]] | str | None:
+    """Return the messages about a row; or, as a score, why there are none."""
+    try:
+        return [{"role": role, "content": fill(content, row)} for role, content in turns]
+    except NotThere as nowhere:
+        return nowhere.as_score()
+
+
+def _sampling(grader: ScoreModel) -> dict[str, Any]:
+    """Return OpenAI's sampling parameters of a grader by the names that all services share."""
+    given = dict(grader.sampling_params or {})
+    if "max_completions_tokens" in given:
+        given["max_tokens"] = given.pop("max_completions_tokens")
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _content(message: Mapping[str, Any], where: str) -> str:
@@ -262,10 +310,10 @@ def _number(result: Mapping[str, Any]) -> Score:
     return float(value)
 
 
-def _multi(grader: Multi, where: str, ask: Ask | None) -> Scores:
+def _multi(grader: Multi, place: _Place) -> Scores:
     parts = _parts(grader)
-    formula = Formula(grader.calculate_output, parts.keys(), f"{where}.calculate_output")
-    makers = {key: _scores(part, f"{where}.graders.{key}", ask) for key, part in parts.items()}
+    formula = Formula(grader.calculate_output, parts.keys(), f"{place.where}.calculate_output")
+    makers = {key: _scores(part, place.at(key)) for key, part in parts.items()}
 
     def scores(rows: Sequence[Values]) -> list[Score]:
         columns = {key: make(rows) for key, make in makers.items()}
