@@ -22,7 +22,7 @@ MOST_TOKENS = 512
 
 
 class LocalChat:
-    """Asks models of the workspace, by id, or bases, by name; each is loaded on first use, and held until another is."""
+    """Asks models of the workspace, by id, or bases, by name; one is held in memory, the one asked last."""
 
     endpoint = "local"
 

@@ -1,7 +1,7 @@
 """What a judge will take, before anything is asked: questions, tokens, money.
 
-Owns the count. Answers are not there yet, so the right ones stand in for them, and a token is taken for four characters:
-tokens and money are estimates, questions are not.
+Owns the count. Answers are not there yet, so the right ones stand in for them, and a token is taken for four
+characters: tokens and money are estimates, questions are not.
 """
 
 from __future__ import annotations

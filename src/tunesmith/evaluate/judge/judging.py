@@ -1,6 +1,7 @@
 """One evaluation's judge: whom it judges on which rows, what it said, and what may rest on it.
 
-Owns the judge's metrics and their columns, and its part of the Scorecard. Does not own the questions (`marks`, `pairs`).
+Owns the judge's metrics and their columns, and its part of the Scorecard. Does not own the questions (`marks`,
+`pairs`).
 """
 
 from __future__ import annotations
@@ -186,7 +187,7 @@ def judge_metrics(recipe: Recipe) -> list[Metric]:
                 least=low,
                 columns=score_columns,
                 asks=True,
-            )  # fmt: skip
+            )
         )
     if judge is not None and judge.pairwise is not None:
         found.append(
@@ -200,7 +201,7 @@ def judge_metrics(recipe: Recipe) -> list[Metric]:
                 most=1.0,
                 columns=win_columns,
                 asks=True,
-            )  # fmt: skip
+            )
         )
     return found
 
@@ -229,9 +230,9 @@ def win_columns(rows: Rows) -> Columns:
     if rows.who != "tuned" and places:
         examples = [rows.examples[one] for one in places]
         pairs = [
-            Pair(question_of(one.messages[:-1]), judging.tuned[one.row_id], rows.answers.texts[place], rows.expected[place])
-            for one, place in zip(examples, places, strict=True)
-        ]  # fmt: skip
+            Pair(question_of(one.messages[:-1]), judging.tuned[one.row_id], rows.answers.texts[at], rows.expected[at])
+            for one, at in zip(examples, places, strict=True)
+        ]
         contest = compare_pairs(
             judging.asker, judging.judge, judging.judge.pairwise, pairs, f"judge beside {rows.who}"
         )  # fmt: skip

@@ -113,8 +113,9 @@ def _some(examples: Sequence[Example], columns: Sequence[str], most: int) -> lis
     if not rows:
         raise DataError(
             f"evaluate.judge.human: no test row has {' and '.join(columns)}",
-            expected="columns of the test rows that data.keep lets go along", hint="data.keep: [" + ", ".join(columns) + "]",
-        )  # fmt: skip
+            expected="columns of the test rows that data.keep lets go along",
+            hint="data.keep: [" + ", ".join(columns) + "]",
+        )
     return rows[:most]
 
 

@@ -1,8 +1,8 @@
 """Several answers of the judge about each row: their mean, and how much of an interval is the judge's own noise.
 
-A row's value is the mean of the judge's k answers about it, so the spread of rows holds both: the variance of a mean over
-n rows is (between + within / k) / n, and resampling rows sees all of it. Nothing is added to it: to resample the answers
-as well would count the second part twice. Owns the split into the two parts.
+A row's value is the mean of the judge's k answers about it, so the spread of rows holds both: the variance of a mean
+over n rows is (between + within / k) / n, and resampling rows sees all of it. Nothing is added to it: to resample the
+answers as well would count the second part twice. Owns the split into the two parts.
 """
 
 from __future__ import annotations
