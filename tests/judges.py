@@ -7,16 +7,23 @@ be told to fail.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import random
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
+
+from tunesmith.core.artifacts import Workspace
+from tunesmith.evaluate.judge.judging import Judging
+from tunesmith.providers.asker import Asker
+from tunesmith.providers.cache import ReplyCache
+from tunesmith.providers.chat import connect
+from tunesmith.recipe.judge import Judge
 
 Script = Callable[[str], str]
 """What the user says in, the judge's whole answer out."""
@@ -32,6 +39,7 @@ class Judged:
     failures: list[tuple[int, dict[str, str]]] = field(default_factory=list)  # status and headers, one a request
     slow_s: float = 0.0
     key: str | None = None
+    foreign: dict[str, Any] | None = None  # a body of another protocol, for all
     together: int = 0
     most_together: int = 0
     lock: Any = field(default_factory=threading.Lock)
@@ -55,6 +63,8 @@ class _Handler(BaseHTTPRequestHandler):
                 return self._send(401, {"error": {"message": f"wrong key {given}", "type": "authentication_error"}})
             if failure is not None:
                 return self._send(failure[0], {"error": {"message": "told to fail"}}, failure[1])
+            if judged.foreign is not None:
+                return self._send(200, judged.foreign)
             with judged.lock:
                 judged.asked.append(body)
             said = judged.script(_user(body))
@@ -119,6 +129,15 @@ def judging(script: Script, **settings: Any) -> Iterator[Judged]:
         thread.join(10)
 
 
+@contextlib.contextmanager
+def at_work(folder: Path, rows: Sequence[str] = (), **settings: Any) -> Iterator[Judging]:
+    """Return the judge of some settings, at work."""
+    judge = Judge(**{"timeout_s": 20, "retries": 2, **settings})
+    asker = Asker(connect(judge, Workspace(folder)), ReplyCache(folder))
+    with Judging(judge, asker, frozenset(rows), 0) as working:
+        yield working
+
+
 _PAIR = re.compile(r"<answer_1>\n(.*?)\n</answer_1>\s*<answer_2>\n(.*?)\n</answer_2>", re.DOTALL)
 
 
@@ -146,8 +165,3 @@ def biased(better: set[str], *, right: float = 0.75, bias: float = 0.0, seed: in
         return f"I looked.\nBetter: {2 if luck < right - bias else 1}"
 
     return judge
-
-
-def steady(said: str) -> float:
-    """Return a number from 0 to 1 that hangs on a text alone."""
-    return int(hashlib.blake2b(said.encode(), digest_size=4).hexdigest(), 16) / 2**32

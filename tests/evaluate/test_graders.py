@@ -11,6 +11,7 @@ from rouge_score.rouge_scorer import RougeScorer
 
 from closed import needs_closed_process
 from graded import columns_of, examples_of, recipe_of
+from judges import at_work, judging
 from tunesmith.core.errors import DataError, RecipeError, TunesmithError
 from tunesmith.evaluate.graders.formula import Formula
 from tunesmith.evaluate.graders.run import grader_metric
@@ -25,12 +26,12 @@ SHORT = {"type": "python", "name": "short", "source": "def grade(sample, item):\
 BOTH = {"type": "multi", "name": "both", "graders": {"same": CHECK, "short": SHORT}, "calculate_output": "0.75 * same + 0.25 * short"}  # fmt: skip
 
 
-def scores(grader, expected, texts, kept=None, ask=None):
+def scores(grader, expected, texts, kept=None, judging=None):
     """Return a grader's column and estimate."""
     parsed = recipe_of("chat", graders=[grader]).evaluate.graders[0]
-    metric = grader_metric(parsed, "evaluate.graders[0]", ask)
+    metric = grader_metric(parsed, "evaluate.graders[0]", judging.judge if judging else None)
     examples = [examples_of([right], kept=own or {})[0] for right, own in zip(expected, kept or [None] * len(texts), strict=True)]  # fmt: skip
-    columns = columns_of(metric, "chat", expected, texts, examples)
+    columns = columns_of(metric, "chat", expected, texts, examples, judging=judging)
     return columns[parsed.name].tolist(), metric.estimate(columns, 0)
 
 
@@ -169,21 +170,29 @@ JUDGE = {"type": "score_model", "name": "judge", "model": "gpt", "input": [{"rol
 LABEL = {"type": "label_model", "name": "kind", "model": "gpt", "input": JUDGE["input"], "labels": ["good", "bad"], "passing_labels": ["good"]}  # fmt: skip
 
 
-def test_models_judge_only_if_one_is_handed_in():
+def test_models_are_asked_only_if_the_recipe_says_where():
     for grader in (JUDGE, LABEL):
-        with pytest.raises(RecipeError, match="asks another model"):
+        with pytest.raises(RecipeError, match="asks another model") as caught:
             scores(grader, ["x"], ["x"])
-    asked = []
+        assert "evaluate.judge" in str(caught.value)
 
-    def ask(model, messages, sampling):
-        asked.append((model, messages))
-        return {"Rate a": "Score: 7", "Rate b": "99", "Rate c": "no idea"}[messages[0]["content"]]
 
-    assert scores(JUDGE, ["x"] * 3, ["a", "b", "c"], ask=ask)[0] == [7, 10, 0]
-    assert asked[0] == ("gpt", [{"role": "user", "content": "Rate a"}])
-    assert scores(LABEL, ["x"] * 2, ["a", "b"], ask=lambda *given: given[1][0]["content"].replace("Rate a", "good"))[
-        0
-    ] == [1, 0]
+def test_graders_ask_the_judges_service_for_their_own_model(tmp_path):
+    """Would let through: the judge's model asked instead, answers out of order, a mark off the range, a lost row."""
+    said = {"Rate a": "Score: 7", "Rate b": "99", "Rate c": "no idea", "Rate good": "good", "Rate bad": "bad"}
+    with judging(lambda user: said[user]) as served, at_work(tmp_path, model="other", base_url=served.url) as judge:
+        sampling = {"sampling_params": {"temperature": 0, "max_completions_tokens": 9}}
+        assert scores(JUDGE | sampling, ["x"] * 4, ["a", "b", "c", "a"], judging=judge)[0] == [7, 10, 0, 7]
+        assert scores(LABEL, ["x"] * 2, ["good", "bad"], judging=judge)[0] == [1, 0]
+        assert {one["model"] for one in served.asked} == {"gpt"}
+        first = next(one for one in served.asked if one["messages"][0]["content"] == "Rate a")
+        assert (first["temperature"], first["max_tokens"]) == (0, 9)
+        both = {**BOTH, "graders": {"same": CHECK, "short": LABEL}}
+        assert scores(both, ["good"], ["good"], judging=judge)[0] == [1.0]
+        about = {**JUDGE, "input": [{"role": "user", "content": "Rate {{ item.city }}"}]}
+        assert scores(about, ["x"] * 2, ["q", "r"], [{"city": "a"}, {}], judging=judge)[0] == [7, 0]
+        with pytest.raises(RecipeError, match="no stop"):
+            scores({**JUDGE, "sampling_params": {"stop": "x"}}, ["x"], ["a"], judging=judge)
 
 
 RECIPE = """name: x
