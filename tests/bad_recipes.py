@@ -195,6 +195,10 @@ BAD_RECIPES = {
         GOOD + "evaluate: {judge: {api: local, model: nano, samples: 3}}\n",
         ["evaluate.judge", "greedy"],
     ),
+    "a temperature of Claude": (
+        GOOD + "evaluate: {judge: {api: anthropic, model: x, temperature: 0}}\n",
+        ["evaluate.judge", "takes no temperature"],
+    ),
     "half a human label": (
         GOOD + "evaluate: {judge: {model: x, human: {preferred: label}}}\n",
         ["evaluate.judge.human", "pair and preferred"],

@@ -40,7 +40,7 @@ def test_anthropic_protocol(tmp_path, monkeypatch):
     with judging(lambda user: f"{user} you", key="sk-ant") as served:
         settings = {"api": "anthropic", "base_url": served.url.removesuffix("/v1"), "key_env": "CLAUDE"}
         with asker(tmp_path, **settings) as asking:
-            (reply,) = asking.ask(requests(1, temperature=0.5))
+            (reply,) = asking.ask(requests(1))
         assert (reply.text, reply.input_tokens, reply.output_tokens, reply.ended) == ("hello you", 100, 10, "stop")
         (body,) = served.asked
         assert body["system"] == "Be brief." and body["messages"] == HELLO[1:] and body["max_tokens"] == 1024
@@ -155,7 +155,7 @@ def test_replies_survive_a_process_that_does_not_close(tmp_path):
 
 @pytest.mark.parametrize(
     ("api", "sampling", "words"),
-    [("anthropic", {"seed": 1}, "anthropic API has no seed"), ("local", {"temperature": 1}, "answers greedily"), ("openai", {"temprature": 1}, "did you mean 'temperature'")],
+    [("anthropic", {"temperature": 1}, "anthropic API has no temperature"), ("local", {"temperature": 1}, "answers greedily"), ("openai", {"temprature": 1}, "did you mean 'temperature'")],
 )  # fmt: skip
 def test_parameters_that_would_be_ignored_are_refused(api, sampling, words):
     with pytest.raises(RecipeError, match=words):

@@ -26,7 +26,7 @@ from tunesmith.evaluate.gate import Verdict, judge
 from tunesmith.evaluate.graders.run import asks
 from tunesmith.evaluate.grading import label_names
 from tunesmith.evaluate.judge.cost import planned
-from tunesmith.evaluate.judge.judging import check_judge, judging_of, sampled_rows
+from tunesmith.evaluate.judge.judging import check_judge, judged_columns, judging_of, sampled_rows
 from tunesmith.evaluate.labels import labels_dict
 from tunesmith.evaluate.limits import no_skill
 from tunesmith.evaluate.metric import refuse_idle
@@ -385,6 +385,8 @@ class _Evaluation:
                 given[row] = text
             columns[f"answer_{other.name}"] = given
             schema[f"answer_{other.name}"] = pl.String
+        judged = judged_columns(len(self.test), [ours, *others])
+        columns, schema = columns | judged, schema | dict.fromkeys(judged, pl.Float64)
         pl.DataFrame(columns, schema_overrides=schema).write_parquet(self.draft.path / "examples.parquet")
 
 

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 SAMPLING = {
     "openai": ("temperature", "top_p", "seed", "max_tokens", "reasoning_effort"),
-    "anthropic": ("temperature", "top_p", "max_tokens"),
+    "anthropic": ("max_tokens",),
     "local": ("max_tokens",),
 }
-"""API to the sampling parameters that it honours; a local model answers greedily."""
+"""API to the sampling parameters that it honours; the Messages API takes none, and a local model answers greedily."""
 
 
 @dataclass(frozen=True)

@@ -109,6 +109,8 @@ class Judge(Section):
                 raise ValueError("a local judge is greedy, so more samples are the same; remove samples")
             if self.temperature:
                 raise ValueError("a local judge is greedy; remove temperature")
+        if self.api == "anthropic" and self.temperature is not None:
+            raise ValueError("Anthropic's Messages API takes no temperature; remove it")
         if self.human is not None and self.human.pair is not None and self.pairwise is None:
             raise ValueError("human.pair is for pairwise, which is not set")
         if self.human is not None and self.human.answer is not None and self.rubric is None:

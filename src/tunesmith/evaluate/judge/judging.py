@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from tunesmith.evaluate.compare import Contestant
     from tunesmith.evaluate.grading import Columns
     from tunesmith.recipe import Recipe
     from tunesmith.recipe.judge import Judge
@@ -94,8 +95,8 @@ class Judging(AbstractContextManager["Judging"]):
             for name, (unreadable, replies) in self._read().items()
             if unreadable
         ]
-        for who, (contest, _) in self.contests.items():
-            bias = contest.position_bias(self.seed)
+        for who, (contest, clusters) in self.contests.items():
+            bias = contest.position_bias(self.seed, clusters)
             if bias.n and not bias.low <= 0 <= bias.high:
                 place = "first" if bias.value > 0 else "second"
                 notes.append(
@@ -267,6 +268,21 @@ def _refuse_noise(metric: str, unreadable: int, replies: int) -> None:
         )
     if unreadable:
         say(f"  judge: {unreadable:,} of {replies:,} answers could not be read")
+
+
+def judged_columns(count: int, systems: Sequence[Contestant]) -> dict[str, list[float | None]]:
+    """Return what the judge said row by row, of ``count`` test rows, by the columns of ``examples.parquet``."""
+    found: dict[str, list[float | None]] = {}
+    for system in systems:
+        for name in (SCORE, WIN_RATE):
+            counting = system.columns.get(f"has {name}")
+            if counting is None or not counting.any() or (name == WIN_RATE and system.name == "tuned"):
+                continue
+            values: list[float | None] = [None] * count
+            for place in np.flatnonzero(counting):
+                values[system.rows[place]] = float(system.columns[name][place])
+            found[name if system.name == "tuned" else f"{name}_{system.name}"] = values
+    return found
 
 
 def check_judge(recipe: Recipe, model_graders: int) -> None:

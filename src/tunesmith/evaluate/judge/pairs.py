@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from tunesmith.core.clusters import Clusters
 from tunesmith.core.estimates import Estimate, bootstrap, never_certain
 from tunesmith.evaluate.judge.repeated import noise_share, row_means
 from tunesmith.evaluate.judge.wording import pair_messages, read_better, sampling_of
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from tunesmith.core.clusters import Clusters
     from tunesmith.providers.asker import Asker
     from tunesmith.recipe.judge import Judge, Pairwise
 
@@ -68,17 +68,19 @@ class Contest:
         """Estimate how often ours is better, ties half, over the rows and the judge's answers."""
         return _mean(self.scores, 0.0, 1.0, seed, clusters)
 
-    def position_bias(self, seed: int = 0) -> Estimate:
+    def position_bias(self, seed: int = 0, clusters: Clusters | None = None) -> Estimate:
         """Estimate how much more often than half the first place wins by itself: 0 is none, +-0.5 is always.
 
         Of the pairs that have answers in both orders.
         """
         halves = (row_means(self.ours_first) - row_means(self.ours_second)) / 2
-        return _mean(halves[self.asked & ~np.isnan(halves)], -0.5, 0.5, seed, None)
+        known = self.asked & ~np.isnan(halves)
+        some = Clusters.named([str(one) for one in clusters.of[known]]) if clusters else None
+        return _mean(halves[known], -0.5, 0.5, seed, some)
 
     def as_dict(self, seed: int = 0, clusters: Clusters | None = None) -> dict[str, Any]:
         """Return a JSON-able dict; what cannot be told is None."""
-        scores, bias = self.scores, self.position_bias(seed)
+        scores, bias = self.scores, self.position_bias(seed, clusters)
         return {
             "win_rate": self.win_rate(seed, clusters).as_dict(),
             "wins": int((scores > 0.5).sum()), "ties": int((scores == 0.5).sum()), "losses": int((scores < 0.5).sum()),
