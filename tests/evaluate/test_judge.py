@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 
-from closed import DATA
 from graded import examples_of
 from judges import answers_in, at_work, biased, judging
 from tunesmith.core.agreement import agreement, cohen_kappa, kappa
@@ -53,18 +52,18 @@ def test_the_judge_sees_both_answers_in_their_order():
     assert Pairwise().text in system["content"] and "right" not in pair_messages(Pairwise(), "q?", "a", "b", "right")[1]["content"]
 
 
-def llmbar():
+def llmbar(folder):
     """Return pairs with the better answer as ours, and the better answers."""
-    rows = [row for name in ("base_10", "normal") for row in json.loads((DATA / "llmbar" / f"{name}.json").read_text())]
+    rows = [row for name in ("base_10", "normal") for row in json.loads((folder / f"{name}.json").read_text())]
     rows = list({json.dumps(row): row for row in rows}.values())
     pairs = [Pair(row["input"], row[f"output_{row['label']}"], row[f"output_{3 - row['label']}"]) for row in rows]
     return pairs, {pair.ours for pair in pairs}
 
 
 @pytest.mark.parametrize(("bias", "seed"), [(0.2, 1), (-0.15, 2), (0.0, 3)])
-def test_position_bias_is_found_and_taken_out(tmp_path, bias, seed):
+def test_position_bias_is_found_and_taken_out(shared_data, tmp_path, bias, seed):
     """Would let through: one order asked, orders mixed up, or a bias with the wrong sign or twice its size."""
-    pairs, better = llmbar()
+    pairs, better = llmbar(shared_data("llmbar"))
     with judging(biased(better, right=0.75, bias=bias, seed=seed)) as served:
         with at_work(tmp_path, model="m", base_url=served.url, pairwise={}) as working:
             contest = compare_pairs(working.asker, working.judge, Pairwise(), pairs, "x")
@@ -290,7 +289,6 @@ def test_a_judge_that_dies_ends_the_evaluation_and_what_it_said_is_kept(arena):
     ring = arena("chat")
     with judging(friendly) as served:
         judge = settings_of(served.url, concurrency=1)
-        served.failures = [(200, {})] * 0
         script, said = served.script, []
 
         def dying(user):
