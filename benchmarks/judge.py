@@ -58,6 +58,9 @@ class Scripted:
         self.chance = {text: right + self.generator.uniform(-spread, spread) for text in better}
         self.bias = bias
 
+    def identity(self, model: str) -> str:
+        return model
+
     def answer(self, requests: Sequence[ChatRequest]) -> Iterator[tuple[int, Reply]]:
         for place, request in enumerate(requests):
             first, second = answers_in(request.messages[1]["content"])

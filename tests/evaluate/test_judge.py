@@ -236,7 +236,7 @@ def test_a_scorecard_with_a_judge(arena):
         ring.evaluate(judge=judge, baselines=["base"], gate=GATE)
         assert len(served.asked) == asked, "another scorecard of the same answers pays again"
     assert result["metrics"]["judge_score"] | {"method": ""} == {"value": 5, "low": pytest.approx(3.70, abs=0.01), "high": 5, "n": 8, "method": ""}
-    assert result["metrics"]["judge_win_rate"]["value"] == 0.5
+    assert result["metrics"]["judge_win_rate"] == {"value": 0.5, "low": 0.5, "high": 0.5, "n": 8, "method": "by definition"}
     assert result["baselines"]["base"]["judge_win_rate"]["value"] == 0 and result["deltas"]["base"]["judge_win_rate"]["value"] == 0.5
     assert result["baselines"]["nearest"]["judge_win_rate"]["value"] == 0.5, "equal answers"
     assert result["verdict"] == "pass" and len(result["criteria"]) == 2
@@ -311,10 +311,12 @@ def test_a_judge_that_dies_ends_the_evaluation_and_what_it_said_is_kept(arena):
     [
         ("classify", {"pairwise": {}, "base_url": "http://localhost:1/v1"}, "there is nothing to judge"),
         ("chat", {"base_url": "http://localhost:1/v1"}, "asked for nothing"),
+        ("chat", {"pairwise": {}, "base_url": "http://localhost:1/v1"}, "is 0.5 by definition"),
         ("chat", {"pairwise": {}, "key_env": "TUNESMITH_NO_SUCH_KEY"}, "TUNESMITH_NO_SUCH_KEY is not set"),
     ],
 )
 def test_judges_that_cannot_judge_are_refused_before_anything_is_spent(task, judge, words):
-    recipe = Recipe(name="x", task=task, data={"train": "x"}, evaluate={"judge": {"model": "m", **judge}})
+    gate = {"minimum": {"judge_win_rate": 0.6}} if "definition" in words else {}
+    recipe = Recipe(name="x", task=task, data={"train": "x"}, evaluate={"judge": {"model": "m", **judge}, "gate": gate})
     with pytest.raises(RecipeError, match=words):
         stage.check(recipe)

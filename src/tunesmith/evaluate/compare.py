@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tunesmith.core.clusters import Clusters
+from tunesmith.core.estimates import Estimate
 from tunesmith.evaluate.grading import grade
 from tunesmith.evaluate.metric import Rows, refuse_idle, take, with_columns
 from tunesmith.evaluate.preferring import LENGTH
@@ -19,7 +20,7 @@ from tunesmith.evaluate.preferring import LENGTH
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tunesmith.core.estimates import Delta, Estimate
+    from tunesmith.core.estimates import Delta
     from tunesmith.evaluate.answers import Answers
     from tunesmith.evaluate.grading import Columns
     from tunesmith.evaluate.judge.judging import Judging
@@ -95,7 +96,12 @@ def measure(test: Questions, answers: Answers, metrics: Sequence[Metric]) -> Con
     rows = list(range(len(test.expected)))
     columns, clusters = test.columns(rows, answers, metrics), test.clusters(rows)
     refuse_idle(metrics, columns)
-    estimates = {metric.name: metric.estimate(columns, test.seed, clusters) for metric in metrics}
+    estimates = {
+        metric.name: metric.estimate(columns, test.seed, clusters)
+        if metric.own is None
+        else Estimate(metric.own, metric.own, metric.own, metric.count(columns), "by definition")
+        for metric in metrics
+    }
     return Contestant("tuned", rows, answers, columns, estimates)
 
 

@@ -64,6 +64,7 @@ class Metric:
         is_share: whether it lies between 0 and 1.
         most: the largest it can be, of one that is no share; None: unknown.
         least: the smallest it can be, if the largest is known.
+        own: what it is for the tuned model by definition, of one that compares with that model; None: it is measured.
         is_quality: False for what is only told, as a length: no gate can rest on it.
         columns: makes the columns that are made for this metric alone; None: `grade` makes them all.
         check: raises what would keep this machine from computing it; None: nothing can.
@@ -80,6 +81,7 @@ class Metric:
     is_share: bool = True
     most: float | None = None
     least: float = 0.0
+    own: float | None = None
     is_quality: bool = True
     columns: Callable[[Rows], Columns] | None = None
     check: Callable[[], object] | None = None
@@ -119,7 +121,11 @@ class Metric:
 
     def counts(self, columns: Columns) -> bool:
         """Return whether any of the rows counts."""
-        return self.among is None or bool(columns[self.among].any())
+        return self.among is None or self.count(columns) > 0
+
+    def count(self, columns: Columns) -> int:
+        """Return how many of the rows count."""
+        return rows_in(columns) if self.among is None else int(columns[self.among].sum())
 
     def _clusters(self, columns: Columns, clusters: Clusters | None) -> Clusters | None:
         """Return the clusters of the rows that count."""

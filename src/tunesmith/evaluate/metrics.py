@@ -15,7 +15,7 @@ from tunesmith.evaluate import overlap, text_columns, values
 from tunesmith.evaluate.code import code_columns
 from tunesmith.evaluate.ifeval.follow import IFEVAL
 from tunesmith.evaluate.ifeval.wording import check_languages
-from tunesmith.evaluate.judge.judging import judge_metrics
+from tunesmith.evaluate.judge.columns import judge_metrics
 from tunesmith.evaluate.metric import Metric as Metric
 from tunesmith.evaluate.metric import share
 from tunesmith.evaluate.own import own_metrics
@@ -199,6 +199,11 @@ def chosen_metrics(recipe: Recipe, folder: Path = HERE) -> list[Metric]:
                 f"evaluate.gate.minimum: of {name} {'less' if metric.is_quality else 'neither less nor more'} is "
                 "better, so it can have no minimum",
                 expected="a metric where more is better, such as " + METRICS[recipe.task][0].name,
+            )
+        if metric.own is not None:
+            raise RecipeError(
+                f"evaluate.gate.minimum: {name} of the tuned model is {metric.own:g} by definition",
+                hint=f"evaluate.gate.metrics: {{{name}: {{over: [base]}}}}",
             )
         chosen.append(metric)
     return list({metric.name: metric for metric in chosen}.values())

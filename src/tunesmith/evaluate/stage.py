@@ -25,8 +25,10 @@ from tunesmith.evaluate.criteria import PRODUCTION, compared, criteria_of, gated
 from tunesmith.evaluate.gate import Verdict, judge
 from tunesmith.evaluate.graders.run import asks
 from tunesmith.evaluate.grading import label_names
+from tunesmith.evaluate.judge.columns import judged_columns
 from tunesmith.evaluate.judge.cost import planned
-from tunesmith.evaluate.judge.judging import check_judge, judged_columns, judging_of, sampled_rows
+from tunesmith.evaluate.judge.judging import check_judge, judging_of
+from tunesmith.evaluate.judge.sample import sampled_rows
 from tunesmith.evaluate.labels import labels_dict
 from tunesmith.evaluate.limits import no_skill
 from tunesmith.evaluate.metric import refuse_idle

@@ -48,7 +48,8 @@ class Asker(AbstractContextManager["Asker"]):
         Raises:
             RemoteError: if the provider refuses or is unreachable; what was answered until then is kept.
         """
-        digests = [one.digest(self.provider.endpoint) for one in requests]
+        answerers = {model: self.provider.identity(model) for model in {one.model for one in requests}}
+        digests = [one.digest(answerers[one.model]) for one in requests]
         found: dict[str, Reply] = {one: kept for one in {*digests} if (kept := self.cache.find(one)) is not None}
         self.spent.kept += len(found)
         missing = {one: request for one, request in zip(digests, requests, strict=True) if one not in found}

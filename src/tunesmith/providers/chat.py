@@ -38,9 +38,9 @@ class ChatRequest:
     sampling: Mapping[str, Any] = field(default_factory=dict)
     sample: int = 0
 
-    def digest(self, endpoint: str) -> str:
-        """Return what stands for this question to this endpoint: same digest, same question."""
-        asked = {"endpoint": endpoint, "model": self.model, "messages": [dict(one) for one in self.messages]}
+    def digest(self, answerer: str) -> str:
+        """Return what stands for this question to this answerer: same digest, same question."""
+        asked = {"answerer": answerer, "model": self.model, "messages": [dict(one) for one in self.messages]}
         return digest({**asked, "sampling": dict(self.sampling), "sample": self.sample}, hex_digits=32)
 
 
@@ -55,9 +55,13 @@ class Reply:
 
 
 class ChatProvider(Protocol):
-    """Answers questions; ``endpoint`` names what answers, for people and for the digests of kept replies."""
+    """Answers questions; ``endpoint`` names what answers, for people."""
 
     endpoint: str
+
+    def identity(self, model: str) -> str:
+        """Return what kept replies of a model are kept under, besides the question."""
+        ...
 
     def answer(self, requests: Sequence[ChatRequest]) -> Iterator[tuple[int, Reply]]:
         """Yield the place of a request and its reply, as they come.

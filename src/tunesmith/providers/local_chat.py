@@ -30,6 +30,13 @@ class LocalChat:
         self.workspace = workspace
         self._held: tuple[str, LoadedModel] | None = None
 
+    def identity(self, model: str) -> str:
+        """Return the content of a model: a folder may hold another one by now."""
+        from tunesmith.models.load import identity
+
+        earlier = self.workspace.find(model)
+        return f"local:{earlier.id if earlier else identity(model)}"
+
     def answer(self, requests: Sequence[ChatRequest]) -> Iterator[tuple[int, Reply]]:
         """Yield replies, model by model, in pieces."""
         for model in dict.fromkeys(one.model for one in requests):

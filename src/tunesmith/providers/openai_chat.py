@@ -38,6 +38,10 @@ class OpenAIChat:
             api_key=key, base_url=self.endpoint, timeout=settings.timeout_s, max_retries=settings.retries
         )
 
+    def identity(self, model: str) -> str:
+        """Return the endpoint: what a service calls a model is all that is known of it."""
+        return self.endpoint
+
     def answer(self, requests: Sequence[ChatRequest]) -> Iterator[tuple[int, Reply]]:
         """Yield replies as they come."""
         yield from in_parallel(self._ask, requests, self.settings.concurrency)

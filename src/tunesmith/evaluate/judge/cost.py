@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tunesmith.evaluate.judge.judging import judged_rows, sampled_rows
 from tunesmith.evaluate.judge.people import rows_with
+from tunesmith.evaluate.judge.sample import judged_rows, sampled_rows
 from tunesmith.evaluate.judge.wording import pair_messages, question_of, rubric_messages
 
 if TYPE_CHECKING:

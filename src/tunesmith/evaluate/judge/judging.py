@@ -1,28 +1,19 @@
 """One evaluation's judge: whom it judges on which rows, what it said, and what may rest on it.
 
-Owns the judge's metrics and their columns, and its part of the Scorecard. Does not own the questions (`marks`,
-`pairs`).
+Owns its part of the Scorecard. Does not own the questions (`marks`, `pairs`) nor its metrics (`columns`).
 """
 
 from __future__ import annotations
 
-import random
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from tunesmith.core.artifacts import Workspace
-from tunesmith.core.clusters import Clusters
 from tunesmith.core.errors import DataError, RecipeError
-from tunesmith.core.progress import say
-from tunesmith.evaluate.judge.marks import Marked, Marks, mark_answers
-from tunesmith.evaluate.judge.pairs import Contest, Pair, compare_pairs
 from tunesmith.evaluate.judge.people import Calibration, with_people
-from tunesmith.evaluate.judge.wording import question_of
-from tunesmith.evaluate.metric import Metric, Rows, share
+from tunesmith.evaluate.judge.sample import judged_rows
 from tunesmith.providers.asker import Asker
 from tunesmith.providers.cache import ReplyCache
 from tunesmith.providers.chat import connect
@@ -30,10 +21,10 @@ from tunesmith.providers.chat import connect
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
-
-    from tunesmith.evaluate.compare import Contestant
-    from tunesmith.evaluate.grading import Columns
+    from tunesmith.core.clusters import Clusters
+    from tunesmith.evaluate.judge.marks import Marks
+    from tunesmith.evaluate.judge.pairs import Contest
+    from tunesmith.evaluate.metric import Rows
     from tunesmith.recipe import Recipe
     from tunesmith.recipe.judge import Judge
     from tunesmith.text.examples import Example
@@ -156,133 +147,6 @@ def judging_of(recipe: Recipe, workspace: Workspace, test: Sequence[Example]) ->
     asker = Asker(connect(judge, workspace), ReplyCache(workspace.root))
     ids = frozenset(test[place].row_id for place in judged_rows(recipe, len(test)))
     return Judging(judge, asker, ids, recipe.seed)
-
-
-def sampled_rows(recipe: Recipe, count: int) -> list[int]:
-    """Return the test rows, of ``count``, on which the slow baselines are measured, in order."""
-    most = min(recipe.evaluate.baseline_rows, count)
-    return sorted(random.Random(recipe.seed).sample(range(count), most))
-
-
-def judged_rows(recipe: Recipe, count: int) -> list[int]:
-    """Return the test rows that are judged: some of those that all systems answer, so that all are judged on them."""
-    rows = sampled_rows(recipe, count)
-    most = recipe.evaluate.judge.rows if recipe.evaluate.judge else 0
-    return sorted(random.Random(recipe.seed).sample(rows, min(most, len(rows))))
-
-
-def judge_metrics(recipe: Recipe) -> list[Metric]:
-    """Return the metrics that the recipe's judge gives."""
-    judge, found = recipe.evaluate.judge, []
-    if judge is not None and judge.rubric is not None:
-        low, high = judge.rubric.scale
-        found.append(
-            Metric(
-                SCORE,
-                f"mean mark by the judge {judge.model}, {low:g} to {high:g}",
-                share(SCORE),
-                among=f"has {SCORE}",
-                about="a place in the judged sample",
-                is_share=False,
-                most=high,
-                least=low,
-                columns=score_columns,
-                asks=True,
-            )
-        )
-    if judge is not None and judge.pairwise is not None:
-        found.append(
-            Metric(
-                WIN_RATE,
-                f"how often the judge {judge.model} prefers it to the tuned model, ties half; 0.5 for that one",
-                share(WIN_RATE),
-                among=f"has {WIN_RATE}",
-                about="a place in the judged sample",
-                is_share=False,
-                most=1.0,
-                columns=win_columns,
-                asks=True,
-            )
-        )
-    return found
-
-
-def score_columns(rows: Rows) -> Columns:
-    """Return the judge's marks of a system's answers."""
-    judging, places = _at_work(rows)
-    assert judging.judge.rubric is not None
-    answers = [
-        Marked(question_of(rows.examples[one].messages[:-1]), rows.answers.texts[one], rows.expected[one])
-        for one in places
-    ]
-    values = np.zeros(len(rows.examples))
-    if answers:
-        marks = mark_answers(judging.asker, judging.judge, judging.judge.rubric, answers, f"judge marks {rows.who}")
-        _refuse_noise(SCORE, marks.unreadable, marks.given.size)
-        judging.marks[rows.who], values[places] = marks, marks.means
-    return {SCORE: values, f"has {SCORE}": _mask(places, len(values))}
-
-
-def win_columns(rows: Rows) -> Columns:
-    """Return how a system's answers do beside ours: 1 is better, 0 worse, on the judged rows."""
-    judging, places = _at_work(rows)
-    assert judging.judge.pairwise is not None
-    values = np.full(len(rows.examples), 0.5)
-    if rows.who != "tuned" and places:
-        examples = [rows.examples[one] for one in places]
-        pairs = [
-            Pair(question_of(one.messages[:-1]), judging.tuned[one.row_id], rows.answers.texts[at], rows.expected[at])
-            for one, at in zip(examples, places, strict=True)
-        ]
-        contest = compare_pairs(
-            judging.asker, judging.judge, judging.judge.pairwise, pairs, f"judge beside {rows.who}"
-        )  # fmt: skip
-        _refuse_noise(WIN_RATE, contest.unreadable, contest.replies)
-        judging.contests[rows.who] = contest, Clusters.named([one.group for one in examples])
-        values[places] = 1 - contest.scores
-    return {WIN_RATE: values, f"has {WIN_RATE}": _mask(places, len(values))}
-
-
-def _at_work(rows: Rows) -> tuple[Judging, list[int]]:
-    assert rows.judging is not None, "a metric of the judge without the judge"
-    return rows.judging, rows.judging.places(rows)
-
-
-def _mask(places: Sequence[int], count: int) -> NDArray[np.bool_]:
-    mask = np.zeros(count, dtype=bool)
-    mask[list(places)] = True
-    return mask
-
-
-def _refuse_noise(metric: str, unreadable: int, replies: int) -> None:
-    """Refuse a judge none of whose answers has the form that was asked for.
-
-    Raises:
-        DataError: saying so.
-    """
-    if replies and unreadable == replies:
-        raise DataError(
-            f"{metric}: none of {replies:,} answers of the judge has the form that it was asked for",
-            expected="a last line such as Score: 4, or Better: 1",
-            hint="a larger evaluate.judge.max_tokens, or a model that follows instructions",
-        )
-    if unreadable:
-        say(f"  judge: {unreadable:,} of {replies:,} answers could not be read")
-
-
-def judged_columns(count: int, systems: Sequence[Contestant]) -> dict[str, list[float | None]]:
-    """Return what the judge said row by row, of ``count`` test rows, by the columns of ``examples.parquet``."""
-    found: dict[str, list[float | None]] = {}
-    for system in systems:
-        for name in (SCORE, WIN_RATE):
-            counting = system.columns.get(f"has {name}")
-            if counting is None or not counting.any() or (name == WIN_RATE and system.name == "tuned"):
-                continue
-            values: list[float | None] = [None] * count
-            for place in np.flatnonzero(counting):
-                values[system.rows[place]] = float(system.columns[name][place])
-            found[name if system.name == "tuned" else f"{name}_{system.name}"] = values
-    return found
 
 
 def check_judge(recipe: Recipe, model_graders: int) -> None:
