@@ -250,7 +250,8 @@ def test_a_scorecard_with_a_judge(arena):
     assert any(f"asked {asked} questions" in note for note in result["notes"])
     rows = pl.read_parquet(card.path / "examples.parquet")
     assert rows["judge_score"].to_list() == [5.0] * 8 and rows["judge_win_rate_base"].to_list() == [0.0] * 8
-    assert "judge_win_rate" in (card.path / "scorecard.html").read_text()
+    page = (card.path / "scorecard.html").read_text()
+    assert "judge_win_rate" in page and "8 / 0 / 0" in page and "first place wins by" in page
 
 
 def keep(ring, says):

@@ -29,13 +29,15 @@ class LocalChat:
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
         self._held: tuple[str, LoadedModel] | None = None
+        self._identities: dict[str, str] = {}
 
     def identity(self, model: str) -> str:
         """Return the content of a model: a folder may hold another one by now."""
-        from tunesmith.models.load import identity
+        from tunesmith.models.load import identity, reference
 
-        earlier = self.workspace.find(model)
-        return f"local:{earlier.id if earlier else identity(model)}"
+        if model not in self._identities:
+            self._identities[model] = f"local:{identity(reference(model, self.workspace))}"
+        return self._identities[model]
 
     def answer(self, requests: Sequence[ChatRequest]) -> Iterator[tuple[int, Reply]]:
         """Yield replies, model by model, in pieces."""
@@ -69,13 +71,12 @@ class LocalChat:
         return replies
 
     def _load(self, model: str) -> LoadedModel:
-        from tunesmith.models.load import load_model
+        from tunesmith.models.load import load_model, reference
         from tunesmith.text.chat import ensure_template
 
         if self._held is None or self._held[0] != model:
             self._held = None
-            earlier = self.workspace.find(model)
-            loaded = load_model(str(earlier.path / "model") if earlier else model)
+            loaded = load_model(reference(model, self.workspace))
             ensure_template(loaded.tokenizer)
             self._held = model, loaded
         return self._held[1]
