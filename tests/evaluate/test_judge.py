@@ -49,7 +49,10 @@ def test_preferences_are_read_strictly(reply, value):
 def test_the_judge_sees_both_answers_in_their_order():
     system, user = pair_messages(Pairwise(reference=True), "q?", "one", "two", "right")
     assert answers_in(user["content"]) == ("one", "two") and "right" in user["content"] and "q?" in user["content"]
-    assert Pairwise().text in system["content"] and "right" not in pair_messages(Pairwise(), "q?", "a", "b", "right")[1]["content"]
+    assert (
+        Pairwise().text in system["content"]
+        and "right" not in pair_messages(Pairwise(), "q?", "a", "b", "right")[1]["content"]
+    )
 
 
 def llmbar(folder):
@@ -106,7 +109,9 @@ def test_noise_of_the_judge_is_told_apart_from_that_of_rows():
 def test_equal_answers_are_ties_nobody_is_asked_about(tmp_path):
     with judging(lambda said: "Better: 1") as served:
         with at_work(tmp_path, model="m", base_url=served.url, samples=2) as working:
-            contest = compare_pairs(working.asker, working.judge, Pairwise(), [Pair("q", "a", "a "), Pair("q", "a", "b")], "x")
+            contest = compare_pairs(
+                working.asker, working.judge, Pairwise(), [Pair("q", "a", "a "), Pair("q", "a", "b")], "x"
+            )
     assert len(served.asked) == 4 and contest.scores.tolist() == [0.5, 0.5] and contest.replies == 4
     told = contest.as_dict()
     assert (told["wins"], told["ties"], told["losses"], told["equal_answers"]) == (0, 2, 0, 1)
@@ -131,7 +136,9 @@ def test_marks_are_means_of_what_can_be_read(tmp_path):
     with judging(lambda said: next(numbers)) as served:
         settings = {"rubric": {"text": "good"}, "samples": 3, "concurrency": 1}
         with at_work(tmp_path, model="m", base_url=served.url, **settings) as working:
-            marks = mark_answers(working.asker, working.judge, working.judge.rubric, [Marked("q", "a"), Marked("q", "b")], "x")
+            marks = mark_answers(
+                working.asker, working.judge, working.judge.rubric, [Marked("q", "a"), Marked("q", "b")], "x"
+            )
     assert marks.means.tolist() == [3.5, 3.0] and marks.unreadable == 4
 
 
@@ -185,7 +192,9 @@ def test_a_judge_is_held_against_people(tmp_path):
     with judging(longer) as served, at_work(tmp_path, model="m", base_url=served.url, **HUMAN) as working:
         found = with_people(working.asker, working.judge, people(lambda n: 1 if n % 2 == 0 else 2), 0)["judge_win_rate"]
         assert found.kappa.value == 1 and found.agreement.value == 1 and found.usable
-        other = with_people(working.asker, working.judge, people(lambda n: ("1", "2", "Tie")[n % 3]), 0)["judge_win_rate"]
+        other = with_people(working.asker, working.judge, people(lambda n: ("1", "2", "Tie")[n % 3]), 0)[
+            "judge_win_rate"
+        ]
         assert not other.usable and other.kappa.low <= 0 <= other.kappa.high
         working.people = {"judge_win_rate": other}
         assert "kappa" in working.barred()["judge_win_rate"]
@@ -219,7 +228,15 @@ def friendly(said):
 
 
 def settings_of(url, **more):
-    return {"model": "m", "base_url": url, "samples": 2, "retries": 0, "rubric": {"text": "kind"}, "pairwise": {}, **more}
+    return {
+        "model": "m",
+        "base_url": url,
+        "samples": 2,
+        "retries": 0,
+        "rubric": {"text": "kind"},
+        "pairwise": {},
+        **more,
+    }
 
 
 GATE = {"against": [], "metrics": {"judge_win_rate": {"over": ["base"]}, "judge_score": {"over": ["base"]}}}
@@ -235,9 +252,24 @@ def test_a_scorecard_with_a_judge(arena):
         planned = stage.plan_judge(ring.recipe(judge=judge, baselines=["base", "nearest"], gate=GATE), ring.dataset)
         ring.evaluate(judge=judge, baselines=["base"], gate=GATE)
         assert len(served.asked) == asked, "another scorecard of the same answers pays again"
-    assert result["metrics"]["judge_score"] | {"method": ""} == {"value": 5, "low": pytest.approx(3.70, abs=0.01), "high": 5, "n": 8, "method": ""}
-    assert result["metrics"]["judge_win_rate"] == {"value": 0.5, "low": 0.5, "high": 0.5, "n": 8, "method": "by definition"}
-    assert result["baselines"]["base"]["judge_win_rate"]["value"] == 0 and result["deltas"]["base"]["judge_win_rate"]["value"] == 0.5
+    assert result["metrics"]["judge_score"] | {"method": ""} == {
+        "value": 5,
+        "low": pytest.approx(3.70, abs=0.01),
+        "high": 5,
+        "n": 8,
+        "method": "",
+    }
+    assert result["metrics"]["judge_win_rate"] == {
+        "value": 0.5,
+        "low": 0.5,
+        "high": 0.5,
+        "n": 8,
+        "method": "by definition",
+    }
+    assert (
+        result["baselines"]["base"]["judge_win_rate"]["value"] == 0
+        and result["deltas"]["base"]["judge_win_rate"]["value"] == 0.5
+    )
     assert result["baselines"]["nearest"]["judge_win_rate"]["value"] == 0.5, "equal answers"
     assert result["verdict"] == "pass" and len(result["criteria"]) == 2
     told = result["judge"]
@@ -265,7 +297,9 @@ def keep(ring, says):
     frame.with_columns(pl.Series("kept", kept)).write_parquet(file)
 
 
-@pytest.mark.parametrize(("says", "verdict"), [(lambda n: 1 if n % 2 else 2, "pass"), (lambda n: 2 if n % 2 else 1, "undecided")])
+@pytest.mark.parametrize(
+    ("says", "verdict"), [(lambda n: 1 if n % 2 else 2, "pass"), (lambda n: 2 if n % 2 else 1, "undecided")]
+)
 def test_a_judge_that_people_do_not_agree_with_gates_nothing(arena, says, verdict):
     ring = arena("chat")
     keep(ring, says)

@@ -94,7 +94,10 @@ def test_a_dead_endpoint_is_told_in_a_sentence(tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
-    with asker(tmp_path, base_url=url, retries=0) as asking, pytest.raises(RemoteError, match="cannot be reached") as found:
+    with (
+        asker(tmp_path, base_url=url, retries=0) as asking,
+        pytest.raises(RemoteError, match="cannot be reached") as found,
+    ):
         asking.ask(requests(3))
     assert url in str(found.value) and found.value.exit_code == 4
 
@@ -125,7 +128,10 @@ def test_a_missing_key_is_told_before_anything_is_asked(tmp_path, monkeypatch, s
 
 
 def test_no_more_are_under_way_than_allowed(tmp_path):
-    with judging(lambda user: "yes", slow_s=0.05) as served, asker(tmp_path, base_url=served.url, concurrency=3) as asking:
+    with (
+        judging(lambda user: "yes", slow_s=0.05) as served,
+        asker(tmp_path, base_url=served.url, concurrency=3) as asking,
+    ):
         asking.ask(requests(12))
         assert served.most_together == 3
 

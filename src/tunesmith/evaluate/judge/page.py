@@ -18,7 +18,9 @@ Found = dict[str, Any]
 
 def judge_section(judge: Mapping[str, Any]) -> str:
     """Return the part of the page about a judge, from its part of the result."""
-    about = f"{judge['model']} at {judge['endpoint']}, {judge['samples']} answers to each question, pairs in both orders."
+    about = (
+        f"{judge['model']} at {judge['endpoint']}, {judge['samples']} answers to each question, pairs in both orders."
+    )
     return f"<h2>The judge</h2><p class='soft'>{escape(about)}</p>{_pairs(judge)}{_marks(judge)}{_people(judge)}"
 
 
