@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.artifacts import Workspace
-from tunesmith.core.errors import DataError, RecipeError
+from tunesmith.core.errors import RecipeError
 from tunesmith.evaluate.judge.people import Calibration, with_people
 from tunesmith.evaluate.judge.sample import judged_rows
 from tunesmith.providers.asker import Asker
