@@ -187,6 +187,19 @@ BAD_RECIPES = {
         GOOD + "evaluate:\n  judge: {model: x, key: sk-1}\n",
         [":6", "evaluate.judge.key", "key_env"],
     ),
+    "a judge with its key in the address": (
+        GOOD + "evaluate: {judge: {model: x, base_url: 'http://me:sk-1@host/v1'}}\n",
+        ["evaluate.judge", "key_env"],
+    ),
+    "a range that falls": (
+        GOOD + "evaluate: {graders: [{type: score_model, name: a, model: x, input: [], range: [1, 0]}]}\n",
+        ["evaluate.graders.0", "does not rise"],
+    ),
+    "a passing label that is none": (
+        GOOD
+        + "evaluate: {graders: [{type: label_model, name: a, model: x, input: [], labels: [b], passing_labels: [c]}]}\n",
+        ["evaluate.graders.0", "'c', which is not in labels"],
+    ),
     "a scale that falls": (
         GOOD + "evaluate: {judge: {model: x, rubric: {text: good, scale: [5, 1]}}}\n",
         ["evaluate.judge.rubric", "does not rise"],

@@ -25,6 +25,7 @@ from tunesmith.providers.cache import ReplyCache
 from tunesmith.providers.chat import connect
 from tunesmith.recipe.judge import Judge
 
+CUT = 0
 Script = Callable[[str], str]
 """What the user says in, the judge's whole answer out."""
 
@@ -37,9 +38,12 @@ class Judged:
     url: str = ""
     asked: list[dict[str, Any]] = field(default_factory=list)
     failures: list[tuple[int, dict[str, str]]] = field(default_factory=list)  # status and headers, one a request
+    failing: tuple[int, dict[str, str]] | None = None  # the same for all requests; status CUT: the connection is cut
     slow_s: float = 0.0
     key: str | None = None
-    foreign: dict[str, Any] | None = None  # a body of another protocol, for all
+    foreign: str | None = None  # a body of another protocol, for all
+    received: int = 0
+    keys: list[str] = field(default_factory=list)
     together: int = 0
     most_together: int = 0
     lock: Any = field(default_factory=threading.Lock)
@@ -55,16 +59,21 @@ class _Handler(BaseHTTPRequestHandler):
         with judged.lock:
             judged.together += 1
             judged.most_together = max(judged.most_together, judged.together)
-            failure = judged.failures.pop(0) if judged.failures else None
+            judged.received += 1
+            failure = judged.failures.pop(0) if judged.failures else judged.failing
         try:
             time.sleep(judged.slow_s)
             given = self.headers.get("x-api-key") or self.headers.get("authorization", "").removeprefix("Bearer ")
+            judged.keys.append(given)
             if judged.key is not None and given != judged.key:
                 return self._send(401, {"error": {"message": f"wrong key {given}", "type": "authentication_error"}})
+            if failure is not None and failure[0] == CUT:
+                return self._cut()
             if failure is not None:
-                return self._send(failure[0], {"error": {"message": "told to fail"}}, failure[1])
+                return self._send(failure[0], {"error": {"message": f"told to fail, with {given}"}}, failure[1])
             if judged.foreign is not None:
-                return self._send(200, judged.foreign)
+                kind = "application/json" if judged.foreign.startswith("{") else "text/html"
+                return self._write(200, judged.foreign, {"content-type": kind})
             with judged.lock:
                 judged.asked.append(body)
             said = judged.script(_user(body))
@@ -73,11 +82,21 @@ class _Handler(BaseHTTPRequestHandler):
             with judged.lock:
                 judged.together -= 1
 
+    def _cut(self) -> None:
+        """End the connection in the middle of an answer."""
+        self.close_connection = True
+        self.wfile.write(
+            b'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 500\r\n\r\n{"id": "x", '
+        )
+
     def _send(self, status: int, body: dict[str, Any], headers: dict[str, str] | None = None) -> None:
-        content = json.dumps(body).encode()
+        self._write(status, json.dumps(body), {"content-type": "application/json", **(headers or {})})
+
+    def _write(self, status: int, body: str, headers: dict[str, str]) -> None:
+        content = body.encode()
         with contextlib.suppress(ConnectionError):
             self.send_response(status)
-            for name, value in {"content-type": "application/json", **(headers or {})}.items():
+            for name, value in headers.items():
                 self.send_header(name, value)
             self.send_header("content-length", str(len(content)))
             self.end_headers()

@@ -321,7 +321,7 @@ def _check(project: Project) -> None:
         with refusals:
             check(recipe)
     with refusals:
-        check_evaluation(recipe, project.folder)
+        check_evaluation(recipe, project.folder, project.workspace)
     with refusals:
         if recipe.data.split.test == 0 and not recipe.data.test:
             raise RecipeError(

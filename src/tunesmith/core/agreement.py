@@ -5,6 +5,8 @@ Owns agreement, Cohen's kappa and their intervals.
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,33 +34,35 @@ def cohen_kappa(one: NDArray[np.intp], other: NDArray[np.intp], *, ordered: bool
         other: the other's, of the same cases.
         ordered: categories are marks, and a miss counts by the square of its distance.
 
-    Where both say the same single category of all cases nothing beyond chance can be seen: 0.
+    Where both say the same single category of all cases, or there are none, it has no value: NaN.
 
     Source: Cohen 1960, "A coefficient of agreement for nominal scales"; Cohen 1968, "Weighted kappa".
     """
     if not len(one):
-        return 0.0
+        return math.nan
     kinds = int(max(one.max(), other.max())) + 1
     seen = np.bincount(one * kinds + other, minlength=kinds * kinds).reshape(kinds, kinds) / len(one)
     apart = np.subtract.outer(np.arange(kinds), np.arange(kinds)).astype(np.float64)
     cost = apart**2 if ordered else (apart != 0).astype(np.float64)
     by_chance = float((cost * np.outer(seen.sum(1), seen.sum(0))).sum())
-    return 1.0 - float((cost * seen).sum()) / by_chance if by_chance else 0.0
+    return 1.0 - float((cost * seen).sum()) / by_chance if by_chance else math.nan
 
 
 def kappa(
     one: NDArray[np.intp], other: NDArray[np.intp], *, ordered: bool = False, seed: int = 0,
     clusters: Clusters | None = None,
 ) -> Estimate:  # fmt: skip
-    """Estimate Cohen's kappa by the bootstrap over cases; no cases give NaN and no bounds.
+    """Estimate Cohen's kappa by the bootstrap over cases; 0 from -1 to 1 where it has no value.
 
-    Agreement on all n cases leaves room for about z^2/n misses, as Wilson's interval says of a share.
+    Agreement on all n cases leaves room for about z^2/n misses, as Wilson's interval says of a share. Raters without
+    skill are taken for skilled (an interval above 0) about once in 40 at most; where one category is rare, the
+    interval around a true kappa is too narrow.
     """
     found = bootstrap(
         lambda index: cohen_kappa(one[index], other[index], ordered=ordered), len(one), seed=seed,
         clusters=clusters, expanded=True,
     )  # fmt: skip
-    if found.n == 0 or found.value == 0:  # nothing beyond chance was seen
-        return found
+    if math.isnan(found.value):
+        return replace(found, value=0.0, low=-1.0, high=1.0)
     shares = np.bincount(one) / len(one)
     return never_certain(found, -1.0, 1.0, 1 / (1 - float((shares**2).sum())))

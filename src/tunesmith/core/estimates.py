@@ -143,7 +143,8 @@ def bootstrap(
     """Estimate any statistic of ``n`` cases by the percentile bootstrap.
 
     Args:
-        statistic: takes an array of case indices (with repetition) and returns the value on them.
+        statistic: takes an array of case indices (with repetition) and returns the value on them; NaN where it has
+            none, and such a resample is left out.
         n: number of cases; 0 gives NaN with an interval of minus to plus infinity.
         seed: fixes the resampling.
         resamples: number of bootstrap samples.
@@ -156,7 +157,8 @@ def bootstrap(
         return Estimate(math.nan, -math.inf, math.inf, 0, "bootstrap")
     value, draws = float(statistic(np.arange(n))), _draws(statistic, n, seed, resamples, clusters)
     count = clusters.count if clusters else n
-    low, high = _percentiles(draws, count if expanded else None)
+    known = draws[~np.isnan(draws)]
+    low, high = _percentiles(known, count if expanded else None) if len(known) else (-math.inf, math.inf)
     return Estimate(value, low, high, n, _called("bootstrap", clusters), clusters.count if clusters else None)
 
 

@@ -60,7 +60,7 @@ BASELINES = {"classify": (*_SLOW, "linear", "nearest", "majority"), "preference"
 """Task to the baselines it has; other tasks have the base, plain and prompted, and the nearest training question."""
 
 
-def check(recipe: Recipe, folder: Path = HERE) -> None:
+def check(recipe: Recipe, folder: Path = HERE, workspace: Workspace | None = None) -> None:
     """Refuse, before anything is spent, what cannot be evaluated.
 
     Raises:
@@ -71,7 +71,7 @@ def check(recipe: Recipe, folder: Path = HERE) -> None:
         if metric.check is not None:
             metric.check()
     chosen_baselines(recipe)
-    check_judge(recipe, _model_graders(recipe, folder))
+    check_judge(recipe, _model_graders(recipe, folder), workspace)
     for one in criteria_of(recipe, folder):
         if one.who == LENGTH and not metrics_of(LENGTH, [one.metric]):
             raise RecipeError(
@@ -160,7 +160,7 @@ def evaluate(
         DataError: if there are no test rows.
         ArtifactError: if a model cannot be loaded or no longer reads prompts as in training.
     """
-    check(recipe, recipe_dir)
+    check(recipe, recipe_dir, workspace)
     plan = plan_scorecard(recipe, dataset, model, production, recipe_dir)
     return workspace.make(
         plan, lambda draft: _Evaluation(recipe, recipe_dir, dataset, model, production, workspace, draft).make()

@@ -33,6 +33,8 @@ class ReplyCache:
             self._file = sqlite3.connect(self.path, timeout=60, isolation_level=None)
             self._file.execute("PRAGMA journal_mode=WAL")
             self._file.execute("CREATE TABLE IF NOT EXISTS replies (digest TEXT PRIMARY KEY, reply TEXT NOT NULL)")
+        except sqlite3.OperationalError:  # the disk's, not the file's
+            raise
         except sqlite3.DatabaseError as error:
             raise ArtifactError(
                 f"{self.path}: not a file of kept replies ({error})", hint="remove it; models are then asked anew"

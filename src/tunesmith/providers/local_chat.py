@@ -31,6 +31,17 @@ class LocalChat:
         self._held: tuple[str, LoadedModel] | None = None
         self._identities: dict[str, str] = {}
 
+    def check(self, model: str) -> None:
+        """Refuse a model that is not there.
+
+        Raises:
+            SetupError: if it cannot be found.
+            RemoteError: if the hub is out of reach.
+        """
+        from tunesmith.models.load import load_tokenizer, reference
+
+        load_tokenizer(reference(model, self.workspace))
+
     def identity(self, model: str) -> str:
         """Return the content of a model: a folder may hold another one by now."""
         from tunesmith.models.load import identity, reference

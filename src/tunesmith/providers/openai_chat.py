@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from json import JSONDecodeError
 from typing import TYPE_CHECKING, Any
 
-from tunesmith.core.errors import MissingExtraError, RemoteError
+from tunesmith.core.errors import MissingExtraError
 from tunesmith.providers.chat import ChatRequest, Reply
-from tunesmith.providers.remote import failed, in_parallel, key_in
+from tunesmith.providers.remote import Endpoint, in_parallel, key_in, refuse_long_waits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,12 +32,14 @@ class OpenAIChat:
             raise MissingExtraError("providers", error.name or "openai") from error
         self._errors = openai.APIError
         self.settings, self.endpoint = settings, settings.base_url or OPENAI
-        self.key_env = settings.key_env or (None if settings.base_url else "OPENAI_API_KEY")
-        key = key_in(self.key_env, "evaluate.judge.key_env") if self.key_env else "none"
+        key_env = settings.key_env or (None if settings.base_url else "OPENAI_API_KEY")
+        key = key_in(key_env, "evaluate.judge.key_env") if key_env else "none"
+        self._service = Endpoint(self.endpoint, key, key_env, settings.timeout_s, settings.retries + 1)
         self._most = "max_tokens" if settings.base_url else "max_completion_tokens"
         self._client = openai.OpenAI(
-            api_key=key, base_url=self.endpoint, timeout=settings.timeout_s, max_retries=settings.retries
-        )
+            api_key=key, base_url=self.endpoint, timeout=settings.timeout_s, max_retries=settings.retries,
+            http_client=openai.DefaultHttpxClient(event_hooks={"response": [refuse_long_waits]}),
+        )  # fmt: skip
 
     def identity(self, model: str) -> str:
         """Return the endpoint: what a service calls a model is all that is known of it."""
@@ -58,14 +61,11 @@ class OpenAIChat:
         try:
             found = self._client.chat.completions.create(model=request.model, messages=messages, **sampling)
         except self._errors as error:
-            raise failed(
-                error, self.endpoint, request.model, timeout_s=self.settings.timeout_s, key_env=self.key_env
-            ) from error
+            raise self._service.failed(error, request.model) from error
+        except JSONDecodeError as error:
+            raise self._service.foreign() from error
         if not getattr(found, "choices", None):
-            raise RemoteError(
-                f"{self.endpoint} answered without choices, so it does not speak OpenAI's protocol",
-                hint="evaluate.judge.base_url ends in /v1 for most servers",
-            )
+            raise self._service.foreign()
         choice, usage = found.choices[0], found.usage
         return Reply(
             choice.message.content or "", usage.prompt_tokens if usage else 0, usage.completion_tokens if usage else 0,

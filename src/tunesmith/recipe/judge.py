@@ -101,6 +101,8 @@ class Judge(Section):
 
     @model_validator(mode="after")
     def _fits(self) -> Judge:
+        if self.base_url is not None and "@" in self.base_url.split("//", 1)[1].split("/", 1)[0]:
+            raise ValueError("base_url has a name or key before @, and recipes are shown and kept; set key_env")
         if self.api == "local":
             for name in ("base_url", "key_env", "price"):
                 if getattr(self, name) is not None:

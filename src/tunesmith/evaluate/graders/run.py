@@ -22,8 +22,8 @@ from tunesmith.evaluate.graders.formula import Formula
 from tunesmith.evaluate.graders.similarity import similarity
 from tunesmith.evaluate.graders.template import NotThere, check_template, fill, item_paths
 from tunesmith.evaluate.grading import parse_json
+from tunesmith.evaluate.judge.wording import label_form, read_label, read_mark, score_form
 from tunesmith.evaluate.metric import Metric, Rows, own_column, share
-from tunesmith.evaluate.numeric import last_number
 from tunesmith.evaluate.sandbox.run import Limits, check_closed, run_program
 from tunesmith.evaluate.tool_calls import read_calls
 from tunesmith.providers.chat import ChatRequest, check_sampling
@@ -240,34 +240,49 @@ def _judged(grader: ScoreModel | LabelModel, place: _Place) -> Scores:
             hint="evaluate: {judge: {api: openai, model: ...}}; the grader names its own model",
         )
     turns = [(str(one.get("role", "user")), _content(one, where)) for one in grader.input]
+    form = score_form(grader.range) if isinstance(grader, ScoreModel) else label_form(grader.labels)
     _check_templates(where, *(content for _, content in turns))
     sampling = _sampling(grader) if isinstance(grader, ScoreModel) else {}
     check_sampling(judge.api, sampling, f"{where}.sampling_params")
 
     def scores(rows: Sequence[Values]) -> list[Score]:
         assert place.judging is not None, "a grader that asks a model without the judge"
-        filled = [_filled(turns, row) for row in rows]
+        filled = [_filled(turns, form, row) for row in rows]
         requests = [ChatRequest(grader.model, one, sampling) for one in filled if isinstance(one, list)]
         replies = iter(place.judging.asker.ask(requests, f"grader {grader.name}"))
         return [_scored(read, next(replies).text) if isinstance(one, list) else one for one in filled]
 
     def read(said: str) -> float:
         if isinstance(grader, LabelModel):
-            return float(said.strip() in grader.passing_labels)
-        number = last_number(said)
-        if number is None:
-            raise _Unscored(f"{grader.model} gave no number: {said[:200]!r}")
-        return min(max(float(number), grader.range[0]), grader.range[1])
+            label = read_label(said, grader.labels)
+            found = None if label is None else float(label in grader.passing_labels)
+        else:
+            found = read_mark(said, grader.range)
+        if found is None:
+            raise _Unscored(f"{grader.model} gave {_wanted(grader)}: {said[-200:]!r}")
+        return found
 
     return scores
 
 
-def _filled(turns: Sequence[tuple[str, str]], row: Values) -> list[dict[str, str]] | str | None:
-    """Return the messages about a row; or, as a score, why there are none."""
+def _wanted(grader: ScoreModel | LabelModel) -> str:
+    """Return what an answer that cannot be read lacks, for people."""
+    if isinstance(grader, LabelModel):
+        return "none of the labels"
+    return f"no number from {grader.range[0]:g} to {grader.range[1]:g}"
+
+
+def _filled(turns: Sequence[tuple[str, str]], form: str, row: Values) -> list[dict[str, str]] | str | None:
+    """Return the messages about a row, with the form of an answer at their end; or, as a score, why there are none."""
     try:
-        return [{"role": role, "content": fill(content, row)} for role, content in turns]
+        found = [{"role": role, "content": fill(content, row)} for role, content in turns]
     except NotThere as nowhere:
         return nowhere.as_score()
+    if found and found[-1]["role"] == "user":
+        found[-1]["content"] += f"\n\n{form}"
+    else:
+        found.append({"role": "user", "content": form})
+    return found
 
 
 def _sampling(grader: ScoreModel) -> dict[str, Any]:
@@ -280,11 +295,18 @@ def _sampling(grader: ScoreModel) -> dict[str, Any]:
 
 def _content(message: Mapping[str, Any], where: str) -> str:
     content = message.get("content")
-    if isinstance(content, Mapping):
-        content = content.get("text")
-    if not isinstance(content, str):
-        raise RecipeError(f"{where}.input: a message without text", expected="{role: user, content: text}")
-    return content
+    parts = [one.get("text") if isinstance(one, Mapping) else one for one in _parts_of(content)]
+    texts = [one for one in parts if isinstance(one, str)]
+    if not parts or len(texts) < len(parts):
+        raise RecipeError(
+            f"{where}.input: a message with other parts than text, or none: {content!r:.100}",
+            expected="{role: user, content: text}",
+        )
+    return "\n".join(texts)
+
+
+def _parts_of(content: Any) -> Sequence[Any]:
+    return content if isinstance(content, Sequence) and not isinstance(content, str) else [content]
 
 
 def _python(grader: PythonGrader, where: str) -> Scores:
@@ -331,7 +353,8 @@ def _multi(grader: Multi, place: _Place) -> Scores:
     for key in parts:
         if not key.isidentifier() or keyword.iskeyword(key):
             raise RecipeError(
-                f"{place.where}.graders: no formula can name {key!r}", expected="letters, digits and _, no word of Python's"
+                f"{place.where}.graders: no formula can name {key!r}",
+                expected="letters, digits and _, no word of Python's",
             )
     formula = Formula(grader.calculate_output, parts.keys(), f"{place.where}.calculate_output")
     makers = {key: _scores(part, place.at(key)) for key, part in parts.items()}

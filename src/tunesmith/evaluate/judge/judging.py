@@ -17,6 +17,7 @@ from tunesmith.evaluate.judge.sample import judged_rows
 from tunesmith.providers.asker import Asker
 from tunesmith.providers.cache import ReplyCache
 from tunesmith.providers.chat import connect
+from tunesmith.providers.local_chat import LocalChat
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -149,15 +150,17 @@ def judging_of(recipe: Recipe, workspace: Workspace, test: Sequence[Example]) ->
     return Judging(judge, asker, ids, recipe.seed)
 
 
-def check_judge(recipe: Recipe, model_graders: int) -> None:
+def check_judge(recipe: Recipe, model_graders: int, workspace: Workspace | None) -> None:
     """Refuse, before anything is spent, a judge that has nothing to do or cannot be asked.
 
     Args:
         recipe: with its judge, if it has one.
         model_graders: how many graders ask a model.
+        workspace: where a judge on this machine may lie; None: it is not looked for.
 
     Raises:
         RecipeError: for a judge of labels, one that judges nothing, or a key that is not set.
+        SetupError: for a judge on this machine that is not there.
         MissingExtraError: without the ``providers`` extra.
     """
     judge = recipe.evaluate.judge
@@ -175,4 +178,6 @@ def check_judge(recipe: Recipe, model_graders: int) -> None:
             hint="evaluate: {judge: {..., pairwise: {}}}",
         )  # fmt: skip
     if judge.api != "local":
-        connect(judge, Workspace(Path())).close()
+        connect(judge, workspace or Workspace(Path())).close()
+    elif asked and workspace is not None:
+        LocalChat(workspace).check(judge.model)

@@ -62,7 +62,7 @@ class Contest:
     @property
     def replies(self) -> int:
         """How many answers of the judge there are."""
-        return int(self.asked.sum()) * (self.ours_first.shape[1] + self.ours_second.shape[1])
+        return int(self.asked.sum()) * int(self.ours_first.shape[1] + self.ours_second.shape[1])
 
     def win_rate(self, seed: int = 0, clusters: Clusters | None = None) -> Estimate:
         """Estimate how often ours is better, ties half, over the rows and the judge's answers."""

@@ -95,8 +95,8 @@ def _of_marks(asker: Asker, judge: Judge, examples: Sequence[Example], seed: int
     answers = [Marked(question_of(row.messages[:-1]), str(row.kept[human.answer]), row.target_text) for row in rows]
     marks = mark_answers(asker, judge, rubric, answers, "judge beside people")
     people = [_mark(row, human.score, rubric.scale) for row in rows]
-    steps = [_steps(np.asarray(some, dtype=np.float64), rubric.scale) for some in (people, marks.means)]
-    return _calibrated(*steps, rows, seed, marks.as_dict(), ordered=True)
+    theirs = _steps(np.asarray(people, dtype=np.float64), rubric.scale)
+    return _calibrated(theirs, _steps(marks.means, rubric.scale), rows, seed, marks.as_dict(), ordered=True)
 
 
 def _calibrated(
