@@ -340,14 +340,16 @@ def test_a_judge_on_this_machine(arena):
 
 @pytest.fixture(scope="module")
 def first_place(tmp_path_factory):
-    """A workspace with a Model that answers ``Better: 1`` to whatever it is asked, and the Model's id."""
+    """A workspace with a Model that answers ``Better: 1`` about all pairs such as ``a50`` and ``b50``, and its id."""
     folder = tmp_path_factory.mktemp("judge")
     base, workspace = tiny_base(folder / "base", max_position_embeddings=2048), Workspace(folder / "home")
-    rows = [(" ".join(f"word{n * 7 % k}" for k in range(1, 60)), "Better: 1") for n in range(16)]
-    dataset = make_dataset(workspace, rows[:12], rows[12:], classify=False)
+    asked = [pair_messages(Pairwise(), f"what {n}", f"a{n}", f"b{n}", "") for n in range(10, 34)]
+    rows = [(user["content"], "Better: 1") for _, user in asked]
+    dataset = make_dataset(workspace, rows[:18], rows[18:], classify=False)
     train = {"method": "full", "precision": "float32", "threads": 1, "epochs": 20, "batch_tokens": 36}
     train |= {"schedule": {"peak": 0.01}, "regularise": {"dropout": 0, "early_stopping": None}}
-    recipe = Recipe(name="judge", task="chat", base=str(base), data={"train": "x"}, train=train)
+    prompt = {"system": asked[0][0]["content"]}
+    recipe = Recipe(name="judge", task="chat", base=str(base), data={"train": "x"}, prompt=prompt, train=train)
     return workspace, training.train(recipe, dataset, workspace).id
 
 
@@ -355,7 +357,7 @@ def test_a_judge_on_this_machine_that_sees_places_alone(first_place):
     """A Model of one's own judges, by its id; that it prefers the first place whatever stands there is found."""
     workspace, model = first_place
     judge = Judge(api="local", model=model, pairwise={}, max_tokens=16)
-    pairs = [Pair(f"question {n}", f"ours {n}", f"theirs {n}") for n in range(10)]
+    pairs = [Pair(f"what {n}", f"a{n}", f"b{n}") for n in range(50, 60)]
     with Asker(connect(judge, workspace), ReplyCache(workspace.root)) as asker:
         contest = compare_pairs(asker, judge, Pairwise(), pairs, "x")
     assert contest.unreadable == 0 and contest.win_rate().value == 0.5
