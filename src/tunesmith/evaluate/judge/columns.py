@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tunesmith.core.clusters import Clusters
-from tunesmith.core.errors import DataError
 from tunesmith.core.progress import say
 from tunesmith.evaluate.judge.judging import SCORE, WIN_RATE, Judging
 from tunesmith.evaluate.judge.marks import Marked, mark_answers
@@ -76,7 +75,7 @@ def score_columns(rows: Rows) -> Columns:
     values = np.zeros(len(rows.examples))
     if answers:
         marks = mark_answers(judging.asker, judging.judge, judging.judge.rubric, answers, f"judge marks {rows.who}")
-        _refuse_noise(SCORE, marks.unreadable, marks.given.size)
+        _tell_unreadable(marks.unreadable, marks.given.size)
         judging.marks[rows.who], values[places] = marks, marks.means
     return {SCORE: values, f"has {SCORE}": _mask(places, len(values))}
 
@@ -95,7 +94,7 @@ def win_columns(rows: Rows) -> Columns:
         contest = compare_pairs(
             judging.asker, judging.judge, judging.judge.pairwise, pairs, f"judge beside {rows.who}"
         )  # fmt: skip
-        _refuse_noise(WIN_RATE, contest.unreadable, contest.replies)
+        _tell_unreadable(contest.unreadable, contest.replies)
         judging.contests[rows.who] = contest, Clusters.named([one.group for one in examples])
         values[places] = 1 - contest.scores
     return {WIN_RATE: values, f"has {WIN_RATE}": _mask(places, len(values))}
@@ -112,18 +111,7 @@ def _mask(places: Sequence[int], count: int) -> NDArray[np.bool_]:
     return mask
 
 
-def _refuse_noise(metric: str, unreadable: int, replies: int) -> None:
-    """Refuse a judge none of whose answers has the form that was asked for.
-
-    Raises:
-        DataError: saying so.
-    """
-    if replies and unreadable == replies:
-        raise DataError(
-            f"{metric}: none of {replies:,} answers of the judge has the form that it was asked for",
-            expected="a last line such as Score: 4, or Better: 1",
-            hint="a larger evaluate.judge.max_tokens, or a model that follows instructions",
-        )
+def _tell_unreadable(unreadable: int, replies: int) -> None:
     if unreadable:
         say(f"  judge: {unreadable:,} of {replies:,} answers could not be read")
 

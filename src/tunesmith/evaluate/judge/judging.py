@@ -95,6 +95,8 @@ class Judging(AbstractContextManager["Judging"]):
                     f"Beside {who} the judge prefers the {place} place, by {abs(bias.value):.3f}; both orders were "
                     "asked, so the win rate is free of it."
                 )
+        for name, one in self.people.items():
+            notes.append(f"{name}: the judge and people agree on {one.agreement}; kappa {one.kappa}, 0 is chance.")
         for name in self._read().keys() - self.people.keys():
             notes.append(f"{name}: the judge was not held against people (evaluate.judge.human).")
         return [*sorted(notes), self._cost_note()]

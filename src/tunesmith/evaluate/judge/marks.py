@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from tunesmith.evaluate.judge.repeated import noise_share, row_means
-from tunesmith.evaluate.judge.wording import read_mark, rubric_messages, sampling_of
+from tunesmith.evaluate.judge.wording import read_mark, readings, rubric_messages, sampling_of
 from tunesmith.providers.chat import ChatRequest
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ def mark_answers(asker: Asker, judge: Judge, rubric: Rubric, answers: Sequence[M
     """Ask for the mark of each answer, ``judge.times`` times.
 
     Raises:
+        DataError: if none of its answers can be read.
         RemoteError: if the judge refuses or is unreachable.
     """
     requests = [
@@ -67,6 +68,5 @@ def mark_answers(asker: Asker, judge: Judge, rubric: Rubric, answers: Sequence[M
         for one in answers
         for sample in range(judge.times)
     ]
-    said = [read_mark(reply.text, rubric.scale) for reply in asker.ask(requests, what)]
-    found = np.array([np.nan if one is None else one for one in said], dtype=np.float64)
+    found = np.array(readings(asker.ask(requests, what), lambda said: read_mark(said, rubric.scale)))
     return Marks(found.reshape(-1, judge.times), rubric.scale)

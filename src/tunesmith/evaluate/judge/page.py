@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Found = dict[str, Any]
+_LEGEND = (
+    "Win rate: how often the tuned model is preferred, ties half. First place wins by: what the order alone does to "
+    "it, which is taken out. Judge's noise: its share of the variance between rows; where it is large, more samples "
+    "help, else more rows. Kappa: agreement beyond chance, 0 to 1."
+)
 
 
 def judge_section(judge: Mapping[str, Any]) -> str:
@@ -21,7 +26,8 @@ def judge_section(judge: Mapping[str, Any]) -> str:
     about = (
         f"{judge['model']} at {judge['endpoint']}, {judge['samples']} answers to each question, pairs in both orders."
     )
-    return f"<h2>The judge</h2><p class='soft'>{escape(about)}</p>{_pairs(judge)}{_marks(judge)}{_people(judge)}"
+    tables = f"{_pairs(judge)}{_marks(judge)}{_people(judge)}"
+    return f"<h2>The judge</h2><p class='soft'>{escape(about)}</p>{tables}<p class='soft'>{_LEGEND}</p>"
 
 
 def _pairs(judge: Mapping[str, Any]) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 from tunesmith.core.clusters import Clusters
 from tunesmith.core.estimates import Estimate, bootstrap, never_certain
 from tunesmith.evaluate.judge.repeated import noise_share, row_means
-from tunesmith.evaluate.judge.wording import pair_messages, read_better, sampling_of
+from tunesmith.evaluate.judge.wording import pair_messages, read_better, readings, sampling_of
 from tunesmith.providers.chat import ChatRequest
 
 if TYPE_CHECKING:
@@ -94,6 +94,7 @@ def compare_pairs(asker: Asker, judge: Judge, pairwise: Pairwise, pairs: Sequenc
     """Ask about each pair in both orders, ``judge.times`` times each.
 
     Raises:
+        DataError: if none of its answers can be read.
         RemoteError: if the judge refuses or is unreachable.
     """
     asked = np.array([one.ours.strip() != one.theirs.strip() for one in pairs], dtype=bool)
@@ -104,8 +105,7 @@ def compare_pairs(asker: Asker, judge: Judge, pairwise: Pairwise, pairs: Sequenc
         for order in ((one.ours, one.theirs), (one.theirs, one.ours))
         for sample in range(judge.times)
     ]
-    said = [read_better(reply.text) for reply in asker.ask(requests, what)]
-    found = np.array([np.nan if one is None else one for one in said]).reshape(-1, 2, judge.times)
+    found = np.array(readings(asker.ask(requests, what), read_better)).reshape(-1, 2, judge.times)
     first, second = (np.full((len(pairs), judge.times), 0.5) for _ in range(2))
     first[asked], second[asked] = found[:, 0], 1 - found[:, 1]
     return Contest(first, second, asked)

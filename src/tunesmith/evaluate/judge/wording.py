@@ -6,14 +6,17 @@ as the whole reply. Anything else is unreadable: nothing is guessed.
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING, Any
 
+from tunesmith.core.errors import DataError
 from tunesmith.text.examples import text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from tunesmith.providers.chat import Reply
     from tunesmith.recipe.judge import Judge, Pairwise, Rubric
     from tunesmith.text.examples import Message
 
@@ -22,6 +25,7 @@ _MATERIAL = (
     "Give your reasons first, in a few sentences. "
 )
 _FORM = "End with one line of this form and nothing after it:\n"
+_SHOWN = 200
 _NUMBER = re.compile(r"-?(?:\d+(?:\.\d+)?|\.\d+)")
 _FIRST_WINS = {"1": 1.0, "2": 0.0, "tie": 0.5}
 
@@ -79,6 +83,25 @@ def read_label(reply: str, labels: Sequence[str]) -> str | None:
     """Return the label that a reply ends in; None if it is none of ``labels``."""
     said = _value("Label", reply)
     return said if said in labels else None
+
+
+def readings(replies: Sequence[Reply], read: Callable[[str], float | None]) -> list[float]:
+    """Return what some replies come to, NaN for one that cannot be read.
+
+    Raises:
+        DataError: if none can be: that is no judge.
+    """
+    found = [read(reply.text) for reply in replies]
+    if replies and all(one is None for one in found):
+        first = replies[0]
+        cut = f", cut at {first.output_tokens:,} tokens" if first.ended == "length" else ""
+        raise DataError(
+            f"evaluate.judge: none of {len(replies):,} answers of the judge has the form that it was asked for; the "
+            f"first ends in {first.text[-_SHOWN:]!r}{cut}",
+            expected="a last line such as Score: 4, or Better: 1",
+            hint="a larger evaluate.judge.max_tokens" if cut else "a model that follows instructions",
+        )
+    return [math.nan if one is None else one for one in found]
 
 
 def sampling_of(judge: Judge) -> dict[str, Any]:
