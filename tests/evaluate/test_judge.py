@@ -334,7 +334,7 @@ def test_a_judge_on_this_machine(arena):
     """It writes nothing of use, which is told and not taken for a verdict."""
     ring = arena("chat")
     judge = {"api": "local", "model": ring.model.id, "pairwise": {}, "max_tokens": 16}
-    with pytest.raises(DataError, match=r"none of 32 answers of the judge has the form .* ends in '.+'"):
+    with pytest.raises(DataError, match=r"none of 16 answers of the judge has the form .* ends in '.+'"):
         ring.evaluate(judge=judge, baselines=["base"], gate={"against": []})
 
 
