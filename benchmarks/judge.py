@@ -43,7 +43,7 @@ RIGHT, SAMPLES = 0.75, 3
 BIASES = (0.0, 0.05, 0.12, 0.2, -0.15)
 SPREAD = 0.2
 """Of the rows' own chances around RIGHT, uniform: to either side."""
-JUDGES = 200
+JUDGES = 600
 SKILLS = (0.5, 0.7, 0.9)
 """Chance that a judge says what llmbar's label says."""
 
@@ -138,7 +138,7 @@ def people(rows: Sequence[dict[str, Any]], skill: float) -> dict[str, Any]:
     examples = [Example(turn, row_id=str(n), kept=row) for n, (turn, row) in enumerate(zip(turns, rows, strict=True))]
     better = [row[f"output_{row['label']}"] for row in rows]
     found = []
-    for seed in range(JUDGES // 2):
+    for seed in range(JUDGES // 6):
         scripted = Scripted(better, right=skill, spread=0.0, bias=0.1, seed=seed)
         with tempfile.TemporaryDirectory() as folder, Asker(scripted, ReplyCache(Path(folder))) as asker:
             found.append(with_people(asker, judge, examples, seed)["judge_win_rate"])
