@@ -77,7 +77,7 @@ class Scripted:
 
 def main() -> None:
     rows = [row for name in ("base_10", "normal") for row in json.loads((DATA / f"{name}.json").read_text("utf-8"))]
-    rows = list({json.dumps(row): row for row in rows}.values())
+    rows = list({(row["input"], *sorted([row["output_1"], row["output_2"]])): row for row in rows}.values())
     pairs = [Pair(row["input"], row[f"output_{row['label']}"], row[f"output_{3 - row['label']}"]) for row in rows]
     result = {
         "machine": machine(), "python": platform.python_version(), "pairs": len(pairs), "right": RIGHT,
