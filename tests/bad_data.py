@@ -157,7 +157,9 @@ BAD_DATA: dict[str, tuple[Callable[[Path], None], str, list[str]]] = {
     "a broken restore.yaml": (
         _two(("a.csv", csv_text()), ("restore.yaml", "- just a list\n")), recipe("a.csv"), ["restore.yaml"],
     ),
-    "a Hugging Face folder that is none": (_folder("d", **{"a.txt": "x"}), recipe("hf:d"), ["datasets"]),
+    "a Hugging Face folder of texts alone": (
+        _folder("d", **{"a.txt": "x"}), recipe("hf:d"), ["hf:d", "cannot tell the question", "columns text"],
+    ),
     "weights that are no numbers": (
         written("a.csv", csv_text([(f"{text},heavy", label) for text, label in ROWS], "text,w,intent")),
         recipe("a.csv", data="  columns: {input: text, target: intent, weight: w}\n"), ["bad_weight"],

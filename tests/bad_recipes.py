@@ -188,7 +188,43 @@ BAD_RECIPES = {
     "no tokens to add": (GOOD + "train: {tokens: {add: {}}}\n", ["train.tokens.add", "token to the words"]),
     "tokens alone without tokens": (GOOD + "train: {method: tokens}\n", ["train", "no tokens are added"]),
     "a token twice": (GOOD + "train: {tokens: {add: {a: b, a: c}}}\n", ["train.tokens.add.a", "twice"]),
-    "later: judge": (GOOD + "evaluate: {judge: {model: x}}\n", ["evaluate.judge", "does not have yet"]),
+    "a judge with its key": (
+        GOOD + "evaluate:\n  judge: {model: x, key: sk-1}\n",
+        [":6", "evaluate.judge.key", "key_env"],
+    ),
+    "a judge with its key in the address": (
+        GOOD + "evaluate: {judge: {model: x, base_url: 'http://me:sk-1@host/v1'}}\n",
+        ["evaluate.judge", "key_env"],
+    ),
+    "a range that falls": (
+        GOOD + "evaluate: {graders: [{type: score_model, name: a, model: x, input: [], range: [1, 0]}]}\n",
+        ["evaluate.graders.0", "does not rise"],
+    ),
+    "a passing label that is none": (
+        GOOD
+        + "evaluate: {graders: [{type: label_model, name: a, model: x, input: [], labels: [b], passing_labels: [c]}]}\n",
+        ["evaluate.graders.0", "'c', which is not in labels"],
+    ),
+    "a scale that falls": (
+        GOOD + "evaluate: {judge: {model: x, rubric: {text: good, scale: [5, 1]}}}\n",
+        ["evaluate.judge.rubric", "does not rise"],
+    ),
+    "samples of a greedy judge": (
+        GOOD + "evaluate: {judge: {api: local, model: nano, samples: 3}}\n",
+        ["evaluate.judge", "greedy"],
+    ),
+    "a temperature of Claude": (
+        GOOD + "evaluate: {judge: {api: anthropic, model: x, temperature: 0}}\n",
+        ["evaluate.judge", "takes no temperature"],
+    ),
+    "half a human label": (
+        GOOD + "evaluate: {judge: {model: x, human: {preferred: label}}}\n",
+        ["evaluate.judge.human", "pair and preferred"],
+    ),
+    "a human label of nothing asked": (
+        GOOD + "evaluate: {judge: {model: x, human: {pair: [a, b], preferred: label}}}\n",
+        ["evaluate.judge", "human.pair is for pairwise"],
+    ),
     "merged unknown key": (
         "x: &x {epochz: 3}\nname: a\ntask: classify\ndata: {train: x.csv}\ntrain:\n  <<: *x\n",
         ["recipe.yaml", "'x'"],

@@ -8,7 +8,7 @@ from typing import Any
 from tunesmith.core.estimates import Delta, Estimate
 from tunesmith.evaluate.answers import Answers
 from tunesmith.evaluate.grading import Columns, grade
-from tunesmith.evaluate.metric import Metric, refuse_idle, with_columns
+from tunesmith.evaluate.metric import Metric, Rows, refuse_idle, with_columns
 from tunesmith.evaluate.metrics import chosen_metrics
 from tunesmith.recipe import Recipe
 from tunesmith.text.examples import Example
@@ -37,13 +37,13 @@ def metric_of(recipe: Recipe, name: str) -> Metric:
 
 def columns_of(
     metric: Metric, task: str, expected: Sequence[str], texts: Sequence[str], examples: Sequence[Example] | None = None,
-    nats: Sequence[float] | None = None, tokens: Sequence[int] | None = None,
+    nats: Sequence[float] | None = None, tokens: Sequence[int] | None = None, judging: Any = None,
 ) -> Columns:  # fmt: skip
     """Return a metric's columns for some answers."""
     n = len(texts)
     answers = Answers(list(texts), [0.5] * n, list(nats or [1.0] * n), list(tokens or [1] * n), written=[1] * n)
     rows = examples if examples is not None else examples_of(expected)
-    columns = grade(task, expected, with_columns([metric], rows, expected, answers))
+    columns = grade(task, expected, with_columns([metric], Rows(rows, expected, answers, judging=judging)))
     refuse_idle([metric], columns)
     return columns
 

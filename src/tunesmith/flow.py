@@ -107,7 +107,7 @@ def _judge(recipe: Recipe, dataset: Artifact) -> Judge | None:
     """Return what measures the metric that training stops by; None if that is the validation loss."""
     from tunesmith.evaluate.answers import Contender, expected_of
     from tunesmith.evaluate.grading import grade
-    from tunesmith.evaluate.metric import with_columns
+    from tunesmith.evaluate.metric import Rows, with_columns
     from tunesmith.evaluate.metrics import stopping_metric
     from tunesmith.text.examples import read_examples
     from tunesmith.text.prompts import task_of
@@ -126,7 +126,7 @@ def _judge(recipe: Recipe, dataset: Artifact) -> Judge | None:
             metric.name, loaded, lambda one: task.split(one)[0], task.labels, recipe.evaluate.max_new_tokens,
             recipe.train.precision,
         )  # fmt: skip
-        return grade(recipe.task, expected, with_columns([metric], rows, expected, asked.answer(rows)))
+        return grade(recipe.task, expected, with_columns([metric], Rows(rows, expected, asked.answer(rows))))
 
     return Judge(metric.name, metric.higher_is_better, look, metric.on)
 
@@ -224,11 +224,14 @@ def update(project: Project) -> Result:
 @_naming_lines
 def plan(project: Project) -> Result:
     """Return what training the recipe would do and cost: rows, tokens, steps, time, memory, learning-rate curve."""
+    from tunesmith.evaluate.stage import plan_judge
     from tunesmith.train.plan import estimate
 
     _check(project)
     dataset = prepare(project)
-    return {"dataset": dataset.id, **estimate(project.recipe, dataset, project.workspace)}
+    judge = plan_judge(project.recipe, dataset, project.folder)
+    planned = {"dataset": dataset.id, **estimate(project.recipe, dataset, project.workspace)}
+    return planned | ({"judge": judge} if judge else {})
 
 
 def audit(project: Project) -> Result:
@@ -318,7 +321,7 @@ def _check(project: Project) -> None:
         with refusals:
             check(recipe)
     with refusals:
-        check_evaluation(recipe, project.folder)
+        check_evaluation(recipe, project.folder, project.workspace)
     with refusals:
         if recipe.data.split.test == 0 and not recipe.data.test:
             raise RecipeError(

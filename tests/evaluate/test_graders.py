@@ -12,6 +12,7 @@ from rouge_score.rouge_scorer import RougeScorer
 
 from closed import needs_closed_process
 from graded import columns_of, examples_of, recipe_of
+from judges import at_work, judging
 from tunesmith.core.errors import DataError, RecipeError, TunesmithError
 from tunesmith.evaluate.graders.formula import Formula
 from tunesmith.evaluate.graders.run import grader_metric
@@ -27,12 +28,12 @@ SHORT = {"type": "python", "name": "short", "source": "def grade(sample, item):\
 BOTH = {"type": "multi", "name": "both", "graders": {"same": CHECK, "short": SHORT}, "calculate_output": "0.75 * same + 0.25 * short"}  # fmt: skip
 
 
-def scores(grader, expected, texts, kept=None, ask=None):
+def scores(grader, expected, texts, kept=None, judging=None):
     """Return a grader's column and estimate."""
     parsed = recipe_of("chat", graders=[grader]).evaluate.graders[0]
-    metric = grader_metric(parsed, "evaluate.graders[0]", ask)
+    metric = grader_metric(parsed, "evaluate.graders[0]", judging.judge if judging else None)
     examples = [examples_of([right], kept=own or {})[0] for right, own in zip(expected, kept or [None] * len(texts), strict=True)]  # fmt: skip
-    columns = columns_of(metric, "chat", expected, texts, examples)
+    columns = columns_of(metric, "chat", expected, texts, examples, judging=judging)
     return columns[own_column(parsed.name)].tolist(), metric.estimate(columns, 0)
 
 
@@ -215,21 +216,77 @@ JUDGE = {"type": "score_model", "name": "judge", "model": "gpt", "input": [{"rol
 LABEL = {"type": "label_model", "name": "kind", "model": "gpt", "input": JUDGE["input"], "labels": ["good", "bad"], "passing_labels": ["good"]}  # fmt: skip
 
 
-def test_models_judge_only_if_one_is_handed_in():
+def test_models_are_asked_only_if_the_recipe_says_where():
     for grader in (JUDGE, LABEL):
-        with pytest.raises(RecipeError, match="asks another model"):
+        with pytest.raises(RecipeError, match="asks another model") as caught:
             scores(grader, ["x"], ["x"])
-    asked = []
+        assert "evaluate.judge" in str(caught.value)
 
-    def ask(model, messages, sampling):
-        asked.append((model, messages))
-        return {"Rate a": "Score: 7", "Rate b": "99", "Rate c": "no idea"}[messages[0]["content"]]
 
-    assert scores(JUDGE, ["x"] * 3, ["a", "b", "c"], ask=ask)[0] == [7, 10, 0]
-    assert asked[0] == ("gpt", [{"role": "user", "content": "Rate a"}])
-    assert scores(LABEL, ["x"] * 2, ["a", "b"], ask=lambda *given: given[1][0]["content"].replace("Rate a", "good"))[
-        0
-    ] == [1, 0]
+def test_graders_ask_the_judges_service_for_their_own_model(tmp_path, capsys):
+    """Would let through: the judge's model asked instead, answers out of order, a mark off the range, a lost row."""
+    said = {
+        "Rate a": "Fine.\nScore: 7",
+        "Rate b": "99",
+        "Rate c": "8/10",
+        "Rate good": "good",
+        "Rate bad": "Label: bad",
+    }
+    with (
+        judging(lambda user: said[user.partition("\n\nEnd with")[0]]) as served,
+        at_work(tmp_path, model="other", base_url=served.url) as judge,
+    ):
+        sampling = {"sampling_params": {"temperature": 0, "max_completions_tokens": 9}}
+        assert scores(JUDGE | sampling, ["x"] * 4, ["a", "b", "c", "a"], judging=judge)[0] == [7, 0, 0, 7]
+        told = capsys.readouterr().err
+        assert "2 of 4 rows count as 0; row r0: gpt gave no number from 0 to 10: '99'" in told
+        assert scores(LABEL, ["x"] * 2, ["good", "bad"], judging=judge)[0] == [1, 0]
+        assert {one["model"] for one in served.asked} == {"gpt"}
+        first = next(one for one in served.asked if one["messages"][0]["content"].startswith("Rate a\n"))
+        assert first["messages"][0]["content"].endswith("Score: <a number from 0 to 10>")
+        assert (first["temperature"], first["max_tokens"]) == (0, 9)
+        both = {**BOTH, "graders": {"same": CHECK, "short": LABEL}}
+        assert scores(both, ["good"], ["good"], judging=judge)[0] == [1.0]
+        about = {**JUDGE, "input": [{"role": "user", "content": "Rate {{ item.city }}"}]}
+        assert scores(about, ["x"] * 2, ["q", "r"], [{"city": "a"}, {}], judging=judge)[0] == [7, 0]
+        with pytest.raises(RecipeError, match="no stop"):
+            scores({**JUDGE, "sampling_params": {"stop": "x"}}, ["x"], ["a"], judging=judge)
+
+
+def test_forms_of_openais_own_examples(tmp_path):
+    """Messages in parts, one that ends with the assistant's, the score alone as the answer."""
+    parts = [
+        {"type": "input_text", "text": "Return only the score."},
+        {"type": "input_text", "text": "Answer: {{sample.output_text}}"},
+    ]
+    grader = {
+        **JUDGE,
+        "input": [
+            {"role": "developer", "content": "Be strict."},
+            {"role": "user", "content": parts},
+            {"role": "assistant", "content": {"type": "output_text", "text": "Yes."}},
+        ],
+    }
+    with judging(lambda user: "0.5", key=None) as served, at_work(tmp_path, model="m", base_url=served.url) as judge:
+        assert scores({**grader, "range": [0, 1]}, ["x"], ["hello"], judging=judge)[0] == [0.5]
+        (asked,) = served.asked
+    assert asked["messages"] == [
+        {"role": "developer", "content": "Be strict."}, {"role": "user", "content": "Return only the score.\nAnswer: hello"},
+        {"role": "assistant", "content": "Yes."},
+        {"role": "user", "content": "End with one line of this form and nothing after it:\nScore: <a number from 0 to 1>"},
+    ]  # fmt: skip
+    image = {**JUDGE, "input": [{"role": "user", "content": [{"type": "input_image", "image_url": "http://x"}]}]}
+    with pytest.raises(RecipeError, match=r"evaluate\.graders\[0\]\.input: a message with other parts than text"):
+        scores(image, ["x"], ["a"], judging=judge)
+
+
+def test_a_label_that_is_none_of_the_graders_is_a_fault(tmp_path, capsys):
+    """Bug: "Good." counted as a failing label without a word."""
+    said = iter(["good", "Good.", "bad"])
+    settings = {"model": "m", "concurrency": 1}
+    with judging(lambda user: next(said)) as served, at_work(tmp_path, base_url=served.url, **settings) as judge:
+        assert scores(LABEL, ["x"] * 3, ["a", "b", "c"], judging=judge)[0] == [1, 0, 0]
+    assert "1 of 3 rows count as 0; row r0: gpt gave none of the labels: 'Good.'" in capsys.readouterr().err
 
 
 RECIPE = """name: x
@@ -254,6 +311,7 @@ def test_graders_of_a_recipe_are_metrics_by_their_names():
         ("operation: eq", "operation: equals", r"recipe:7: evaluate\.graders\.0\.operation: Input should be 'eq'"),
         ("type: string_check", "type: string_chek", "recipe:7: .*'string_chek'"),
         ("reference: a,", "referense: a,", r"recipe:8: unknown key 'evaluate\.graders\.1\.referense'"),
+        ("type: text_similarity", "type: score_model", r"recipe:8: .*evaluate\.graders\.1"),
         ("name: alike", "name: same", "two metrics are called 'same'"),
         ("name: alike", "name: bleu", "two metrics are called 'bleu'"),
         ("{{sample.output_text}}", "{{ output }}", "is no path"),

@@ -46,8 +46,18 @@ def _show(plan: dict[str, Any]) -> None:
             f"    the peak is found before that, by runs of {tried['steps_each']:,} steps that are thrown away, "
             f"{tried['steps_at_most']:,} steps at most; the first at {max(rates):.2g}"
         )
+    if judge := plan.get("judge"):
+        _show_judge(judge)
     if plan["rates"]:
         say(f"    times {_factors(plan['rates'])}")
+
+
+def _show_judge(judge: dict[str, Any]) -> None:
+    calls, tokens, usd = judge["calls"], judge["tokens"], judge["usd_at_most"]
+    parts = ", ".join(f"{count:,} {name}" for name, count in calls.items() if name != "all" and count)
+    cost = "evaluate.judge.price tells the cost" if usd is None else f"{usd:.2f} USD at most"
+    say(f"  the judge is asked at most {calls['all']:,} questions ({parts})")
+    say(f"    about {tokens['input']:,} tokens in, at most {tokens['output_at_most']:,} out; {cost}")
 
 
 def _show_weights(plan: dict[str, Any]) -> None:

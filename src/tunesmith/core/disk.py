@@ -9,6 +9,7 @@ import contextlib
 import errno
 import os
 import re
+import sqlite3
 from typing import TYPE_CHECKING
 
 from tunesmith.core.errors import SetupError, TunesmithError
@@ -56,11 +57,12 @@ def disk_size(size: float) -> str:
 def _errno(error: BaseException) -> int:
     """Return the system's error number behind an exception, 0 if there is none.
 
-    Libraries written in Rust put it into their message; numpy says only that it wrote less than it should.
+    Libraries written in Rust put it into their message; numpy says only that it wrote less than it should, SQLite that
+    the disk is full.
     """
     if isinstance(error, OSError) and error.errno:
         return error.errno
-    if _SHORT_WRITE.fullmatch(str(error)):
+    if _SHORT_WRITE.fullmatch(str(error)) or getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
         return errno.ENOSPC
     found = _OS_ERROR.search(str(error))
     return int(found[1]) if found else 0

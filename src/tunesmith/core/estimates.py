@@ -8,9 +8,9 @@ All resampling is seeded, so the same verdicts come out of the same answers.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from statistics import NormalDist
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 CONFIDENCE = 0.95
 RESAMPLES = 2000
+_Z2 = NormalDist().inv_cdf((1 + CONFIDENCE) / 2) ** 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,27 @@ class Delta:
     def as_dict(self) -> dict[str, Any]:
         """Return a JSON-able dict of the fields; ``clusters`` only if there are some."""
         return _known(asdict(self))
+
+
+Found = TypeVar("Found", Estimate, Delta)
+
+
+def never_certain(found: Found, least: float, most: float, span: float) -> Found:
+    """Return an interval of no width, which resampling gives when all cases are alike, as wide as n cases allow.
+
+    Cases that show no exception out of n leave room for about z^2/n of them, as Wilson's and Tango's intervals say.
+
+    Args:
+        found: returned as it is if its interval has a width, or it is of no cases.
+        least: the interval never begins below this.
+        most: it never ends above this.
+        span: how far one exception is from the others.
+    """
+    counted = found.clusters or found.n
+    if found.low < found.high or not counted:
+        return found
+    room = span * _Z2 / (counted + _Z2)
+    return replace(found, low=max(least, found.low - room), high=min(most, found.high + room))
 
 
 def _known(fields: dict[str, Any]) -> dict[str, Any]:
@@ -121,7 +143,8 @@ def bootstrap(
     """Estimate any statistic of ``n`` cases by the percentile bootstrap.
 
     Args:
-        statistic: takes an array of case indices (with repetition) and returns the value on them.
+        statistic: takes an array of case indices (with repetition) and returns the value on them; NaN where it has
+            none, and such a resample is left out.
         n: number of cases; 0 gives NaN with an interval of minus to plus infinity.
         seed: fixes the resampling.
         resamples: number of bootstrap samples.
@@ -134,7 +157,8 @@ def bootstrap(
         return Estimate(math.nan, -math.inf, math.inf, 0, "bootstrap")
     value, draws = float(statistic(np.arange(n))), _draws(statistic, n, seed, resamples, clusters)
     count = clusters.count if clusters else n
-    low, high = _percentiles(draws, count if expanded else None)
+    known = draws[~np.isnan(draws)]
+    low, high = _percentiles(known, count if expanded else None) if len(known) else (-math.inf, math.inf)
     return Estimate(value, low, high, n, _called("bootstrap", clusters), clusters.count if clusters else None)
 
 

@@ -17,6 +17,7 @@ from tunesmith.core.estimates import wilson
 from tunesmith.core.page import cards, page, table
 from tunesmith.evaluate.compare import lead, show, show_p, smallest_visible
 from tunesmith.evaluate.grading import label_names, parse_json, slots
+from tunesmith.evaluate.judge.page import judge_section
 from tunesmith.evaluate.labels import confusion, label_scores, mistakes
 from tunesmith.evaluate.plots import FOREST_STYLE, Interval, forest, heatmap, reliability_plot
 from tunesmith.evaluate.values import reliability
@@ -66,6 +67,8 @@ class Card:
 def write_card(path: Path, card: Card) -> None:
     """Write the page of a scorecard."""
     body = _STYLE + _facts(card) + _verdict(card) + _numbers(card) + _differences(card)
+    if "judge" in card.result:
+        body += judge_section(card.result["judge"])
     if card.task == "classify":
         body += _labels(card) + _confusion(card) + _calibration(card)
     if card.task == "extract":

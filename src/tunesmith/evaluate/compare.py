@@ -12,16 +12,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tunesmith.core.clusters import Clusters
+from tunesmith.core.estimates import Estimate
 from tunesmith.evaluate.grading import grade
-from tunesmith.evaluate.metric import refuse_idle, take, with_columns
+from tunesmith.evaluate.metric import Rows, refuse_idle, take, with_columns
 from tunesmith.evaluate.preferring import LENGTH
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tunesmith.core.estimates import Delta, Estimate
+    from tunesmith.core.estimates import Delta
     from tunesmith.evaluate.answers import Answers
     from tunesmith.evaluate.grading import Columns
+    from tunesmith.evaluate.judge.judging import Judging
     from tunesmith.evaluate.metric import Metric
     from tunesmith.text.examples import Example
 
@@ -64,12 +66,16 @@ class Questions:
     groups: Sequence[str | None]
     seed: int
     examples: Sequence[Example] = ()
+    judging: Judging | None = None
 
-    def columns(self, rows: Sequence[int], answers: Answers, metrics: Sequence[Metric]) -> Columns:
-        """Return the columns of some answers to some rows that some metrics are made of."""
+    def columns(
+        self, rows: Sequence[int], answers: Answers, metrics: Sequence[Metric], who: str = "tuned"
+    ) -> Columns:  # fmt: skip
+        """Return the columns of somebody's answers to some rows that some metrics are made of."""
         expected = [self.expected[row] for row in rows]
         examples = [self.examples[row] for row in rows] if self.examples else []
-        return grade(self.task, expected, with_columns(metrics, examples, expected, answers))
+        seen = Rows(examples, expected, answers, who, self.judging)
+        return grade(self.task, expected, with_columns(metrics, seen))
 
     def clusters(self, rows: Sequence[int]) -> Clusters | None:
         """Return the clusters of some rows; None if each stands for itself."""
@@ -90,7 +96,12 @@ def measure(test: Questions, answers: Answers, metrics: Sequence[Metric]) -> Con
     rows = list(range(len(test.expected)))
     columns, clusters = test.columns(rows, answers, metrics), test.clusters(rows)
     refuse_idle(metrics, columns)
-    estimates = {metric.name: metric.estimate(columns, test.seed, clusters) for metric in metrics}
+    estimates = {
+        metric.name: metric.estimate(columns, test.seed, clusters)
+        if metric.own is None
+        else Estimate(metric.own, metric.own, metric.own, metric.count(columns), "by definition")
+        for metric in metrics
+    }
     return Contestant("tuned", rows, answers, columns, estimates)
 
 
@@ -102,7 +113,7 @@ def contend(
     ``answers`` are those to ``rows``.
     """
     metrics = metrics_of(name, metrics)
-    columns, clusters = test.columns(rows, answers, metrics), test.clusters(rows)
+    columns, clusters = test.columns(rows, answers, metrics, name), test.clusters(rows)
     metrics = [metric for metric in metrics if metric.counts(columns) and not math.isnan(metric.on(columns))]
     estimates = {metric.name: metric.estimate(columns, test.seed, clusters) for metric in metrics}
     return beside(ours, Contestant(name, rows, answers, columns, estimates), test, metrics)

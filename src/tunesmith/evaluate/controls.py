@@ -54,8 +54,11 @@ class Controls:
 def control(
     criteria: Sequence[Criterion], ours: Contestant, others: Mapping[str, Contestant], test: Questions, levels: Levels
 ) -> Controls | None:
-    """Return what the gate says of the made-up systems; None if it asks for nothing that was measured."""
-    asked = [one for one in criteria if one.kind == "minimum" or one.who in others]
+    """Return what the gate says of the made-up systems; None if it asks for nothing that was measured.
+
+    Metrics for which another model is asked are left out: made-up answers are not worth its questions.
+    """
+    asked = [one for one in criteria if not one.metric.asks and (one.kind == "minimum" or one.who in others)]
     if not asked:
         return None
 

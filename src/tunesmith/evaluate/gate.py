@@ -84,8 +84,9 @@ class _Case:
 
 
 def judge(
-    criteria: Sequence[Criterion], ours: Contestant, others: Mapping[str, Contestant], levels: Mapping[str, float]
-) -> Verdict:
+    criteria: Sequence[Criterion], ours: Contestant, others: Mapping[str, Contestant], levels: Mapping[str, float],
+    barred: Mapping[str, str] | None = None,
+) -> Verdict:  # fmt: skip
     """Judge a model: a criterion is decided if its interval and its p-value by Holm over all criteria agree.
 
     Args:
@@ -93,8 +94,15 @@ def judge(
         ours: the model.
         others: those compared with, by name; production is missing when there is none.
         levels: by metric what no skill reaches (`limits`): to be better than another is to be better than that, too.
+        barred: by metric why nothing may be decided by it.
     """
-    settled = [_settled(one, ours, others, levels) for one in criteria]
+    barred = barred or {}
+    settled = [
+        Finding(one, "undecided", barred[one.metric.name])
+        if one.metric.name in barred
+        else _settled(one, ours, others, levels)
+        for one in criteria
+    ]
     cases = {place: _case(one, ours, others) for place, one in enumerate(criteria) if settled[place] is None}
     corrected = dict(zip(cases, holm([case.p for case in cases.values()]), strict=True))
     findings = [

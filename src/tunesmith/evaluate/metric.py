@@ -7,8 +7,7 @@ intervals and tests (`core.estimates`).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from statistics import NormalDist
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,10 +15,10 @@ from tunesmith.core.clustered import clustered_paired_proportions, clustered_pro
 from tunesmith.core.clusters import Clusters
 from tunesmith.core.errors import DataError
 from tunesmith.core.estimates import (
-    CONFIDENCE,
     Delta,
     Estimate,
     bootstrap,
+    never_certain,
     paired_proportions,
     paired_statistic,
     wilson,
@@ -32,19 +31,22 @@ if TYPE_CHECKING:
 
     from tunesmith.evaluate.answers import Answers
     from tunesmith.evaluate.grading import Columns
+    from tunesmith.evaluate.judge.judging import Judging
     from tunesmith.text.examples import Example
-
-Found = TypeVar("Found", Estimate, Delta)
-_Z2 = NormalDist().inv_cdf((1 + CONFIDENCE) / 2) ** 2
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Test rows with what was expected and what was answered: what a metric's own columns are made of."""
+    """Test rows with what was expected and what ``who`` answered: what a metric's own columns are made of.
+
+    ``judging`` asks the model that judges; None if there is none.
+    """
 
     examples: Sequence[Example]
     expected: Sequence[str]
     answers: Answers
+    who: str = "tuned"
+    judging: Judging | None = None
 
 
 @dataclass(frozen=True)
@@ -60,11 +62,14 @@ class Metric:
         about: what a row must have to count, for the error if none does.
         higher_is_better: False for losses.
         is_share: whether it lies between 0 and 1.
-        most: the largest it can be, of one that begins at 0 and is no share; None: unknown.
+        most: the largest it can be, of one that is no share; None: unknown.
+        least: the smallest it can be, if the largest is known.
+        own: what it is for the tuned model by definition, of one that compares with that model; None: it is measured.
         is_quality: False for what is only told, as a length: no gate can rest on it.
         columns: makes the columns that are made for this metric alone; None: `grade` makes them all.
         of_texts: whether those follow from the right answers and the given ones, which a scorecard keeps.
         check: raises what would keep this machine from computing it; None: nothing can.
+        asks: whether another model is asked for it: then no made-up answers are measured (`controls`).
     """
 
     name: str
@@ -76,10 +81,13 @@ class Metric:
     higher_is_better: bool = True
     is_share: bool = True
     most: float | None = None
+    least: float = 0.0
+    own: float | None = None
     is_quality: bool = True
     columns: Callable[[Rows], Columns] | None = None
     of_texts: bool = False
     check: Callable[[], object] | None = None
+    asks: bool = False
 
     def estimate(self, columns: Columns, seed: int, clusters: Clusters | None = None) -> Estimate:
         """Return the value with its interval: Wilson's for proportions, else the seeded bootstrap over rows.
@@ -96,7 +104,7 @@ class Metric:
             lambda index: self.value(take(columns, index)),
             rows_in(columns), seed=seed, clusters=clusters, expanded=True,
         )  # fmt: skip
-        return found if self._most is None else _never_certain(found, 0.0, self._most)
+        return found if self._most is None else never_certain(found, self.least, self._most, self._most - self.least)
 
     def compare(self, ours: Columns, theirs: Columns, seed: int, clusters: Clusters | None = None) -> Delta:
         """Return ours minus theirs over the same rows in the same order."""
@@ -108,11 +116,18 @@ class Metric:
             lambda index: self.value(take(ours, index)) - self.value(take(theirs, index)),
             rows_in(ours), seed=seed, clusters=clusters, expanded=True,
         )  # fmt: skip
-        return found if self._most is None else _never_certain(found, -self._most, self._most)
+        if self._most is None:
+            return found
+        span = self._most - self.least
+        return never_certain(found, -span, span, span)
 
     def counts(self, columns: Columns) -> bool:
         """Return whether any of the rows counts."""
-        return self.among is None or bool(columns[self.among].any())
+        return self.among is None or self.count(columns) > 0
+
+    def count(self, columns: Columns) -> int:
+        """Return how many of the rows count."""
+        return rows_in(columns) if self.among is None else int(columns[self.among].sum())
 
     def _clusters(self, columns: Columns, clusters: Clusters | None) -> Clusters | None:
         """Return the clusters of the rows that count."""
@@ -132,14 +147,12 @@ class Metric:
         return columns if self.among is None else take(columns, np.flatnonzero(columns[self.among]))
 
 
-def with_columns(
-    metrics: Iterable[Metric], examples: Sequence[Example], expected: Sequence[str], answers: Answers
-) -> Answers:
-    """Return the answers with the columns that some metrics are made of and `grade` does not make."""
-    rows, made = Rows(examples, expected, answers), {}
+def with_columns(metrics: Iterable[Metric], rows: Rows) -> Answers:
+    """Return the rows' answers with the columns that some metrics are made of and `grade` does not make."""
+    made: Columns = {}
     for maker in dict.fromkeys(one.columns for one in metrics if one.columns is not None):
         made.update(maker(rows))
-    return replace(answers, graded={**answers.graded, **made})
+    return replace(rows.answers, graded={**rows.answers.graded, **made})
 
 
 def refuse_idle(metrics: Iterable[Metric], columns: Columns) -> None:
@@ -155,17 +168,6 @@ def refuse_idle(metrics: Iterable[Metric], columns: Columns) -> None:
                 expected="rows that have it; data.keep lets columns go along with them",
                 hint=f"leave out {metric.name}",
             )
-
-
-def _never_certain(found: Found, least: float, most: float) -> Found:
-    """Widen an interval of no width, which resampling gives when all rows are alike, as far as n rows allow.
-
-    Cases that show no exception out of n leave room for about z^2/n of them, as Wilson's and Tango's intervals say.
-    """
-    if found.low < found.high:
-        return found
-    room = most * _Z2 / ((found.clusters or found.n) + _Z2)
-    return replace(found, low=max(least, found.low - room), high=min(most, found.high + room))
 
 
 def take(columns: Columns, index: NDArray[np.intp]) -> Columns:

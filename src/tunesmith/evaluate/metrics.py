@@ -15,6 +15,7 @@ from tunesmith.evaluate import overlap, text_columns, values
 from tunesmith.evaluate.code import code_columns
 from tunesmith.evaluate.ifeval.follow import IFEVAL
 from tunesmith.evaluate.ifeval.wording import check_languages
+from tunesmith.evaluate.judge.columns import judge_metrics
 from tunesmith.evaluate.metric import Metric as Metric
 from tunesmith.evaluate.metric import share
 from tunesmith.evaluate.own import own_metrics
@@ -160,7 +161,7 @@ HERE = Path()
 
 
 def known_metrics(recipe: Recipe, folder: Path | None) -> dict[str, Metric]:
-    """Return the metrics that a recipe can name: those of its task, and its own graders and functions.
+    """Return the metrics that a recipe can name: those of its task, its judge, and its own graders and functions.
 
     ``folder`` is what the paths of the recipe are relative to; None leaves its own out.
 
@@ -168,8 +169,10 @@ def known_metrics(recipe: Recipe, folder: Path | None) -> dict[str, Metric]:
         RecipeError: if a setting that makes one is at fault.
     """
     known = _of_task(recipe)
-    own = own_metrics(recipe, folder, known) if folder is not None else []
-    return known | {one.name: one for one in own}
+    if folder is None:
+        return known
+    known |= {one.name: one for one in judge_metrics(recipe)}
+    return known | {one.name: one for one in own_metrics(recipe, folder, known)}
 
 
 def _of_task(recipe: Recipe) -> dict[str, Metric]:
@@ -201,6 +204,11 @@ def chosen_metrics(recipe: Recipe, folder: Path = HERE) -> list[Metric]:
                 f"evaluate.gate.minimum: of {name} {'less' if metric.is_quality else 'neither less nor more'} is "
                 "better, so it can have no minimum",
                 expected="a metric where more is better, such as " + METRICS[recipe.task][0].name,
+            )
+        if metric.own is not None:
+            raise RecipeError(
+                f"evaluate.gate.minimum: {name} of the tuned model is {metric.own:g} by definition",
+                hint=f"evaluate.gate.metrics: {{{name}: {{over: [base]}}}}",
             )
         chosen.append(metric)
     return list({metric.name: metric for metric in chosen}.values())

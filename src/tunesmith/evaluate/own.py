@@ -34,7 +34,8 @@ def own_metrics(recipe: Recipe, folder: Path, taken: Container[str]) -> list[Met
         RecipeError: for a grader or function that cannot run, or a name that another metric has.
     """
     found = [
-        grader_metric(grader, f"evaluate.graders[{number}]") for number, grader in enumerate(_graders(recipe, folder))
+        grader_metric(grader, f"evaluate.graders[{number}]", recipe.evaluate.judge)
+        for number, grader in enumerate(graders_of(recipe, folder))
     ]
     found += [function_metric(name, place, folder) for name, place in recipe.evaluate.functions.items()]
     names = [one.name for one in found]
@@ -62,7 +63,12 @@ def own_files(recipe: Recipe, folder: Path) -> dict[str, str]:
     return {name: digest_file(path) for name, path in files.items()}
 
 
-def _graders(recipe: Recipe, folder: Path) -> list[Single | Multi]:
+def graders_of(recipe: Recipe, folder: Path) -> list[Single | Multi]:
+    """Return the recipe's graders: its own, then those of its file.
+
+    Raises:
+        RecipeError: if the file cannot be read as such.
+    """
     given, file = list(recipe.evaluate.graders), recipe.evaluate.graders_file
     if file is None:
         return given

@@ -8,7 +8,7 @@ gate (their modules).
 from __future__ import annotations
 
 import os
-import random
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -23,13 +23,18 @@ from tunesmith.evaluate.compare import Contestant, Questions, contend, grouped, 
 from tunesmith.evaluate.controls import Controls, control
 from tunesmith.evaluate.criteria import PRODUCTION, compared, criteria_of, gated_metrics
 from tunesmith.evaluate.gate import Verdict, judge
+from tunesmith.evaluate.graders.run import asks
 from tunesmith.evaluate.grading import label_names
+from tunesmith.evaluate.judge.columns import judged_columns
+from tunesmith.evaluate.judge.cost import planned
+from tunesmith.evaluate.judge.judging import check_judge, judging_of
+from tunesmith.evaluate.judge.sample import sampled_rows
 from tunesmith.evaluate.labels import labels_dict
 from tunesmith.evaluate.limits import no_skill
 from tunesmith.evaluate.metric import refuse_idle
 from tunesmith.evaluate.metrics import HERE, main_metric
 from tunesmith.evaluate.nearest import nearest
-from tunesmith.evaluate.own import own_files
+from tunesmith.evaluate.own import graders_of, own_files
 from tunesmith.evaluate.preferring import LENGTH, by_length, likelihoods, rewarded
 from tunesmith.evaluate.summary import summarise
 from tunesmith.models.load import load_model
@@ -49,13 +54,13 @@ if TYPE_CHECKING:
     from tunesmith.recipe import Recipe
     from tunesmith.text.examples import Example
 
-CODE = "evaluate-6"
+CODE = "evaluate-7"
 _SLOW = ("base", "prompt")
 BASELINES = {"classify": (*_SLOW, "linear", "nearest", "majority"), "preference": ("base", LENGTH)}
 """Task to the baselines it has; other tasks have the base, plain and prompted, and the nearest training question."""
 
 
-def check(recipe: Recipe, folder: Path = HERE) -> None:
+def check(recipe: Recipe, folder: Path = HERE, workspace: Workspace | None = None) -> None:
     """Refuse, before anything is spent, what cannot be evaluated.
 
     Raises:
@@ -66,6 +71,7 @@ def check(recipe: Recipe, folder: Path = HERE) -> None:
         if metric.check is not None:
             metric.check()
     chosen_baselines(recipe)
+    check_judge(recipe, _model_graders(recipe, folder), workspace)
     for one in criteria_of(recipe, folder):
         if one.who == LENGTH and not metrics_of(LENGTH, [one.metric]):
             raise RecipeError(
@@ -103,6 +109,16 @@ _NEEDS = {
     "linear": "needs labels", "majority": "needs labels", "prompt": "needs answers to give",
     "nearest": "needs answers to give", LENGTH: "needs pairs",
 }  # fmt: skip
+
+
+def plan_judge(recipe: Recipe, dataset: Artifact, folder: Path = HERE) -> dict[str, Any] | None:
+    """Return what the recipe's judge would be asked and cost beside the baselines; None if it has none."""
+    test = read_examples(dataset.path / "test.parquet")
+    return planned(recipe, test, chosen_baselines(recipe), _model_graders(recipe, folder))
+
+
+def _model_graders(recipe: Recipe, folder: Path) -> int:
+    return sum(asks(one) for one in graders_of(recipe, folder))
 
 
 def plan_scorecard(
@@ -144,7 +160,7 @@ def evaluate(
         DataError: if there are no test rows.
         ArtifactError: if a model cannot be loaded or no longer reads prompts as in training.
     """
-    check(recipe, recipe_dir)
+    check(recipe, recipe_dir, workspace)
     plan = plan_scorecard(recipe, dataset, model, production, recipe_dir)
     return workspace.make(
         plan, lambda draft: _Evaluation(recipe, recipe_dir, dataset, model, production, workspace, draft).make()
@@ -183,11 +199,13 @@ class _Evaluation:
         stops = self.recipe.train.tokens.stops if self.recipe.train.tokens else []
         expected = [until_stop(expected_of(example), stops) for example in self.test]
         groups = [example.group for example in self.test]
-        self.questions = Questions(self.recipe.task, expected, groups, self.recipe.seed, self.test)
+        self.judging = judging_of(self.recipe, self.workspace, self.test)
+        self.questions = Questions(self.recipe.task, expected, groups, self.recipe.seed, self.test, self.judging)
         self.notes += [("rows", note) for note in grouped(groups)]
         self.metrics, main = gated_metrics(self.recipe, self.folder), main_metric(self.recipe, self.folder)
-        with exact_arithmetic():
+        with exact_arithmetic(), self.judging or nullcontext():
             ours, others = self._contest()
+            self._ask_of_people()
         verdict, controls = self._judged(ours, {other.name: other for other in others})
         self._write_examples(ours, others)
         if self.recipe.task == "classify":
@@ -207,6 +225,8 @@ class _Evaluation:
             "summary": summarise(ours, others, main, [note for who, note in self.notes if who == "tuned"]),
             "notes": [note for _, note in self.notes],
         }
+        if self.judging is not None:
+            self.draft.result["judge"] = self.judging.report()
         inputs = [example.input_text for example in self.test]
         card = Card(self.recipe.task, self.draft.result, ours, others, inputs, expected, self.metrics, main)
         write_card(self.draft.path / "scorecard.html", card)
@@ -215,8 +235,9 @@ class _Evaluation:
     def _judged(self, ours: Contestant, others: dict[str, Contestant]) -> tuple[Verdict, Controls | None]:
         """Return what the gate says of the model, and of the controls."""
         criteria = criteria_of(self.recipe, self.folder)
-        levels = no_skill(self.questions, ours.answers, [one.metric for one in criteria])
-        verdict = judge(criteria, ours, others, levels)
+        told = [one.metric for one in criteria if not one.metric.asks]
+        levels = no_skill(self.questions, ours.answers, told)
+        verdict = judge(criteria, ours, others, levels, self.judging.barred() if self.judging else {})
         controls = control(criteria, ours, others, self.questions, levels)
         return (controls.over(verdict) if controls else verdict), controls
 
@@ -224,7 +245,10 @@ class _Evaluation:
         """Return the tuned model and all the others, measured."""
         everything = list(range(len(self.test)))
         task = TaskSpec.load(self.model.path / "model")
-        ours = measure(self.questions, self._tuned("tuned", self.model), self.metrics)
+        answers = self._tuned("tuned", self.model)
+        if self.judging is not None:
+            self.judging.know_tuned(self.test, answers.texts)
+        ours = measure(self.questions, answers, self.metrics)
         others: list[Contestant] = []
         for name in chosen_baselines(self.recipe):
             rows = self._sample() if name in _SLOW else everything
@@ -233,6 +257,11 @@ class _Evaluation:
             answers = self._tuned(PRODUCTION, self.production)
             others.append(self._against(ours, PRODUCTION, everything, answers))
         return ours, others
+
+    def _ask_of_people(self) -> None:
+        if self.judging is not None:
+            self.judging.calibrate(self.test)
+            self.notes += [("judge", note) for note in self.judging.notes()]
 
     def _against(self, ours: Contestant, name: str, rows: list[int], answers: Answers) -> Contestant:
         self._note(name, answers, len(rows))
@@ -251,8 +280,7 @@ class _Evaluation:
 
     def _sample(self) -> list[int]:
         """Return the test rows on which the slow baselines are measured."""
-        most = min(self.recipe.evaluate.baseline_rows, len(self.test))
-        return sorted(random.Random(self.recipe.seed).sample(range(len(self.test)), most))
+        return sampled_rows(self.recipe, len(self.test))
 
     def _tuned(self, name: str, model: Artifact) -> Answers:
         """Return the answers of a Model of ours; of preferences, against the base that it was trained from."""
@@ -359,6 +387,8 @@ class _Evaluation:
                 given[row] = text
             columns[f"answer_{other.name}"] = given
             schema[f"answer_{other.name}"] = pl.String
+        judged = judged_columns(len(self.test), [ours, *others])
+        columns, schema = columns | judged, schema | dict.fromkeys(judged, pl.Float64)
         pl.DataFrame(columns, schema_overrides=schema).write_parquet(self.draft.path / "examples.parquet")
 
 

@@ -16,7 +16,7 @@ from tunesmith.core.clusters import Clusters
 from tunesmith.core.errors import ArtifactError
 from tunesmith.evaluate.answers import Answers
 from tunesmith.evaluate.grading import grade
-from tunesmith.evaluate.metric import with_columns
+from tunesmith.evaluate.metric import Rows, with_columns
 from tunesmith.evaluate.metrics import METRICS
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def _columns(task: str, rows: pl.DataFrame, metrics: Sequence[Metric]) -> Column
         rows["answer"].to_list(), rows["probability"].to_list(), nats, scored, leads=leads, margins=unknown
     )  # fmt: skip
     expected = rows["expected"].to_list()
-    graded = grade(task, expected, with_columns(metrics, [], expected, answers))
+    graded = grade(task, expected, with_columns(metrics, Rows([], expected, answers)))
     return {**graded, "correct": np.array(right, dtype=bool)}
 
 

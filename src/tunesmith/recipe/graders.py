@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from tunesmith.recipe.section import Section
 
@@ -64,6 +64,12 @@ class ScoreModel(Section):
     pass_threshold: float | None = None
     sampling_params: dict[str, Any] | None = None
 
+    @model_validator(mode="after")
+    def _rises(self) -> ScoreModel:
+        if self.range[0] >= self.range[1]:
+            raise ValueError(f"the range {list(self.range)} does not rise; write the least score first")
+        return self
+
 
 class LabelModel(Section):
     """1 if another model gives an answer one of the passing labels, else 0."""
@@ -74,6 +80,12 @@ class LabelModel(Section):
     input: list[dict[str, Any]]
     labels: list[str]
     passing_labels: list[str]
+
+    @model_validator(mode="after")
+    def _known(self) -> LabelModel:
+        if strange := set(self.passing_labels) - set(self.labels):
+            raise ValueError(f"passing_labels has {min(strange)!r}, which is not in labels {self.labels}")
+        return self
 
 
 def _type_of(value: Any) -> Any:

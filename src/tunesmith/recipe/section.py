@@ -60,6 +60,8 @@ def _says_bytes(text: str) -> str:
 
 Bytes = Annotated[str, AfterValidator(_says_bytes)]
 StrList = Annotated[list[str], BeforeValidator(as_list)]
+Rival = Literal[Baseline, "production"]
+Rivals = Annotated[list[Rival], BeforeValidator(as_list)]
 Tracker = Literal["jsonl", "tensorboard", "mlflow", "wandb", "trackio"]
 Trackers = Annotated[list[Tracker], BeforeValidator(as_list)]
 Frac = Annotated[float, Field(ge=0.0, le=1.0)]

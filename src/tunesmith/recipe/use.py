@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import (
-    BeforeValidator,
-    Field,
-    model_validator,
-)
+from pydantic import Field, model_validator
 
 from tunesmith.recipe.graders import Grader
+from tunesmith.recipe.judge import Judge
 from tunesmith.recipe.section import (
     EVALUATION,
     OPERATIONS,
     Baseline,
     Frac,
     OpenFrac,
+    Rival,
+    Rivals,
     Section,
     StrList,
-    as_list,
 )
-
-Rival = Literal[Baseline, "production"]
-Rivals = Annotated[list[Rival], BeforeValidator(as_list)]
 
 
 class Rule(Section):
@@ -92,7 +87,7 @@ class Evaluate(Section):
     max_new_tokens: Annotated[int, Field(ge=1, le=100_000)] = 128
     gate: Gate = Gate()
     suites: Annotated[StrList, EVALUATION] = Field(default_factory=list)
-    judge: Annotated[dict[str, Any] | None, EVALUATION] = None
+    judge: Judge | None = Field(None, description="a language model that judges answers of extract and chat")
 
 
 class Serve(Section):

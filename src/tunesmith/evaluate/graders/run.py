@@ -2,7 +2,7 @@
 
 Owns what graders see (``item``, ``sample``). A row that a grader cannot score counts as 0 and is told; one that lacks a
 column that the grader is about does not count. Does not own the forms (`recipe.graders`), templates, formulas and
-similarities (their modules), nor models that judge, which are handed in.
+similarities (their modules), nor how models are asked (`providers`).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 import keyword
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,19 +22,19 @@ from tunesmith.evaluate.graders.formula import Formula
 from tunesmith.evaluate.graders.similarity import similarity
 from tunesmith.evaluate.graders.template import NotThere, check_template, fill, item_paths
 from tunesmith.evaluate.grading import parse_json
+from tunesmith.evaluate.judge.wording import label_form, read_label, read_mark, score_form
 from tunesmith.evaluate.metric import Metric, Rows, own_column, share
-from tunesmith.evaluate.numeric import last_number
 from tunesmith.evaluate.sandbox.run import Limits, check_closed, run_program
 from tunesmith.evaluate.tool_calls import read_calls
+from tunesmith.providers.chat import ChatRequest, check_sampling
 from tunesmith.recipe.graders import LabelModel, Multi, PythonGrader, ScoreModel, StringCheck, TextSimilarity
 
 if TYPE_CHECKING:
     from tunesmith.evaluate.grading import Columns
+    from tunesmith.evaluate.judge.judging import Judging
     from tunesmith.recipe.graders import Single
+    from tunesmith.recipe.judge import Judge
     from tunesmith.text.examples import Example
-
-Ask = Callable[[str, list[dict[str, str]], Mapping[str, Any]], str]
-"""Asks a model: its name, messages and sampling parameters in, its answer out."""
 
 Values = Mapping[str, Any]
 """What a grader sees of one row: ``item`` and ``sample``."""
@@ -55,13 +56,28 @@ Score = float | str | None
 Scores = Callable[[Sequence[Values]], list[Score]]
 
 
-def grader_metric(grader: Single | Multi, where: str, ask: Ask | None = None) -> Metric:
+@dataclass(frozen=True)
+class _Place:
+    """Where a grader stands in the recipe, and who is asked if it asks a model: the recipe's judge, once at work."""
+
+    where: str
+    judge: Judge | None
+    judging: Judging | None = None
+
+    def at(self, key: str) -> _Place:
+        return replace(self, where=f"{self.where}.graders.{key}")
+
+
+def grader_metric(grader: Single | Multi, where: str, judge: Judge | None = None) -> Metric:
     """Return the metric of a grader: the mean of its scores, or with a threshold the share of rows that reach it.
+
+    ``judge`` is the recipe's, whose service a grader that asks a model asks.
 
     Raises:
         RecipeError: for a grader that cannot run here, with what is wrong in it.
     """
-    scores, name, column = _scores(grader, where, ask), grader.name, own_column(grader.name)
+    _scores(grader, _Place(where, judge))
+    name, column = grader.name, own_column(grader.name)
     threshold = getattr(grader, "pass_threshold", None)
     least = 0.5 if isinstance(grader, StringCheck | LabelModel) else threshold
     meaning = f"mean score of the grader {name} ({grader.type})"
@@ -69,6 +85,7 @@ def grader_metric(grader: Single | Multi, where: str, ask: Ask | None = None) ->
         meaning = f"share of rows with a score of {threshold:g} or more by the grader {name} ({grader.type})"
 
     def columns(rows: Rows) -> Columns:
+        scores = _scores(grader, _Place(where, judge, rows.judging))
         found = scores(seen(rows))
         _tell_faults(name, found, rows, scores)
         numbers = np.array([one if isinstance(one, float) else 0.0 for one in found])
@@ -90,7 +107,14 @@ def grader_metric(grader: Single | Multi, where: str, ask: Ask | None = None) ->
         is_share=is_share,
         columns=columns,
         check=lambda: _check(grader),
+        asks=asks(grader),
     )
+
+
+def asks(grader: Single | Multi) -> bool:
+    """Return whether a grader asks a model."""
+    parts = _parts(grader).values() if isinstance(grader, Multi) else [grader]
+    return any(isinstance(part, ScoreModel | LabelModel) for part in parts)
 
 
 def _check(grader: Single | Multi) -> None:
@@ -165,12 +189,14 @@ def _tell_faults(name: str, scores: Sequence[Score], rows: Rows, score: Scores) 
     say(f"  grader {name}: {len(faults):,} of {len(scores):,} rows count as 0; {told}")
 
 
-def _scores(grader: Single | Multi, where: str, ask: Ask | None) -> Scores:
+def _scores(grader: Single | Multi, place: _Place) -> Scores:
     if isinstance(grader, Multi):
-        return _multi(grader, where, ask)
+        return _multi(grader, place)
     if isinstance(grader, PythonGrader):
-        return _python(grader, where)
-    score = _rowwise(grader, where, ask)
+        return _python(grader, place.where)
+    if isinstance(grader, ScoreModel | LabelModel):
+        return _judged(grader, place)
+    score = _rowwise(grader, place.where)
 
     def scores(rows: Sequence[Values]) -> list[Score]:
         return [_scored(score, row) for row in rows]
@@ -178,26 +204,23 @@ def _scores(grader: Single | Multi, where: str, ask: Ask | None) -> Scores:
     return scores
 
 
-def _scored(score: Callable[[Values], float], row: Values) -> Score:
+def _scored(score: Callable[[Any], float], seen: Any) -> Score:
     try:
-        return score(row)
+        return score(seen)
     except NotThere as nowhere:
-        return None if nowhere.path.startswith("item") else f"the answer has no {nowhere.path}"
+        return nowhere.as_score()
     except (_Unscored, ArithmeticError) as error:
         return str(error)
 
 
-def _rowwise(grader: Single, where: str, ask: Ask | None) -> Callable[[Values], float]:
+def _rowwise(grader: StringCheck | TextSimilarity, where: str) -> Callable[[Values], float]:
     if isinstance(grader, StringCheck):
         _check_templates(where, grader.input, grader.reference)
         check = _CHECKS[grader.operation]
         return lambda row: float(check(fill(grader.input, row), fill(grader.reference, row)))
-    if isinstance(grader, TextSimilarity):
-        _check_templates(where, grader.input, grader.reference)
-        alike = similarity(grader.evaluation_metric, where)
-        return lambda row: alike(fill(grader.input, row), fill(grader.reference, row))
-    assert isinstance(grader, ScoreModel | LabelModel)
-    return _judged(grader, where, ask)
+    _check_templates(where, grader.input, grader.reference)
+    alike = similarity(grader.evaluation_metric, where)
+    return lambda row: alike(fill(grader.input, row), fill(grader.reference, row))
 
 
 _CHECKS: dict[str, Callable[[str, str], bool]] = {
@@ -208,35 +231,82 @@ _CHECKS: dict[str, Callable[[str, str], bool]] = {
 }
 
 
-def _judged(grader: ScoreModel | LabelModel, where: str, ask: Ask | None) -> Callable[[Values], float]:
-    if ask is None:
+def _judged(grader: ScoreModel | LabelModel, place: _Place) -> Scores:
+    where, judge = place.where, place.judge
+    if judge is None:
         raise RecipeError(
-            f"{where}: {grader.type} asks another model, and there is none that judges in this version",
-            hint="string_check, text_similarity, python or multi",
+            f"{where}: {grader.type} asks another model, and the recipe does not say where that is",
+            expected="evaluate.judge with the api, base_url and key_env of the service",
+            hint="evaluate: {judge: {api: openai, model: ...}}; the grader names its own model",
         )
     turns = [(str(one.get("role", "user")), _content(one, where)) for one in grader.input]
+    form = score_form(grader.range) if isinstance(grader, ScoreModel) else label_form(grader.labels)
     _check_templates(where, *(content for _, content in turns))
-    sampling = (grader.sampling_params or {}) if isinstance(grader, ScoreModel) else {}
+    sampling = _sampling(grader) if isinstance(grader, ScoreModel) else {}
+    check_sampling(judge.api, sampling, f"{where}.sampling_params")
 
-    def score(row: Values) -> float:
-        said = ask(grader.model, [{"role": role, "content": fill(content, row)} for role, content in turns], sampling)
+    def scores(rows: Sequence[Values]) -> list[Score]:
+        assert place.judging is not None, "a grader that asks a model without the judge"
+        filled = [_filled(turns, form, row) for row in rows]
+        requests = [ChatRequest(grader.model, one, sampling) for one in filled if isinstance(one, list)]
+        replies = iter(place.judging.asker.ask(requests, f"grader {grader.name}"))
+        return [_scored(read, next(replies).text) if isinstance(one, list) else one for one in filled]
+
+    def read(said: str) -> float:
         if isinstance(grader, LabelModel):
-            return float(said.strip() in grader.passing_labels)
-        number = last_number(said)
-        if number is None:
-            raise _Unscored(f"{grader.model} gave no number: {said[:200]!r}")
-        return min(max(float(number), grader.range[0]), grader.range[1])
+            label = read_label(said, grader.labels)
+            found = None if label is None else float(label in grader.passing_labels)
+        else:
+            found = read_mark(said, grader.range)
+        if found is None:
+            raise _Unscored(f"{grader.model} gave {_wanted(grader)}: {said[-200:]!r}")
+        return found
 
-    return score
+    return scores
+
+
+def _wanted(grader: ScoreModel | LabelModel) -> str:
+    """Return what an answer that cannot be read lacks, for people."""
+    if isinstance(grader, LabelModel):
+        return "none of the labels"
+    return f"no number from {grader.range[0]:g} to {grader.range[1]:g}"
+
+
+def _filled(turns: Sequence[tuple[str, str]], form: str, row: Values) -> list[dict[str, str]] | str | None:
+    """Return the messages about a row, with the form of an answer at their end; or, as a score, why there are none."""
+    try:
+        found = [{"role": role, "content": fill(content, row)} for role, content in turns]
+    except NotThere as nowhere:
+        return nowhere.as_score()
+    if found and found[-1]["role"] == "user":
+        found[-1]["content"] += f"\n\n{form}"
+    else:
+        found.append({"role": "user", "content": form})
+    return found
+
+
+def _sampling(grader: ScoreModel) -> dict[str, Any]:
+    """Return OpenAI's sampling parameters of a grader by the names that all services share."""
+    given = dict(grader.sampling_params or {})
+    if "max_completions_tokens" in given:
+        given["max_tokens"] = given.pop("max_completions_tokens")
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _content(message: Mapping[str, Any], where: str) -> str:
     content = message.get("content")
-    if isinstance(content, Mapping):
-        content = content.get("text")
-    if not isinstance(content, str):
-        raise RecipeError(f"{where}.input: a message without text", expected="{role: user, content: text}")
-    return content
+    parts = [one.get("text") if isinstance(one, Mapping) else one for one in _parts_of(content)]
+    texts = [one for one in parts if isinstance(one, str)]
+    if not parts or len(texts) < len(parts):
+        raise RecipeError(
+            f"{where}.input: a message with other parts than text, or none: {content!r:.100}",
+            expected="{role: user, content: text}",
+        )
+    return "\n".join(texts)
+
+
+def _parts_of(content: Any) -> Sequence[Any]:
+    return content if isinstance(content, Sequence) and not isinstance(content, str) else [content]
 
 
 def _python(grader: PythonGrader, where: str) -> Scores:
@@ -278,15 +348,16 @@ def _number(result: Mapping[str, Any]) -> Score:
     return number if math.isfinite(number) else f"grade returned {value!r:.100}, not a number"
 
 
-def _multi(grader: Multi, where: str, ask: Ask | None) -> Scores:
+def _multi(grader: Multi, place: _Place) -> Scores:
     parts = _parts(grader)
     for key in parts:
         if not key.isidentifier() or keyword.iskeyword(key):
             raise RecipeError(
-                f"{where}.graders: no formula can name {key!r}", expected="letters, digits and _, no word of Python's"
+                f"{place.where}.graders: no formula can name {key!r}",
+                expected="letters, digits and _, no word of Python's",
             )
-    formula = Formula(grader.calculate_output, parts.keys(), f"{where}.calculate_output")
-    makers = {key: _scores(part, f"{where}.graders.{key}", ask) for key, part in parts.items()}
+    formula = Formula(grader.calculate_output, parts.keys(), f"{place.where}.calculate_output")
+    makers = {key: _scores(part, place.at(key)) for key, part in parts.items()}
 
     def scores(rows: Sequence[Values]) -> list[Score]:
         columns = {key: make(rows) for key, make in makers.items()}

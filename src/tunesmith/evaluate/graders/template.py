@@ -26,6 +26,10 @@ class NotThere(Exception):
         super().__init__(path)
         self.path = path
 
+    def as_score(self) -> str | None:
+        """Return what it means for a score: None if the row lacks a column, else what the answer lacks."""
+        return None if self.path.startswith("item") else f"the answer has no {self.path}"
+
 
 def check_template(template: str, where: str) -> None:
     """Refuse what no row could fill in.

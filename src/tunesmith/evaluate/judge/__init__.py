@@ -1,0 +1,1 @@
+"""A language model as judge: marks by a rubric, and answers side by side."""

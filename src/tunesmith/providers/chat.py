@@ -1,0 +1,113 @@
+"""What a chat provider is asked and answers, whoever it is.
+
+Owns the request, the reply, which sampling parameters each API knows, and how the providers are found. Does not own
+keeping replies (`cache`) nor counting them (`asker`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tunesmith.core.errors import RecipeError, did_you_mean
+from tunesmith.core.ids import digest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from tunesmith.core.artifacts import Workspace
+    from tunesmith.recipe.judge import Judge
+
+SAMPLING = {
+    "openai": ("temperature", "top_p", "seed", "max_tokens", "reasoning_effort"),
+    "anthropic": ("max_tokens",),
+    "local": ("max_tokens",),
+}
+"""API to the sampling parameters that it honours; the Messages API takes none, and a local model answers greedily."""
+
+
+@dataclass(frozen=True)
+class ChatRequest:
+    """One question to a model.
+
+    ``sampling`` has names of `SAMPLING`. ``sample`` counts questions that are alike: each has an answer of its own.
+    """
+
+    model: str
+    messages: Sequence[Mapping[str, str]]
+    sampling: Mapping[str, Any] = field(default_factory=dict)
+    sample: int = 0
+
+    def digest(self, answerer: str) -> str:
+        """Return what stands for this question to this answerer: same digest, same question."""
+        asked = {"answerer": answerer, "model": self.model, "messages": [dict(one) for one in self.messages]}
+        return digest({**asked, "sampling": dict(self.sampling), "sample": self.sample}, hex_digits=32)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A model's answer; ``ended`` says why it ended: ``stop``, ``length`` (cut), or another word of the API's."""
+
+    text: str
+    input_tokens: int = 0
+    output_tokens: int = 0
+    ended: str = "stop"
+
+
+class ChatProvider(Protocol):
+    """Answers questions; ``endpoint`` names what answers, for people."""
+
+    endpoint: str
+
+    def identity(self, model: str) -> str:
+        """Return what kept replies of a model are kept under, besides the question."""
+        ...
+
+    def answer(self, requests: Sequence[ChatRequest]) -> Iterator[tuple[int, Reply]]:
+        """Yield the place of a request and its reply, as they come.
+
+        Raises:
+            RemoteError: if one is refused or nobody answers.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of connections and weights."""
+        ...
+
+
+def connect(settings: Judge, workspace: Workspace) -> ChatProvider:
+    """Return the provider that a recipe names; nothing is sent yet.
+
+    Raises:
+        RecipeError: if the key's environment variable is not set.
+        MissingExtraError: without the ``providers`` extra.
+    """
+    if settings.api == "openai":
+        from tunesmith.providers.openai_chat import OpenAIChat
+
+        return OpenAIChat(settings)
+    if settings.api == "anthropic":
+        from tunesmith.providers.anthropic_chat import AnthropicChat
+
+        return AnthropicChat(settings)
+    from tunesmith.providers.local_chat import LocalChat
+
+    return LocalChat(workspace)
+
+
+def check_sampling(api: str, sampling: Mapping[str, Any], where: str) -> None:
+    """Refuse parameters that an API would ignore.
+
+    Raises:
+        RecipeError: naming the first.
+    """
+    for name, value in sampling.items():
+        if api == "local" and name == "temperature" and value == 0:
+            continue
+        if name not in SAMPLING[api]:
+            what = "a local model answers greedily, so it has" if api == "local" else f"the {api} API has"
+            raise RecipeError(
+                f"{where}: {what} no {name}", expected="some of " + ", ".join(SAMPLING[api]),
+                hint=did_you_mean(name, SAMPLING[api]),
+            )  # fmt: skip

@@ -1,0 +1,164 @@
+"""What the vendors' clients have in common: keys, many requests at a time, how long to wait, and what failures mean.
+
+Owns these. Both official clients try again by themselves after 408, 409, 429, 5xx and broken connections, and wait as
+long as ``retry-after`` says, but no longer than `MOST_WAIT_S`; what reaches us has failed for good.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tunesmith.core.errors import RecipeError, RemoteError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from tunesmith.providers.chat import ChatRequest, Reply
+
+KEPT = "what was answered is kept; the same command goes on there"
+MOST_WAIT_S = 120.0
+"""A service that asks to come back later than this is not waited for: one of the clients would sleep for days."""
+_PATH = "evaluate.judge.base_url ends in /v1 for most servers of OpenAI's protocol, and without it for Anthropic's"
+_SHOWN = 300
+
+
+def key_in(variable: str, where: str) -> str:
+    """Return the key in an environment variable.
+
+    Raises:
+        RecipeError: if it is not set; the key itself is never told.
+    """
+    key = os.environ.get(variable, "").strip()
+    if not key:
+        raise RecipeError(
+            f"{where}: the environment variable {variable} is not set", expected="the key of the service in it",
+            hint=f"export {variable}=...; the recipe itself never holds a key",
+        )  # fmt: skip
+    return key
+
+
+def in_parallel(
+    ask: Callable[[ChatRequest], Reply], requests: Sequence[ChatRequest], concurrency: int
+) -> Iterator[tuple[int, Reply]]:
+    """Yield places and replies as they come, at most ``concurrency`` asked at a time.
+
+    The first failure is raised once what was under way is answered: that is paid for, so it is yielded too.
+    """
+    stop = threading.Event()
+
+    def one(request: ChatRequest) -> Reply | None:
+        if stop.is_set():
+            return None
+        try:
+            return ask(request)
+        except BaseException:
+            stop.set()
+            raise
+
+    with ThreadPoolExecutor(concurrency, thread_name_prefix="ask") as pool:
+        places = {pool.submit(one, request): place for place, request in enumerate(requests)}
+        failure: BaseException | None = None
+        try:
+            for done in as_completed(places):
+                failure = failure or done.exception()
+                reply = None if done.exception() else done.result()
+                if reply is not None:
+                    yield places[done], reply
+        finally:
+            stop.set()
+        if failure is not None:
+            raise failure
+
+
+def refuse_long_waits(response: Any) -> None:
+    """Tell the clients not to try again where a service asks to come back later than `MOST_WAIT_S`.
+
+    Args:
+        response: of either client's HTTP library, as its event hooks are given it.
+    """
+    if (wait_s := _asked_wait_s(response)) is not None and wait_s > MOST_WAIT_S:
+        response.headers["x-should-retry"] = "false"
+
+
+def _asked_wait_s(response: Any) -> float | None:
+    """Return how long a service asks to wait, if it does so in seconds."""
+    try:
+        return float(response.headers.get("retry-after", ""))
+    except ValueError:
+        return None
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A service as the user has set it: what its failures are told with; its key, so as never to be told."""
+
+    url: str
+    key: str
+    key_env: str | None
+    timeout_s: float
+    tries: int
+
+    def failed(self, error: Exception, model: str) -> RemoteError:
+        """Return what a client's exception means, for people.
+
+        ``error`` is one of the ``APIError`` of the ``openai`` or the ``anthropic`` client, which share their names.
+        """
+        kind, status = type(error).__name__, getattr(error, "status_code", None)
+        if kind == "APITimeoutError":
+            return RemoteError(
+                f"{self.url} gave no answer within {self.timeout_s:g} s, in {self._tried}",
+                hint=f"a larger evaluate.judge.timeout_s, or a smaller concurrency; {KEPT}",
+            )
+        if kind == "APIConnectionError":
+            why = f" ({cause})" if (cause := str(error.__cause__ or "").strip()) else ""
+            return RemoteError(
+                f"{self.url} cannot be reached, or ends connections before it answers{why}, in {self._tried}",
+                expected="a service that answers there", hint=f"see evaluate.judge.base_url; {KEPT}",
+            )  # fmt: skip
+        if status is None or status < 400:
+            return self.foreign()
+        return self._refused(status, f": {self._said(error)}", model, _asked_wait_s(getattr(error, "response", None)))
+
+    def foreign(self) -> RemoteError:
+        """Return that what was answered is not of the protocol."""
+        return RemoteError(
+            f"{self.url} does not speak the protocol of evaluate.judge.api", expected="the answers of that API",
+            hint=_PATH,
+        )  # fmt: skip
+
+    def _refused(self, status: int, said: str, model: str, wait_s: float | None) -> RemoteError:
+        if status in (401, 403):
+            key = f"the key in {self.key_env}" if self.key_env else "a request without a key"
+            return RemoteError(
+                f"{self.url} refuses {key} (HTTP {status})", expected=f"a key that may use {model}",
+                hint="evaluate.judge.key_env names the variable that holds it",
+            )  # fmt: skip
+        if status == 404:
+            return RemoteError(
+                f"{self.url} has no model {model!r}, or no such API (HTTP 404){said}",
+                hint=f"see evaluate.judge.model; {_PATH}",
+            )
+        if status == 429:
+            later = f"after {wait_s:,.0f} s, as it asks" if wait_s else "later"
+            return RemoteError(
+                f"{self.url} takes no more requests for now (HTTP 429){said}",
+                hint=f"a smaller evaluate.judge.concurrency, or the same command {later}; {KEPT}",
+            )
+        if status >= 500:
+            return RemoteError(f"{self.url} fails (HTTP {status}), in {self._tried}{said}", hint=f"later; {KEPT}")
+        return RemoteError(f"{self.url} refuses the request (HTTP {status}){said}", hint="see evaluate.judge")
+
+    @property
+    def _tried(self) -> str:
+        return f"{self.tries} {'try' if self.tries == 1 else 'tries'}"
+
+    def _said(self, error: Exception) -> str:
+        """Return the service's own words, short; a key that it repeats is left out."""
+        text = " ".join(str(getattr(error, "message", error)).split())
+        if self.key_env:
+            text = text.replace(self.key, f"<{self.key_env}>")
+        return text if len(text) <= _SHOWN else f"{text[:_SHOWN]} …"

@@ -1,0 +1,186 @@
+"""A scripted judge behind a real HTTP server: the edge of services that cannot be had.
+
+It speaks OpenAI's chat completions and Anthropic's messages, prefers what its script says with known chances, and can
+be told to fail.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import random
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from tunesmith.core.artifacts import Workspace
+from tunesmith.evaluate.judge.judging import Judging
+from tunesmith.providers.asker import Asker
+from tunesmith.providers.cache import ReplyCache
+from tunesmith.providers.chat import connect
+from tunesmith.recipe.judge import Judge
+
+CUT = 0
+Script = Callable[[str], str]
+"""What the user says in, the judge's whole answer out."""
+
+
+@dataclass
+class Judged:
+    """A running judge: where it is, what it was asked, and what it shall do wrong."""
+
+    script: Script
+    url: str = ""
+    asked: list[dict[str, Any]] = field(default_factory=list)
+    failures: list[tuple[int, dict[str, str]]] = field(default_factory=list)  # status and headers, one a request
+    failing: tuple[int, dict[str, str]] | None = None  # the same for all requests; status CUT: the connection is cut
+    slow_s: float = 0.0
+    key: str | None = None
+    foreign: str | None = None  # a body of another protocol, for all
+    received: int = 0
+    keys: list[str] = field(default_factory=list)
+    together: int = 0
+    most_together: int = 0
+    lock: Any = field(default_factory=threading.Lock)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    judged: Judged
+
+    def do_POST(self) -> None:
+        judged = self.judged
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        with judged.lock:
+            judged.together += 1
+            judged.most_together = max(judged.most_together, judged.together)
+            judged.received += 1
+            failure = judged.failures.pop(0) if judged.failures else judged.failing
+        try:
+            time.sleep(judged.slow_s)
+            given = self.headers.get("x-api-key") or self.headers.get("authorization", "").removeprefix("Bearer ")
+            judged.keys.append(given)
+            if judged.key is not None and given != judged.key:
+                return self._send(401, {"error": {"message": f"wrong key {given}", "type": "authentication_error"}})
+            if failure is not None and failure[0] == CUT:
+                return self._cut()
+            if failure is not None:
+                return self._send(failure[0], {"error": {"message": f"told to fail, with {given}"}}, failure[1])
+            if judged.foreign is not None:
+                kind = "application/json" if judged.foreign.startswith("{") else "text/html"
+                return self._write(200, judged.foreign, {"content-type": kind})
+            with judged.lock:
+                judged.asked.append(body)
+            said = judged.script(_user(body))
+            return self._send(200, (_anthropic if self.path.endswith("/messages") else _openai)(body, said))
+        finally:
+            with judged.lock:
+                judged.together -= 1
+
+    def _cut(self) -> None:
+        """End the connection in the middle of an answer."""
+        self.close_connection = True
+        self.wfile.write(
+            b'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 500\r\n\r\n{"id": "x", '
+        )
+
+    def _send(self, status: int, body: dict[str, Any], headers: dict[str, str] | None = None) -> None:
+        self._write(status, json.dumps(body), {"content-type": "application/json", **(headers or {})})
+
+    def _write(self, status: int, body: str, headers: dict[str, str]) -> None:
+        content = body.encode()
+        with contextlib.suppress(ConnectionError):
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.send_header("content-length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def _user(body: dict[str, Any]) -> str:
+    return str(next(one["content"] for one in body["messages"] if one["role"] == "user"))
+
+
+def _openai(body: dict[str, Any], said: str) -> dict[str, Any]:
+    message = {"role": "assistant", "content": said}
+    usage = {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110}
+    choice = {"index": 0, "message": message, "finish_reason": "stop"}
+    return {
+        "id": "x",
+        "object": "chat.completion",
+        "created": 1,
+        "model": body["model"],
+        "choices": [choice],
+        "usage": usage,
+    }
+
+
+def _anthropic(body: dict[str, Any], said: str) -> dict[str, Any]:
+    return {
+        "id": "x", "type": "message", "role": "assistant", "model": body["model"], "stop_reason": "end_turn",
+        "stop_sequence": None, "content": [{"type": "text", "text": said}], "usage": {"input_tokens": 100, "output_tokens": 10},
+    }  # fmt: skip
+
+
+@contextlib.contextmanager
+def judging(script: Script, **settings: Any) -> Iterator[Judged]:
+    """Serve a scripted judge while the block runs."""
+    judged = Judged(script, **settings)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"judged": judged}))
+    server.daemon_threads = True
+    judged.url = f"http://127.0.0.1:{server.server_address[1]}/v1"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield judged
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(10)
+
+
+@contextlib.contextmanager
+def at_work(folder: Path, rows: Sequence[str] = (), **settings: Any) -> Iterator[Judging]:
+    """Return the judge of some settings, at work."""
+    judge = Judge(**{"timeout_s": 20, "retries": 2, **settings})
+    asker = Asker(connect(judge, Workspace(folder)), ReplyCache(folder))
+    with Judging(judge, asker, frozenset(rows), 0) as working:
+        yield working
+
+
+_PAIR = re.compile(r"<answer_1>\n(.*?)\n</answer_1>\s*<answer_2>\n(.*?)\n</answer_2>", re.DOTALL)
+
+
+def answers_in(said: str) -> tuple[str, str]:
+    """Return the two answers that a judge is shown."""
+    found = _PAIR.search(said)
+    assert found is not None
+    return found[1], found[2]
+
+
+def biased(better: set[str], *, right: float = 0.75, bias: float = 0.0, seed: int = 0) -> Script:
+    """Return a judge that prefers the better answer with a known chance, and the first place with a known bias.
+
+    The better answer wins with ``right + bias`` where it stands first, ``right - bias`` where it stands second.
+    """
+    generator, lock = random.Random(seed), threading.Lock()
+
+    def judge(said: str) -> str:
+        first, second = answers_in(said)
+        with lock:
+            luck = generator.random()
+        if first in better:
+            return f"I looked.\nBetter: {1 if luck < right + bias else 2}"
+        assert second in better
+        return f"I looked.\nBetter: {2 if luck < right - bias else 1}"
+
+    return judge
