@@ -1,0 +1,265 @@
+"""The sweep: trials one after the other, the winner against the recipe as it is, on seeds that chose nothing.
+
+Owns the order of things, what is written (``study.db``, ``sweep.json``, ``sweep.html`` in the workspace's folder of
+sweeps; the winner's recipe beside the recipe), and that the test split is looked at when all is chosen. Every trial is
+an ordinary training (`flow`). Does not own the values tried (`study`), nor which are allowed (`space`).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from tunesmith import flow
+from tunesmith.core.disk import refusals_told
+from tunesmith.core.errors import DataError, RecipeError, TunesmithError
+from tunesmith.core.ids import digest
+from tunesmith.core.locks import locked
+from tunesmith.core.progress import say
+from tunesmith.sweep import study as studies
+from tunesmith.sweep.compare import Arm, compared
+from tunesmith.sweep.page import write_page
+from tunesmith.sweep.space import LOSS, Space, check_space
+from tunesmith.sweep.study import Attempt, Study
+from tunesmith.sweep.words import told_score, told_values
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tunesmith.core.artifacts import Artifact
+    from tunesmith.flow import Project
+    from tunesmith.recipe import Recipe
+    from tunesmith.recipe.sweep import Sweep
+    from tunesmith.train.checkpoint import Progress
+
+CODE = "sweep-1"
+
+_SPLITS = ("valid.parquet", "test.parquet")
+"""Files of a Dataset that all trials must share."""
+
+
+class _Stopped(Exception):
+    """Raised from within a training that is stopped early."""
+
+
+def sweep(project: Project, settings: Sweep | None = None) -> dict[str, Any]:
+    """Search the settings of a recipe; killed and called again it goes on, with more trials it goes further.
+
+    Args:
+        project: its recipe is changed by each trial; its workspace keeps the study.
+        settings: in place of the recipe's ``sweep``.
+
+    Returns:
+        ``sweep`` (id), ``path``, ``metric``, ``trials``, ``counts``, ``best``, ``importance``, ``comparison``,
+        ``recipe`` (the winner's file), ``sentence``.
+
+    Raises:
+        RecipeError: for what cannot be searched, or if no trial could be made.
+        MissingExtraError: without Optuna.
+    """
+    studies.require()
+    settings = settings or project.recipe.sweep
+    space = Space(project.recipe, settings.fields)
+    metric = _metric(project.recipe, settings)
+    check_space(space, metric, settings.pruning, project.file)
+    _refuse_without_validation(project.recipe)
+    flow.check_training(project)
+    search = _Search(project, settings, space, metric)
+    with refusals_told("the sweep", project.workspace.root), locked(search.folder.with_suffix(".lock")):
+        return search.make()
+
+
+def _metric(recipe: Recipe, settings: Sweep) -> str:
+    """Return what trials are compared by: the metric that chooses the weights of each.
+
+    Raises:
+        RecipeError: if the sweep names another one.
+    """
+    stopping = recipe.train.regularise.early_stopping
+    chosen = stopping.metric if stopping else LOSS
+    if settings.metric not in (None, chosen):
+        raise RecipeError(
+            f"sweep.metric: {settings.metric}, and the weights of each trial are chosen by {chosen}",
+            expected="one metric for both",
+            hint=f"train.regularise.early_stopping.metric: {settings.metric}, and leave sweep.metric out",
+        )
+    return chosen
+
+
+def _refuse_without_validation(recipe: Recipe) -> None:
+    if recipe.data.split.valid == 0 and not recipe.data.valid:
+        raise RecipeError(
+            "data.split.valid is 0 and there is no data.valid: nothing to compare trials by",
+            hint="data.split.valid: 0.1",
+        )
+
+
+@dataclass
+class _Search:
+    project: Project
+    settings: Sweep
+    space: Space
+    metric: str
+
+    @cached_property
+    def dataset(self) -> Artifact:
+        """The Dataset of the recipe as it is."""
+        return flow.prepare(self.project)
+
+    @cached_property
+    def id(self) -> str:
+        """The sweep's id: of what decides its trials, so neither of how many there are nor of how many seeds."""
+        fields = self.settings.model_dump(mode="json")["fields"]
+        content = [self.space.changed({}), fields, self.settings.pruning, self.dataset.id, CODE]
+        return f"{self.project.recipe.name}-{digest(content)}"
+
+    @cached_property
+    def folder(self) -> Path:
+        """Where the study and its pages lie."""
+        return self.project.workspace.sweeps_dir / self.id
+
+    def make(self) -> dict[str, Any]:
+        """Try, choose, compare, write."""
+        higher = flow.higher_is_better(self.project.recipe)
+        recipe = self.project.recipe
+        own = Study(self.folder, self.space, higher, self.settings.pruning, recipe.seed)
+        with studies.opened(own):
+            while (attempt := own.next(self.settings.trials)) is not None:
+                self._try(attempt)
+                self._say(own, attempt)
+            if (best := own.best()) is None:
+                why = next((one.why for one in own.tried() if one.why), "all were stopped early")
+                raise RecipeError(f"none of {len(own.tried())} trials finished: {why}", hint="other values, or more trials")
+            file = self._write_recipe(best.values, best.number)
+            say(f"  trial {best.number} is best on validation; now on {self.settings.seeds} seeds that chose nothing")
+            arms = [Arm("winner", self.space.recipe_of(best.values)), Arm("default", self.space.recipe_of({}))]
+            comparison = compared(arms, [self._outcome(own, arm, best.number) for arm in arms], higher, self.metric)
+            trials = own.tried()
+            result = {
+                "sweep": self.id,
+                "path": str(self.folder),
+                "metric": self.metric,
+                "higher_is_better": higher,
+                "trials": [one.as_dict() for one in trials],
+                "counts": {state: sum(one.state == state for one in trials)
+                           for state in ("finished", "stopped early", "refused")},
+                "best": best.as_dict(),
+                "importance": own.importances(),
+                "comparison": comparison.as_dict(),
+                "recipe": str(file),
+                "sentence": comparison.sentence(),
+            }  # fmt: skip
+        text = json.dumps(result, indent=1, ensure_ascii=False, default=str, allow_nan=False)
+        (self.folder / "sweep.json").write_text(text + "\n", encoding="utf-8")
+        write_page(self.folder / "sweep.html", self.space, result)
+        return result
+
+    def _try(self, attempt: Attempt) -> None:
+        """Train one trial and note how it ended."""
+        try:
+            recipe = self.space.recipe_of(attempt.values)
+            score = self._trained(recipe, attempt.about, attempt.note, lambda seen: self._watch(attempt, seen))
+        except _Stopped:
+            attempt.stop("worse than the trials before it")
+        except DataError as error:
+            attempt.stop(error.message.splitlines()[0])
+        except RecipeError as error:
+            attempt.refuse(error.message.splitlines()[0])
+        else:
+            attempt.finish(score)
+
+    def _watch(self, attempt: Attempt, seen: Progress) -> None:
+        key = "valid_loss" if self.metric == LOSS else self.metric
+        if attempt.see([row[key] for row in seen.metrics if key in row]):
+            raise _Stopped
+
+    def _trained(
+        self,
+        recipe: Recipe,
+        about: Callable[[str], Any],
+        note: Callable[[str, Any], None],
+        watch: Callable[[Progress], None] | None = None,
+    ) -> float:
+        """Return the best validation of a recipe's Model, which is taken away again if it is nobody's but the trial's.
+
+        Raises:
+            RecipeError: if its rows are not those of the other trials.
+        """
+        inner = replace(self.project, recipe=recipe, file=None)
+        dataset = self._same_rows(inner)
+        model_id = flow.planned_model(inner, dataset)
+        if about("model") is None:
+            note("ours", inner.workspace.find(model_id) is None)
+            note("model", model_id)
+        ours = about("ours") and not self.settings.keep
+        try:
+            model = flow.train_on(inner, dataset, watch)
+        except (_Stopped, TunesmithError):
+            inner.workspace.forget_work(model_id)
+            raise
+        score = float(model.result["best"]["value"])
+        if ours:
+            inner.workspace.discard(model)
+        return score
+
+    def _same_rows(self, inner: Project) -> Artifact:
+        """Return the Dataset of a trial.
+
+        Raises:
+            RecipeError: if it is not validated and tested on the rows of the recipe as it is.
+        """
+        same = inner.recipe.data == self.project.recipe.data and inner.recipe.task == self.project.recipe.task
+        dataset = self.dataset if same else flow.prepare(inner)
+        own, theirs = dataset.manifest["files"], self.dataset.manifest["files"]
+        if any(own[name] != theirs[name] for name in _SPLITS):
+            raise RecipeError("its validation or test rows are not those of the recipe as it is: not comparable")
+        return dataset
+
+    def _outcome(self, own: Study, arm: Arm, number: int) -> list[dict[str, Any]]:
+        """Return validation and test of a recipe on each of the seeds, as far as known from before a kill."""
+        found = []
+        for turn in range(1, self.settings.seeds + 1):
+            seed = (arm.recipe.seed + turn) % 2**32
+            key = f"{arm.name} {seed}" if arm.name == "default" else f"trial {number} {seed}"
+            known = own.remembered(key)
+            if known is None:
+                say(f"  {arm.name}, seed {seed}")
+                known = self._measured(arm.recipe.model_copy(update={"seed": seed}), seed)
+                own.remember(key, known)
+            found.append(known)
+        return found
+
+    def _measured(self, recipe: Recipe, seed: int) -> dict[str, Any]:
+        """Train on a seed, measure on validation and test."""
+        inner = replace(self.project, recipe=recipe, file=None)
+        dataset = self._same_rows(replace(inner, recipe=recipe.model_copy(update={"seed": self.project.recipe.seed})))
+        before = inner.workspace.find(flow.planned_model(inner, dataset))
+        model = flow.train_on(inner, dataset)
+        best = model.result["best"]
+        test = flow.test_score(inner, dataset, model) if dataset.result["splits"]["test"] else None
+        if before is None and not self.settings.keep:
+            inner.workspace.discard(model)
+        return {"seed": seed, "model": model.id, "valid": best["value"], "step": best["step"], "test": test}
+
+    def _say(self, own: Study, attempt: Attempt) -> None:
+        """Tell how a trial ended, and which is the best so far."""
+        trial, best = own.tried()[attempt.number], own.best()
+        ended = told_score(trial.score) if trial.state == "finished" else trial.state
+        why = f" ({trial.why})" if trial.state == "refused" else ""
+        leads = f" · best {told_score(best.score)}, trial {best.number}" if best else ""
+        say(f"trial {trial.number}: {told_values(trial.values)} → {self.metric} {ended}{why}{leads}", style="bold")
+
+    def _write_recipe(self, values: dict[str, Any], number: int) -> Path:
+        """Write the winner's recipe beside the recipe and return its path."""
+        name = self.project.file.stem if self.project.file else "recipe"
+        path = self.project.folder / f"{name}.best.yaml"
+        head = f"# Written by tunesmith sweep: trial {number} of {self.id}.\n"
+        told = "".join(f"#   {key}: {json.dumps(value)}\n" for key, value in values.items())
+        text = yaml.safe_dump(self.space.changed(values), sort_keys=False, allow_unicode=True)
+        path.write_text(head + told + text, encoding="utf-8")
+        return path
