@@ -16,7 +16,10 @@ RECIPE = Recipe.model_validate({"name": "t", "task": "classify", "data": {"train
 def space(**fields):
     from tunesmith.recipe import Sweep
 
-    return Space(RECIPE, Sweep.model_validate({"fields": {key.replace("__", "."): value for key, value in fields.items()}}).fields)
+    return Space(
+        RECIPE,
+        Sweep.model_validate({"fields": {key.replace("__", "."): value for key, value in fields.items()}}).fields,
+    )
 
 
 def bowl(values):

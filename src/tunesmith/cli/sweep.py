@@ -52,7 +52,10 @@ def settings_of(project: Project, over: tuple[str, ...], others: dict[str, Any])
     from tunesmith.core.yaml_lines import parse_yaml
     from tunesmith.recipe import Sweep
 
-    given = {**project.recipe.sweep.model_dump(exclude_unset=True), **{k: v for k, v in others.items() if v is not None}}
+    given = {
+        **project.recipe.sweep.model_dump(exclude_unset=True),
+        **{k: v for k, v in others.items() if v is not None},
+    }
     if over:
         pairs = [one.partition("=") for one in over]
         given["fields"] = {name.strip(): parse_yaml(text, f"--over {name}").value for name, _, text in pairs}
@@ -74,7 +77,9 @@ def _show(result: dict[str, Any]) -> None:
     sign = -1 if result["higher_is_better"] else 1
     done = [one for one in result["trials"] if one["state"] == "finished"]
     ranked = sorted(done, key=lambda one: sign * one["score"])[:MOST_SHOWN]
-    rows = [[one["number"], *(told_value(one["values"][key]) for key in keys), told_score(one["score"])] for one in ranked]
+    rows = [
+        [one["number"], *(told_value(one["values"][key]) for key in keys), told_score(one["score"])] for one in ranked
+    ]
     table("best trials", ["trial", *keys, result["metric"]], rows, numeric_from=1)
     if result["importance"]:
         told = " · ".join(f"{key} {share:.0%}" for key, share in result["importance"].items())

@@ -134,7 +134,9 @@ class _Search:
                 self._say(own, attempt)
             if (best := own.best()) is None:
                 why = next((one.why for one in own.tried() if one.why), "all were stopped early")
-                raise RecipeError(f"none of {len(own.tried())} trials finished: {why}", hint="other values, or more trials")
+                raise RecipeError(
+                    f"none of {len(own.tried())} trials finished: {why}", hint="other values, or more trials"
+                )
             file = self._write_recipe(best.values, best.number)
             say(f"  trial {best.number} is best on validation; now on {self.settings.seeds} seeds that chose nothing")
             arms = [Arm("winner", self.space.recipe_of(best.values)), Arm("default", self.space.recipe_of({}))]
