@@ -336,7 +336,7 @@ class Workspace:
             fsync(self.artifacts_dir)
 
     def discard(self, artifact: Artifact) -> None:
-        """Delete an artifact that nobody needs any more. Killed meanwhile, it leaves no half of one among the others."""
+        """Delete an artifact that nobody needs. Killed meanwhile, it leaves no half of one among the others."""
         with locked(self._lock_of_id(artifact.id)):
             hidden = self.work_dir / f"{artifact.id}.building"
             shutil.rmtree(hidden, ignore_errors=True)

@@ -101,7 +101,8 @@ class Comparison:
         """Return what the sweep brought."""
         winner, default = self.valid
         n = len(self.seeds)
-        head = f"{self.metric} {winner.told()} over {n} seed{'s' if n > 1 else ''}, where the recipe as it is has {default.told()}"
+        seeds = f"{n} seed{'s' if n > 1 else ''}"
+        head = f"{self.metric} {winner.told()} over {seeds}, where the recipe as it is has {default.told()}"
         low = self.gain["low"]
         if self.gain["value"] <= 0:
             verdict = "the winner is no better than the recipe as it is: keep that"

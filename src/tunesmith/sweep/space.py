@@ -37,7 +37,8 @@ _NOT_SEARCHED = {
     "seed": "is luck: its best value says nothing about the next run",
     **dict.fromkeys(("evaluate", "serve", "monitor", "update", "sweep"), _AFTER),
     **{f"data.{name}": _ROWS for name in ("train", "valid", "test", "split", "format", "columns", "keep", "memory")},
-    **{f"train.{name}": _SPEED for name in ("track", "threads", "save", "shortcuts", "compile", "deterministic", "shard")},
+    **{f"train.{name}": _SPEED
+       for name in ("track", "threads", "save", "shortcuts", "compile", "deterministic", "shard")},
     "train.regularise.early_stopping.metric": "is what trials are compared by",
 }  # fmt: skip
 _OTHER_LOSS = ("base", "train.objective", "train.tokens", "train.preference", "prompt.teacher")

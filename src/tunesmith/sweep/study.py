@@ -59,6 +59,13 @@ class Tried:
         return {**self.__dict__, "validations": list(self.validations)}
 
 
+def _highest(given: Range) -> float:
+    """Return the highest number that steps from the lowest one reach."""
+    if given.step is None:
+        return float(given.high)
+    return given.low + math.floor((given.high - given.low) / given.step + 1e-9) * float(given.step)
+
+
 def require() -> None:
     """Refuse a sweep where its library is not installed.
 
@@ -129,11 +136,7 @@ class Study:
                 low, high, step = int(given.low), int(given.high), int(given.step or 1)
                 found[key] = IntDistribution(low, low + (high - low) // step * step, log=given.log, step=step)
             else:
-                low, high = float(given.low), float(given.high)
-                step = None if given.step is None else float(given.step)
-                if step is not None:
-                    high = low + math.floor((high - low) / step + 1e-9) * step
-                found[key] = FloatDistribution(low, high, log=given.log, step=step)
+                found[key] = FloatDistribution(float(given.low), _highest(given), log=given.log, step=given.step)
         return found
 
     def next(self, most: int) -> Attempt | None:
@@ -157,7 +160,7 @@ class Study:
         """Return what was drawn as values of the recipe."""
         given = self.space.fields
         return {
-            key: value if isinstance(given[key], Range) else list(given[key])[value]  # type: ignore[arg-type]
+            key: value if isinstance(given[key], Range) else list(given[key])[value]
             for key, value in drawn.items()
             if key in given
         }
