@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,5 +88,7 @@ def _show(result: dict[str, Any]) -> None:
     counts = " · ".join(f"{count} {state}" for state, count in result["counts"].items() if count)
     say(f"  {counts}")
     say(f"  {result['sentence']}", style="bold")
-    say(f"  the winner's recipe: tunesmith run {result['recipe']}")
+    file = Path(result["recipe"])
+    shown = file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file
+    say(f"  the winner's recipe: tunesmith run {shlex.quote(str(shown))}")
     where(Path(result["path"]) / "sweep.html")

@@ -48,7 +48,7 @@ class Range(Section):
 
 
 Choices = list[Any]
-Field_ = Range | Choices
+Values = Range | Choices
 
 
 def _as_range_or_list(value: Any) -> Any:
@@ -60,7 +60,7 @@ def _as_range_or_list(value: Any) -> Any:
 class Sweep(Section):
     """A search over settings of the recipe, by ``tunesmith sweep``; no other command looks at it."""
 
-    fields: dict[str, Annotated[Field_, BeforeValidator(_as_range_or_list)]] = Field(
+    fields: dict[str, Annotated[Values, BeforeValidator(_as_range_or_list)]] = Field(
         default_factory=dict,
         description="setting, as train.lora.rank, to a list of values, or to a range: {low, high, log, step}",
     )

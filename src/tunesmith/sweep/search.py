@@ -16,19 +16,17 @@ import yaml
 
 from tunesmith import flow
 from tunesmith.core.disk import refusals_told
-from tunesmith.core.errors import DataError, RecipeError, TunesmithError
+from tunesmith.core.errors import DataError, RecipeError
 from tunesmith.core.ids import digest
 from tunesmith.core.locks import locked
 from tunesmith.core.progress import say
 from tunesmith.sweep import study as studies
 from tunesmith.sweep.compare import Arm, compared
-from tunesmith.sweep.page import write_page
 from tunesmith.sweep.space import LOSS, Space, check_space
 from tunesmith.sweep.study import Attempt, Study
 from tunesmith.sweep.words import told_score, told_values
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from tunesmith.core.artifacts import Artifact
@@ -70,8 +68,20 @@ def sweep(project: Project, settings: Sweep | None = None) -> dict[str, Any]:
     _refuse_without_validation(project.recipe)
     flow.check_training(project)
     search = _Search(project, settings, space, metric)
-    with refusals_told("the sweep", project.workspace.root), locked(search.folder.with_suffix(".lock")):
+    with refusals_told("the sweep", project.workspace.root), locked(search.lock):
         return search.make()
+
+
+def _best_of(model: Artifact) -> dict[str, Any]:
+    """Return step and value of the best validation of a Model.
+
+    Raises:
+        DataError: if there is none.
+    """
+    best: dict[str, Any] | None = model.result["best"]
+    if best is None:
+        raise DataError(f"{model.id}: no validation gave a number", hint="a lower train.schedule.peak")
+    return best
 
 
 def _metric(recipe: Recipe, settings: Sweep) -> str:
@@ -115,13 +125,19 @@ class _Search:
     def id(self) -> str:
         """The sweep's id: of what decides its trials, so neither of how many there are nor of how many seeds."""
         fields = self.settings.model_dump(mode="json")["fields"]
-        content = [self.space.changed({}), fields, self.settings.pruning, self.dataset.id, CODE]
-        return f"{self.project.recipe.name}-{digest(content)}"
+        evaluate = self.project.recipe.evaluate.model_dump(mode="json")
+        as_it_is = flow.planned_model(self.project, self.dataset)
+        return f"{self.project.recipe.name}-{digest([as_it_is, evaluate, fields, self.settings.pruning, CODE])}"
 
-    @cached_property
+    @property
     def folder(self) -> Path:
         """Where the study and its pages lie."""
         return self.project.workspace.sweeps_dir / self.id
+
+    @property
+    def lock(self) -> Path:
+        """Held while the sweep goes on."""
+        return self.folder.with_name(f"{self.id}.lock")
 
     def make(self) -> dict[str, Any]:
         """Try, choose, compare, write."""
@@ -158,14 +174,15 @@ class _Search:
             }  # fmt: skip
         text = json.dumps(result, indent=1, ensure_ascii=False, default=str, allow_nan=False)
         (self.folder / "sweep.json").write_text(text + "\n", encoding="utf-8")
+        from tunesmith.sweep.page import write_page
+
         write_page(self.folder / "sweep.html", self.space, result)
         return result
 
     def _try(self, attempt: Attempt) -> None:
         """Train one trial and note how it ended."""
         try:
-            recipe = self.space.recipe_of(attempt.values)
-            score = self._trained(recipe, attempt.about, attempt.note, lambda seen: self._watch(attempt, seen))
+            score = self._trained(attempt)
         except _Stopped:
             attempt.stop("worse than the trials before it")
         except DataError as error:
@@ -176,47 +193,53 @@ class _Search:
             attempt.finish(score)
 
     def _watch(self, attempt: Attempt, seen: Progress) -> None:
-        key = "valid_loss" if self.metric == LOSS else self.metric
-        if attempt.see([row[key] for row in seen.metrics if key in row]):
+        if attempt.see([row[self.metric] for row in seen.metrics if self.metric in row]):
             raise _Stopped
 
-    def _trained(
-        self,
-        recipe: Recipe,
-        about: Callable[[str], Any],
-        note: Callable[[str, Any], None],
-        watch: Callable[[Progress], None] | None = None,
-    ) -> float:
-        """Return the best validation of a recipe's Model, which is taken away again if it is nobody's but the trial's.
+    def _trained(self, attempt: Attempt) -> float:
+        """Return the best validation of a trial's Model, which is taken away again if it was not there before.
+
+        What is known is noted before the next step, so that a kill between two of them costs no training.
 
         Raises:
-            RecipeError: if its rows are not those of the other trials.
+            RecipeError: if its values do not fit together, or its rows are not those of the other trials.
+            DataError: if training could not end, or no validation gave a number.
         """
-        inner = replace(self.project, recipe=recipe, file=None)
+        inner = replace(self.project, recipe=self.space.recipe_of(attempt.values), file=None)
         dataset = self._same_rows(inner)
         model_id = flow.planned_model(inner, dataset)
-        if about("model") is None:
-            note("ours", inner.workspace.find(model_id) is None)
-            note("model", model_id)
-        ours = about("ours") and not self.settings.keep
-        try:
-            model = flow.train_on(inner, dataset, watch)
-        except (_Stopped, TunesmithError):
-            inner.workspace.forget_work(model_id)
-            raise
-        score = float(model.result["best"]["value"])
-        if ours:
-            inner.workspace.discard(model)
+        if attempt.about("ours") is None:
+            attempt.note("ours", inner.workspace.find(model_id) is None)
+        score: float | None = attempt.about("score")
+        if score is None:
+            try:
+                model = flow.train_on(inner, dataset, lambda seen: self._watch(attempt, seen))
+            except (_Stopped, DataError, RecipeError):
+                inner.workspace.forget_work(model_id)
+                raise
+            score = _best_of(model)["value"] if model.result["best"] else None
+            attempt.note("score", score)
+        self._take_away(model_id, ours=attempt.about("ours"))
+        if score is None:
+            raise DataError("no validation gave a number")
         return score
+
+    def _take_away(self, model_id: str, *, ours: bool) -> None:
+        """Delete a Model that the sweep has made, unless Models are to be kept."""
+        model = self.project.workspace.find(model_id)
+        if ours and not self.settings.keep and model is not None:
+            self.project.workspace.discard(model)
 
     def _same_rows(self, inner: Project) -> Artifact:
         """Return the Dataset of a trial.
 
         Raises:
-            RecipeError: if it is not validated and tested on the rows of the recipe as it is.
+            RecipeError: if it cannot be made, or is not validated and tested on the rows of the recipe as it is.
         """
-        same = inner.recipe.data == self.project.recipe.data and inner.recipe.task == self.project.recipe.task
-        dataset = self.dataset if same else flow.prepare(inner)
+        try:
+            dataset = self.dataset if inner.recipe.data == self.project.recipe.data else flow.prepare(inner)
+        except DataError as error:
+            raise RecipeError(error.message) from error
         own, theirs = dataset.manifest["files"], self.dataset.manifest["files"]
         if any(own[name] != theirs[name] for name in _SPLITS):
             raise RecipeError("its validation or test rows are not those of the recipe as it is: not comparable")
@@ -231,21 +254,22 @@ class _Search:
             known = own.remembered(key)
             if known is None:
                 say(f"  {arm.name}, seed {seed}")
-                known = self._measured(arm.recipe.model_copy(update={"seed": seed}), seed)
+                known = self._measured(own, arm.recipe, seed, key)
                 own.remember(key, known)
+            self._take_away(known["model"], ours=own.remembered(f"{key} ours"))
             found.append(known)
         return found
 
-    def _measured(self, recipe: Recipe, seed: int) -> dict[str, Any]:
-        """Train on a seed, measure on validation and test."""
-        inner = replace(self.project, recipe=recipe, file=None)
-        dataset = self._same_rows(replace(inner, recipe=recipe.model_copy(update={"seed": self.project.recipe.seed})))
-        before = inner.workspace.find(flow.planned_model(inner, dataset))
+    def _measured(self, own: Study, recipe: Recipe, seed: int, key: str) -> dict[str, Any]:
+        """Train on a seed, measure on validation and test. The Dataset is that of the recipe's own seed."""
+        inner = replace(self.project, recipe=recipe.model_copy(update={"seed": seed}), file=None)
+        dataset = self._same_rows(replace(inner, recipe=recipe))
+        if own.remembered(f"{key} ours") is None:
+            before = inner.workspace.find(flow.planned_model(inner, dataset))
+            own.remember(f"{key} ours", before is None)
         model = flow.train_on(inner, dataset)
-        best = model.result["best"]
+        best = _best_of(model)
         test = flow.test_score(inner, dataset, model) if dataset.result["splits"]["test"] else None
-        if before is None and not self.settings.keep:
-            inner.workspace.discard(model)
         return {"seed": seed, "model": model.id, "valid": best["value"], "step": best["step"], "test": test}
 
     def _say(self, own: Study, attempt: Attempt) -> None:

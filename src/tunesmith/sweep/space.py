@@ -140,17 +140,22 @@ def _place(file: Path | None, key: str) -> str:
 
 def _problems(key: str, space: Space, metric: str, pruning: str) -> Iterator[RecipeError]:
     """Yield what is wrong with one setting, messages beginning with its key."""
-    if why := next((why for prefix, why in _NOT_SEARCHED.items() if _is_within(key, prefix)), None):
-        yield RecipeError(f"{key}: {why}", hint="remove it")
-        return
+    for never, why in _NOT_SEARCHED.items():
+        if _is_within(key, never):
+            yield RecipeError(f"{key}: {why}", hint="remove it")
+            return
+        if _is_within(never, key):
+            yield RecipeError(f"{key}: holds {never}, which {why}", hint=f"search other settings in {key} one by one")
+            return
     keys = tuple(key.split("."))
     if (unknown := _unknown(keys)) is not None:
-        hint = did_you_mean(keys[unknown], names_at(keys[:unknown]))
+        known = names_at(keys[:unknown])
+        hint = did_you_mean(keys[unknown], known) if known else f"{'.'.join(keys[:unknown])}, which holds a value"
         yield RecipeError(f"{key}: unknown key {'.'.join(keys[: unknown + 1])!r}", hint=hint)
         return
     if other := next((one for one in space.fields if one != key and _is_within(key, one)), None):
         yield RecipeError(f"{key}: lies within {other}, which is searched too", hint="search one of them")
-    if metric == LOSS and any(_is_within(key, one) for one in _OTHER_LOSS):
+    if metric == LOSS and any(_is_within(key, one) or _is_within(one, key) for one in _OTHER_LOSS):
         yield RecipeError(
             f"{key}: changes what a validation loss means, so trials cannot be compared by it",
             expected="a metric of answers, such as accuracy",

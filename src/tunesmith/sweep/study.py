@@ -28,6 +28,9 @@ STARTUP = 8
 BEFORE_PRUNING = 4
 """Finished trials before one is stopped early."""
 
+NEVER_JUDGED = 1
+"""First validations by which the median stops no trial: a longer warm-up is behind there, and may be ahead later."""
+
 FEWEST_FOR_IMPORTANCE = 4
 """Finished trials from which importance is computed."""
 
@@ -55,8 +58,8 @@ class Tried:
     why: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        """Return JSON-able facts."""
-        return {**self.__dict__, "validations": list(self.validations)}
+        """Return JSON-able facts; a validation that is no number is null."""
+        return {**self.__dict__, "validations": [one if math.isfinite(one) else None for one in self.validations]}
 
 
 def _highest(given: Range) -> float:
@@ -115,7 +118,7 @@ class Study:
         from optuna import pruners
 
         if self.pruning == "median":
-            return pruners.MedianPruner(n_startup_trials=BEFORE_PRUNING)
+            return pruners.MedianPruner(n_startup_trials=BEFORE_PRUNING, n_warmup_steps=NEVER_JUDGED)
         return pruners.HyperbandPruner(min_resource=1) if self.pruning == "hyperband" else pruners.NopPruner()
 
     def _sampler(self, number: int) -> Any:
@@ -246,6 +249,8 @@ class Attempt:
 
         Each is judged once by a process, so one that was killed after a validation comes to the same end.
         """
+        if len(validations) <= self._judged:
+            return False
         known = self._trial.storage.get_trial(self._trial._trial_id).intermediate_values
         for step in range(self._judged, len(validations)):
             if step not in known:
