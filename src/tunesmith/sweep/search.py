@@ -21,9 +21,9 @@ from tunesmith.core.ids import digest
 from tunesmith.core.locks import locked
 from tunesmith.core.progress import say
 from tunesmith.sweep import study as studies
-from tunesmith.sweep.compare import Arm, compared
+from tunesmith.sweep.compare import Arm, Comparison, compared
 from tunesmith.sweep.space import LOSS, Space, check_space
-from tunesmith.sweep.study import Attempt, Study
+from tunesmith.sweep.study import Attempt, Study, Tried
 from tunesmith.sweep.words import told_score, told_values
 
 if TYPE_CHECKING:
@@ -141,6 +141,8 @@ class _Search:
 
     def make(self) -> dict[str, Any]:
         """Try, choose, compare, write."""
+        from tunesmith.sweep.page import write_page
+
         higher = flow.higher_is_better(self.project.recipe)
         recipe = self.project.recipe
         own = Study(self.folder, self.space, higher, self.settings.pruning, recipe.seed)
@@ -157,27 +159,28 @@ class _Search:
             say(f"  trial {best.number} is best on validation; now on {self.settings.seeds} seeds that chose nothing")
             arms = [Arm("winner", self.space.recipe_of(best.values)), Arm("default", self.space.recipe_of({}))]
             comparison = compared(arms, [self._outcome(own, arm, best.number) for arm in arms], higher, self.metric)
-            trials = own.tried()
-            result = {
-                "sweep": self.id,
-                "path": str(self.folder),
-                "metric": self.metric,
-                "higher_is_better": higher,
-                "trials": [one.as_dict() for one in trials],
-                "counts": {state: sum(one.state == state for one in trials)
-                           for state in ("finished", "stopped early", "refused")},
-                "best": best.as_dict(),
-                "importance": own.importances(),
-                "comparison": comparison.as_dict(),
-                "recipe": str(file),
-                "sentence": comparison.sentence(),
-            }  # fmt: skip
+            result = self._result(own, best, comparison, file)
         text = json.dumps(result, indent=1, ensure_ascii=False, default=str, allow_nan=False)
         (self.folder / "sweep.json").write_text(text + "\n", encoding="utf-8")
-        from tunesmith.sweep.page import write_page
-
         write_page(self.folder / "sweep.html", self.space, result)
         return result
+
+    def _result(self, own: Study, best: Tried, comparison: Comparison, file: Path) -> dict[str, Any]:
+        trials = own.tried()
+        states = ("finished", "stopped early", "refused")
+        return {
+            "sweep": self.id,
+            "path": str(self.folder),
+            "metric": self.metric,
+            "higher_is_better": own.higher_is_better,
+            "trials": [one.as_dict() for one in trials],
+            "counts": {state: sum(one.state == state for one in trials) for state in states},
+            "best": best.as_dict(),
+            "importance": own.importances(),
+            "comparison": comparison.as_dict(),
+            "recipe": str(file),
+            "sentence": comparison.sentence(),
+        }
 
     def _try(self, attempt: Attempt) -> None:
         """Train one trial and note how it ended."""
