@@ -143,7 +143,12 @@ def test_numbers_that_yaml_leaves_as_text_are_numbers():
 )  # fmt: skip
 def test_a_changed_recipe_has_the_values_and_nothing_else_changed(peak, rank, dropout, system):
     """Bug: a value lands in another place, the sweep stays in the winner's recipe, or the user's own settings are lost."""
-    own = {"name": "t", "task": "classify", "data": {"train": "a.csv"}, "train": {"epochs": 2, "schedule": {"warmup": 0.1}}}
+    own = {
+        "name": "t",
+        "task": "classify",
+        "data": {"train": "a.csv"},
+        "train": {"epochs": 2, "schedule": {"warmup": 0.1}},
+    }
     fields = {"train.lora.rank": [4, 8]}
     recipe = Recipe.model_validate({**own, "sweep": {"fields": fields}})
     values = {"train.schedule.peak": peak, "train.lora.rank": rank, "train.regularise.dropout": dropout,

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import pairwise
 
 import pytest
 
@@ -187,7 +188,7 @@ def test_killed_at_random_moments_no_trial_is_lost_or_repeated(tiny, tmp_path):
         seen.append(finished_in(recipe, home))
         for artifact in Workspace(home).list():
             artifact.verify()  # whatever is visible is complete
-    for before, after in zip(seen, seen[1:], strict=False):
+    for before, after in pairwise(seen):
         assert after[: len(before)] == before  # nothing lost, nothing done again
     assert told(recipe, home) == undisturbed
     assert not Workspace(home).list("model")

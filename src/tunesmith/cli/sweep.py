@@ -67,7 +67,7 @@ def settings_of(project: Project, over: tuple[str, ...], others: dict[str, Any])
         told = problem["msg"].removeprefix("Value error, ")
         raise RecipeError(
             f"--over: {'.'.join(map(str, problem['loc'][:2]))}: {told}",
-            expected="--over 'train.lora.rank=[4, 8]' or --over 'train.schedule.peak={low: 1e-4, high: 1e-2, log: true}'",
+            expected="--over 'train.lora.rank=[4, 8]' or --over 'train.schedule.peak={low: 1e-4, high: 1e-2}'",
         ) from error
 
 

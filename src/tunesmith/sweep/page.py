@@ -122,7 +122,7 @@ def _importance(shares: dict[str, float]) -> str:
         f'<div class="bar"><span>{escape(key)}</span><i style="width:{100 * share:.1f}%"></i><b>{share:.0%}</b></div>'
         for key, share in shares.items()
     )
-    note = "Shares of what separates the better trials from the rest (PED-ANOVA, finished trials); rough with few trials."
+    note = "Shares of what separates better trials from the rest (PED-ANOVA, finished trials); rough with few trials."
     return f'{bars}<p class="soft">{note}</p>'
 
 
