@@ -138,7 +138,7 @@ def _course(result: dict[str, Any]) -> str:
 
 
 def coordinates(space: Space, result: dict[str, Any]) -> str:
-    """Return parallel coordinates: an axis for each setting and the score, a line for each trial, the best in colour."""
+    """Return parallel coordinates: an axis for each setting and the score, a line for each trial."""
     shown = [one for one in result["trials"] if one["score"] is not None and len(one["values"]) == len(space.fields)]
     if not shown:
         return "<p class='soft'>no trial has a score</p>"
