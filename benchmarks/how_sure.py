@@ -1,7 +1,7 @@
 """Do the intervals hold what they promise, and how often does the gate err? On four graded models and on made-up ones.
 
 Run: ``python benchmarks/how_sure.py`` (about a quarter of an hour on one core). Needs ../shared/data (gsm8k_graded).
-Writes benchmarks/results/statistics.json:
+Writes benchmarks/results/how_sure.json:
 
 - ``gsm8k``: accuracy of four models on 660 questions and all six paired comparisons, p-values by Holm.
 - ``coverage``: how many of 2,000 95 % intervals hold the truth that they were drawn from. Of proportions and their paired
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 DATA = Path(__file__).parents[2] / "shared" / "data" / "gsm8k_graded" / "solutions.jsonl"
-RESULT = Path(__file__).parent / "results" / "statistics.json"
+RESULT = Path(__file__).parent / "results" / "how_sure.json"
 
 EXPERIMENTS = 2000
 RESAMPLES = 500

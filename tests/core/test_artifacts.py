@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunesmith.core.artifacts import Artifact, Plan, Workspace, ancestry, differences
+from tunesmith.core.artifacts import Artifact, Plan, Workspace
 from tunesmith.core.errors import ArtifactError, SetupError
+from tunesmith.core.lineage import ancestry, differences
 
 PLAN = Plan("tickets", "dataset", {"a": 1}, inputs={"x.csv": "00"}, code="data-1", seed=3)
 

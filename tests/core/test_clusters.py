@@ -11,6 +11,7 @@ from scipy.stats import norm, t
 from tunesmith.core.clustered import clustered_paired_proportions, clustered_proportion, sign_flip
 from tunesmith.core.clusters import Clusters
 from tunesmith.core.estimates import (
+    Estimate,
     bootstrap,
     chance_of,
     mcnemar,
@@ -121,3 +122,18 @@ def test_a_p_value_read_off_an_interval_is_a_twentieth_at_its_ends():
     found = wilson(45, 50)
     assert chance_of(found, found.low) == pytest.approx(0.05) and chance_of(found, found.high) == pytest.approx(0.05)
     assert chance_of(found, found.value) == 1 and chance_of(found, 0.5) < 1e-6
+
+
+def test_a_p_value_read_off_few_clusters_is_students():
+    """Read off as if four clusters were a crowd, Holm's correction of ten criteria would be passed by luck."""
+    found = Estimate(0.5, 0.4, 0.6, 400, "bootstrap, clustered", clusters=4)
+    expected = 2 * t.sf(2 * t.ppf(0.975, 3), 3)
+    assert chance_of(found, 0.3) == pytest.approx(expected, rel=0.15) and expected > 0.005
+
+
+def test_cases_all_alike_prove_no_more_than_their_number():
+    """One row's score has an interval of no width: it would pass any minimum with p = 0."""
+    for n, p in ((1, 1.0), (2, 0.5), (6, 1 / 32)):
+        alike = bootstrap(lambda index: 4.0, n, expanded=True)
+        assert chance_of(alike, 3.0) == chance_of(alike, 5.0) == p and chance_of(alike, 4.0) == 1
+    assert chance_of(bootstrap(lambda index: 4.0, 0), 3.0) == 1

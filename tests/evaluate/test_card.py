@@ -47,7 +47,11 @@ def checked(html):
 def test_page_of_a_classification_shows_everything(arena):
     card = arena("classify").evaluate()
     html = (card.path / "scorecard.html").read_text()
-    assert checked(html).seen.count("svg") == 3
+    parser = checked(html)
+    shares = 2 * len(card.result["deltas"])  # accuracy and macro F1
+    assert parser.seen.count("svg") == shares + 3 and parser.attributes.count(("class", "delta")) == shares
+    scrolled = sum("wide" in value.split() for name, value in parser.attributes if name == "class")
+    assert scrolled == parser.attributes.count(("tabindex", "0")) > 3, "who has no mouse could not scroll"
     for words in ("The gate", "95 % intervals", "Labels, worst first", "Confusion", "Can its probabilities", "rrors"):
         assert words in html
     for reason in card.result["reasons"]:
@@ -106,7 +110,7 @@ def test_drawings_survive_the_extremes():
 def test_bars_stand_where_the_numbers_are():
     """The point left of zero is the worse one."""
     drawn = forest([Interval("a", -0.5, -0.6, -0.4, -1), Interval("b", 0.5, 0.4, 0.6, 1)], "worse", "better")
-    worse, better = (float(x) for x in re.findall(r'circle cx="([\d.]+)"', drawn))
-    zero = float(re.findall(r'<line x1="([\d.]+)"[^>]*stroke="var\(--ink\)"', drawn)[0])
+    worse, better = (float(x) for x in re.findall(r'circle cx="([\d.]+)%"', drawn))
+    (zero,) = {float(x) for x in re.findall(r'<line x1="([\d.]+)%"[^>]*stroke="var\(--ink\)"', drawn)}
     assert worse < zero < better and better - zero == pytest.approx(zero - worse)
     assert drawn.index("var(--bad)") < drawn.index("var(--good)")

@@ -26,6 +26,9 @@ ADD = Problem(
         "def add(a, b):\n    return math.fsum([a, b])",
         "Here it is:\n```python\ndef add(a, b):\n    return a + b\n```\nIt adds.",
         "```\n    return a + b\n```",
+        "```bash\npip install nothing\n```\nThen:\n```python3\ndef add(a, b):\n    return a + b\n```",
+        "```python\ndef add(a, b):\n    return a + b```\nIt prints:\n```\nfive, for 2 and 3\n```",
+        "1. Write:\n   ```python title=x\ndef add(a, b):\n    return a + b\n   ```",
         "from functools import reduce\nadd = None\ndef add(a, b):\n    return a + b",
     ],
 )

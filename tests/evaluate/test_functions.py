@@ -7,6 +7,9 @@ from tunesmith.core.errors import DataError, RecipeError
 from tunesmith.evaluate.metrics import chosen_metrics
 
 SOURCE = """
+from __future__ import annotations
+from dataclasses import dataclass
+
 def polite(answer, example):
     return "please" in answer
 
@@ -15,6 +18,15 @@ def share(answer, example):
 
 def bad(answer, example):
     return {"a": 2, "b": float("nan"), "c": "text", "d": None}[answer]
+
+def leave(answer, example):
+    raise SystemExit
+
+@dataclass
+class Score:
+    # has the types of its fields as texts
+
+    value: float
 
 number = 3
 """
@@ -36,13 +48,19 @@ def test_it_is_called_with_the_answer_and_the_row(folder):
     columns = columns_of(metric, "chat", ["x"] * 2, ["ab", "abcd"], examples_of(["x"] * 2, kept={"most": 4}))
     assert metric.estimate(columns, 0).value == 0.75
     metric = asked("polite", folder)
-    assert columns_of(metric, "chat", ["x"] * 2, ["please", "now"])["mine"].tolist() == [1, 0]
+    assert columns_of(metric, "chat", ["x"] * 2, ["please", "now"])["own mine"].tolist() == [1, 0]
 
 
 @pytest.mark.parametrize("answer", ["a", "b", "c", "d", "e"])
 def test_what_is_no_number_from_0_to_1_is_told_with_its_row(folder, answer):
     with pytest.raises(DataError, match=r"evaluate\.functions\.mine: row r0: "):
         columns_of(asked("bad", folder), "chat", ["x"], [answer])
+
+
+def test_a_function_that_leaves_python_is_told_with_its_row(folder):
+    """Bug: sys.exit() in it ended the evaluation as if all had gone well."""
+    with pytest.raises(DataError, match="row r0: SystemExit"):
+        columns_of(asked("leave", folder), "chat", ["x"], ["x"])
 
 
 @pytest.mark.parametrize(
@@ -54,10 +72,12 @@ def test_what_is_no_number_from_0_to_1_is_told_with_its_row(folder, answer):
         ("my.py:polit", "has no function 'polit'"),
         ("my.py:number", "has no function 'number'"),
         ("broken.py:f", "cannot be run: SyntaxError"),
+        ("leaving.py:f", "cannot be run: SystemExit"),
     ],
 )
 def test_a_function_that_is_not_there_is_refused_before_anything_runs(folder, place, words):
     (folder / "broken.py").write_text("def")
+    (folder / "leaving.py").write_text("import sys; sys.exit(0)")
     with pytest.raises(RecipeError, match=words):
         chosen_metrics(recipe_of("chat", functions={"mine": place}), folder)
 

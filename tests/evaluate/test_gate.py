@@ -1,6 +1,7 @@
 """The gate's verdict, and what the summary says of the same numbers."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -8,7 +9,7 @@ from tunesmith.core.estimates import Delta, Estimate, chance_of
 from tunesmith.core.two_groups import holm
 from tunesmith.evaluate.answers import Answers
 from tunesmith.evaluate.compare import Contestant, lead, rows_needed, smallest_visible
-from tunesmith.evaluate.criteria import criteria_of
+from tunesmith.evaluate.criteria import Criterion, criteria_of
 from tunesmith.evaluate.gate import judge
 from tunesmith.evaluate.metrics import METRICS
 from tunesmith.evaluate.summary import summarise
@@ -132,9 +133,22 @@ def test_what_metrics_says_outweighs_against():
     )
     told = [(one.metric.name, one.kind, one.who, one.least) for one in found]
     assert told == [
-        ("accuracy", "over", "base", 0.1), ("accuracy", "not_worse", "production", -0.02),
+        ("accuracy", "not_worse", "production", -0.02), ("accuracy", "over", "base", 0.1),
         ("ece", "not_worse", "base", -0.03), ("ece", "not_worse", "production", -0.03),
     ]  # fmt: skip
+
+
+def test_what_metrics_asks_of_a_system_stands_for_against_whatever_it_asks():
+    """Who asks for no more than not to be worse than the base would be held to beating it."""
+    found = criteria(["base"], metrics={"accuracy": {"not_worse_by": 0.1, "not_worse_than": ["base", "base"]}})
+    assert [(one.kind, one.who, one.least) for one in found] == [("not_worse", "base", -0.1)]
+
+
+def test_a_metrics_name_is_no_template():
+    """A grader may be called `{short}`: read as a template it ended the evaluation after all answers were made."""
+    odd = replace(ACCURACY, name="{short}")
+    asked = [Criterion(odd, "over", 0.0, "base")]
+    assert "{short} minus base's is" in verdict(asked, metric=odd, base=(0.1, 0.2)).reasons[0]
 
 
 def test_a_gate_that_asks_for_nothing_says_so():
@@ -197,6 +211,14 @@ def card(**deltas):
 )  # fmt: skip
 def test_the_first_sentence_says_whether_tuning_paid(deltas, beginning):
     assert card(**deltas).startswith(beginning)
+
+
+def test_baselines_without_the_metric_are_not_said_to_be_missing():
+    """Of texts the nearest question has no perplexity: "evaluate.baselines is empty" would be false."""
+    ours = Contestant("tuned", [], NOTHING, {}, {"perplexity": Estimate(3.0, 2.0, 4.0, 200, "bootstrap")})
+    others = [Contestant(who, [], NOTHING, {}, {}) for who in ("nearest", "production")]
+    text = summarise(ours, others, PERPLEXITY, [])
+    assert text.startswith("Whether tuning pays was not measured: no baseline has perplexity (asked: nearest).")
 
 
 def test_the_summary_gives_our_number_and_the_notes():

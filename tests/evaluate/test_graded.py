@@ -1,6 +1,7 @@
 """Four graded models on 660 questions: accuracies, all comparisons and their p-values, recomputed by other means."""
 
 import json
+import os
 from collections import defaultdict
 from itertools import combinations
 from pathlib import Path
@@ -14,11 +15,13 @@ from tunesmith.core.estimates import paired_proportions
 from tunesmith.core.two_groups import holm
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "gsm8k_graded" / "solutions.jsonl"
-PUBLISHED = Path(__file__).parents[2] / "benchmarks" / "results" / "statistics.json"
+PUBLISHED = Path(__file__).parents[2] / "benchmarks" / "results" / "how_sure.json"
 ACCURACIES = {"6b_finetuning": 0.220, "6b_verification": 0.389, "175b_finetuning": 0.320, "175b_verification": 0.565}
 """As the data's README has them, to three digits."""
 
-pytestmark = pytest.mark.skipif(not DATA.exists(), reason="needs ../shared/data")
+pytestmark = pytest.mark.skipif(
+    not DATA.exists() and os.environ.get("CI") != "true", reason="../shared/data is not on this machine"
+)
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 
 import pytest
 from hypothesis import given
@@ -15,6 +16,7 @@ from tunesmith.core.errors import DataError, RecipeError, TunesmithError
 from tunesmith.evaluate.graders.formula import Formula
 from tunesmith.evaluate.graders.run import grader_metric
 from tunesmith.evaluate.graders.similarity import similarity
+from tunesmith.evaluate.metric import own_column
 from tunesmith.evaluate.metrics import chosen_metrics, main_metric
 from tunesmith.evaluate.stage import plan_scorecard
 from tunesmith.recipe import parse_recipe
@@ -31,7 +33,7 @@ def scores(grader, expected, texts, kept=None, ask=None):
     metric = grader_metric(parsed, "evaluate.graders[0]", ask)
     examples = [examples_of([right], kept=own or {})[0] for right, own in zip(expected, kept or [None] * len(texts), strict=True)]  # fmt: skip
     columns = columns_of(metric, "chat", expected, texts, examples)
-    return columns[parsed.name].tolist(), metric.estimate(columns, 0)
+    return columns[own_column(parsed.name)].tolist(), metric.estimate(columns, 0)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +85,7 @@ def test_python_graders_run_in_the_closed_process(tmp_path):
     secret = tmp_path / "secret"
     secret.write_text("x")
     reading = {**SHORT, "source": f"def grade(sample, item):\n    return float(open({str(secret)!r}).read() == 'x')"}
-    with pytest.raises(DataError, match="could score none of 1 rows; row r0: PermissionError"):
+    with pytest.raises(DataError, match="could score none of 1 rows, nor their right answers; row r0: PermissionError"):
         scores(reading, ["x"], ["x"])
 
 
@@ -102,6 +104,50 @@ def test_one_row_that_ends_the_process_does_not_take_the_others_with_it():
         "import os\ndef grade(sample, item):\n    if sample['output_text'] == 'bad':\n        os._exit(0)\n    return 1"
     )
     assert scores({**SHORT, "source": source}, ["x"] * 3, ["good", "bad", "good"])[0] == [1, 0, 1]
+
+
+@pytest.mark.parametrize("name", ["correct", "overlap", "nats", "tokens", "valid"])
+def test_a_grader_may_have_the_name_of_what_other_metrics_are_made_of(name):
+    """Bug: a grader called "correct" gave exact match under its name, one called "nats" another perplexity."""
+    column, found = scores({**CHECK, "name": name, "operation": "ne"}, ["yes", "yes"], ["yes", "no"])
+    assert column == [0, 1] and found.value == 0.5
+    metrics = chosen_metrics(recipe_of("chat", "perplexity", graders=[{**CHECK, "name": name}]))
+    perplexity = metrics[0]
+    columns = columns_of(metrics[1], "chat", ["yes"], ["no"], nats=[2.0])
+    assert perplexity.value(columns) == pytest.approx(math.exp(2.0))
+
+
+def test_a_grader_named_as_a_metric_of_another_task_is_measured():
+    """Bug: of chat a grader called "accuracy" was left out without a word."""
+    assert [one.name for one in chosen_metrics(recipe_of("chat", "nll", graders=[{**CHECK, "name": "accuracy"}]))] == [
+        "nll", "accuracy", "token_f1",
+    ]  # fmt: skip
+
+
+def test_answers_that_all_fail_count_as_0_as_a_base_s_do(capsys):
+    """Bug: a base that writes no JSON ended the evaluation of the model that does."""
+    check = {**CHECK, "input": "{{ sample.output_json.city }}", "reference": "Oslo"}
+    column, found = scores(check, ['{"city": "Oslo"}'] * 2, ["no idea", "Oslo"])
+    assert column == [0, 0] and found.n == 2
+    assert "2 of 2 rows count as 0; row r0: the answer has no sample.output_json.city" in capsys.readouterr().err
+    with pytest.raises(DataError, match="nor their right answers"):
+        scores({**check, "input": "{{ sample.output_json.town }}"}, ['{"city": "Oslo"}'], ['{"city": "Rome"}'])
+
+
+@needs_closed_process
+def test_a_row_that_fails_passes_no_threshold():
+    """Bug: 0 for a failure reached a threshold of 0."""
+    source = "def grade(sample, item):\n    return float(sample['output_text'])"
+    column, _ = scores({**SHORT, "source": source, "pass_threshold": 0.0}, ["1"] * 3, ["0.5", "-1", "none"])
+    assert column == [True, False, False]
+
+
+@needs_closed_process
+@pytest.mark.parametrize("value", ["10**400", "float('inf')", "float('nan')", "None", "'1'", "[1]", "10**5000"])
+def test_what_is_no_number_fails_its_row_and_nothing_else(value):
+    """Bug: a whole number too large for a float ended the evaluation with a traceback."""
+    source = f"def grade(sample, item):\n    return 1 if sample['output_text'] == 'good' else {value}"
+    assert scores({**SHORT, "source": source}, ["x"] * 2, ["good", "bad"])[0] == [1, 0]
 
 
 @needs_closed_process
@@ -134,7 +180,7 @@ def test_rows_without_a_column_do_not_count_and_a_column_of_no_row_is_refused():
     ("formula", "value"),
     [
         ("a + b * 2", 2.0), ("2 ^ a ^ 2", 2.0), ("-a + 3", 2.0), ("min(a, b) + max(a, b, 3)", 3.5), ("abs(b - a)", 0.5),
-        ("floor(b) + ceil(b)", 1.0), ("exp(log(a))", 1.0), ("sqrt(a) / b", 2.0), ("1e2 * b", 50.0),
+        ("floor(b) + ceil(b)", 1.0), ("a +\n  b * 2\n", 2.0), ("exp(log(a))", 1.0), ("sqrt(a) / b", 2.0), ("1e2 * b", 50.0),
     ],
 )  # fmt: skip
 def test_formulas(formula, value):
@@ -227,6 +273,9 @@ def test_graders_may_lie_in_a_file_whose_content_counts(tmp_path, arena):
     before = plan_scorecard(recipe, ring.dataset, ring.model, None, tmp_path)
     file.write_text(json.dumps([CHECK]))
     assert plan_scorecard(recipe, ring.dataset, ring.model, None, tmp_path) != before
+    file.write_text(json.dumps([{**BOTH, "graders": {"my-check": CHECK}, "calculate_output": "1"}]))
+    with pytest.raises(RecipeError, match="no formula can name 'my-check'"):
+        chosen_metrics(recipe, tmp_path)
     for text, words in (("{", "is no JSON"), ('[{"type": "string_check"}]', "string_check.name"), ("3", "type")):
         file.write_text(text)
         with pytest.raises(RecipeError, match=words):

@@ -1,6 +1,7 @@
 """IFEval's instructions: for each kind answers that follow it and answers that do not, by its paper's rules."""
 
 import json
+import time
 
 import pytest
 
@@ -25,9 +26,10 @@ CASES = {
     "combination:two_responses": [
         ({}, ["one\n******\ntwo", "******\none\n******\ntwo\n******"], ["one", "one ****** one", "a ****** b ****** c", "a ****** ****** b"])
     ],
-    "detectable_content:number_placeholders": [({"num_placeholders": 2}, ["[name] at [address]", "[a][b][c]"], ["[name]", "(a) (b)"])],
+    "detectable_content:number_placeholders": [({"num_placeholders": 2}, ["[name] at [address]", "[a][b][c]"], ["[name]", "(a) (b)", "[a\nb] [c]", "] [[a]"])],
     "detectable_content:postscript": [
         ({"postscript_marker": "P.S."}, ["Bye.\nP.S. I wait", "bye p. s. yes"], ["Bye. PS I wait", "Bye."]),
+        ({"postscript_marker": "Note:"}, ["Bye.\nnote: I wait"], ["N.o.t.e: yes", "Bye."]),
         ({"postscript_marker": "P.P.S"}, ["P.P.S yes", "p.p.s. yes", "P. P. S yes"], ["P.S. yes"]),
     ],
     "detectable_format:constrained_response": [({}, ["My answer is yes.", "Well. My answer is maybe."], ["Yes.", "my answer is yes"])],
@@ -134,6 +136,23 @@ def test_a_frame_is_forgiven_loosely_and_not_strictly(text):
 )
 def test_sentences_are_counted(text, count):
     assert count_sentences(text) == count
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_no_check_takes_long_on_an_answer_that_says_nothing_at_length(kind):
+    """Bug: lines of nothing, and signs without end, as a model in a loop writes, took the square of their number."""
+    for given, *_ in CASES[kind]:
+        for text in (
+            "\n" * 50_000 + "x",
+            "Mr. " * 15_000,
+            ". " * 25_000,
+            "." * 50_000 + "x",
+            "[" * 50_000,
+            "<" * 50_000,
+        ):
+            started_s = time.process_time()
+            follows(text, (kind, given))
+            assert time.process_time() - started_s < 1.0
 
 
 ROWS = [

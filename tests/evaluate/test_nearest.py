@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
 
+from tunesmith.evaluate.answers import Answers
+from tunesmith.evaluate.compare import Questions, contend, measure
+from tunesmith.evaluate.metrics import METRICS
 from tunesmith.evaluate.nearest import Index, nearest
 from tunesmith.text.examples import Example
 
@@ -47,3 +50,15 @@ def test_labels_get_probabilities_by_their_nearest_question():
     assert found.nats[0] > 10, "what no training row has is not probable"
     assert found.nats[1] == pytest.approx(math.log(4)), "without a known word nothing is known"
     assert np.isfinite(found.nats).all()
+
+
+def test_it_has_no_tokens_and_stands_beside_one_that_has():
+    """Lengths in tokens of none at all ended the evaluation as soon as another metric looked at some of the rows."""
+    names = ("token_f1", "numeric_match", "answer_tokens", "answer_chars")
+    metrics = [metric for metric in METRICS["chat"] if metric.name in names]
+    rows = [example("how many cards", "4 cards"), example("is it lost", "no")]
+    test = Questions("chat", [one.target_text for one in rows], [None, None], 0, rows)
+    ours = measure(test, Answers(["4", "no"], [1.0] * 2, [0.1] * 2, [2] * 2, written=[1, 1]), metrics)
+    other = contend(ours, "nearest", [0, 1], nearest((), rows, rows), test, metrics)
+    assert set(other.deltas) == {*names} - {"answer_tokens"} and ours.estimates["answer_tokens"].value == 1
+    assert other.estimates["numeric_match"].n == 1

@@ -42,6 +42,21 @@ def test_differences_are_those_that_the_evaluation_found(cards):
         assert (one["second"] == one["expected"]) == (one["change"] == "won") != (one["first"] == one["expected"])
 
 
+def test_metrics_of_texts_are_had_from_texts_and_the_others_named(arena):
+    """What somebody asked for by name would be left out of the comparison, and nobody told."""
+    names = ["token_f1", "rougeL", "normalised_match", "perplexity", "answer_tokens"]
+    ring = arena("chat")
+    first, second = (
+        ring.evaluate(baselines=[], gate={"against": []}, metrics=names, max_new_tokens=most) for most in (1, 16)
+    )
+    found = versus(first, second)
+    assert set(found.deltas) == {"token_f1", "rougeL", "normalised_match"}
+    assert found.not_compared == ["perplexity", "answer_tokens"]
+    for name, delta in found.deltas.items():
+        before, after = (card.result["metrics"][name]["value"] for card in (first, second))
+        assert delta.value == pytest.approx(after - before) and delta.value > 0
+
+
 def test_swapped_what_was_won_is_lost(cards):
     _, first, second = cards
     there, back = versus(first, second), versus(second, first)
@@ -54,6 +69,7 @@ def test_the_command_tells_rows_and_differences(cards, capsys):
     diff.command([str(first.path), str(second.path)], standalone_mode=False)
     text = capsys.readouterr().err
     found = versus(first, second)
+    assert "training" not in text, "the gate is no part of training"
     assert f"won {found.won} · lost {found.lost}" in text and "accuracy +" in text and "money back" in text
     diff.command([str(first.path), str(second.path), "--json"], standalone_mode=False)
     told = json.loads(capsys.readouterr().out)

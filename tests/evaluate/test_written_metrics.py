@@ -61,6 +61,11 @@ def test_rouge_reads_letters_of_other_scripts():
         ("theatre", "atre", False),
         ("a b", "ab", False),
         ("5", "five", False),
+        ("$5 + 3", "5 3", True),
+        ("A", "", False),
+        ("A", "a.", True),
+        ("the", "an", False),
+        ("?", "!", False),
     ],
 )
 def test_normalised_match(right, answer, same):
@@ -95,6 +100,14 @@ def test_json_of_chats_and_schemas():
         assert metric.estimate(columns_of(metric, task, ['{"n": 1}'] * 4, texts), 0).value == 0.25
     with pytest.raises(RecipeError, match=r"data\.clean\.answer_schema is no JSON Schema"):
         metric_of(recipe_of("chat", data={"clean": {"answer_schema": {"type": "objekt"}}}), "token_f1")
+
+
+@pytest.mark.parametrize("where", ["#/$defs/none", "http://127.0.0.1:9/schema.json"])
+def test_references_of_a_schema_lead_to_no_network_and_no_traceback(where):
+    """Bug: one to an address was fetched, and one to nowhere ended the evaluation that `prepare` had let begin."""
+    schema = {"type": "object", "properties": {"n": {"$ref": where}}, "required": ["n"]}
+    metric = metric_of(recipe_of("chat", "schema_valid", data={"clean": {"answer_schema": schema}}), "schema_valid")
+    assert metric.estimate(columns_of(metric, "chat", ["x"] * 2, ['{"n": 1}', "{}"]), 0).value == 0.5
 
 
 def test_slots_of_one_field():

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -17,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 
-from tunesmith.core.artifacts import Workspace
+from tunesmith.core.artifacts import Artifact, Workspace
 from tunesmith.models.forward import Row
 from tunesmith.train.batches import Batch
 from tunesmith.train.launch import arguments_of_ranks
@@ -28,10 +29,16 @@ TURNS = [
     for n in range(12)
     for what in ("card", "key", "phone")
 ]
-SETTINGS = "epochs: 3, batch_tokens: 60, precision: float32, eval_every: 2, threads: 1, schedule: {peak: 0.01}"
+SETTINGS = "epochs: 3, batch_tokens: 60, precision: float32, eval_every: 2, threads: 1"
+TEACHER = "teacher: {shots: 3}"
 
 
-def project(folder: Path, base: Path, train: str, task: str = "chat") -> Path:
+def soak(*values: str) -> Any:
+    """Return a case that CI has no time for."""
+    return pytest.param(*values, marks=pytest.mark.soak)
+
+
+def project(folder: Path, base: Path, train: str, task: str = "chat", prompt: str = "") -> Path:
     folder.mkdir(parents=True)
     if task == "chat":
         rows = [{"prompt": asked, "completion": told} for asked, told in TURNS]
@@ -41,7 +48,8 @@ def project(folder: Path, base: Path, train: str, task: str = "chat") -> Path:
     recipe = folder / "recipe.yaml"
     recipe.write_text(
         f"name: ranks\ntask: {task}\nbase: {base}\ndata: {{train: data.jsonl, "
-        f"split: {{valid: 0.2, test: 0.0}}, dedup: {{near: null}}}}\ntrain: {{{SETTINGS}, {train}}}\n"
+        f"split: {{valid: 0.2, test: 0.0}}, dedup: {{near: null}}}}\nprompt: {{{prompt}}}\n"
+        f"train: {{{SETTINGS}, {train if 'peak' in train else f'{train}, schedule: {{peak: 0.01}}'}}}\n"
     )
     return recipe
 
@@ -51,12 +59,17 @@ def start(recipe: Path, devices: int) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
 
-def trained(recipe: Path, devices: int) -> tuple[dict[str, torch.Tensor], list[dict[str, float]]]:
-    """Train; return the Model's weights and metrics."""
+def made(recipe: Path, devices: int) -> Artifact:
     process = start(recipe, devices)
     _, told = process.communicate(timeout=300)
     assert process.returncode == 0, told.decode()
     [model] = [one for one in Workspace(recipe.parent / ".tunesmith").list() if one.manifest["stage"] == "model"]
+    return model
+
+
+def trained(recipe: Path, devices: int) -> tuple[dict[str, torch.Tensor], list[dict[str, float]]]:
+    """Train; return the Model's weights and metrics."""
+    model = made(recipe, devices)
     weights = {
         name: tensor
         for file in sorted((model.path / "model").glob("*.safetensors"))
@@ -80,26 +93,40 @@ def test_every_pass_falls_to_one_rank(lengths: list[int], count: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("train", "task"),
+    ("train", "task", "prompt"),
     [
-        ("method: full, regularise: {dropout: 0}", "chat"),
-        ("method: lora, regularise: {dropout: 0}", "chat"),
-        ("method: qlora, max_steps: 8, regularise: {dropout: 0}", "chat"),
-        ("method: full, regularise: {dropout: 0}", "preference"),
-        ("method: full, shard: always, regularise: {dropout: 0, ema: 0.9}", "chat"),
-        ("method: full, shard: always, regularise: {dropout: 0, early_stopping: null}", "preference"),
+        ("method: full, regularise: {dropout: 0}", "chat", "shots: 2, variants: [{system: Help.}]"),
+        ("method: full, regularise: {dropout: 0}", "chat", TEACHER),
+        ("method: lora, regularise: {dropout: 0}", "chat", ""),
+        soak("method: qlora, max_steps: 8, regularise: {dropout: 0}", "chat", ""),
+        soak("method: full, regularise: {dropout: 0}", "preference", ""),
+        ("method: full, shard: always, regularise: {dropout: 0, ema: 0.9}", "chat", ""),
+        ("method: full, shard: always, regularise: {dropout: 0, early_stopping: null}", "chat", TEACHER),
+        ("method: full, shard: always, regularise: {dropout: 0, early_stopping: null}", "preference", ""),
     ],
 )
-def test_two_ranks_make_the_model_of_one(tmp_path, tiny, train, task):
-    """Lets through: gradients averaged instead of summed, a rank without a pass, a share of the step counted twice."""
-    alone, told_alone = trained(project(tmp_path / "one", tiny, train, task), 1)
-    both, told_both = trained(project(tmp_path / "two", tiny, train, task), 2)
+def test_two_ranks_make_the_model_of_one(tmp_path, tiny, train, task, prompt):
+    """Lets through: gradients averaged instead of summed, a rank without a pass, a share of the step counted twice, a
+    teacher whose answers the other rank does not find.
+    """
+    alone, told_alone = trained(project(tmp_path / "one", tiny, train, task, prompt), 1)
+    both, told_both = trained(project(tmp_path / "two", tiny, train, task, prompt), 2)
     assert alone.keys() == both.keys()
     for name, weight in alone.items():
         torch.testing.assert_close(both[name], weight, rtol=1e-2, atol=2e-3)
     assert told_both[0] == pytest.approx(told_alone[0], rel=1e-5)
     for one, other in zip(told_alone, told_both, strict=True):
         assert other == pytest.approx(one, rel=2e-2, abs=1e-2)  # Adam shows rounding where a gradient is nearly 0
+
+
+@pytest.mark.slow
+def test_two_ranks_find_the_peak_of_one(tmp_path, tiny):
+    """Lets through: ranks that wait for each other for ever, or each choose a peak of their own."""
+    train = "method: full, regularise: {dropout: 0}, schedule: {peak: auto}"
+    one, two = (made(project(tmp_path / str(n), tiny, train), n).result["peak_search"] for n in (1, 2))
+    tried, other = ([(trial["peak"], trial["loss"]) for trial in found["tried"]] for found in (one, two))
+    assert two["peak"] == pytest.approx(one["peak"], rel=0.2) and len(tried) == len(other)
+    assert [other[0], other[1]] == [pytest.approx(trial, rel=1e-4) for trial in tried[:2]]  # the rest may part
 
 
 @pytest.mark.slow

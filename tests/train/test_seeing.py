@@ -120,8 +120,8 @@ def test_overfitting_is_said_on_the_terminal_at_the_end_and_on_the_page(workspac
     show_model({**model.result, "path": str(model.path)})
     said = terminal.getvalue()[began:]
     text = words((model.path / "train.html").read_text(encoding="utf-8"))
-    for part in (overfit.told(found)[1:], overfit.advice(model.result)):
-        assert part in said and part in text
+    assert overfit.told(found)[1:] in text
+    assert overfit.advice(model.result) in said and overfit.advice(model.result) in text
     best, epochs = model.result["best"]["step"], model.result["epochs"]
     assert f"The weights of step {best} were kept" in text
     wanted = float(re.search(r"train\.epochs: (\S+) instead of", text)[1])

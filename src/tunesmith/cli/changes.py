@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tunesmith.core.artifacts import differences
+from tunesmith.core.lineage import differences
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -20,7 +20,7 @@ _COUNTS = {
     "flagged_by": "flagged by", "splits": "splits", "tokens": "tokens",
 }  # fmt: skip
 """Results that are numbers by name, in the order they are told, and their topics."""
-_FACTS = ("provider", "steps", "epochs", "stopped_by", "verdict", "reasons")
+_FACTS = ("provider", "steps", "epochs", "stopped_by")
 ALWAYS_TOLD = ("rows", "splits")
 """Topics told even where they agree: without them no other number says much."""
 
@@ -63,6 +63,7 @@ def _results(first: Manifest, second: Manifest) -> Iterator[Change]:
                 yield Change(topic, name, ours.get(name), theirs.get(name))
     yield from _verdicts(first.get("verdicts", {}), second.get("verdicts", {}))
     yield from _told("training", _training(first), _training(second))
+    yield from _told("gate", _gate(first), _gate(second))
     yield from _told("metrics", _metrics(first), _metrics(second))
 
 
@@ -91,6 +92,11 @@ def _training(result: Manifest) -> dict[str, Any]:
     if best := result.get("best"):
         facts[f"best {best['metric']}"] = f"{best['value']:.4f} at step {best['step']}"
     return facts
+
+
+def _gate(result: Manifest) -> dict[str, Any]:
+    facts = {"verdict": result["verdict"]} if "verdict" in result else {}
+    return facts | {"reasons": "; ".join(result["reasons"])} if "reasons" in result else facts
 
 
 def _metrics(result: Manifest) -> dict[str, str]:

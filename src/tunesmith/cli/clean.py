@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from tunesmith.cli.common import home_option, json_option, print_json, workspace_here
+from tunesmith.core.disk import disk_size
 from tunesmith.core.progress import say
 
 
@@ -37,8 +38,8 @@ def command(home: Path | None, as_json: bool) -> None:
         deleted = [path.name for path in leftovers]
         print_json({"deleted": deleted, "freed_bytes": freed + (index or 0), "index_freed_bytes": index})
         return
-    say(f"deleted {len(leftovers)} unfinished item(s), {freed / 1e6:.1f} MB freed")
+    say(f"deleted {len(leftovers)} unfinished item(s), {disk_size(freed)} freed")
     if index is None:
         say("rows kept for the next prepare are in use by a prepare that is running: left as they are")
     else:
-        say(f"deleted the rows kept for the next prepare, {index / 1e6:.1f} MB freed")
+        say(f"deleted the rows kept for the next prepare, {disk_size(index)} freed")

@@ -12,7 +12,7 @@ import click
 
 from tunesmith.cli.changes import Change, changes
 from tunesmith.cli.common import artifact_here, home_option, json_option, print_json, table
-from tunesmith.core.artifacts import differences
+from tunesmith.core.lineage import differences
 from tunesmith.core.progress import say
 
 if TYPE_CHECKING:
@@ -78,6 +78,8 @@ def _show_rows(found: Versus) -> None:
     for name, delta in found.deltas.items():
         grouped = f" in {delta.clusters:,} groups" if delta.clusters else ""
         say(f"  {name} {show(delta)}{grouped}, p {show_p(delta.p)}")
+    if found.not_compared:
+        say(f"  not compared, as what they are made of is not kept: {', '.join(found.not_compared)}")
     kinds = [[one for one in found.changed if one["change"] == kind][:ROWS_SHOWN] for kind in ("lost", "won")]
     shown = [one for kind in kinds for one in kind]
     if shown:

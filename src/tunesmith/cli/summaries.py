@@ -19,6 +19,8 @@ _VERDICT_STYLES = {
 }  # fmt: skip
 LINE_CHARS = 80
 """Least width of a terminal that the summary is cut for; what is no terminal gets whole lines."""
+GAP_CHARS = 3
+"""Between two columns of a table."""
 MOST_NOTES = 2
 """Notes that the terminal shows of a Dataset; its report has all."""
 
@@ -115,22 +117,25 @@ def show_model(result: dict[str, Any]) -> None:
     kept = f"best {name} {best['value']:.4f} at step {best['step']}" if best else "no validation set"
     say(f"  {result['steps']:,} steps in {result['seconds']:,.0f} s · {kept} · stopped by {result['stopped_by']}")
     if result.get("overfitting"):
-        from tunesmith.train.overfit import advice, told
+        from tunesmith.train.overfit import advice
 
-        say(f"  {told(result['overfitting'])}", style="yellow")
-        say(f"  {advice(result)}")
+        say(f"  it overfitted. {advice(result)}", style="yellow")
     where(Path(result["path"]) / "train.html")
 
 
 def show_scorecard(result: dict[str, Any]) -> None:
-    """Show whether tuning paid, the metrics beside the baselines, and the verdict."""
+    """Show whether tuning paid, the metrics beside the baselines, and the verdict.
+
+    Metrics that do not fit beside each other stand in tables one below the other.
+    """
     if result.get("summary"):
         say(f"  {result['summary']}")
-    baselines = result["baselines"]
-    names = list(result["metrics"])
-    rivals = {"tuned": result["metrics"], **baselines}
-    lines = [[_who(who, own), *(_estimate(own.get(name)) for name in names)] for who, own in rivals.items()]
-    table("", ["", *names], lines, numeric_from=1)
+    rivals = {"tuned": result["metrics"], **result["baselines"]}
+    systems = ["", *(_who(who, own) for who, own in rivals.items())]
+    columns = [[name, *(_estimate(own.get(name)) for own in rivals.values())] for name in result["metrics"]]
+    for some in _side_by_side(systems, columns, console().width):
+        header, *lines = zip(systems, *some, strict=True)
+        table("", header, lines, numeric_from=1)
     verdict = result["verdict"]
     say(f"  verdict: {verdict}", style=_VERDICT_STYLES.get(verdict, ""))
     for reason in result["reasons"]:
@@ -138,6 +143,21 @@ def show_scorecard(result: dict[str, Any]) -> None:
     for note in result.get("notes", []):
         say(f"  note: {note}")
     where(Path(result["path"]) / "scorecard.html")
+
+
+def _side_by_side(first: list[str], columns: list[list[str]], most: int) -> list[list[list[str]]]:
+    """Return columns in runs that fit into ``most`` characters, each beside the first column."""
+    runs: list[list[list[str]]] = [[]]
+    for column in columns:
+        beside = [first, *runs[-1], column]
+        if runs[-1] and sum(_width(one) + GAP_CHARS for one in beside) > most:
+            runs.append([])
+        runs[-1].append(column)
+    return runs
+
+
+def _width(column: list[str]) -> int:
+    return max(len(line) for cell in column for line in cell.splitlines() or [""])
 
 
 def show_run(result: dict[str, Any]) -> None:

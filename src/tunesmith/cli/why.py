@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from tunesmith.cli.common import artifact_here, home_option, json_option, print_json
-from tunesmith.core.artifacts import Artifact, Workspace, ancestry
+from tunesmith.core.artifacts import Artifact, Workspace
+from tunesmith.core.lineage import ancestry
 from tunesmith.core.progress import say
 
 

@@ -1,4 +1,4 @@
-"""What a disk does: keeps bytes for sure, or refuses, and then in words that help.
+"""What a disk does, in words that help: how much lies there, that it is kept for sure, that it refuses more.
 
 Does not own what is written.
 """
@@ -44,6 +44,13 @@ def refusals_told(what: str, folder: Path) -> Iterator[None]:
             if number in _FULL
             else "choose a folder you may write to with --home",
         ) from error
+
+
+def disk_size(size: float) -> str:
+    """Return bytes on a disk for people, in decimal units: ``412 kB``, ``31.8 MB``, ``2.31 GB``."""
+    if size < 1e6:
+        return f"{size / 1e3:,.0f} kB"
+    return f"{size / 1e6:,.1f} MB" if size < 1e9 else f"{size / 1e9:,.2f} GB"
 
 
 def _errno(error: BaseException) -> int:

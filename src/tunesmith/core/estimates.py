@@ -74,16 +74,21 @@ def _known(fields: dict[str, Any]) -> dict[str, Any]:
 def chance_of(found: Estimate | Delta, value: float) -> float:
     """Return the two-sided p-value that the truth is ``value``, read off the 95 % interval: 0.05 at its ends.
 
+    Beyond the ends it falls as Student's t does for so many cases, or clusters. An interval of no width, which is that
+    of cases all alike, gives what the sign test does: half for each case on one side, doubled.
+
     Source: Altman and Bland, "How to obtain the P value from a confidence interval", 2011; by the side that ``value``
     lies on, as the interval may be lopsided.
     """
     away = value - found.value
     half = found.high - found.value if away > 0 else found.value - found.low
-    if not math.isfinite(away):
+    count = found.clusters or found.n
+    if away == 0 or not math.isfinite(away):
         return 1.0
     if half <= 0:
-        return 1.0 if away == 0 else 0.0
-    return math.erfc(abs(away) / half * NormalDist().inv_cdf((1 + CONFIDENCE) / 2) / math.sqrt(2))
+        return min(1.0, 2 * 0.5**count)
+    freedom = max(count - 1, 1)
+    return t_chance(abs(away) / half * t_quantile(CONFIDENCE, freedom), freedom)
 
 
 def wilson(successes: int, n: int, confidence: float = CONFIDENCE) -> Estimate:
@@ -232,14 +237,11 @@ def paired_proportions(ours: Sequence[bool], theirs: Sequence[bool], confidence:
     Source: Tango 1998, "Equivalence test and confidence interval for the difference in proportions for the
     paired-sample design".
     """
-    p = mcnemar(ours, theirs)
-    n = len(ours)
+    (won, lost), n = _discordant(ours, theirs), len(ours)
     if n == 0:
         return Delta(0.0, -1.0, 1.0, 1.0, 0, "tango, mcnemar")
-    won = sum(bool(a) and not b for a, b in zip(ours, theirs, strict=True))
-    lost = sum(bool(b) and not a for a, b in zip(ours, theirs, strict=True))
     z = NormalDist().inv_cdf((1 + confidence) / 2)
-    return Delta((won - lost) / n, *tango_bounds(won, lost, n, z), p, n, "tango, mcnemar")
+    return Delta((won - lost) / n, *tango_bounds(won, lost, n, z), mcnemar(ours, theirs), n, "tango, mcnemar")
 
 
 def tango_bounds(won: float, lost: float, n: float, z: float) -> tuple[float, float]:
@@ -272,10 +274,15 @@ def mcnemar(ours: Sequence[bool], theirs: Sequence[bool]) -> float:
 
     Source: McNemar 1947; the exact binomial form over the discordant pairs.
     """
-    won = sum(bool(a) and not b for a, b in zip(ours, theirs, strict=True))
-    lost = sum(bool(b) and not a for a, b in zip(ours, theirs, strict=True))
+    won, lost = _discordant(ours, theirs)
     n = won + lost
     if n == 0:
         return 1.0
     tail = sum(math.comb(n, k) for k in range(min(won, lost) + 1)) / 2**n
     return float(min(1.0, 2 * tail))
+
+
+def _discordant(ours: Sequence[bool], theirs: Sequence[bool]) -> tuple[int, int]:
+    """Return in how many cases ours alone is right, and in how many theirs alone."""
+    pairs = [(bool(one), bool(other)) for one, other in zip(ours, theirs, strict=True)]
+    return pairs.count((True, False)), pairs.count((False, True))

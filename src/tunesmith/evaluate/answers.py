@@ -72,19 +72,6 @@ class Answers:
         """Read what `save` wrote; floats come back exactly."""
         return cls(**json.loads(path.read_text(encoding="utf-8")))
 
-    def at(self, rows: Sequence[int]) -> Answers:
-        """Return the answers at some places."""
-        return Answers(
-            [self.texts[i] for i in rows],
-            [self.confidences[i] for i in rows],
-            [self.nats[i] for i in rows],
-            [self.tokens[i] for i in rows],
-            leads=[self.leads[i] for i in rows] if self.leads else [],
-            margins=[self.margins[i] for i in rows] if self.margins else [],
-            written=[self.written[i] for i in rows] if self.written else [],
-            graded={name: column[np.asarray(rows, dtype=np.intp)] for name, column in self.graded.items()},
-        )
-
 
 @dataclass
 class Contender:

@@ -18,7 +18,7 @@ from tunesmith.core.page import cards, page, table
 from tunesmith.evaluate.compare import lead, show, show_p, smallest_visible
 from tunesmith.evaluate.grading import label_names, parse_json, slots
 from tunesmith.evaluate.labels import confusion, label_scores, mistakes
-from tunesmith.evaluate.plots import Interval, forest, heatmap, reliability_plot
+from tunesmith.evaluate.plots import FOREST_STYLE, Interval, forest, heatmap, reliability_plot
 from tunesmith.evaluate.values import reliability
 
 if TYPE_CHECKING:
@@ -38,14 +38,14 @@ HEATMAP_LABELS = 20
 TEXT_SHOWN = 400
 
 _STYLE = (
-    "<style>.wide{overflow-x:auto}.text td{overflow-wrap:anywhere;white-space:pre-wrap}"
+    "<style>.wide{overflow-x:auto}.map svg{max-width:none}.text td{overflow-wrap:anywhere;white-space:pre-wrap}"
     ".verdict{border:1px solid var(--line);border-left:5px solid var(--soft);border-radius:10px;"
     "background:var(--card);padding:12px 16px;margin:16px 0}.verdict b{text-transform:capitalize}"
     ".verdict ul{margin:6px 0 0;padding-left:20px}.verdict.pass{border-left-color:var(--good)}"
     ".verdict.fail{border-left-color:var(--bad)}.verdict.undecided{border-left-color:var(--second)}"
     ".text td:first-child{width:45%}td.n{white-space:nowrap}"
-    ".labels td:last-child{white-space:normal;overflow-wrap:anywhere;min-width:150px}"
-    ".terms{margin-top:10px;font-size:13px}</style>"
+    ".text table{min-width:640px}.labels td:nth-child(-n+2){overflow-wrap:anywhere;min-width:150px}"
+    ".deltas td{white-space:nowrap}.terms{margin-top:10px;font-size:13px}</style>" + FOREST_STYLE
 )
 
 
@@ -79,7 +79,7 @@ def _facts(card: Card) -> str:
     wrong = int((~card.ours.columns["correct"]).sum())
     facts = [
         (card.main.name, f"{own.value:.3f}"),
-        ("95 % interval", f"{own.low:.3f} – {own.high:.3f}"),
+        ("95 % interval", f"{own.low:.3f}–{own.high:.3f}"),
         ("test rows", f"{own.n:,}"),
         ("wrong pairs" if card.task == "preference" else "wrong answers", f"{wrong:,}"),
     ]
@@ -100,7 +100,7 @@ def _verdict(card: Card) -> str:
 
 
 def _numbers(card: Card) -> str:
-    header = ["", *(metric.name for metric in card.metrics), "rows"]
+    header = ["system", *(metric.name for metric in card.metrics), "rows"]
     rows = [
         [who.name, *(_brief(who.estimates.get(metric.name)) for metric in card.metrics), f"{len(who.rows):,}"]
         for who in [card.ours, *card.others]
@@ -130,12 +130,12 @@ def _differences(card: Card) -> str:
             else:
                 words = ("not told apart", "tuned is better", "tuned is worse")[sign] if metric.is_quality else ""
                 others.append(
-                    [metric.name, other.name, show(delta), show_p(delta.p).removeprefix("= "), f"{delta.n:,}", words]
+                    [metric.name, other.name, words, show(delta), show_p(delta.p).removeprefix("= "), f"{delta.n:,}"]
                 )
     plot = forest(lines, "the other is better", "tuned is better")
-    header = ["metric", "against", "tuned minus it", "p", "rows", ""]
-    rest = _wide(table(header, others, numeric_from=2)) if others else ""
-    return f"<h2>Tuned minus the others, on the same rows</h2>{_wide(plot)}{rest}"
+    header = ["metric", "against", "what it shows", "tuned minus it", "p", "rows"]
+    rest = _wide(table(header, others, numeric_from=3), "deltas") if others else ""
+    return f"<h2>Tuned minus the others, on the same rows</h2>{plot}{rest}"
 
 
 def _labels(card: Card) -> str:
@@ -149,17 +149,17 @@ def _labels(card: Card) -> str:
         recall = _brief(wilson(one.right, one.rows)) if one.rows else "not in the test rows"
         precision = "–" if one.precision is None else f"{one.precision:.3f}"
         rows.append(
-            [one.label, f"{one.rows:,}", recall, precision, f"{one.f1:.3f}", taken_for.get(one.label, "")]
+            [one.label, taken_for.get(one.label, "–"), f"{one.rows:,}", recall, precision, f"{one.f1:.3f}"]
         )  # fmt: skip
-    shown = table(["label", "rows", "recall", "precision", "F1", "most often taken for"], rows)
-    return f"<h2>Labels, worst first{_of(len(scores), LABELS_SHOWN)}</h2><div class='labels wide'>{shown}</div>"
+    shown = table(["label", "most often taken for", "rows", "recall", "precision", "F1"], rows, numeric_from=2)
+    return f"<h2>Labels, worst first{_of(len(scores), LABELS_SHOWN)}</h2>{_wide(shown, 'labels')}"
 
 
 def _confusion(card: Card) -> str:
     names = _names(card)
     counts = confusion(names, card.ours.columns)
     if len(names) <= HEATMAP_LABELS:
-        return f"<h2>Confusion: right label by row, answer by column</h2>{_wide(heatmap(names, counts))}"
+        return f"<h2>Confusion: right label by row, answer by column</h2>{_wide(heatmap(names, counts), 'map')}"
     return _pairs(names, counts)
 
 
@@ -223,7 +223,7 @@ def _errors(card: Card) -> str:
         header[1:3] = "chosen", "rejected, but preferred"
     words = "farthest off first" if card.task == "chat" else "surest first"
     shown = table(header, rows, numeric_from=3)
-    return f'<h2>Worst errors, {words}{_of(len(wrong), ERRORS_SHOWN)}</h2><div class="text wide">{shown}</div>'
+    return f"<h2>Worst errors, {words}{_of(len(wrong), ERRORS_SHOWN)}</h2>{_wide(shown, 'text')}"
 
 
 def _names(card: Card) -> list[str]:
@@ -248,5 +248,6 @@ def _cut(text: str) -> str:
     return text if len(text) <= TEXT_SHOWN else f"{text[:TEXT_SHOWN]} … ({len(text):,} characters)"
 
 
-def _wide(inner: str) -> str:
-    return f'<div class="wide">{inner}</div>'
+def _wide(inner: str, kind: str = "") -> str:
+    """Return what may be wider than the page; it is scrolled, also by keys."""
+    return f'<div class="{f"wide {kind}".strip()}" tabindex="0">{inner}</div>'

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 LIMITS = Limits(seconds=10.0, memory_bytes=1 << 30)
 """What a program and its tests may take."""
 
-_FENCE = re.compile(r"```(?:python|py)?[ \t]*\n(.*?)(?:\n```|\Z)", re.DOTALL | re.IGNORECASE)
+_FENCE = re.compile(r"^[ \t]*```[ \t]*([^\s`]*)[^\n`]*\n(.*?)(?:^[ \t]*```|```[ \t]*$|\Z)", re.DOTALL | re.MULTILINE)
+_PYTHON = ("python", "py", "python3")
 
 
 @dataclass(frozen=True)
@@ -44,10 +45,9 @@ class Problem:
 
     def program(self, answer: str) -> str:
         """Return the whole program: an answer that goes on from the prompt is put behind it; one that has the function
-        stands alone. Of an answer with fences the code in them counts.
+        stands alone. Of an answer with fences the code in those of Python counts, or else in those of no language.
         """
-        fenced = _FENCE.findall(answer)
-        code = "\n\n".join(fenced) if fenced else answer
+        code = _code_in(answer)
         if self.entry_point and re.search(rf"^(?:async )?def {re.escape(self.entry_point)}\b", code, re.MULTILINE):
             code = f"{self._preamble()}\n{code}"
         else:
@@ -59,6 +59,13 @@ class Problem:
         """Return what the prompt has before the function: imports, and functions it may use."""
         start = re.search(rf"^(?:async )?def {re.escape(self.entry_point)}\b", self.prompt, re.MULTILINE)
         return self.prompt[: start.start()] if start else ""
+
+
+def _code_in(answer: str) -> str:
+    fences = [(language.lower(), code) for language, code in _FENCE.findall(answer)]
+    python = [code for language, code in fences if language in _PYTHON]
+    plain = [code for language, code in fences if not language]
+    return "\n\n".join(python or plain) or answer
 
 
 def tried(problem: Problem, answer: str, limits: Limits = LIMITS) -> Outcome:

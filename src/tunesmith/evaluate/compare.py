@@ -140,12 +140,12 @@ def rows_needed(delta: Delta, seen: float | None = None) -> int | None:
     """Return about how many rows like these would show a true difference of ``seen`` four times in five.
 
     Without ``seen``, of the difference that was seen. The width of an interval shrinks with the root of the rows. None
-    if there is no difference to show.
+    if there is no difference to show, or all rows differ alike.
     """
-    seen = delta.value if seen is None else seen
-    if not seen or not math.isfinite(smallest_visible(delta)):
+    seen, visible = delta.value if seen is None else seen, smallest_visible(delta)
+    if not seen or not visible or not math.isfinite(visible):
         return None
-    needed = delta.n * (smallest_visible(delta) / seen) ** 2
+    needed = delta.n * (visible / seen) ** 2
     return math.ceil(needed) if needed < MOST_ROWS else None
 
 
@@ -156,6 +156,11 @@ def show(delta: Delta) -> str:
         return f"{value:+.3f}" if abs(value) < 100 else f"{value:+,.0f}"
 
     return f"{number(delta.value)} [{number(delta.low)}, {number(delta.high)}]"
+
+
+def show_rows(n: int, clusters: int | None = None) -> str:
+    """Return a number of rows for people: ``1 row``, ``1,200 rows in 40 groups``."""
+    return f"{n:,} row{'' if n == 1 else 's'}" + (f" in {clusters:,} groups" if clusters else "")
 
 
 def show_p(p: float) -> str:

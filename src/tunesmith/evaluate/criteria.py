@@ -8,8 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from tunesmith.core.errors import RecipeError
-from tunesmith.evaluate.metrics import HERE, chosen_metrics, find_metric, main_metric
+from tunesmith.evaluate.metrics import HERE, chosen_metrics, deciding_metric, find_metric, main_metric
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,15 +36,17 @@ class Criterion:
 
 
 def criteria_of(recipe: Recipe, folder: Path = HERE) -> list[Criterion]:
-    """Return what must hold, in the order of the recipe; what ``gate.metrics`` says of a metric outweighs the rest.
+    """Return what must hold, in the order of the recipe.
+
+    What ``gate.metrics`` says of a metric and a system stands for what ``gate.against`` says of them.
 
     Raises:
         RecipeError: for a metric the task does not have.
     """
-    found: dict[tuple[str, str, str], Criterion] = {}
-    for one in (*_of_main(recipe, folder), *_of_metrics(recipe, folder), *_minimums(recipe, folder)):
-        found[one.metric.name, one.kind, one.who] = one
-    return list(found.values())
+    named = list(_of_metrics(recipe, folder))
+    told = {(one.metric.name, one.who) for one in named}
+    main = [one for one in _of_main(recipe, folder) if (one.metric.name, one.who) not in told]
+    return [*main, *named, *_minimums(recipe, folder)]
 
 
 def gated_metrics(recipe: Recipe, folder: Path = HERE) -> list[Metric]:
@@ -67,7 +68,7 @@ def compared(recipe: Recipe) -> list[str]:
 
 def _of_main(recipe: Recipe, folder: Path) -> Iterator[Criterion]:
     gate, metric = recipe.evaluate.gate, main_metric(recipe, folder)
-    for who in gate.against:
+    for who in dict.fromkeys(gate.against):
         if who == PRODUCTION:
             yield Criterion(metric, "not_worse", -gate.margin, who)
         else:
@@ -76,22 +77,13 @@ def _of_main(recipe: Recipe, folder: Path) -> Iterator[Criterion]:
 
 def _of_metrics(recipe: Recipe, folder: Path) -> Iterator[Criterion]:
     for name, rule in recipe.evaluate.gate.metrics.items():
-        metric = _deciding(recipe, name, folder)
-        for who in rule.over:
+        metric = deciding_metric(name, "evaluate.gate.metrics", recipe, folder)
+        for who in dict.fromkeys(rule.over):
             yield Criterion(metric, "over", rule.by, who)
-        for who in rule.kept_to:
+        for who in dict.fromkeys(rule.kept_to):
             yield Criterion(metric, "not_worse", -(rule.not_worse_by or 0.0), who)
 
 
 def _minimums(recipe: Recipe, folder: Path) -> Iterator[Criterion]:
     for name, least in recipe.evaluate.gate.minimum.items():
         yield Criterion(find_metric(name, "evaluate.gate.minimum", recipe, folder), "minimum", least)
-
-
-def _deciding(recipe: Recipe, name: str, folder: Path) -> Metric:
-    metric = find_metric(name, "evaluate.gate.metrics", recipe, folder)
-    if not metric.is_quality:
-        raise RecipeError(
-            f"evaluate.gate.metrics: {name} says nothing about better and worse", expected="a metric of quality"
-        )
-    return metric

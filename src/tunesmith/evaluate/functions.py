@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import math
 import numbers
+import sys
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ import numpy as np
 from tunesmith.core.errors import DataError, RecipeError, did_you_mean
 from tunesmith.core.ids import digest_file
 from tunesmith.evaluate.graders.run import seen
-from tunesmith.evaluate.metric import Metric, Rows, share
+from tunesmith.evaluate.metric import Metric, Rows, own_column, share
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,9 +58,10 @@ def function_metric(metric: str, place: str, folder: Path) -> Metric:
     def columns(rows: Rows) -> Columns:
         pairs = zip(rows.answers.texts, seen(rows), rows.examples, strict=True)
         found = [_called(function, text, {**row["item"], "row_id": one.row_id}, where) for text, row, one in pairs]
-        return {metric: np.array(found, dtype=np.float64)}
+        return {column: np.array(found, dtype=np.float64)}
 
-    return Metric(metric, f"mean of {name} of {path.name}", share(metric), columns=columns)
+    column = own_column(metric)
+    return Metric(metric, f"mean of {name} of {path.name}", share(column), columns=columns)
 
 
 def _called(function: Callable[[str, dict[str, Any]], Any], text: str, example: dict[str, Any], where: str) -> float:
@@ -71,7 +73,7 @@ def _called(function: Callable[[str, dict[str, Any]], Any], text: str, example: 
     row = example["row_id"]
     try:
         value = function(text, example)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise DataError(
             f"{where}: row {row}: {type(error).__name__}: {error}", expected="a number from 0 to 1, or a bool",
             hint=f"the answer was {text[:200]!r}",
@@ -84,12 +86,15 @@ def _called(function: Callable[[str, dict[str, Any]], Any], text: str, example: 
 @lru_cache(maxsize=32)
 def _module(path: Path, digest: str, where: str) -> Any:
     """Return the module of a file, run once for each content."""
-    spec = importlib.util.spec_from_file_location(f"tunesmith_own_{digest[:12]}", path)
+    name = f"tunesmith_own_{digest[:12]}"
+    spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise RecipeError(f"{where}: {path} is no Python file", expected="a file that ends in .py")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look for their module there
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
+        del sys.modules[name]
         raise RecipeError(f"{where}: {path} cannot be run: {type(error).__name__}: {error}") from error
     return module

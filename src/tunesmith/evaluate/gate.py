@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tunesmith.core.estimates import CONFIDENCE, Delta, Estimate, chance_of
 from tunesmith.core.two_groups import holm
-from tunesmith.evaluate.compare import lead, rows_needed, show, show_p, smallest_visible
+from tunesmith.evaluate.compare import lead, rows_needed, show, show_p, show_rows, smallest_visible
 from tunesmith.evaluate.criteria import PRODUCTION
 from tunesmith.evaluate.limits import untellable
 
@@ -142,9 +142,8 @@ def _decided(case: _Case, corrected: float, tests: int) -> Finding:
         answer = "pass"
     elif corrected <= ALPHA and high < case.criterion.least:
         answer = "fail"
-    why = f"{_WORDS[case.criterion.kind][answer]}: {_facts(case, corrected, tests)}".format(
-        who=case.criterion.who, by=_by(case.criterion)
-    )
+    words = _WORDS[case.criterion.kind][answer].format(who=case.criterion.who, by=_by(case.criterion))
+    why = f"{words}: {_facts(case, corrected, tests)}"
     if answer == "undecided":
         why += _limit(case)
     return Finding(case.criterion, answer, why, case.p, corrected)
@@ -185,9 +184,11 @@ def _by(one: Criterion) -> str:
 
 def _facts(case: _Case, corrected: float, tests: int) -> str:
     found, name = case.found, case.criterion.metric.name
-    rows = f"{found.n:,} rows" + (f" in {found.clusters:,} groups" if found.clusters else "")
+    rows = show_rows(found.n, found.clusters)
     what = f"{name} minus {case.criterion.who}'s is {show(found)}" if isinstance(found, Delta) else f"{name} is {found}"
-    chance = f"p {show_p(case.p)}" + (f", {show_p(corrected)} corrected for {tests} criteria" if tests > 1 else "")
+    chance = f"p {show_p(case.p)}"
+    if tests > 1:
+        chance += f" ({show_p(corrected).removeprefix('= ')} corrected for {tests} criteria)"
     return f"{what} on {rows}, {chance}" if isinstance(found, Delta) else f"{what}, {chance}"
 
 
@@ -196,7 +197,9 @@ def _limit(case: _Case) -> str:
     found, least = case.found, case.criterion.least
     if isinstance(found, Estimate):
         return "; more test rows would tell"
-    said = f"; with {found.n:,} rows a difference shows from about {smallest_visible(found):.3f} on"
+    if not smallest_visible(found):  # all rows differ alike
+        return "; more test rows would tell"
+    said = f"; with {show_rows(found.n)} a difference shows from about {smallest_visible(found):.3f} on"
     ours = lead(case.criterion.metric, found)[0]
     more = rows_needed(found, ours - least)
     return said + (f", and this one would with about {more:,} rows" if more is not None and more > found.n else "")

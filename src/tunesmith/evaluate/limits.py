@@ -28,7 +28,7 @@ def no_skill(test: Questions, like: Answers, metrics: Sequence[Metric]) -> Level
 
     Of preferences that is a coin's half. ``like`` are the tuned model's answers.
     """
-    rows = range(len(test.expected))
+    rows, metrics = range(len(test.expected)), list({one.name: one for one in metrics}.values())
     right = test.columns(rows, all_right(test.expected, like), metrics)
     other = test.columns(rows, shuffled(test.expected, like, test.seed), metrics)
     constant = Counter(test.expected).most_common(1)[0][1] / len(test.expected)

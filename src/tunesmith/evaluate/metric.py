@@ -63,6 +63,7 @@ class Metric:
         most: the largest it can be, of one that begins at 0 and is no share; None: unknown.
         is_quality: False for what is only told, as a length: no gate can rest on it.
         columns: makes the columns that are made for this metric alone; None: `grade` makes them all.
+        of_texts: whether those follow from the right answers and the given ones, which a scorecard keeps.
         check: raises what would keep this machine from computing it; None: nothing can.
     """
 
@@ -77,6 +78,7 @@ class Metric:
     most: float | None = None
     is_quality: bool = True
     columns: Callable[[Rows], Columns] | None = None
+    of_texts: bool = False
     check: Callable[[], object] | None = None
 
     def estimate(self, columns: Columns, seed: int, clusters: Clusters | None = None) -> Estimate:
@@ -174,6 +176,11 @@ def take(columns: Columns, index: NDArray[np.intp]) -> Columns:
 def rows_in(columns: Columns) -> int:
     """Return how many rows the columns have."""
     return len(columns["nats"])
+
+
+def own_column(name: str) -> str:
+    """Return the column of a metric that the recipe brings along; no other metric's has such a name."""
+    return f"own {name}"
 
 
 def share(column: str) -> Callable[[Columns], float]:

@@ -40,26 +40,27 @@ _BITS = Metric(
 _TEXT = (
     Metric(
         "normalised_match", "share of answers that are the right one but for case, punctuation and articles",
-        share("normalised"), "normalised", columns=text_columns.same_normalised,
+        share("normalised"), "normalised", columns=text_columns.same_normalised, of_texts=True,
     ),
     Metric(
         "numeric_match", "share of answers that end in the right number, of the rows that have one",
         share("number"), "number", "has_number", "a number in its right answer", columns=text_columns.same_number,
+        of_texts=True,
     ),
     *(
         Metric(
             name, f"mean F1 of {what} shared with the right answer (ROUGE-{name[5:]})", share(name),
-            columns=overlap.rouge_columns(name), check=overlap.check_rouge,
+            columns=overlap.rouge_columns(name), of_texts=True, check=overlap.check_rouge,
         )
         for name, what in (("rouge1", "words"), ("rouge2", "pairs of words"), ("rougeL", "the longest word sequence"))
     ),
     Metric(
         "bleu", "BLEU over all rows, 0 to 100", overlap.bleu,
-        is_share=False, most=100.0, columns=overlap.bleu_columns, check=overlap.check_sacrebleu,
+        is_share=False, most=100.0, columns=overlap.bleu_columns, of_texts=True, check=overlap.check_sacrebleu,
     ),
     Metric(
         "chrf", "chrF over all rows, 0 to 100", overlap.chrf,
-        is_share=False, most=100.0, columns=overlap.chrf_columns, check=overlap.check_sacrebleu,
+        is_share=False, most=100.0, columns=overlap.chrf_columns, of_texts=True, check=overlap.check_sacrebleu,
     ),
     _BITS,
     Metric(
@@ -121,7 +122,7 @@ METRICS: dict[str, tuple[Metric, ...]] = {
         _PERPLEXITY,
         _NLL,
         *_TEXT,
-        replace(_VALID_JSON, columns=text_columns.json_columns),
+        replace(_VALID_JSON, columns=text_columns.json_columns, of_texts=True),
         Metric(
             "tool_calls", "share of rows with tools whose calls are the right ones, in any order",
             share("calls"), "calls", "has_tools", "tools", columns=call_columns,
@@ -155,7 +156,6 @@ _DEFAULT = {
     "preference": ("preference_accuracy", "margin", "perplexity"),
 }  # fmt: skip
 _FIELD = "slot_f1."
-_NAMED = {metric.name for metrics in METRICS.values() for metric in metrics} | {"schema_valid"}
 HERE = Path()
 
 
@@ -167,6 +167,12 @@ def known_metrics(recipe: Recipe, folder: Path | None) -> dict[str, Metric]:
     Raises:
         RecipeError: if a setting that makes one is at fault.
     """
+    known = _of_task(recipe)
+    own = own_metrics(recipe, folder, known) if folder is not None else []
+    return known | {one.name: one for one in own}
+
+
+def _of_task(recipe: Recipe) -> dict[str, Metric]:
     known = {metric.name: metric for metric in METRICS[recipe.task]}
     schema = recipe.data.clean.answer_schema
     if schema is not None and recipe.task in ("extract", "chat"):
@@ -174,8 +180,7 @@ def known_metrics(recipe: Recipe, folder: Path | None) -> dict[str, Metric]:
             "schema_valid", "share of answers that keep data.clean.answer_schema", share("schema_valid"),
             "schema_valid", columns=text_columns.schema_columns(schema),
         )  # fmt: skip
-    own = own_metrics(recipe, folder, known) if folder is not None else []
-    return known | {one.name: one for one in own}
+    return known
 
 
 def chosen_metrics(recipe: Recipe, folder: Path = HERE) -> list[Metric]:
@@ -184,10 +189,10 @@ def chosen_metrics(recipe: Recipe, folder: Path = HERE) -> list[Metric]:
     Raises:
         RecipeError: for a metric the task does not have, or a minimum of one where more is not better.
     """
-    known, settings = known_metrics(recipe, folder), recipe.evaluate
+    known, of_task, settings = known_metrics(recipe, folder), _of_task(recipe), recipe.evaluate
     names = list(settings.metrics) or [name for name in _DEFAULT[recipe.task] if name in known]
     chosen = [_find(name, "evaluate.metrics", recipe, known) for name in names]
-    chosen += [metric for name, metric in known.items() if name not in _NAMED]
+    chosen += [metric for name, metric in known.items() if name not in of_task]
     chosen.append(main_metric(recipe, folder))
     for name in settings.gate.minimum:
         metric = _find(name, "evaluate.gate.minimum", recipe, known)
@@ -212,7 +217,7 @@ def stopping_metric(recipe: Recipe) -> Metric | None:
     settings = recipe.train.regularise.early_stopping
     if settings is None or settings.metric == "valid_loss":
         return None
-    return _deciding(settings.metric, "train.regularise.early_stopping.metric", recipe, None)
+    return deciding_metric(settings.metric, "train.regularise.early_stopping.metric", recipe, None)
 
 
 def main_metric(recipe: Recipe, folder: Path = HERE) -> Metric:
@@ -222,10 +227,15 @@ def main_metric(recipe: Recipe, folder: Path = HERE) -> Metric:
         RecipeError: if the gate names one the task does not have, or one that says nothing about better and worse.
     """
     name = recipe.evaluate.gate.metric or METRICS[recipe.task][0].name
-    return _deciding(name, "evaluate.gate.metric", recipe, folder)
+    return deciding_metric(name, "evaluate.gate.metric", recipe, folder)
 
 
-def _deciding(name: str, where: str, recipe: Recipe, folder: Path | None) -> Metric:
+def deciding_metric(name: str, where: str, recipe: Recipe, folder: Path | None) -> Metric:
+    """Return a metric on which a decision can rest; ``where`` is the setting that names it.
+
+    Raises:
+        RecipeError: for a metric the task does not have, or one that says nothing about better and worse.
+    """
     metric = find_metric(name, where, recipe, folder)
     if not metric.is_quality:
         raise RecipeError(

@@ -6,13 +6,13 @@ Owns the search: TF-IDF of words, cosine similarity. Does not own the other base
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tunesmith.evaluate.answers import LEAST_PROBABILITY, Answers, expected_of, label_answers
+from tunesmith.evaluate.grading import words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tunesmith.text.examples import Example
-
-_TERM = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W_\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
-"""A word, or one character of a script that puts no spaces between words."""
 
 
 def nearest(labels: Sequence[str], train: Sequence[Example], test: Sequence[Example]) -> Answers:
@@ -55,7 +52,7 @@ class Index:
     """
 
     def __init__(self, texts: Sequence[str]) -> None:
-        counts = [Counter(_terms(text)) for text in texts]
+        counts = [Counter(words(text)) for text in texts]
         seen = Counter(term for own in counts for term in own)
         self._rarity = {term: math.log((1 + len(texts)) / (1 + rows)) + 1 for term, rows in seen.items()}
         self._size = len(texts)
@@ -70,7 +67,7 @@ class Index:
     def similarities(self, text: str) -> NDArray[np.float64]:
         """Return the cosine of the angle to every text: 1 for the same words, 0 for none in common."""
         found = np.zeros(self._size)
-        for term, weight in self._vector(Counter(_terms(text))).items():
+        for term, weight in self._vector(Counter(words(text))).items():
             rows, weights = self._where[term]
             found[rows] += weight * weights
         return found
@@ -81,7 +78,3 @@ class Index:
         }
         length = math.sqrt(sum(weight**2 for weight in weights.values()))
         return {term: weight / length for term, weight in weights.items()}
-
-
-def _terms(text: str) -> list[str]:
-    return _TERM.findall(text.lower())

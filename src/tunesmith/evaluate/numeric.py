@@ -17,7 +17,9 @@ NUMBER = re.compile(
 _FRACTION = re.compile(r"\\[dt]?frac\s*\{\s*([-+]?[\d.,]+)\s*\}\s*\{\s*([\d.,]+)\s*\}")
 _BOX = re.compile(r"\\boxed\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
 _MARK = re.compile(r"####\s*(.+)")
-_SAID = re.compile(r"(?:\banswer\s*(?:is|:|=|would be|will be)|^\s*A\s*:)\s*:?(.*)", re.IGNORECASE | re.MULTILINE)
+_SAID = re.compile(
+    r"(?:\banswer\s*(?:is|:|=|would be|will be)|^[^\S\n]*A[^\S\n]*:)\s*:?(.*)", re.IGNORECASE | re.MULTILINE
+)
 
 
 def last_number(answer: str) -> Fraction | None:

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_WIDTH = 960
+_LETTER = 6.5
+"""Width of a letter, in pixels."""
 _GOOD, _BAD, _NEUTRAL = "var(--good)", "var(--bad)", "var(--soft)"
 
 
@@ -32,35 +33,64 @@ class Interval:
 
 
 def forest(lines: Sequence[Interval], left_words: str, right_words: str) -> str:
-    """Return intervals one below the other around a line at zero."""
+    """Return intervals one below the other around a line at zero; as wide as the page, labels above on a narrow one.
+
+    `FOREST_STYLE` must be on the page.
+    """
     if not lines:
         return ""
     low, high = min(0.0, *(one.low for one in lines)), max(0.0, *(one.high for one in lines))
     pad = 0.06 * (high - low or 1.0)
     low, high = low - pad, high + pad
-    left, row, top = 230, 26, 34
-    bottom = top + row * len(lines)
 
-    def x(value: float) -> float:
-        return left + (value - low) / (high - low) * (_WIDTH - left - 150)
+    def x(value: float) -> str:
+        return f"{100 * (value - low) / (high - low):.2f}%"
 
-    parts = [_ticks(low, high, x, top - 8, bottom)]
-    parts.append(_text(x(0) - 8, 14, f"← {left_words}", "end") + _text(x(0) + 8, 14, f"{right_words} →"))
-    for number, one in enumerate(lines):
-        y = top + row * number + row / 2
-        colour = {1: _GOOD, -1: _BAD}.get(one.sign, _NEUTRAL)
-        parts.append(_text(left - 12, y + 4, one.label, "end"))
-        parts.append(_line(x(one.low), y, x(one.high), y, colour, 2.5))
-        parts += [_line(x(end), y - 5, x(end), y + 5, colour, 1.5) for end in (one.low, one.high)]
-        parts.append(f'<circle cx="{x(one.value):.1f}" cy="{y:.1f}" r="4.5" fill="{colour}"/>')
-        parts.append(_text(_WIDTH - 4, y + 4, f"{one.value:+.3f} [{one.low:+.3f}, {one.high:+.3f}]", "end"))
-    parts.append(_line(x(0), top - 8, x(0), bottom, "var(--ink)", 1.2))
-    return _svg("".join(parts), bottom + 22, "differences with intervals")
+    ends = f'<div class="ends"><span>← {escape(left_words)}</span><span>{escape(right_words)} →</span></div>'
+    rows = [ends, *(_interval(one, x) for one in lines), _axis(low, high, x)]
+    return f'<div class="forest">{"".join(f"<div>{row}</div>" for row in rows)}</div>'
+
+
+FOREST_STYLE = (
+    "<style>.forest{font-size:13px;font-variant-numeric:tabular-nums;color:var(--soft)}"
+    ".forest>div{display:grid;grid-template:'who plot delta'/220px 1fr 180px;column-gap:14px;align-items:center}"
+    ".forest .who{grid-area:who;text-align:right;overflow-wrap:anywhere}.forest .delta{grid-area:delta}"
+    ".forest svg,.forest .ends{grid-area:plot}.forest svg{width:100%;overflow:visible}"
+    ".forest .ends{display:flex;justify-content:space-between;gap:12px}"
+    "@media(max-width:640px){.forest>div{grid-template:'who delta''plot plot'/1fr max-content}"
+    ".forest .who{text-align:left}}</style>"
+)
+
+
+def _interval(one: Interval, x: Callable[[float], str]) -> str:
+    colour, middle = {1: _GOOD, -1: _BAD}.get(one.sign, _NEUTRAL), 13
+    parts = [
+        _line(x(0), 0, x(0), 2 * middle, "var(--ink)", 1.2),
+        _line(x(one.low), middle, x(one.high), middle, colour, 2.5),
+    ]
+    parts += [_line(x(end), middle - 5, x(end), middle + 5, colour, 1.5) for end in (one.low, one.high)]
+    parts.append(f'<circle cx="{x(one.value)}" cy="{middle}" r="4.5" fill="{colour}"/>')
+    words = f"{one.value:+.3f} [{one.low:+.3f}, {one.high:+.3f}]"
+    return (
+        f'<span class="who">{escape(one.label)}</span><span class="delta">{words}</span>'
+        f'<svg height="{2 * middle}" aria-hidden="true">{"".join(parts)}</svg>'
+    )
+
+
+def _axis(low: float, high: float, x: Callable[[float], str]) -> str:
+    step = _nice_step((high - low) / 4)
+    values = [number * step for number in range(math.ceil(low / step), math.floor(high / step) + 1)]
+    ticks = (
+        _line(x(value), 0, x(value), 5, "var(--soft)", 1)
+        + _text(x(value), 18, f"{value:+.3g}" if value else "0", "middle")
+        for value in values
+    )
+    return f'<svg height="22" aria-hidden="true">{"".join(ticks)}</svg>'
 
 
 def reliability_plot(counts: NDArray[np.float64], confidence: NDArray[np.float64], correct: NDArray[np.float64]) -> str:
-    """Return accuracy over confidence by bins; areas of dots are rows, the diagonal is perfect calibration."""
-    left, top, size = 60, 12, 300
+    """Return accuracy over confidence by bins; larger dots are more rows, the diagonal is perfect calibration."""
+    left, top, size = 60, 18, 300
 
     def place(across: float, up: float) -> tuple[float, float]:
         return left + across * size, top + (1 - up) * size
@@ -89,7 +119,8 @@ def reliability_plot(counts: NDArray[np.float64], confidence: NDArray[np.float64
 
 def heatmap(labels: Sequence[str], counts: NDArray[np.int64]) -> str:
     """Return a confusion matrix: rows are right labels, columns answers; colour is the share of the row."""
-    cell, left, top = max(26, min(48, 640 // len(labels))), 190, 130
+    cell, longest = max(26, min(48, 640 // len(labels))), max(map(len, labels))
+    left, top = 24 + round(_LETTER * min(longest, 26)), 24 + round(_LETTER * min(longest, 20) * math.sqrt(0.5))
     size = cell * len(labels)
     parts = []
     for i, label in enumerate(labels):
@@ -119,41 +150,35 @@ def _cell(x: float, y: float, size: int, count: int, part: float, right: bool, l
     )
 
 
-def _ticks(low: float, high: float, x: Callable[[float], float], top: float, bottom: float) -> str:
-    step = _nice_step((high - low) / 6)
-    first = math.ceil(low / step)
-    values = [number * step for number in range(first, math.floor(high / step) + 1)]
-    return "".join(
-        _line(x(value), top, x(value), bottom, "var(--line)", 1)
-        + _text(x(value), bottom + 16, f"{value:+.3g}" if value else "0", "middle")
-        for value in values
-    )
-
-
 def _nice_step(raw: float) -> float:
     power = 10.0 ** math.floor(math.log10(raw))
     return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= raw)
 
 
-def _line(x1: float, y1: float, x2: float, y2: float, colour: str, width: float, dashes: str = "") -> str:
+def _line(x1: float | str, y1: float, x2: float | str, y2: float, colour: str, width: float, dashes: str = "") -> str:
+    """Return a line; across it may go by shares of the drawing's width, as "25%"."""
     dashed = f' stroke-dasharray="{dashes}"' if dashes else ""
     return (
-        f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="{colour}" '
+        f'<line x1="{_place(x1)}" y1="{y1:.1f}" x2="{_place(x2)}" y2="{y2:.1f}" stroke="{colour}" '
         f'stroke-width="{width}"{dashed}/>'
     )
 
 
-def _text(x: float, y: float, words: str, anchor: str = "start", most: int = 60) -> str:
+def _place(x: float | str) -> str:
+    return x if isinstance(x, str) else f"{x:.1f}"
+
+
+def _text(x: float | str, y: float, words: str, anchor: str = "start", most: int = 60) -> str:
     short = _short(words, most)
     title = f"<title>{escape(words)}</title>" if short != words else ""
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(short)}{title}</text>'
+    return f'<text x="{_place(x)}" y="{y:.1f}" text-anchor="{anchor}">{escape(short)}{title}</text>'
 
 
 def _short(words: str, most: int) -> str:
     return words if len(words) <= most else words[: most - 1] + "…"
 
 
-def _svg(inner: str, height: float, what: str, width: float = _WIDTH) -> str:
+def _svg(inner: str, height: float, what: str, width: float) -> str:
     return (
         f'<svg viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" role="img" aria-label="{what}">{inner}</svg>'
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tunesmith.evaluate.compare import Contestant, lead, show
+from tunesmith.evaluate.compare import Contestant, lead, show, show_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,23 +26,31 @@ _CALLED = {
 
 def summarise(ours: Contestant, others: Sequence[Contestant], metric: Metric, notes: Sequence[str]) -> str:
     """Return the summary: whether tuning paid, our number, the strongest alternative, notes."""
-    cheap = [other for other in others if other.name in _CALLED and metric.name in other.deltas]
-    sentences = [_first(cheap, metric), f"Tuned: {metric.name} {ours.estimates[metric.name]}."]
-    sentences += [_about(other, metric) for other in others if other.name == "production"]
+    sentences = [
+        _first([other for other in others if other.name in _CALLED], metric),
+        f"Tuned: {metric.name} {ours.estimates[metric.name]}.",
+    ]
+    sentences += [
+        _about(other, metric) for other in others if other.name == "production" and metric.name in other.deltas
+    ]
     return " ".join([*sentences, *notes])
 
 
-def _first(cheap: Sequence[Contestant], metric: Metric) -> str:
-    if not cheap:
+def _first(baselines: Sequence[Contestant], metric: Metric) -> str:
+    if not baselines:
         return "Whether tuning pays was not measured: evaluate.baselines is empty."
+    cheap = [one for one in baselines if metric.name in one.deltas]
+    if not cheap:
+        names = ", ".join(one.name for one in baselines)
+        return f"Whether tuning pays was not measured: no baseline has {metric.name} (asked: {names})."
     weakest = min(cheap, key=lambda other: _danger(lead(metric, other.deltas[metric.name])))
     value, _, high = lead(metric, weakest.deltas[metric.name])
-    rows = weakest.deltas[metric.name].n
+    rows = show_rows(weakest.deltas[metric.name].n)
     who, facts = _CALLED[weakest.name], f"{metric.name} {show(weakest.deltas[metric.name])}"
     if high < 0:
         return f"Tuning does not pay here: {who} does better (tuned minus it: {facts})."
     if value <= 0:
-        return f"Tuning does not pay here: {who} does as well, as far as {rows:,} rows tell (tuned minus it: {facts})."
+        return f"Tuning does not pay here: {who} does as well, as far as {rows} can tell (tuned minus it: {facts})."
     unsure = next((other for other in cheap if lead(metric, other.deltas[metric.name])[1] <= 0), None)
     if unsure is not None:
         facts = f"{metric.name} {show(unsure.deltas[metric.name])}"

@@ -5,6 +5,7 @@ Does not own what a number is (`numeric`), what the same text is (`normalised`),
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -42,32 +43,45 @@ def json_columns(rows: Rows) -> Columns:
 
 
 def schema_columns(schema: dict[str, Any]) -> Callable[[Rows], Columns]:
-    """Return the maker of ``schema_valid``: whether the answer is JSON that keeps a schema.
+    """Return the maker of ``schema_valid``: whether the answer is JSON that keeps a schema, as ``prepare`` reads it.
+
+    Nothing is fetched: a reference that leads out of the schema, or nowhere, asks for nothing.
 
     Raises:
         RecipeError: if it is no JSON Schema.
     """
+    from jsonschema import Draft202012Validator
     from jsonschema.exceptions import SchemaError
-    from jsonschema.validators import validator_for
+    from referencing import Registry
+    from referencing.exceptions import Unresolvable
 
-    kind = validator_for(schema)
     try:
-        kind.check_schema(schema)
+        Draft202012Validator.check_schema(schema)
     except SchemaError as error:
         raise RecipeError(f"data.clean.answer_schema is no JSON Schema: {error.message}") from error
-    validator = kind(schema)
+    validator = Draft202012Validator(schema, registry=Registry())
+
+    def keeps(text: str) -> bool:
+        found = parse_json(text)
+        try:
+            return found.valid and validator.is_valid(found.value)
+        except (Unresolvable, RecursionError):
+            return True
 
     def columns(rows: Rows) -> Columns:
-        found = [parse_json(text) for text in rows.answers.texts]
-        return {"schema_valid": np.array([one.valid and validator.is_valid(one.value) for one in found], dtype=bool)}
+        return {"schema_valid": np.array([keeps(text) for text in rows.answers.texts], dtype=bool)}
 
     return columns
 
 
 def length_columns(rows: Rows) -> Columns:
-    """Return ``chars`` and ``written``: the answer's characters, and its tokens without the one that ends it."""
-    answers = rows.answers
-    return {"chars": np.array([len(text) for text in answers.texts]), "written": np.array(answers.written)}
+    """Return ``chars`` and ``written``: the answer's characters, and its tokens without the one that ends it.
+
+    Of a system that writes no tokens, as the nearest question, those are not a number.
+    """
+    texts, written = rows.answers.texts, rows.answers.written
+    tokens = np.array(written, dtype=np.float64) if written else np.full(len(texts), math.nan)
+    return {"chars": np.array([len(text) for text in texts]), "written": tokens}
 
 
 def byte_columns(rows: Rows) -> Columns:

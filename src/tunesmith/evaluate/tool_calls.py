@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tunesmith.text.examples import Example
 
 _BLOCK = re.compile(r"<tool_call>(.*?)(?:</tool_call>|$)", re.DOTALL)
-_FENCE = re.compile(r"\A```(?:json)?\s*\n(.*?)\n?```\Z", re.DOTALL)
+_FENCE = re.compile(r"\A```(?:json)?[ \t]*\n(.*?)\n?```\Z", re.DOTALL)
 _MARKS = ("<|python_tag|>", "[TOOL_CALLS]", "<|tool_call|>", "functools")
 """What some models write before the JSON of their calls."""
 

@@ -16,25 +16,33 @@ from tunesmith.core.clusters import Clusters
 from tunesmith.core.errors import ArtifactError
 from tunesmith.evaluate.answers import Answers
 from tunesmith.evaluate.grading import grade
+from tunesmith.evaluate.metric import with_columns
 from tunesmith.evaluate.metrics import METRICS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import polars as pl
 
     from tunesmith.core.artifacts import Artifact
     from tunesmith.core.estimates import Delta
     from tunesmith.evaluate.grading import Columns
+    from tunesmith.evaluate.metric import Metric
 
 
 @dataclass(frozen=True)
 class Versus:
-    """The second scorecard's model beside the first's; differences are second minus first."""
+    """The second scorecard's model beside the first's; differences are second minus first.
+
+    ``not_compared`` are metrics that both have, made of what a scorecard does not keep.
+    """
 
     both_right: int
     won: int
     lost: int
     both_wrong: int
     deltas: dict[str, Delta]
+    not_compared: list[str]
     changed: list[dict[str, str]]
 
     @property
@@ -46,13 +54,13 @@ class Versus:
         """Return a JSON-able dict."""
         counts = {name: getattr(self, name) for name in ("rows", "both_right", "won", "lost", "both_wrong")}
         deltas = {name: delta.as_dict() for name, delta in self.deltas.items()}
-        return {**counts, "deltas": deltas, "changed": self.changed}
+        return {**counts, "deltas": deltas, "not_compared": self.not_compared, "changed": self.changed}
 
 
 def versus(first: Artifact, second: Artifact) -> Versus:
     """Compare two scorecards of one task and the same test rows.
 
-    Metrics are those that both have and that can be had from answers: the likelihood of generated text is not among
+    Compared are metrics that both have and that can be had from answers: the likelihood of generated text is not among
     them, as its tokens are not kept.
 
     Raises:
@@ -62,16 +70,17 @@ def versus(first: Artifact, second: Artifact) -> Versus:
     theirs, ours = _same_rows(first, second)
     before, after = theirs["correct"].to_numpy(), ours["correct"].to_numpy()
     clusters = Clusters.named(ours["group"].to_list()) if "group" in ours.columns else None
-    old, new = _columns(task, theirs), _columns(task, ours)
+    shared = [name for name in first.result["metrics"] if name in second.result["metrics"]]
+    metrics = [one for one in METRICS[task] if one.name in shared and (one.columns is None or one.of_texts)]
+    old, new = _columns(task, theirs, metrics), _columns(task, ours, metrics)
     deltas = {
         metric.name: metric.compare(new, old, 0, clusters)
-        for metric in METRICS[task]
-        if metric.name in first.result["metrics"] and metric.name in second.result["metrics"]
-        and metric.columns is None and not math.isnan(metric.value(new) + metric.value(old))
-    }  # fmt: skip
+        for metric in metrics
+        if metric.counts(new) and not math.isnan(metric.on(new) + metric.on(old))
+    }
     return Versus(
         int((before & after).sum()), int((after & ~before).sum()), int((before & ~after).sum()),
-        int((~before & ~after).sum()), deltas, _changed(theirs, ours),
+        int((~before & ~after).sum()), deltas, [name for name in shared if name not in deltas], _changed(theirs, ours),
     )  # fmt: skip
 
 
@@ -99,7 +108,7 @@ def _same_rows(first: Artifact, second: Artifact) -> tuple[pl.DataFrame, pl.Data
     return theirs, theirs.select("row_id").join(ours, on="row_id", maintain_order="left")
 
 
-def _columns(task: str, rows: pl.DataFrame) -> Columns:
+def _columns(task: str, rows: pl.DataFrame, metrics: Sequence[Metric]) -> Columns:
     """Return the columns of one system as they were graded then; what is not kept is not a number."""
     right, unknown = rows["correct"].to_list(), [math.nan] * len(rows)
     nats = rows["nll"].fill_null(0.0).to_list() if task == "classify" else unknown
@@ -108,7 +117,9 @@ def _columns(task: str, rows: pl.DataFrame) -> Columns:
     answers = Answers(
         rows["answer"].to_list(), rows["probability"].to_list(), nats, scored, leads=leads, margins=unknown
     )  # fmt: skip
-    return {**grade(task, rows["expected"].to_list(), answers), "correct": np.array(right, dtype=bool)}
+    expected = rows["expected"].to_list()
+    graded = grade(task, expected, with_columns(metrics, [], expected, answers))
+    return {**graded, "correct": np.array(right, dtype=bool)}
 
 
 def _changed(theirs: pl.DataFrame, ours: pl.DataFrame) -> list[dict[str, str]]:

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch.utils.checkpoint import checkpoint
 
-from tunesmith.core.disk import fsync
+from tunesmith.core.disk import disk_size, fsync
 from tunesmith.core.errors import DataError, RecipeError, SetupError
 from tunesmith.core.ids import digest, digest_bytes
 from tunesmith.core.progress import steps
@@ -232,8 +232,8 @@ def refuse_unfit_teacher(run: Run) -> None:
     needed, free = targets * _width(run) * _FLOAT_BYTES, disk_usage(place).free
     if needed > DISK_LEFT * free:
         raise SetupError(
-            f"prompt.teacher: what it says of {targets:,} target tokens takes {needed / 1e9:,.2f} GB of disk, and "
-            f"{free / 1e9:,.2f} GB are free in {place}",
+            f"prompt.teacher: what it says of {targets:,} target tokens takes {disk_size(needed)} of disk, and "
+            f"{disk_size(free)} are free in {place}",
             hint="tunesmith clean, --home on a larger disk, or fewer examples: data.size.max_examples",
         )
 

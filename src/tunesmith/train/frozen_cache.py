@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from tunesmith.core.disk import fsync
+from tunesmith.core.disk import disk_size, fsync
 from tunesmith.core.ids import digest, digest_bytes
 from tunesmith.core.progress import say, steps
 from tunesmith.models.forward import causal_lm
@@ -71,9 +71,9 @@ def choose(run: Run) -> Choice:
         return Choice(False, 0, saved, f"{layers} run in every epoch: running them once would save {saved:.0%}")
     size, room = _bytes(run), shutil.disk_usage(run.folder).free
     if size > DISK_LEFT * room:
-        why = f"what comes out of them takes {size / 1e9:,.2f} GB, and {room / 1e9:,.2f} GB of disk are free"
+        why = f"what comes out of them takes {disk_size(size)}, and {disk_size(room)} of disk are free"
         return Choice(False, size, saved, f"{layers} run in every epoch: {why}")
-    return Choice(True, size, saved, f"{layers} run once: {size / 1e6:,.1f} MB on disk save {saved:.0%} of the work")
+    return Choice(True, size, saved, f"{layers} run once: {disk_size(size)} on disk save {saved:.0%} of the work")
 
 
 def _bytes(run: Run) -> int:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from tunesmith.core.disk import disk_size
 from tunesmith.core.errors import RecipeError, Refusals, SetupError
 from tunesmith.models.load import locate
 from tunesmith.models.quantised import num_weights
@@ -114,8 +115,8 @@ def refuse_small_disk(settings: Train, weights: Mapping[str, nn.Parameter], mode
     needed, free = checkpoint + best + written, disk_usage(place).free
     if needed > free:
         raise SetupError(
-            f"checkpoints, the best weights and the Model take {needed / 1e9:,.2f} GB of disk, and "
-            f"{free / 1e9:,.2f} GB are free in {place}",
+            f"checkpoints, the best weights and the Model take {disk_size(needed)} of disk, and "
+            f"{disk_size(free)} are free in {place}",
             hint="tunesmith clean, --home on a larger disk"
             + (", or train.method: lora, which keeps adapters alone" if settings.method == "full" else ""),
         )

@@ -40,7 +40,7 @@ class Formula:
             raise RecipeError(f"{where}: {len(text):,} characters", expected=f"at most {_LONGEST:,}")
         self.where = where
         try:
-            self.tree = ast.parse(text.strip().replace("^", "**"), mode="eval").body
+            self.tree = ast.parse(" ".join(text.split()).replace("^", "**"), mode="eval").body
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             raise RecipeError(f"{where}: {text!r} is no formula", expected=_EXPECTED) from error
         self._check(self.tree, names, _DEEPEST)

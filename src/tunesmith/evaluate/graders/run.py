@@ -8,6 +8,7 @@ similarities (their modules), nor models that judge, which are handed in.
 from __future__ import annotations
 
 import json
+import keyword
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from tunesmith.evaluate.graders.formula import Formula
 from tunesmith.evaluate.graders.similarity import similarity
 from tunesmith.evaluate.graders.template import NotThere, check_template, fill, item_paths
 from tunesmith.evaluate.grading import parse_json
-from tunesmith.evaluate.metric import Metric, Rows, share
+from tunesmith.evaluate.metric import Metric, Rows, own_column, share
 from tunesmith.evaluate.numeric import last_number
 from tunesmith.evaluate.sandbox.run import Limits, check_closed, run_program
 from tunesmith.evaluate.tool_calls import read_calls
@@ -60,7 +61,7 @@ def grader_metric(grader: Single | Multi, where: str, ask: Ask | None = None) ->
     Raises:
         RecipeError: for a grader that cannot run here, with what is wrong in it.
     """
-    scores, name = _scores(grader, where, ask), grader.name
+    scores, name, column = _scores(grader, where, ask), grader.name, own_column(grader.name)
     threshold = getattr(grader, "pass_threshold", None)
     least = 0.5 if isinstance(grader, StringCheck | LabelModel) else threshold
     meaning = f"mean score of the grader {name} ({grader.type})"
@@ -68,21 +69,23 @@ def grader_metric(grader: Single | Multi, where: str, ask: Ask | None = None) ->
         meaning = f"share of rows with a score of {threshold:g} or more by the grader {name} ({grader.type})"
 
     def columns(rows: Rows) -> Columns:
-        told = _told(name, scores(seen(rows)), rows.examples)
-        found = np.array([one or 0.0 for one in told])
+        found = scores(seen(rows))
+        _tell_faults(name, found, rows, scores)
+        numbers = np.array([one if isinstance(one, float) else 0.0 for one in found])
+        passed = np.array([isinstance(one, float) and least is not None and one >= least for one in found], dtype=bool)
         return {
-            name: found if least is None else found >= least,
-            f"has {name}": np.array([one is not None for one in told], dtype=bool),
+            column: numbers if least is None else passed,
+            f"has {column}": np.array([one is not None for one in found], dtype=bool),
         }
 
-    proportion = name if least is not None else None
+    proportion = column if least is not None else None
     is_share = proportion is not None or isinstance(grader, TextSimilarity)
     return Metric(
         name,
         meaning,
-        share(name),
+        share(column),
         proportion,
-        f"has {name}",
+        f"has {column}",
         _looked_at(grader),
         is_share=is_share,
         columns=columns,
@@ -117,9 +120,13 @@ def seen(rows: Rows) -> list[Values]:
     ``label``, ``tools`` and ``messages``. ``sample`` has ``output_text``, ``output_json`` (if the answer is JSON) and
     ``output_tools`` (the calls in it).
     """
+    return _seen(rows, rows.answers.texts)
+
+
+def _seen(rows: Rows, texts: Sequence[str]) -> list[Values]:
     return [
         {"item": _item(example, right), "sample": _sample(text)}
-        for example, right, text in zip(rows.examples, rows.expected, rows.answers.texts, strict=True)
+        for example, right, text in zip(rows.examples, rows.expected, texts, strict=True)
     ]
 
 
@@ -136,19 +143,26 @@ def _sample(text: str) -> dict[str, Any]:
     return {"output_text": text, **({"output_json": found.value} if found.valid else {}), "output_tools": tools}
 
 
-def _told(name: str, scores: Sequence[Score], examples: Sequence[Example]) -> list[float | None]:
-    """Return the scores, those that failed as 0, and say how many did.
+def _tell_faults(name: str, scores: Sequence[Score], rows: Rows, score: Scores) -> None:
+    """Say how many rows a grader failed on.
 
     Raises:
-        DataError: if all failed.
+        DataError: if it failed on all, and does so on the right answers too: then the answers are not to blame.
     """
-    faults = [(example.row_id, why) for example, why in zip(examples, scores, strict=True) if isinstance(why, str)]
-    if faults:
-        row, why = faults[0]
-        if len(faults) == sum(one is not None for one in scores):
-            raise DataError(f"evaluate.graders: {name} could score none of {len(faults):,} rows; row {row}: {why}")
-        say(f"  grader {name}: {len(faults):,} of {len(scores):,} rows count as 0; row {row}: {why}")
-    return [0.0 if isinstance(one, str) else one for one in scores]
+    faults = [(number, why) for number, why in enumerate(scores) if isinstance(why, str)]
+    if not faults:
+        return
+    first, why = faults[0]
+    told = f"row {rows.examples[first].row_id}: {why}"
+    if len(faults) == sum(one is not None for one in scores):
+        some = [number for number, _ in faults[:PIECE_ROWS]]
+        right = _seen(rows, rows.expected)
+        if all(isinstance(one, str) for one in score([right[number] for number in some])):
+            raise DataError(
+                f"evaluate.graders: {name} could score none of {len(faults):,} rows, nor their right answers; {told}",
+                hint="try the grader on the right answers, which are {{ item.reference_answer }}",
+            )
+    say(f"  grader {name}: {len(faults):,} of {len(scores):,} rows count as 0; {told}")
 
 
 def _scores(grader: Single | Multi, where: str, ask: Ask | None) -> Scores:
@@ -257,13 +271,20 @@ def _number(result: Mapping[str, Any]) -> Score:
     if "error" in result:
         return str(result["error"])
     value = result["value"]
-    if not isinstance(value, int | float) or not math.isfinite(value):
-        return f"grade returned {value!r}, not a number"
-    return float(value)
+    try:
+        number = float(value) if isinstance(value, int | float) else math.nan
+    except OverflowError:  # of a whole number beyond what a float holds
+        number = math.nan
+    return number if math.isfinite(number) else f"grade returned {value!r:.100}, not a number"
 
 
 def _multi(grader: Multi, where: str, ask: Ask | None) -> Scores:
     parts = _parts(grader)
+    for key in parts:
+        if not key.isidentifier() or keyword.iskeyword(key):
+            raise RecipeError(
+                f"{where}.graders: no formula can name {key!r}", expected="letters, digits and _, no word of Python's"
+            )
     formula = Formula(grader.calculate_output, parts.keys(), f"{where}.calculate_output")
     makers = {key: _scores(part, f"{where}.graders.{key}", ask) for key, part in parts.items()}
 

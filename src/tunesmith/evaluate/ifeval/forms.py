@@ -16,22 +16,27 @@ if TYPE_CHECKING:
 
 _CONSTRAINED = ("My answer is yes.", "My answer is no.", "My answer is maybe.")
 _SIX_STARS = "******"
-_BULLET = re.compile(r"^\s*(?:\*[^*\n]|-).*$", re.MULTILINE)
+_BULLET = re.compile(r"^[^\S\n]*(?:\*[^*\n]|-).*$", re.MULTILINE)
 _TITLE = re.compile(r"<<([^\n]+)>>")
 _LIGHT = re.compile(r"\*([^\n*]*)\*")
 _BOLD = re.compile(r"\*\*([^\n*]*)\*\*")
-_FENCE = re.compile(r"\A\s*(?:```(?:json)?)?(.*?)(?:```)?\s*\Z", re.DOTALL | re.IGNORECASE)
+_OPENING = re.compile(r"```(?:json)?", re.IGNORECASE)
+_INITIALS = re.compile(r"(?:\w\.\s?)+\w?\.?")
 
 
 def placeholders(text: str, given: Arguments) -> bool:
     """At least ``num_placeholders`` placeholders in square brackets."""
-    return len(re.findall(r"\[.*?\]", text)) >= int(given["num_placeholders"])
+    ends = [piece for line in text.split("\n") for piece in line.split("]")[:-1]]
+    return sum("[" in piece for piece in ends) >= int(given["num_placeholders"])
 
 
 def postscript(text: str, given: Arguments) -> bool:
-    """A postscript with the mark ``postscript_marker``, its letters in any case and with spaces between or none."""
-    letters = [letter for letter in given["postscript_marker"].lower() if letter.isalnum()]
-    last = r"\." if given["postscript_marker"].rstrip().endswith(".") else ""
+    """A postscript with the mark ``postscript_marker``, in any case; initials as ``P.S.`` also with spaces between."""
+    mark = given["postscript_marker"].strip().lower()
+    if not _INITIALS.fullmatch(mark):
+        return mark in text.lower()
+    letters = [letter for letter in mark if letter.isalnum()]
+    last = r"\." if mark.endswith(".") else ""
     return re.search(r"\.\s?".join(map(re.escape, letters)) + last, text.lower()) is not None
 
 
@@ -58,9 +63,10 @@ def sections(text: str, given: Arguments) -> bool:
 
 def is_json(text: str, given: Arguments) -> bool:
     """JSON throughout, in a fence or without."""
-    found = _FENCE.match(text)
+    bare = text.strip()
+    start = _OPENING.match(bare)
     try:
-        json.loads(found[1] if found else text)
+        json.loads((bare[start.end() :] if start else bare).removesuffix("```"))
     except (ValueError, RecursionError):
         return False
     return True
@@ -68,7 +74,7 @@ def is_json(text: str, given: Arguments) -> bool:
 
 def title(text: str, given: Arguments) -> bool:
     """A title in double angular brackets."""
-    return any(inner.strip("<> \t") for inner in _TITLE.findall(text))
+    return any(inner.strip("<> \t") for inner in _TITLE.findall(text[: text.rfind(">>") + 2]))
 
 
 def two_responses(text: str, given: Arguments) -> bool:

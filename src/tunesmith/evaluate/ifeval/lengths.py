@@ -20,7 +20,8 @@ _ABBREVIATION = re.compile(
     r"a\.m|p\.m|ph\.d|[a-z])\.$",
     re.IGNORECASE,
 )
-_END = re.compile(r"[.!?…。！？]+[\"'”’)\]*_]*(?=\s|$)|[。！？]")
+_LONGEST = 6
+_END = re.compile(r"(?<![.!?…。！？])[.!?…。！？]+[\"'”’)\]*_]*(?=\s|$)|[。！？]")
 _THREE_STARS = re.compile(r"\s?\*\*\*\s?")
 _FIRST_LETTERS = re.compile(r"[^.,?!'\"]*")
 
@@ -45,7 +46,7 @@ def paragraphs(text: str, given: Arguments) -> bool:
 def first_word_of_paragraph(text: str, given: Arguments) -> bool:
     """``num_paragraphs`` paragraphs between empty lines, and paragraph ``nth_paragraph`` begins with ``first_word``."""
     parts = text.split("\n\n")
-    nth = given["nth_paragraph"]
+    nth = int(given["nth_paragraph"])
     if sum(bool(part.strip()) for part in parts) != given["num_paragraphs"] or nth > len(parts):
         return False
     own = parts[nth - 1].split()
@@ -64,9 +65,15 @@ def count_sentences(text: str) -> int:
 def _sentences_in(part: str) -> int:
     count, start = 0, 0
     for end in _END.finditer(part):
-        piece = part[start : end.end()]
-        if end.end() < len(part) and end[0].startswith(".") and _ABBREVIATION.search(part[: end.start() + 1]):
+        if end.end() < len(part) and end[0].startswith(".") and _abbreviates(part, end.start()):
             continue
-        if any(sign.isalnum() for sign in piece) and not re.fullmatch(r"\W*\d+\.", piece.strip()):
-            count, start = count + 1, end.end()
+        piece = part[start : end.end()]
+        said = any(sign.isalnum() for sign in piece)
+        if not said or not re.fullmatch(r"\W*\d+\.", piece.strip()):
+            count, start = count + said, end.end()
     return count + any(sign.isalnum() for sign in part[start:])
+
+
+def _abbreviates(text: str, stop: int) -> bool:
+    """Return whether the full stop at a place ends an abbreviation."""
+    return _ABBREVIATION.search(text, max(0, stop - _LONGEST), stop + 1) is not None

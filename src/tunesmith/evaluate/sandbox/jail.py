@@ -21,10 +21,9 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _CAPSET = {"x86_64": 126, "aarch64": 91}
 _AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
-_NO_NEW_PRIVS, _SET_SECCOMP, _FILTER = 38, 22, 2
+_DEATH_SIGNAL, _NO_NEW_PRIVS, _SET_SECCOMP, _FILTER = 1, 38, 22, 2
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1, 2, 4, 8
 _REFER, _TRUNCATE, _IOCTL = 1 << 13, 1 << 14, 1 << 15
-_THREAD = 0x10000
 _ALLOW, _EPERM, _ENOSYS, _KILL = 0x7FFF0000, 0x00050001, 0x00050026, 0x80000000
 
 
@@ -88,6 +87,7 @@ def close_in(job: dict[str, Any]) -> None:
     if sys.platform != "linux" or machine not in _AUDIT_ARCH:
         raise Open(f"it is {sys.platform} on {machine}")
     _limit(job)
+    _must(_LIBC.prctl(_DEATH_SIGNAL, 9, 0, 0, 0), "prctl pdeathsig")  # no program outlives what watches it
     _must(_LIBC.prctl(_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl no_new_privs")
     _shut_files(job["folder"], job["readable"])
     header, nothing = struct.pack("II", 0x20080522, 0), bytes(24)
@@ -134,11 +134,9 @@ def _allow(rules: int, path: str, rights: int) -> None:
     os.close(place)
 
 
-def _shut_calls(architecture: int, shut: dict[str, list[int]]) -> None:
-    """Install the filter: calls in ``never`` fail; one in ``threads`` may start a thread, not a process; one in ``own``
-    must be about oneself; ``unknown`` ones are told to be missing, so that an older call is tried.
-    """
-    load, equal, at_least, with_bit, back = 0x20, 0x15, 0x35, 0x45, 0x06
+def _shut_calls(architecture: int, shut: dict[str, list[Any]]) -> None:
+    """Install the filter, which does to each call what `syscalls` says."""
+    load, mask, equal, at_least, back = 0x20, 0x54, 0x15, 0x35, 0x06
     code = [(load, 0, 0, 4), (equal, 1, 0, architecture), (back, 0, 0, _KILL), (load, 0, 0, 0)]
     if architecture == _AUDIT_ARCH["x86_64"]:
         code += [(at_least, 0, 1, 0x40000000), (back, 0, 0, _KILL)]
@@ -146,12 +144,11 @@ def _shut_calls(architecture: int, shut: dict[str, list[int]]) -> None:
         code += [(equal, 0, 1, number), (back, 0, 0, _EPERM)]
     for number in shut["unknown"]:
         code += [(equal, 0, 1, number), (back, 0, 0, _ENOSYS)]
-    for number in shut["threads"]:
-        code += [(equal, 0, 4, number), (load, 0, 0, 16), (with_bit, 1, 0, _THREAD)]
-        code += [(back, 0, 0, _EPERM), (back, 0, 0, _ALLOW)]
-    for number in shut["own"]:
-        code += [(equal, 0, 4, number), (load, 0, 0, 16), (equal, 1, 0, 0)]
-        code += [(back, 0, 0, _EPERM), (back, 0, 0, _ALLOW)]
+    for number, where, bits, values, allowed in shut["looked_at"]:
+        left = len(values)
+        code += [(equal, 0, left + 4, number), (load, 0, 0, where), (mask, 0, 0, bits)]
+        code += [(equal, left - place, 0, value) for place, value in enumerate(values)]
+        code += [(back, 0, 0, one) for one in ((_EPERM, _ALLOW) if allowed else (_ALLOW, _EPERM))]
     code.append((back, 0, 0, _ALLOW))
     text = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in code))
     program = struct.pack("HxxxxxxP", len(code), ctypes.addressof(text))

@@ -1,7 +1,8 @@
 """One program in a closed process: started, watched, ended, and what came of it.
 
-Does not own how the process closes itself in (`jail`) nor which calls of the kernel are shut (`syscalls`). The program
-and what judges it share one Python: a program written to break out of the grading (not out of the process) could.
+Does not own how the process closes itself in (`jail`), which calls of the kernel are shut (`syscalls`) nor how what it
+takes is found out (`watch`). The program and what judges it share one Python: a program written to break out of the
+grading (not out of the process) could.
 """
 
 from __future__ import annotations
@@ -19,15 +20,17 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tunesmith.core.errors import SetupError
 from tunesmith.evaluate.sandbox.syscalls import shut_calls
+from tunesmith.evaluate.sandbox.watch import remove, takes_more, threads_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-Status = Literal["ok", "error", "time", "memory", "disk", "ended"]
+Status = Literal["ok", "error", "time", "memory", "disk", "threads", "ended"]
 
 _JAIL = Path(__file__).with_name("jail.py")
 _ANSWER_BYTES = 1 << 20
 _LOOK_S = 0.1
+_MOST_THREADS = 512
 START_S = 60.0
 """What Python may take to start, beside the program's own time."""
 
@@ -42,7 +45,7 @@ class Limits:
     Args:
         seconds: of wall clock.
         memory_bytes: of address space, Python's own 20 MB included.
-        disk_bytes: in all its files together, and in any one.
+        disk_bytes: in all its files together, looked at ten times a second, and in any one.
     """
 
     seconds: float = 10.0
@@ -75,8 +78,8 @@ def run_program(code: str, calls: Sequence[tuple[str, Sequence[Any]]] = (), limi
         SetupError: if this machine cannot close a process in; nothing was run then.
     """
     limits = limits or Limits()
-    with tempfile.TemporaryDirectory(prefix="tunesmith-closed-") as name:
-        folder = Path(name).resolve()
+    folder = Path(tempfile.mkdtemp(prefix="tunesmith-closed-")).resolve()
+    try:
         job = {
             "code": code,
             "calls": [[function, list(arguments)] for function, arguments in calls],
@@ -88,7 +91,10 @@ def run_program(code: str, calls: Sequence[tuple[str, Sequence[Any]]] = (), limi
             "disk_bytes": limits.disk_bytes,
         }
         (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
-        return _outcome(*_watched(folder, limits))
+        told, ended = _watched(folder, limits)
+    finally:
+        remove(folder)
+    return _outcome(told, len(calls)) if ended is None else Outcome(ended, detail=_WORDS[ended])
 
 
 def check_closed() -> None:
@@ -108,54 +114,61 @@ def _watched(folder: Path, limits: Limits) -> tuple[bytes, Status | None]:
         )  # fmt: skip
         os.close(theirs)
         try:
-            return _heard(pipe.fileno(), folder, limits)
+            return _heard(pipe.fileno(), process.pid, folder, limits)
         finally:
             process.kill()
             process.wait()
 
 
-def _heard(pipe: int, folder: Path, limits: Limits) -> tuple[bytes, Status | None]:
-    until_s, told = time.monotonic() + START_S, b""
+def _heard(pipe: int, process: int, folder: Path, limits: Limits) -> tuple[bytes, Status | None]:
+    now_s, told = time.monotonic(), b""
+    until_s, look_s = now_s + START_S, now_s + _LOOK_S
     while len(told) < _ANSWER_BYTES:
-        left_s = until_s - time.monotonic()
-        if left_s <= 0:
+        if now_s >= until_s:
             return told, "time"
-        if select.select([pipe], [], [], min(left_s, _LOOK_S))[0]:
+        if select.select([pipe], [], [], min(until_s - now_s, _LOOK_S))[0]:
             piece = os.read(pipe, 1 << 16)
             if not piece:
                 return told, None
             if not told:  # the doors are shut, the program begins
                 until_s = time.monotonic() + limits.seconds
             told += piece
-        elif _bytes_in(folder) > limits.disk_bytes:
-            return told, "disk"
-    return b"", None
+        now_s = time.monotonic()
+        if now_s >= look_s:
+            if too_much := _too_much(process, folder, limits):
+                return told, too_much
+            now_s = time.monotonic()
+            look_s = now_s + _LOOK_S
+    return told, None
 
 
-def _bytes_in(folder: Path) -> int:
-    total = 0
-    for path in folder.rglob("*"):
-        try:
-            total += path.lstat().st_size
-        except OSError:  # gone since
-            continue
-    return total
+def _too_much(process: int, folder: Path, limits: Limits) -> Status | None:
+    if takes_more(process, folder, limits.disk_bytes):
+        return "disk"
+    return "threads" if threads_of(process) > _MOST_THREADS else None
 
 
-def _outcome(told: bytes, ended: Status | None) -> Outcome:
-    if ended is not None:
-        return Outcome(ended, detail=_WORDS[ended])
-    try:
-        found = json.loads(told)
-    except ValueError:
-        return Outcome("ended", detail="it ended before its last line")
-    if found["status"] == "open":
+_WORDS = {"time": "it took too long", "disk": "it wrote too much", "threads": "it started too many threads"}
+
+
+def _outcome(told: bytes, calls: int) -> Outcome:
+    """Return what a process said; from its first line end on a program may have said it."""
+    if not told.startswith(b"\n"):
+        why = json.loads(told)["detail"] if told else "Python did not come as far as the program"
         raise SetupError(
-            f"programs cannot be closed in on this machine: {found['detail']}",
+            f"programs cannot be closed in on this machine: {why}",
             expected="Linux 5.13 or later with Landlock and seccomp, on x86-64 or ARM64",
             hint="leave out the metrics and graders that run programs, or evaluate on such a machine",
         )
-    return Outcome(found["status"], tuple(found["values"]), found["detail"])
+    try:
+        found = json.loads(told)
+        outcome = Outcome(found["status"], tuple(found["values"]), str(found["detail"]))
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return _UNSAID
+    if outcome.status not in ("ok", "error", "memory", "ended"):
+        return _UNSAID
+    whole = len(outcome.values) == calls and all(isinstance(one, dict) and one for one in outcome.values)
+    return _UNSAID if outcome.status == "ok" and not whole else outcome
 
 
-_WORDS = {"time": "it took too long", "disk": "it wrote too much"}
+_UNSAID = Outcome("ended", detail=f"it ended before its last line, or said more than {_ANSWER_BYTES:,} bytes")

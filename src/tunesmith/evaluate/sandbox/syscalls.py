@@ -1,7 +1,8 @@
 """Which calls of the kernel a closed process may not make, by their numbers on each kind of processor.
 
 Landlock bounds what files can be opened; shut here is the rest: network, processes, signals, changes of other
-processes, and of files by name or descriptor that Landlock does not look at (modes, owners, times, attributes).
+processes, and of files by name or descriptor that Landlock, or its first versions, do not look at (modes, owners,
+times, attributes, lengths, leases).
 
 Source: the kernel's ``arch/x86/entry/syscalls/syscall_64.tbl`` and ``include/uapi/asm-generic/unistd.h``.
 """
@@ -9,6 +10,7 @@ Source: the kernel's ``arch/x86/entry/syscalls/syscall_64.tbl`` and ``include/ua
 from __future__ import annotations
 
 import platform
+from typing import Any
 
 _BOTH = {
     "pidfd_send_signal": 424, "io_uring_setup": 425, "open_tree": 428, "move_mount": 429, "fsopen": 430, "fsmount": 432,
@@ -31,6 +33,8 @@ _X86_64 = {
     "add_key": 248, "request_key": 249, "keyctl": 250, "memfd_create": 319,
     "shmget": 29, "shmat": 30, "shmctl": 31, "semget": 64, "semctl": 66, "msgget": 68, "msgctl": 71, "mq_open": 240,
     "mq_unlink": 241, "setrlimit": 160, "fanotify_init": 300, "quotactl": 179, "acct": 163, "personality": 135,
+    "msgsnd": 69, "msgrcv": 70, "semop": 65, "semtimedop": 220, "truncate": 76, "inotify_add_watch": 254, "syslog": 103,
+    "migrate_pages": 256, "move_pages": 279, "kcmp": 312,
 }  # fmt: skip
 _AARCH64 = {
     "socket": 198, "connect": 203, "accept": 202, "bind": 200, "listen": 201, "accept4": 242,
@@ -47,22 +51,37 @@ _AARCH64 = {
     "add_key": 217, "request_key": 218, "keyctl": 219, "memfd_create": 279,
     "shmget": 194, "shmat": 196, "shmctl": 195, "semget": 190, "semctl": 191, "msgget": 186, "msgctl": 187,
     "mq_open": 180, "mq_unlink": 181, "setrlimit": 164, "fanotify_init": 262, "quotactl": 60, "acct": 89,
-    "personality": 92,
+    "personality": 92, "msgsnd": 189, "msgrcv": 188, "semop": 193, "semtimedop": 192, "truncate": 45,
+    "inotify_add_watch": 27, "syslog": 116, "migrate_pages": 238, "move_pages": 239, "kcmp": 272,
 }  # fmt: skip
 _NEVER = {"x86_64": {**_X86_64, **_BOTH}, "aarch64": {**_AARCH64, **_BOTH}}
-_CLONE = {"x86_64": 56, "aarch64": 220}
-_PRLIMIT = {"x86_64": 302, "aarch64": 261}
-_CLONE3 = 435
+_UNKNOWN = {"clone3": 435, "openat2": 437}
+_FIRST, _SECOND, _THIRD = 16, 24, 32
+"""Where the filter finds a call's arguments, their lower halves."""
+
+_WHOLE, _THREAD = 0xFFFFFFFF, 0x10000
+_SET_OWNER, _SET_SIGNAL, _SET_OWNER_EX, _SET_LEASE, _NOTIFY = 8, 10, 15, 1024, 1026
+_ASK_TERMINAL, _OF_DESCRIPTORS = (0x5401, 0x802C542A, 0x5413), (0x541B, 0x5421, 0x5450, 0x5451)
+_TRUNCATE, _ACCESS = 0x200, 3
 
 
-def shut_calls(machine: str = "") -> dict[str, list[int]]:
-    """Return the numbers of the calls that are shut, by how; on an unknown processor none, and nothing will be run.
+def shut_calls(machine: str = "") -> dict[str, list[Any]]:
+    """Return which calls are shut, and how; on an unknown processor none, and nothing will be run.
 
-    ``never`` fails; ``threads`` may start a thread but no process; ``own`` may be about the caller alone; ``unknown``
-    is said not to exist, so that the C library falls back on a call whose arguments can be looked at.
+    ``never`` fails; ``unknown`` is said not to exist, so that the C library falls back on a call whose arguments can be
+    looked at; ``looked_at`` has ``[call, where, mask, values, allowed]``: the call is allowed if the argument at that
+    place, masked, is one of the values (or if ``allowed`` is false, unless it is).
     """
     machine = machine or platform.machine()
     if machine not in _NEVER:
-        return {"never": [], "threads": [], "own": [], "unknown": []}
-    never = sorted(_NEVER[machine].values())
-    return {"never": never, "threads": [_CLONE[machine]], "own": [_PRLIMIT[machine]], "unknown": [_CLONE3]}
+        return {"never": [], "unknown": [], "looked_at": []}
+    clone, prlimit, fcntl, ioctl = {"x86_64": (56, 302, 72, 16), "aarch64": (220, 261, 25, 29)}[machine]
+    opens = {"x86_64": ((2, _SECOND), (257, _THIRD)), "aarch64": ((56, _THIRD),)}[machine]
+    looked_at: list[Any] = [
+        [clone, _FIRST, _THREAD, [_THREAD], True],  # threads, no processes
+        [prlimit, _FIRST, _WHOLE, [0], True],  # one's own limits
+        [fcntl, _SECOND, _WHOLE, [_SET_OWNER, _SET_SIGNAL, _SET_OWNER_EX, _SET_LEASE, _NOTIFY], False],
+        [ioctl, _SECOND, _WHOLE, [*_ASK_TERMINAL, *_OF_DESCRIPTORS], True],
+        *([call, where, _TRUNCATE | _ACCESS, [_TRUNCATE, _TRUNCATE | _ACCESS], False] for call, where in opens),
+    ]
+    return {"never": sorted(_NEVER[machine].values()), "unknown": sorted(_UNKNOWN.values()), "looked_at": looked_at}
