@@ -6,11 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunesmith.recipe import Recipe
-from tunesmith.sweep.compare import Arm, compared, gain_over_seeds
+from tunesmith.sweep.compare import compared, gain_over_seeds
 
-RECIPE = Recipe.model_validate({"name": "t", "task": "classify", "data": {"train": "a.csv"}})
-ARMS = [Arm("winner", RECIPE), Arm("default", RECIPE)]
+NAMES = ("winner", "default")
 scores = st.lists(st.tuples(st.floats(-10, 10), st.floats(-10, 10)), min_size=2, max_size=6)
 
 
@@ -49,6 +47,6 @@ def test_the_interval_is_students_over_the_pairs():
 )
 def test_the_sentence_claims_what_the_seeds_say(ours, theirs, words):
     """Bug: a winner by luck, or by one seed, is called better; a loser is recommended."""
-    found = compared(ARMS, [outcomes(ours), outcomes(theirs)], False, "valid_loss")
+    found = compared(NAMES, [outcomes(ours), outcomes(theirs)], False, "valid_loss")
     assert words in found.sentence()
     assert found.as_dict()["test"] is None

@@ -27,15 +27,24 @@ MOST_SHOWN = 8
 @click.option("--over", multiple=True, help="SETTING=VALUES, as 'train.lora.rank=[4, 8, 16]'; in place of sweep.fields")
 @click.option("--trials", type=click.IntRange(1), help="in place of sweep.trials")
 @click.option("--seeds", type=click.IntRange(1), help="in place of sweep.seeds")
+@click.option(
+    "--devices", type=click.IntRange(1), default=1, help="GPUs, or processes on a CPU, that make a trial each at once"
+)
 def command(
-    recipe: Path, home: Path | None, as_json: bool, over: tuple[str, ...], trials: int | None, seeds: int | None
+    recipe: Path,
+    home: Path | None,
+    as_json: bool,
+    over: tuple[str, ...],
+    trials: int | None,
+    seeds: int | None,
+    devices: int,
 ) -> None:
     """Search settings of the recipe by many trainings; only validation chooses, the test is looked at once."""
     from tunesmith import flow
     from tunesmith.sweep.search import sweep
 
     project = flow.Project.of(recipe, home)
-    result = sweep(project, settings_of(project, over, {"trials": trials, "seeds": seeds}))
+    result = sweep(project, settings_of(project, over, {"trials": trials, "seeds": seeds}), devices)
     if as_json:
         print_json(result)
     else:

@@ -17,17 +17,7 @@ from tunesmith.sweep.words import told_score
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tunesmith.recipe import Recipe
-
 CONFIDENCE = 0.95
-
-
-@dataclass(frozen=True)
-class Arm:
-    """One of the two recipes that are compared."""
-
-    name: str
-    recipe: Recipe
 
 
 @dataclass(frozen=True)
@@ -117,20 +107,20 @@ class Comparison:
 
 
 def compared(
-    arms: Sequence[Arm], outcomes: Sequence[Sequence[dict[str, Any]]], higher_is_better: bool, metric: str
+    names: Sequence[str], outcomes: Sequence[Sequence[dict[str, Any]]], higher_is_better: bool, metric: str
 ) -> Comparison:
-    """Return the comparison of two arms from what each reached on each seed.
+    """Return the comparison of two recipes from what each reached on each seed.
 
     ``outcomes`` hold ``seed``, ``valid`` and ``test`` (``metric``, ``value``, ``higher_is_better``; or None).
     """
     ours, theirs = outcomes
     valid = Spread(tuple(one["valid"] for one in ours)), Spread(tuple(one["valid"] for one in theirs))
     gain = gain_over_seeds(valid[0].values, valid[1].values, higher_is_better=higher_is_better)
-    test = test_gain = name = None
+    test = test_gain = measured = None
     if all(one["test"] is not None for one in (*ours, *theirs)):
         test = tuple(Spread(tuple(one["test"]["value"] for one in runs)) for runs in (ours, theirs))
-        name, higher = ours[0]["test"]["metric"], ours[0]["test"]["higher_is_better"]
+        measured, higher = ours[0]["test"]["metric"], ours[0]["test"]["higher_is_better"]
         test_gain = gain_over_seeds(test[0].values, test[1].values, higher_is_better=higher)
-    runs = {arm.name: list(found) for arm, found in zip(arms, outcomes, strict=True)}
+    runs = {name: list(found) for name, found in zip(names, outcomes, strict=True)}
     seeds = tuple(one["seed"] for one in ours)
-    return Comparison(metric, higher_is_better, seeds, valid, gain, name, test, test_gain, runs)  # type: ignore[arg-type]
+    return Comparison(metric, higher_is_better, seeds, valid, gain, measured, test, test_gain, runs)  # type: ignore[arg-type]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from tunesmith.core.errors import MissingExtraError
 from tunesmith.recipe.sweep import Range
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Container, Iterator, Sequence
     from pathlib import Path
 
     from tunesmith.sweep.space import Space
@@ -35,6 +35,7 @@ FEWEST_FOR_IMPORTANCE = 4
 """Finished trials from which importance is computed."""
 
 _STATES = {"COMPLETE": "finished", "PRUNED": "stopped early", "FAIL": "refused", "RUNNING": "running"}
+_ENDED = ("finished", "stopped early", "refused")
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Tried:
         state: finished, stopped early, refused, running.
         score: the best validation; of one that was stopped early the best it reached; None if it reached none.
         validations: each score, in their order.
-        why: what stopped or refused it; empty if it finished.
+        why: what stopped or refused it, or which trial of the same values it is; else empty.
     """
 
     number: int
@@ -142,22 +143,35 @@ class Study:
                 found[key] = FloatDistribution(float(given.low), _highest(given), log=given.log, step=given.step)
         return found
 
-    def next(self, most: int) -> Attempt | None:
-        """Return the trial to go on with: one that was killed, else a new one; None if there are ``most`` already."""
+    def next(self, most: int, busy: Container[int] = ()) -> Attempt | None:
+        """Return the trial to go on with: one that was killed, else a new one; None if there are ``most`` already.
+
+        ``busy`` are the numbers of trials that other processes are making.
+        """
+        trials = self._study.get_trials(deepcopy=False)
+        for one in trials:
+            if one.state.name == "RUNNING" and one.number not in busy:
+                return self.attempt(one.number)
+        if len(trials) >= most:
+            return None
+        self._study.sampler = self._sampler(len(trials))
+        return self._drawn(self._study.ask())
+
+    def attempt(self, number: int) -> Attempt:
+        """Return a trial that has begun; what was not drawn for it before a kill is drawn now."""
         import optuna
 
-        states = optuna.trial.TrialState
-        killed = self._study.get_trials(deepcopy=False, states=(states.RUNNING,))
-        if killed:
-            self._study.sampler = self._sampler(killed[0].number)
-            trial = optuna.trial.Trial(self._study, killed[0]._trial_id)
-        elif len(self._study.get_trials(deepcopy=False)) >= most:
-            return None
-        else:
-            self._study.sampler = self._sampler(len(self._study.get_trials(deepcopy=False)))
-            trial = self._study.ask()
+        known = self._study.get_trials(deepcopy=False)[number]
+        self._study.sampler = self._sampler(number)
+        return self._drawn(optuna.trial.Trial(self._study, known._trial_id))
+
+    def _drawn(self, trial: Any) -> Attempt:
         drawn = {key: trial._suggest(key, one) for key, one in self._distributions().items()}
         return Attempt(self, trial, self.values_of(drawn))
+
+    def unopened(self) -> Study:
+        """Return the same study for another process."""
+        return replace(self)
 
     def values_of(self, drawn: dict[str, Any]) -> dict[str, Any]:
         """Return what was drawn as values of the recipe."""
@@ -251,7 +265,7 @@ class Attempt:
         """
         if len(validations) <= self._judged:
             return False
-        known = self._trial.storage.get_trial(self._trial._trial_id).intermediate_values
+        known = self._known()
         for step in range(self._judged, len(validations)):
             if step not in known:
                 self._trial.report(validations[step], step)
@@ -259,6 +273,30 @@ class Attempt:
             if self._trial.should_prune():
                 return True
         return False
+
+    def _known(self) -> Container[int]:
+        """Return which validations are noted, also by a process that was killed."""
+        found: dict[int, float] = self._trial.storage.get_trial(self._trial._trial_id).intermediate_values
+        return found
+
+    def ends_as_its_twin(self) -> bool:
+        """End the trial as an earlier one of the same values did, which needs no training; False if there is none."""
+        twins = (one for one in self.study.tried() if one.values == self.values and one.state in _ENDED)
+        if (twin := next(twins, None)) is None:
+            return False
+        known = self._known()
+        for step, score in enumerate(twin.validations):
+            if step not in known:
+                self._trial.report(score, step)
+        if twin.state == "finished":
+            assert twin.score is not None
+            self.note("why", f"as trial {twin.number}")
+            self.finish(twin.score)
+        elif twin.state == "refused":
+            self.refuse(twin.why)
+        else:
+            self.stop(f"as trial {twin.number}")
+        return True
 
     def about(self, name: str) -> Any:
         """Return what `note` kept of the trial; None if nothing."""
