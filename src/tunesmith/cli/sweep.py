@@ -81,23 +81,25 @@ def settings_of(project: Project, over: tuple[str, ...], others: dict[str, Any])
 
 
 def _show(result: dict[str, Any]) -> None:
-    from tunesmith.sweep.words import told_score, told_value
+    from tunesmith.sweep.words import short_names, told_score, told_value
 
     keys = list(result["best"]["values"])
+    names = short_names(keys)
     sign = -1 if result["higher_is_better"] else 1
     done = [one for one in result["trials"] if one["state"] == "finished"]
     ranked = sorted(done, key=lambda one: sign * one["score"])[:MOST_SHOWN]
     rows = [
         [one["number"], *(told_value(one["values"][key]) for key in keys), told_score(one["score"])] for one in ranked
     ]
-    table("best trials", ["trial", *keys, result["metric"]], rows, numeric_from=1)
+    table("best trials", ["trial", *(names[key] for key in keys), result["metric"]], rows, numeric_from=1)
     if result["importance"]:
-        told = " · ".join(f"{key} {share:.0%}" for key, share in result["importance"].items())
+        told = " · ".join(f"{names[key]} {share:.0%}" for key, share in result["importance"].items())
         say(f"  scores differ by {told}")
     counts = " · ".join(f"{count} {state}" for state, count in result["counts"].items() if count)
     say(f"  {counts}")
     say(f"  {result['sentence']}", style="bold")
-    file = Path(result["recipe"])
-    shown = file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file
-    say(f"  the winner's recipe: tunesmith run {shlex.quote(str(shown))}")
+    if result["comparison"]["valid"]["gain"]["value"] > 0:
+        file = Path(result["recipe"])
+        shown = file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file
+        say(f"  the winner's recipe: tunesmith run {shlex.quote(str(shown))}")
     where(Path(result["path"]) / "sweep.html")

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.page import cards, page, table
 from tunesmith.recipe.sweep import Range
-from tunesmith.sweep.words import told_score, told_value
-from tunesmith.train.curves import STYLE, Line, chart
+from tunesmith.sweep.words import short_names, told_score, told_value
+from tunesmith.train.curves import STYLE, Line, chart, key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,11 +26,16 @@ _STYLE = (
     "<style>.bar{display:grid;grid-template-columns:minmax(120px,280px) 1fr 48px;gap:10px;align-items:center;"
     "margin:4px 0}.bar i{display:block;height:12px;border-radius:3px;background:var(--accent)}"
     ".bar b{font-weight:400;text-align:right;font-variant-numeric:tabular-nums}"
-    ".bar span{overflow-wrap:anywhere}.coordinates svg{max-width:none}.coordinates path{fill:none}</style>"
+    ".bar span{overflow-wrap:anywhere}.coordinates svg{max-width:none}.coordinates path{fill:none}"
+    ".coordinates text{paint-order:stroke;stroke:var(--paper);stroke-width:4px}"
+    "@media(max-width:640px){.bar{grid-template-columns:1fr 48px}.bar span{grid-column:1/3;margin-bottom:-8px}}</style>"
 )
 
 APART_PX, HIGH_PX, ROOM_PX, TOP_PX = 170, 240, 90, 34
 """Pixels between two axes, their height, and the room beside and above them."""
+
+LOG_FROM = 5.0
+"""Ratio of the highest to the lowest score from which their axis is logarithmic."""
 
 BEST_FRAC = 0.2
 """Share of the trials, the best ones, that stand out among the lines."""
@@ -105,24 +110,24 @@ def _gain(gain: dict[str, Any]) -> str:
 
 def _winner(result: dict[str, Any], space: Space) -> str:
     given = space.recipe.model_dump(mode="json")
-    rows = [(key, told_value(value), told_value(_at(given, key))) for key, value in result["best"]["values"].items()]
+    rows = [(key, told_value(value), _as_it_is(given, key)) for key, value in result["best"]["values"].items()]
     return "<h2>What the winner sets</h2>" + table(["setting", "winner", "the recipe as it is"], rows)
 
 
-def _at(given: Any, key: str) -> Any:
+def _as_it_is(given: Any, key: str) -> str:
     for one in key.split("."):
         given = given.get(one) if isinstance(given, dict) else None
-    return given
+    return "not set" if given is None else told_value(given)
 
 
 def _importance(shares: dict[str, float]) -> str:
     if not shares:
-        return "<p class='soft'>too few trials have finished to tell</p>"
+        return "<p class='soft'>too few trials have a score to tell</p>"
     bars = "".join(
         f'<div class="bar"><span>{escape(key)}</span><i style="width:{100 * share:.1f}%"></i><b>{share:.0%}</b></div>'
         for key, share in shares.items()
     )
-    note = "Shares of what separates better trials from the rest (PED-ANOVA, finished trials); rough with few trials."
+    note = "Shares of the variance of scores (fANOVA); rough with fewer than some tens of trials."
     return f'{bars}<p class="soft">{note}</p>'
 
 
@@ -133,8 +138,11 @@ def _course(result: dict[str, Any]) -> str:
     for number, score in done:
         before = best[-1][1] if best else score
         best.append((number, max(before, score) if higher else min(before, score)))
-    lines = [Line("trials", "var(--second)", done, dotted=True), Line("best so far", "var(--accent)", best)]
-    return chart(result["metric"], lines, unit="trial")
+    lines = [
+        Line("trials that finished", "var(--second)", done, dotted=True),
+        Line("best so far", "var(--accent)", best),
+    ]
+    return key(lines, marked=False) + chart(result["metric"], lines, unit="trial")
 
 
 def coordinates(space: Space, result: dict[str, Any]) -> str:
@@ -146,28 +154,37 @@ def coordinates(space: Space, result: dict[str, Any]) -> str:
     scores = [one["score"] for one in shown]
     low, high = min(scores), max(scores)
     worst, top = (low, high) if result["higher_is_better"] else (high, low)
+    spread = _logarithmic if low > 0 and high > LOG_FROM * low else float
     ranked = sorted(shown, key=lambda one: one["score"], reverse=result["higher_is_better"])
     finished = [one for one in ranked if one["state"] == "finished"]
     best = {one["number"] for one in finished[: max(1, round(BEST_FRAC * len(shown)))]}
     lines = ""
     for one in reversed(ranked):  # the best are drawn last, above the others
         places = [axis.at(one["values"][axis.name]) for axis in axes]
-        places.append(0.5 if low == high else (one["score"] - worst) / (top - worst))
+        foot, length = spread(worst), spread(top) - spread(worst)
+        places.append((spread(one["score"]) - foot) / length if length else 0.5)
         lines += _line(places, best=one["number"] in best, stopped=one["state"] == "stopped early")
-    marks = [(axis.name, axis.marks()) for axis in axes]
-    marks.append((result["metric"], [(0.0, told_score(worst)), (1.0, told_score(top))]))
-    drawn = "".join(_axis(number, name, places) for number, (name, places) in enumerate(marks))
+    names = short_names(list(space.fields))
+    marks = [(axis.name, names[axis.name], axis.marks()) for axis in axes]
+    marks.append((result["metric"], result["metric"], [(0.0, told_score(worst)), (1.0, told_score(top))]))
+    drawn = "".join(_axis(number, *one) for number, one in enumerate(marks))
     wide, high_px = APART_PX * (len(marks) - 1) + 2 * ROOM_PX, HIGH_PX + TOP_PX + 16
     told = escape(
         f"parallel coordinates of {len(shown)} trials; the best has "
         + ", ".join(f"{key} {told_value(value)}" for key, value in result["best"]["values"].items())
     )
-    note = "Blue: the best fifth. Dashed: stopped early, at the best score it reached. The best score is on top."
+    note = "Blue: the best fifth. Dashed: stopped early, at the best score it reached. The best score is on top" + (
+        ", on a logarithmic scale." if spread is _logarithmic else "."
+    )
     return (
         f'<div class="scroll coordinates" tabindex="0" role="region" aria-label="parallel coordinates">'
         f'<svg width="{wide}" height="{high_px}" viewBox="0 0 {wide} {high_px}" role="img" aria-label="{told}">'
         f'{lines}{drawn}</svg></div><p class="soft">{note}</p>'
     )
+
+
+def _logarithmic(score: float) -> float:
+    return math.log(score)
 
 
 def _down(place: float) -> float:
@@ -181,9 +198,8 @@ def _line(places: Sequence[float], *, best: bool, stopped: bool) -> str:
     return f'<path d="M{path}" {look}{dashed}/>'
 
 
-def _axis(number: int, name: str, marks: Sequence[tuple[float, str]]) -> str:
+def _axis(number: int, name: str, short: str, marks: Sequence[tuple[float, str]]) -> str:
     x = ROOM_PX + APART_PX * number
-    short = name.rsplit(".", 1)[-1]
     parts = [f'<path d="M{x} {TOP_PX}V{TOP_PX + HIGH_PX}" stroke="var(--ink)" stroke-width="1.2"/>']
     parts.append(f'<text x="{x}" y="16" text-anchor="middle"><title>{escape(name)}</title>{escape(short)}</text>')
     parts += [f'<text x="{x + 6}" y="{_down(place) + 4:.1f}">{escape(told[:24])}</text>' for place, told in marks]

@@ -154,8 +154,8 @@ class _Search:
         """Make the trials that are not there yet."""
         before = sum(one.state != "running" for one in self.study.tried())
         most = self.settings.trials
-        if before:
-            say(f"  {before} of {max(before, most)} trials are there already: going on from these")
+        begun = f", {before} of them are there already" if before else ""
+        say(f"  sweep {self.id}: {max(before, most)} trials{begun}, compared by {self.metric}")
 
         def following(going: Sequence[Trial | Again]) -> Trial | None:
             attempt = self.study.next(most, [one.number for one in going if isinstance(one, Trial)])
@@ -217,7 +217,7 @@ class _Search:
         ended = f"{self.metric} {told_score(trial.score)}" if trial.state == "finished" else trial.state
         if trial.state == "stopped early" and trial.score is not None:
             ended += f" at {told_score(trial.score)}"
-        why = f" ({trial.why})" if trial.state == "refused" or trial.state == "finished" and trial.why else ""
+        why = f" ({trial.why})" if trial.state == "refused" or (trial.state == "finished" and trial.why) else ""
         leads = f" · best {told_score(best.score)}, trial {best.number}" if best else ""
         say(f"trial {trial.number}: {told_values(trial.values)} → {ended}{why}{leads}", style="bold")
 

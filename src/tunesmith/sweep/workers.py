@@ -12,6 +12,7 @@ import os
 import signal
 import threading
 import traceback
+import warnings
 from dataclasses import dataclass, replace
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING
@@ -147,10 +148,11 @@ def _started(bench: Bench, devices: int) -> Iterator[list[_Worker]]:
 
 
 def _work(bench: Bench, channel: Connection, gpu: str | None) -> None:
-    """Make what is asked for until the sweep ends; runs in a process of its own, on a GPU of its own if there are any."""
+    """Make what is asked for until the sweep ends, in a process of its own; ``gpu`` is the only one that it sees."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the sweep's own process ends the others
     threading.Thread(target=_end_with_the_sweep, daemon=True).start()
     hush()
+    warnings.simplefilter("ignore", FutureWarning)  # libraries to their callers, as in `cli.main`
     if gpu is not None:
         os.environ[_VISIBLE] = gpu
     while True:
@@ -177,7 +179,7 @@ def _gpus() -> list[str]:
 
 
 def _sharing_cores(bench: Bench, devices: int) -> Bench:
-    """Return the bench of one of several processes on a CPU: each takes its share of the cores unless told otherwise."""
+    """Return the bench for several processes on a CPU: each takes its share of the cores unless told otherwise."""
     recipe = bench.space.recipe
     threads = recipe.train.threads or max(1, (os.cpu_count() or 1) // devices)
     train = recipe.train.model_copy(update={"threads": threads})

@@ -64,7 +64,7 @@ def write_page(
         Line("validation", "var(--second)", _of("valid_loss", metrics), dotted=True),
     ]
     body = STYLE + _overfitting(result) + cards(facts)
-    body += "<h2>Loss per target token, in nats, on a logarithmic scale</h2>" + _key(losses, marked=bool(best))
+    body += "<h2>Loss per target token, in nats, on a logarithmic scale</h2>" + key(losses, marked=bool(best))
     body += chart("loss", losses, logarithmic=True, marked=best["step"] if best else None)
     body += _validations(metrics, best)
     for title, points, below in (
@@ -147,7 +147,7 @@ def _told(value: float | None) -> str:
     return "" if value is None else f"{value:.4g}"
 
 
-def _key(lines: Sequence[Line], *, marked: bool) -> str:
+def key(lines: Sequence[Line], *, marked: bool) -> str:
     """Return what the lines of a chart stand for, each with a piece of it."""
     pieces = [
         (one.name, f'<path d="M1 6h24" stroke="{one.colour}" stroke-width="2.5"{_DASHED if one.dotted else ""}/>'
