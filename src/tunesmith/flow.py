@@ -121,6 +121,17 @@ def check_training(project: Project) -> None:
     refusals.tell()
 
 
+def check_fit(project: Project, dataset: Artifact) -> None:
+    """Raise what training on a Dataset would refuse before its first step: what fits no base, data or machine."""
+    from tempfile import TemporaryDirectory
+
+    from tunesmith.train.plan import prepared
+
+    check_training(project)
+    with TemporaryDirectory() as folder:
+        prepared(project.recipe, dataset, project.workspace, Path(folder))
+
+
 def higher_is_better(recipe: Recipe) -> bool:
     """Tell whether more is better of what chooses the weights that are kept; of the validation loss it is not."""
     from tunesmith.evaluate.metrics import stopping_metric

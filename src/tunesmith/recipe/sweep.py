@@ -95,7 +95,8 @@ class Sweep(Section):
                  for name, values in fields.items()}  # fmt: skip
         for name, values in found.items():
             if isinstance(values, list) and len(values) < 2:
-                raise ValueError(f"{name} has {len(values)} values, which leaves no choice; two or more")
+                count = f"{len(values)} value{'' if len(values) == 1 else 's'}"
+                raise ValueError(f"{name} has {count}, which leaves no choice; two or more")
             if isinstance(values, list) and any(one in values[:at] for at, one in enumerate(values)):
                 raise ValueError(f"{name} names a value twice; leave one out")
         return found

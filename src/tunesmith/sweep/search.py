@@ -16,17 +16,17 @@ import yaml
 
 from tunesmith import flow
 from tunesmith.core.disk import refusals_told
-from tunesmith.core.errors import RecipeError
+from tunesmith.core.errors import RecipeError, Refusals
 from tunesmith.core.ids import digest
 from tunesmith.core.locks import locked
 from tunesmith.core.progress import say
 from tunesmith.sweep import study as studies
 from tunesmith.sweep.compare import Comparison, compared
-from tunesmith.sweep.space import LOSS, Space, check_space
+from tunesmith.sweep.space import LOSS, Space, check_space, place_of
 from tunesmith.sweep.study import Study, Tried
-from tunesmith.sweep.trainings import Again, Bench, Trial
+from tunesmith.sweep.trainings import Again, Bench, Fit, Trial
 from tunesmith.sweep.words import told_score, told_values
-from tunesmith.sweep.workers import make_all
+from tunesmith.sweep.workers import crew
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from tunesmith.flow import Project
     from tunesmith.recipe import Recipe
     from tunesmith.recipe.sweep import Sweep
+    from tunesmith.sweep.trainings import Training
+    from tunesmith.sweep.workers import MakeAll
 
 CODE = "sweep-1"
 
@@ -139,29 +141,51 @@ class _Search:
         """Try, choose, compare, write."""
         from tunesmith.sweep.page import write_page
 
-        with studies.opened(self.study):
-            self._try_all()
+        with studies.opened(self.study), crew(self.bench, self.devices) as make_all:
+            self._refuse_unfit(make_all)
+            self._try_all(make_all)
             best = self._best()
             file = self._write_recipe(best.values, best.number)
             say(f"  trial {best.number} is best on validation; now on {self.settings.seeds} seeds that chose nothing")
-            result = self._result(best, self._compared(best), file)
+            result = self._result(best, self._compared(best, make_all), file)
         text = json.dumps(result, indent=1, ensure_ascii=False, default=str, allow_nan=False)
         (self.folder / "sweep.json").write_text(text + "\n", encoding="utf-8")
         write_page(self.folder / "sweep.html", self.space, result)
         return result
 
-    def _try_all(self) -> None:
+    def _refuse_unfit(self, make_all: MakeAll) -> None:
+        """Refuse values that fit no trial on this base, data and machine, before the first one.
+
+        Raises:
+            RecipeError: for all of them.
+        """
+        fits = [
+            Fit(f"fit {key} {number}", key, value)
+            for key in self.space.fields
+            for number, value in enumerate(self.space.ends(key))
+        ]
+        left = iter([one for one in fits if self.study.remembered(one.key) != ""])
+        make_all(lambda going: next(left, None), lambda fit: None)
+        refusals = Refusals()
+        for one in fits:
+            with refusals:
+                if why := self.study.remembered(one.key):
+                    place = place_of(self.project.file, one.setting)
+                    raise RecipeError(f"{place}sweep.fields.{one.told()} fits no trial: {why}", hint="leave it out")
+        refusals.tell()
+
+    def _try_all(self, make_all: MakeAll) -> None:
         """Make the trials that are not there yet."""
         before = sum(one.state != "running" for one in self.study.tried())
         most = self.settings.trials
         begun = f", {before} of them are there already" if before else ""
         say(f"  sweep {self.id}: {max(before, most)} trials{begun}, compared by {self.metric}")
 
-        def following(going: Sequence[Trial | Again]) -> Trial | None:
+        def following(going: Sequence[Training]) -> Trial | None:
             attempt = self.study.next(most, [one.number for one in going if isinstance(one, Trial)])
             return None if attempt is None else Trial(attempt.number)
 
-        make_all(self.bench, self.devices, following, self._say)
+        make_all(following, self._say)
 
     def _best(self) -> Tried:
         """Return the trial that validation prefers.
@@ -175,7 +199,7 @@ class _Search:
         why = next((one.why for one in tried if one.why), "all were stopped early")
         raise RecipeError(f"none of {len(tried)} trials finished: {why}", hint="other values, or more trials")
 
-    def _compared(self, best: Tried) -> Comparison:
+    def _compared(self, best: Tried, make_all: MakeAll) -> Comparison:
         """Train winner and recipe as it is on seeds that chose nothing, as far as not known from before a kill."""
         winner, default = [], []
         for turn in range(1, self.settings.seeds + 1):
@@ -184,12 +208,12 @@ class _Search:
             default.append(Again("default", f"default {seed}", {}, seed))
         left = iter([*winner, *default])
 
-        def following(going: Sequence[Trial | Again]) -> Again | None:
+        def following(going: Sequence[Training]) -> Again | None:
             if (training := next(left, None)) is not None and self.study.remembered(training.key) is None:
                 say(f"  {training.told()}")
             return training
 
-        make_all(self.bench, self.devices, following, lambda training: None)
+        make_all(following, lambda training: None)
         outcomes = [[self.study.remembered(one.key) for one in arm] for arm in (winner, default)]
         return compared(("winner", "default"), outcomes, self.study.higher_is_better, self.metric)
 
@@ -210,7 +234,7 @@ class _Search:
             "sentence": comparison.sentence(),
         }
 
-    def _say(self, training: Trial | Again) -> None:
+    def _say(self, training: Training) -> None:
         """Tell how a trial ended, and which is the best so far."""
         assert isinstance(training, Trial)
         trial, best = self.study.tried()[training.number], self.study.best()

@@ -95,6 +95,13 @@ class Space:
             return list(given)
         return [given.low, given.high] if self.is_whole(key) else [float(given.low), float(given.high)]
 
+    def some_with(self, key: str, value: Any, count: int) -> Iterator[dict[str, Any]]:
+        """Yield choices that have a value: first beside the recipe as it is, then beside others drawn by chance."""
+        chance = random.Random(0)
+        for turn in range(count):
+            others = {one: chance.choice(self.ends(one)) for one in self.fields if one != key} if turn else {}
+            yield {**others, key: value}
+
 
 def check_space(space: Space, metric: str, pruning: str, file: Path | None = None) -> None:
     """Refuse, before anything is spent, what cannot be searched; all that is wrong is told at once.
@@ -119,17 +126,17 @@ def check_space(space: Space, metric: str, pruning: str, file: Path | None = Non
         for problem in _problems(key, space, metric, pruning):
             sound = False
             with refusals:
-                problem.message = f"{_place(file, key)}sweep.fields.{problem.message}"
+                problem.message = f"{place_of(file, key)}sweep.fields.{problem.message}"
                 raise problem
     if sound:
         for problem in _never_possible(space):
             with refusals:
-                problem.message = f"{_place(file, problem.message.partition(':')[0])}sweep.fields.{problem.message}"
+                problem.message = f"{place_of(file, problem.message.partition(':')[0])}sweep.fields.{problem.message}"
                 raise problem
     refusals.tell()
 
 
-def _place(file: Path | None, key: str) -> str:
+def place_of(file: Path | None, key: str) -> str:
     """Return file and line of a searched setting, empty if it stands in no file."""
     if file is None or not file.is_file():
         return ""
@@ -161,6 +168,7 @@ def _problems(key: str, space: Space, metric: str, pruning: str) -> Iterator[Rec
             expected="a metric of answers, such as accuracy",
             hint="train.regularise.early_stopping.metric: accuracy, which trials are compared by then",
         )
+        return
     if pruning != "off" and any(_is_within(key, one) for one in _OTHER_LENGTH):
         yield RecipeError(
             f"{key}: a longer run is worse than a shorter one at the same validation, and would be stopped for that",
@@ -221,11 +229,10 @@ def _never_possible(space: Space) -> Iterator[RecipeError]:
 
 
 def _why_never(key: str, value: Any, space: Space) -> str:
-    told, chance = "", random.Random(0)
-    for turn in range(TRIED_TOGETHER):
-        others = {one: chance.choice(space.ends(one)) for one in space.fields if one != key} if turn else {}
+    told = ""
+    for values in space.some_with(key, value, TRIED_TOGETHER):
         try:
-            space.recipe_of({**others, key: value})
+            space.recipe_of(values)
         except RecipeError as error:
             told = told or error.message
         else:

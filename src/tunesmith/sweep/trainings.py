@@ -12,7 +12,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from tunesmith import flow
-from tunesmith.core.errors import DataError, RecipeError
+from tunesmith.core.errors import ArtifactError, DataError, RecipeError, SetupError
+from tunesmith.sweep.space import TRIED_TOGETHER
 
 if TYPE_CHECKING:
     from tunesmith.core.artifacts import Artifact
@@ -54,6 +55,28 @@ class Again:
         return f"{self.name}, seed {self.seed}"
 
 
+@dataclass(frozen=True)
+class Fit:
+    """Whether a setting's value fits base, data and machine, which no training is needed for.
+
+    The study remembers under ``key`` why it does not; empty if it does, beside the recipe as it is or other values.
+    """
+
+    key: str
+    setting: str
+    value: Any
+
+    def told(self) -> str:
+        """Return what it is in words."""
+        return f"{self.setting}: {self.value!r}"
+
+
+Training = Trial | Again | Fit
+
+FITS_TRIED = 4
+"""Choices of the other settings beside which a value is looked at before it is said to fit none."""
+
+
 @dataclass
 class Bench:
     """Where trainings of a sweep are made, in this process.
@@ -77,7 +100,7 @@ class Bench:
         """The Dataset of the recipe as it is."""
         return flow.prepare(self.project)
 
-    def make(self, training: Trial | Again) -> None:
+    def make(self, training: Training) -> None:
         """Make one training and note in the study what came of it.
 
         Raises:
@@ -85,8 +108,27 @@ class Bench:
         """
         if isinstance(training, Trial):
             self._try(self.study.attempt(training.number))
-        else:
+        elif isinstance(training, Again):
             self._again(training)
+        elif self.study.remembered(training.key) != "":
+            self.study.remember(training.key, self._why_unfit(training))
+
+    def _why_unfit(self, fit: Fit) -> str:
+        told, tried = "", 0
+        for values in self.space.some_with(fit.setting, fit.value, TRIED_TOGETHER):
+            try:
+                inner = replace(self.project, recipe=self.space.recipe_of(values), file=None)
+            except RecipeError:
+                continue
+            try:
+                flow.check_fit(inner, self._same_rows(inner))
+            except (RecipeError, DataError, SetupError, ArtifactError) as error:
+                told, tried = told or error.message, tried + 1
+            else:
+                return ""
+            if tried == FITS_TRIED:
+                break
+        return told
 
     def _try(self, attempt: Attempt) -> None:
         if attempt.ends_as_its_twin():

@@ -14,8 +14,9 @@ import threading
 import traceback
 import warnings
 from dataclasses import dataclass, replace
+from functools import partial
 from multiprocessing.connection import wait
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from tunesmith.core.errors import MissingExtraError, SetupError, TunesmithError
 from tunesmith.core.progress import hush
@@ -25,9 +26,7 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
     from multiprocessing.process import BaseProcess
 
-    from tunesmith.sweep.trainings import Again, Bench, Trial
-
-    Training = Trial | Again
+    from tunesmith.sweep.trainings import Bench, Training
 
 GRACE_S = 10.0
 """How long a process may take to end when it is told to."""
@@ -35,31 +34,38 @@ GRACE_S = 10.0
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
-def make_all(
-    bench: Bench,
-    devices: int,
-    following: Callable[[Sequence[Training]], Training | None],
-    ended: Callable[[Training], None],
-) -> None:
-    """Make one training after the other, as many at once as there are devices.
+class MakeAll(Protocol):
+    """Makes one training after the other, as many at once as there are devices."""
 
-    Args:
-        bench: where they are made.
-        devices: 1: in this process.
-        following: returns the next training, told which ones are going on; None if none is left.
-        ended: called after each, in this process.
+    def __call__(
+        self, following: Callable[[Sequence[Training]], Training | None], ended: Callable[[Training], None]
+    ) -> None:
+        """Make what ``following`` returns, told which trainings are going on, until it returns None.
 
-    Raises:
-        TunesmithError: of a training; what goes on beside it is ended and can be gone on with.
-        SetupError: if a process dies.
-    """
+        ``ended`` is called after each, in the sweep's own process.
+
+        Raises:
+            TunesmithError: of a training; what goes on beside it is ended and can be gone on with.
+            SetupError: if a process dies.
+        """
+
+
+@contextlib.contextmanager
+def crew(bench: Bench, devices: int) -> Iterator[MakeAll]:
+    """Yield what makes the trainings of a sweep: in this process if there is one device, else in one for each."""
     if devices == 1:
-        while (training := following(())) is not None:
-            bench.make(training)
-            ended(training)
+        yield partial(_one_by_one, bench)
         return
     with _started(bench, devices) as workers:
-        _share_out(workers, following, ended)
+        yield partial(_share_out, workers)
+
+
+def _one_by_one(
+    bench: Bench, following: Callable[[Sequence[Training]], Training | None], ended: Callable[[Training], None]
+) -> None:
+    while (training := following(())) is not None:
+        bench.make(training)
+        ended(training)
 
 
 def _share_out(
