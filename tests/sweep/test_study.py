@@ -145,3 +145,58 @@ def test_values_of_any_kind_come_back_as_the_recipe_has_them(tmp_path):
             one.values["train.regularise.dropout"] * 10 % 1, 1, abs_tol=1e-6
         )
     assert len({str(one.values["train.freeze"]) for one in tried}) == 2
+
+
+def test_a_trial_that_another_process_makes_is_left_to_it(tmp_path):
+    """Bug: with several devices all of them take the first trial for one that was killed; or the last one is lost."""
+    with opened(Study(tmp_path, space(FIELDS), False, "off", 0)) as study:
+        assert [study.next(3, busy).number for busy in ((), (0,), (0, 1))] == [0, 1, 2]
+        assert study.next(3, (0, 1, 2)) is None
+        assert study.next(3, (0, 2)).number == 1
+
+
+def test_the_twin_of_a_trial_ends_as_it_did(tmp_path):
+    """Bug: the same values are trained twice; a twin of a stopped trial counts as finished; a twin of one that is going
+    on, or of itself, ends it."""
+    two = {"train.regularise.dropout": [0.0, 0.1]}
+    ends = {0.0: lambda attempt: attempt.finish(0.5), 0.1: lambda attempt: attempt.stop("worse")}
+    with opened(Study(tmp_path, space(two), False, "off", 0)) as study:
+        seen = {}
+        while (attempt := study.next(9)) is not None:
+            value = attempt.values["train.regularise.dropout"]
+            assert attempt.ends_as_its_twin() == (value in seen)
+            if value not in seen:
+                attempt.see([0.7, 0.5])
+                ends[value](attempt)
+                seen[value] = attempt.number
+        for one in study.tried():
+            first = study.tried()[seen[one.values["train.regularise.dropout"]]]
+            assert (one.state, one.score, one.validations) == (first.state, first.score, first.validations)
+            assert one is first or one.number == first.number or one.why == f"as trial {first.number}"
+    assert len(seen) == 2
+
+
+@pytest.mark.parametrize("higher", [False, True])
+def test_importance_names_what_decides_also_where_bad_trials_were_stopped(tmp_path, higher):
+    """Bug: only finished trials count, which all have the setting right that decides; or one that diverged is all that
+    is seen."""
+    with opened(Study(tmp_path, space(FIELDS), higher, "off", 0)) as study:
+        sign = -1 if higher else 1
+        while (attempt := study.next(30)) is not None:
+            cost = (attempt.values["train.regularise.dropout"] - 0.2) ** 2 + attempt.values["train.lora.rank"] / 1000
+            if cost > 0.1:
+                attempt.see([sign * cost * (1e6 if attempt.number == 2 else 1)])
+                attempt.stop("worse")
+            else:
+                attempt.finish(sign * cost)
+        shares = study.importances()
+    assert list(shares) == ["train.regularise.dropout", "train.lora.rank"]
+    assert shares["train.regularise.dropout"] > 0.8
+    assert sum(shares.values()) == pytest.approx(1)
+
+
+def test_too_few_trials_say_nothing_of_importance(tmp_path):
+    """Bug: four trials name the setting that matters, by luck."""
+    searched(tmp_path, 11)
+    with opened(Study(tmp_path, space(FIELDS), False, "off", 7)) as study:
+        assert study.importances() == {}
