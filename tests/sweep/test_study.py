@@ -39,7 +39,7 @@ def searched(folder, most, *, stop_at=None):
 def test_killed_within_any_trial_it_tries_the_same(tmp_path):
     """Bug: a resumed sampler draws its first values again, or a trial that was running is lost or done twice."""
     whole = searched(tmp_path / "whole", 14)
-    for at in (0, 3, 9, 13):
+    for at in (0, 9, 13):
         folder = tmp_path / str(at)
         assert len(searched(folder, 14, stop_at=at)) == at + 1
         assert searched(folder, 14) == whole

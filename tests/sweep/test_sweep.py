@@ -28,6 +28,7 @@ def swept(tiny, tmp_path_factory):
     return project, sweep(project)
 
 
+@pytest.mark.slow
 def test_only_validation_chooses_and_the_test_is_looked_at_when_all_is_chosen(project, monkeypatch):
     """Bug: the winner is chosen by the test split, or each trial looks at it."""
     looked = []
@@ -67,6 +68,7 @@ def test_the_winners_recipe_trains_the_winner(swept, tmp_path):
     assert flow.train(best).result["best"]["value"] == result["best"]["score"]
 
 
+@pytest.mark.slow
 def test_models_and_checkpoints_of_trials_are_taken_away_unless_asked(project, tiny, tmp_path):
     """Bug: twenty models and the checkpoints of stopped trials fill the disk; or a model that was there is taken."""
     own = flow.train(project)  # the default's, on the recipe's own seed
@@ -86,9 +88,9 @@ def test_done_again_it_trains_nothing_and_says_the_same(swept, monkeypatch):
     project, first = swept
     monkeypatch.setattr(flow, "train_on", None)
     monkeypatch.setattr(flow, "check_fit", None)
-    assert sweep(project) == first
     fewer = sweep(project, project.recipe.sweep.model_copy(update={"trials": 2, "seeds": 1}))
     assert fewer["trials"] == first["trials"] and fewer["comparison"]["seeds"] == [1]
+    assert sweep(project) == first
 
 
 def test_what_fits_no_trial_is_refused_before_the_first(tiny, tmp_path, monkeypatch):
@@ -119,6 +121,7 @@ def test_values_that_do_not_fit_together_are_a_refused_trial(tiny, tmp_path):
     assert result["counts"]["refused"] == sum(one["state"] == "refused" for one in result["trials"])
 
 
+@pytest.mark.slow
 def test_the_same_values_again_are_not_trained_again(tiny, tmp_path, monkeypatch):
     """Bug: a space of two choices is trained in twenty trials."""
     trained, real = [], flow.train_on
@@ -142,6 +145,7 @@ def test_a_metric_that_chooses_no_weights_is_refused(project):
         sweep(project, settings)
 
 
+@pytest.mark.slow
 def test_more_is_better_where_it_is(tiny, tmp_path):
     """Bug: the trial with the lowest accuracy wins."""
     others = ", regularise: {early_stopping: {metric: accuracy}}"

@@ -22,6 +22,7 @@ TWO = pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="needs two cores")
 
 
 @TWO
+@pytest.mark.slow
 def test_side_by_side_each_trial_is_made_once_and_reaches_what_it_reaches_alone(tiny, tmp_path):
     """Bug: two processes take one trial, a trial stays behind, or a process trains with other settings or threads."""
     recipe = write_project(tmp_path, tiny, trials=4, seeds=1)
@@ -36,6 +37,7 @@ def test_side_by_side_each_trial_is_made_once_and_reaches_what_it_reaches_alone(
 
 
 @TWO
+@pytest.mark.slow
 def test_a_process_that_is_killed_ends_the_sweep_with_a_reason_and_the_next_call_goes_on(tiny, tmp_path):
     """Bug: the sweep waits forever for a process that memory ran out for, or the trial it was in is lost."""
     project = flow.Project.of(write_project(tmp_path, tiny, trials=3, seeds=1))
