@@ -8,6 +8,7 @@ the values tried (`study`), which are allowed (`space`), nor how one training go
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from tunesmith.core.disk import refusals_told
 from tunesmith.core.errors import RecipeError, Refusals
 from tunesmith.core.ids import digest
 from tunesmith.core.locks import locked
-from tunesmith.core.progress import say
+from tunesmith.core.progress import say, steps
 from tunesmith.sweep import study as studies
 from tunesmith.sweep.compare import Comparison, compared
 from tunesmith.sweep.space import LOSS, Space, check_space, place_of
@@ -185,7 +186,14 @@ class _Search:
             attempt = self.study.next(most, [one.number for one in going if isinstance(one, Trial)])
             return None if attempt is None else Trial(attempt.number)
 
-        make_all(following, self._say)
+        def ended(training: Training) -> None:
+            self._say(training)
+            if bar is not None:
+                bar.advance()
+
+        side_by_side = steps("trials", most - before) if self.devices > 1 and before < most else nullcontext()
+        with side_by_side as bar:  # one alone has a bar of its own, of its steps
+            make_all(following, ended)
 
     def _best(self) -> Tried:
         """Return the trial that validation prefers.
