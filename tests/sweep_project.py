@@ -9,7 +9,7 @@ from bad_data import csv_text
 FIELDS = "train.schedule.peak: {low: 1e-4, high: 3e-2, log: true}, train.regularise.dropout: [0.0, 0.1]"
 
 
-def write_project(folder, base, *, fields=FIELDS, others="", data="", trials=6, seeds=2):
+def write_project(folder, base, *, fields=FIELDS, others="", data="", epochs=2, trials=6, seeds=2):
     """Write rows of three intents and a recipe with a ``sweep``; return the recipe's file."""
     rows = [(f"{what} number {number}", label) for number in range(20) for what, label in
             (("where is parcel", "delivery"), ("refund for order", "refund"), ("broken cup in box", "damage"))]  # fmt: skip
@@ -17,7 +17,7 @@ def write_project(folder, base, *, fields=FIELDS, others="", data="", trials=6, 
     recipe = folder / "recipe.yaml"
     recipe.write_text(
         f"name: s\ntask: classify\nbase: {base}\ndata: {{train: a.csv{data}}}\n"
-        f"train: {{method: full, epochs: 2, batch_tokens: 64, eval_every: 2, threads: 1{others}}}\n"
+        f"train: {{method: full, epochs: {epochs}, batch_tokens: 64, eval_every: 2, threads: 1{others}}}\n"
         f"sweep: {{fields: {{{fields}}}, trials: {trials}, seeds: {seeds}}}\n"
     )
     return recipe
