@@ -94,7 +94,7 @@ def _show(result: dict[str, Any]) -> None:
     table("best trials", ["trial", *(names[key] for key in keys), result["metric"]], rows, numeric_from=1)
     if result["importance"]:
         told = " · ".join(f"{names[key]} {share:.0%}" for key, share in result["importance"].items())
-        say(f"  scores differ by {told}")
+        say(f"  the order of trials is decided by {told}")
     counts = " · ".join(f"{count} {state}" for state, count in result["counts"].items() if count)
     say(f"  {counts}")
     say(f"  {result['sentence']}", style="bold")

@@ -73,7 +73,7 @@ def write_page(path: Path, space: Space, result: dict[str, Any]) -> None:
         ("best trial", result["best"]["number"]),
     ]
     body = STYLE + _STYLE + cards(facts) + _comparison(result["comparison"], metric) + _winner(result, space)
-    body += "<h2>What the scores differ by</h2>" + _importance(result["importance"])
+    body += "<h2>What decides the order of trials</h2>" + _importance(result["importance"])
     body += "<h2>Every trial across its settings</h2>" + coordinates(space, result)
     body += f"<h2>{escape(metric)} of each trial, and the best so far</h2>" + _course(result)
     body += _all(space, result)
@@ -127,7 +127,7 @@ def _importance(shares: dict[str, float]) -> str:
         f'<div class="bar"><span>{escape(key)}</span><i style="width:{100 * share:.1f}%"></i><b>{share:.0%}</b></div>'
         for key, share in shares.items()
     )
-    note = "Shares of the variance of scores (fANOVA); rough with fewer than some tens of trials."
+    note = "Shares of the variance of the trials' ranks (fANOVA); rough with fewer than some tens of trials."
     return f'{bars}<p class="soft">{note}</p>'
 
 

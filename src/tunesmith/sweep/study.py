@@ -208,10 +208,10 @@ class Study:
         return -score if self.higher_is_better else score
 
     def importances(self) -> dict[str, float]:
-        """Return each setting's share of the variance of scores, the largest first; empty with too few trials.
+        """Return each setting's share of what decides the order of trials, the largest first; empty with too few.
 
-        A trial that was stopped early counts with the best that it reached, at worst as the worst that finished, lest
-        a few that went astray are all that is seen.
+        Of the variance of ranks: scores of bad trials lie so far off that they alone would be seen. A trial that was
+        stopped early counts with the best that it reached.
 
         Source: Hutter, Hoos, Leyton-Brown 2014, "An efficient approach for assessing hyperparameter importance".
         """
@@ -221,12 +221,12 @@ class Study:
         costs = [
             (one, self.cost(told.score)) for one, told in tried if told.score is not None and told.state in _SCORED
         ]
-        worst = max((self.cost(told.score) for _, told in tried if told.state == "finished"), default=math.inf)
-        if len(costs) < FEWEST_FOR_IMPORTANCE or len({min(cost, worst) for _, cost in costs}) == 1:
+        order = sorted(cost for _, cost in costs)
+        if len(costs) < FEWEST_FOR_IMPORTANCE or order[0] == order[-1]:
             return {}
         seen = optuna.create_study()
         for one, cost in costs:
-            made = {"params": one.params, "distributions": one.distributions, "value": min(cost, worst)}
+            made = {"params": one.params, "distributions": one.distributions, "value": float(order.index(cost))}
             seen.add_trial(optuna.trial.create_trial(**made))
         evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
         found = optuna.importance.get_param_importances(seen, evaluator=evaluator)
