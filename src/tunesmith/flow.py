@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from tunesmith.core.artifacts import Workspace
 from tunesmith.core.errors import ArtifactError, GateError, RecipeError, Refusals
 from tunesmith.core.progress import say
-from tunesmith.recipe import Recipe, load_recipe, naming_lines
+from tunesmith.recipe import Gate, Recipe, load_recipe, naming_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tunesmith.core.store import Store
     from tunesmith.data.learning_curve import Probe
     from tunesmith.models.load import LoadedModel
+    from tunesmith.train.checkpoint import Progress
     from tunesmith.train.validate import Judge
 
 Result = dict[str, Any]
@@ -89,8 +90,54 @@ def train(project: Project) -> Artifact:
     from tunesmith.train import stage
 
     stage.check(project.recipe)
-    dataset = prepare(project)
-    return stage.train(project.recipe, dataset, project.workspace, judge=_judge(project.recipe, dataset))
+    return train_on(project, prepare(project))
+
+
+def train_on(project: Project, dataset: Artifact, watch: Callable[[Progress], None] | None = None) -> Artifact:
+    """Return the Model of the recipe and a Dataset; ``watch`` sees each step and may end training by an exception."""
+    from tunesmith.train import stage
+
+    recipe = project.recipe
+    return stage.train(recipe, dataset, project.workspace, judge=_judge(recipe, dataset), watch=watch)
+
+
+def planned_model(project: Project, dataset: Artifact) -> str:
+    """Return the id that the Model of the recipe and a Dataset has or will have."""
+    from tunesmith.train.stage import plan_model
+
+    return plan_model(project.recipe, dataset, project.workspace).id
+
+
+@_naming_lines
+def check_training(project: Project) -> None:
+    """Raise what training is asked for in vain, before anything is spent."""
+    from tunesmith.evaluate.metrics import stopping_metric
+    from tunesmith.train.stage import check
+
+    refusals = Refusals()
+    for one in (check, stopping_metric):
+        with refusals:
+            one(project.recipe)
+    refusals.tell()
+
+
+def check_fit(project: Project, dataset: Artifact) -> None:
+    """Raise what training on a Dataset would refuse before its first step: what fits no base, data or machine."""
+    from tempfile import TemporaryDirectory
+
+    from tunesmith.train.plan import prepared
+
+    check_training(project)
+    with TemporaryDirectory() as folder:
+        prepared(project.recipe, dataset, project.workspace, Path(folder))
+
+
+def higher_is_better(recipe: Recipe) -> bool:
+    """Tell whether more is better of what chooses the weights that are kept; of the validation loss it is not."""
+    from tunesmith.evaluate.metrics import stopping_metric
+
+    metric = stopping_metric(recipe)
+    return metric is not None and metric.higher_is_better
 
 
 def follow() -> None:
@@ -142,6 +189,24 @@ def evaluate(project: Project) -> Artifact:
         project.recipe, dataset, model, project.workspace, production=_production(project, model),
         recipe_dir=project.folder,
     )  # fmt: skip
+
+
+def test_score(project: Project, dataset: Artifact, model: Artifact) -> Result:
+    """Return the main metric of a Model on the test rows: ``metric``, ``value``, ``low``, ``high``, ``n``,
+    ``higher_is_better``. Compared with nothing, judged by no gate.
+    """
+    from tunesmith.evaluate.metrics import main_metric
+    from tunesmith.evaluate.stage import evaluate as stage
+
+    metric = main_metric(project.recipe, project.folder)
+    measured = project.recipe.evaluate.model_copy(
+        update={"baselines": [], "gate": Gate(metric=project.recipe.evaluate.gate.metric, against=[])}
+    )
+    recipe = project.recipe.model_copy(update={"evaluate": measured})
+    card = stage(recipe, dataset, model, project.workspace, recipe_dir=project.folder)
+    found = {"metric": metric.name, **card.result["metrics"][metric.name], "higher_is_better": metric.higher_is_better}
+    project.workspace.discard(card)
+    return found
 
 
 def release(project: Project, *, force: bool = False) -> Result:

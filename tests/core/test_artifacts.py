@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -175,3 +176,29 @@ def test_locate_prefers_home_then_the_environment_then_beside(tmp_path, monkeypa
     monkeypatch.setenv("TUNESMITH_HOME", str(tmp_path / "env"))
     assert Workspace.locate(None, tmp_path).root == tmp_path / "env"
     assert Workspace.locate(Path(tmp_path / "given"), tmp_path).root == tmp_path / "given"
+
+
+def test_discarded_it_is_gone_and_can_be_made_again(workspace):
+    """Bug: files of a discarded artifact stay, or its id can never be made again."""
+    workspace.discard(make(workspace))
+    assert workspace.find(PLAN.id) is None and not workspace.leftovers()
+    make(workspace).verify()
+
+
+def test_killed_while_it_is_discarded_no_half_of_it_is_seen(workspace, monkeypatch):
+    """Bug: files are deleted one by one in the artifacts' folder, so a kill leaves a damaged one behind."""
+    artifact = make(workspace)
+    real, calls = shutil.rmtree, []
+
+    def dies(path, *rest, **more):
+        calls.append(path)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        real(path, *rest, **more)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(shutil, "rmtree", dies)
+        workspace.discard(artifact)
+    assert workspace.find(PLAN.id) is None
+    make(workspace).verify()
+    assert not workspace.leftovers()

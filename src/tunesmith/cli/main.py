@@ -22,6 +22,7 @@ VERBS = {
     "init": "look at your file and write a recipe that works",
     "plan": "what a recipe would do and cost; spends nothing",
     "curve": "how much data is enough",
+    "sweep": "search the settings of a recipe",
     "prepare": "raw files to a clean, split dataset",
     "train": "a dataset to a tuned model",
     "evaluate": "a model to a scorecard with a verdict",

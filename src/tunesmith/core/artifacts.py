@@ -216,6 +216,11 @@ class Workspace:
         return self.root / "index"
 
     @property
+    def sweeps_dir(self) -> Path:
+        """Where the studies of sweeps and their pages lie."""
+        return self.root / "sweeps"
+
+    @property
     def tracking_dir(self) -> Path:
         """Where the curves of runs lie that are tracked by files."""
         return self.root / "tracking"
@@ -291,7 +296,7 @@ class Workspace:
         try:
             with (
                 refusals_told(f"the {plan.stage} {plan.id}", self.root),
-                locked(self.work_dir / f"{plan.id}.lock"),
+                locked(self._lock_of_id(plan.id)),
             ):
                 yield
         finally:
@@ -329,6 +334,22 @@ class Workspace:
             self.artifacts_dir.mkdir(parents=True, exist_ok=True)
             draft.path.rename(self.artifacts_dir / draft.id)
             fsync(self.artifacts_dir)
+
+    def discard(self, artifact: Artifact) -> None:
+        """Delete an artifact that nobody needs. Killed meanwhile, it leaves no half of one among the others."""
+        with locked(self._lock_of_id(artifact.id)):
+            hidden = self.work_dir / f"{artifact.id}.building"
+            shutil.rmtree(hidden, ignore_errors=True)
+            artifact.path.rename(hidden)
+            shutil.rmtree(hidden)
+
+    def forget_work(self, artifact_id: str) -> None:
+        """Delete what is kept of unfinished work on an artifact, such as checkpoints."""
+        with locked(self._lock_of_id(artifact_id)):
+            shutil.rmtree(self.work_dir / artifact_id, ignore_errors=True)
+
+    def _lock_of_id(self, artifact_id: str) -> Path:
+        return self.work_dir / f"{artifact_id}.lock"
 
     def leftovers(self) -> Sequence[Path]:
         """Return unfinished work that no living process holds: drafts, scratch folders, lock files."""

@@ -21,14 +21,17 @@ from tunesmith.recipe.data import Split as Split
 from tunesmith.recipe.judge import Judge as Judge
 from tunesmith.recipe.parse import json_schema as json_schema
 from tunesmith.recipe.parse import load_recipe as load_recipe
+from tunesmith.recipe.parse import names_at as names_at
 from tunesmith.recipe.parse import naming_lines as naming_lines
 from tunesmith.recipe.parse import parse_recipe as parse_recipe
+from tunesmith.recipe.parse import setting_at as setting_at
 from tunesmith.recipe.prompt import Prompt as Prompt
 from tunesmith.recipe.schedule import Schedule as Schedule
 from tunesmith.recipe.section import Later as Later
 from tunesmith.recipe.section import Section as Section
 from tunesmith.recipe.section import Task as Task
 from tunesmith.recipe.section import bytes_of as bytes_of
+from tunesmith.recipe.sweep import Sweep as Sweep
 from tunesmith.recipe.train import EarlyStopping as EarlyStopping
 from tunesmith.recipe.train import Freeze as Freeze
 from tunesmith.recipe.train import Lora as Lora

@@ -109,7 +109,7 @@ def _told(problem: Any, keys: tuple[str | int, ...], document: YamlDocument, whe
     line = document.line_of(keys)
     place = f"{where}:{line}" if line else where
     if problem["type"] == "extra_forbidden":
-        known = _section_at(keys[:-1])
+        known = names_at(keys[:-1])
         return RecipeError(f"{place}: unknown key {dotted!r}", hint=did_you_mean(str(keys[-1]), known))
     if problem["type"] == "missing":
         return RecipeError(f"{place}: {dotted!r} is missing", expected=_describe(keys), hint=f"add {keys[-1]}: ...")
@@ -138,7 +138,7 @@ def _untagged(problem: Any, dotted: str, place: str, keys: tuple[str | int, ...]
 
 def _usual(keys: tuple[str | int, ...]) -> str:
     """Return a setting with its default, which is always allowed; empty if it has none."""
-    info = _field(keys)
+    info = setting_at(keys)
     default = None if info is None or info.is_required() else info.get_default(call_default_factory=True)
     if default is None or isinstance(default, dict | list | BaseModel):
         return "leave it out" if info is not None and not info.is_required() else ""
@@ -182,7 +182,8 @@ def _without_tags(loc: tuple[str | int, ...], value: Any) -> tuple[str | int, ..
     return tuple(kept)
 
 
-def _section_at(keys: tuple[str | int, ...]) -> list[str]:
+def names_at(keys: tuple[str | int, ...]) -> list[str]:
+    """Return the settings of the section at some keys; empty if there is none."""
     section = _walk_sections(tuple(key for key in keys if isinstance(key, str)))
     return list(section.model_fields) if section else []
 
@@ -203,11 +204,11 @@ def _walk_sections(keys: tuple[str | int, ...]) -> type[Section] | None:
 
 def _describe(keys: tuple[str | int, ...]) -> str:
     """Return the description of a setting, for the ``expected`` line of an error."""
-    info = _field(keys)
+    info = setting_at(keys)
     return (info.description or "") if info else ""
 
 
-def _field(keys: tuple[str | int, ...]) -> FieldInfo | None:
+def setting_at(keys: tuple[str | int, ...]) -> FieldInfo | None:
     """Return the declaration of a setting; of an item of a list or mapping that of the whole."""
     names = [key for key in keys if isinstance(key, str)]
     section = _walk_sections(tuple(names[:-1])) if names else None

@@ -17,6 +17,7 @@ from tunesmith.recipe.section import (
     Section,
     Task,
 )
+from tunesmith.recipe.sweep import Sweep
 from tunesmith.recipe.train import Train
 from tunesmith.recipe.use import Evaluate, Monitor, Serve, Update
 
@@ -35,6 +36,7 @@ class Recipe(Section):
     serve: Serve = Serve()
     monitor: Monitor = Monitor()
     update: Update = Update()
+    sweep: Sweep = Sweep()
 
     @model_validator(mode="after")
     def _nothing_from_the_future(self) -> Recipe:

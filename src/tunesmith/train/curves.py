@@ -25,7 +25,7 @@ _DASHED = ' stroke-dasharray="5 4"'
 MOST_POINTS = 400
 """Points of a line, each the mean of its stretch, so that the page stays small."""
 
-_STYLE = (
+STYLE = (
     "<style>.chart{margin:0 0 8px}.plot{display:grid;grid-template:100%/58px 1fr;gap:8px}"
     ".scale{display:flex;flex-direction:column;justify-content:space-between;text-align:right;line-height:12px;"
     "margin:-6px 0}.scale,.ends{font-size:12px;color:var(--soft);font-variant-numeric:tabular-nums}"
@@ -63,8 +63,8 @@ def write_page(
         Line("training", "var(--accent)", _smoothed(_of("loss", metrics))),
         Line("validation", "var(--second)", _of("valid_loss", metrics), dotted=True),
     ]
-    body = _STYLE + _overfitting(result) + cards(facts)
-    body += "<h2>Loss per target token, in nats, on a logarithmic scale</h2>" + _key(losses, marked=bool(best))
+    body = STYLE + _overfitting(result) + cards(facts)
+    body += "<h2>Loss per target token, in nats, on a logarithmic scale</h2>" + key(losses, marked=bool(best))
     body += chart("loss", losses, logarithmic=True, marked=best["step"] if best else None)
     body += _validations(metrics, best)
     for title, points, below in (
@@ -147,7 +147,7 @@ def _told(value: float | None) -> str:
     return "" if value is None else f"{value:.4g}"
 
 
-def _key(lines: Sequence[Line], *, marked: bool) -> str:
+def key(lines: Sequence[Line], *, marked: bool) -> str:
     """Return what the lines of a chart stand for, each with a piece of it."""
     pieces = [
         (one.name, f'<path d="M1 6h24" stroke="{one.colour}" stroke-width="2.5"{_DASHED if one.dotted else ""}/>'
@@ -172,13 +172,14 @@ def chart(
     height: int = 260,
     logarithmic: bool = False,
     marked: float | None = None,
+    unit: str = "step",
 ) -> str:
-    """Return a chart of lines over steps, ``height`` pixels high and as wide as there is room.
+    """Return a chart of lines over steps, or another ``unit``; ``height`` pixels high and as wide as there is room.
 
     ``logarithmic`` needs values above 0 and leaves others out; ``marked`` draws an upright line at a step. Labels are
     text beside the drawing, so they keep their size on a narrow screen.
     """
-    told = escape(f"{name}: {_in_words(lines)}")
+    told = escape(f"{name}: {_in_words(lines, unit)}")
     if logarithmic:
         lines = [one._replace(points=[(x, math.log10(y)) for x, y in one.points if y > 0]) for one in lines]
     points = [point for one in lines for point in one.points if all(map(math.isfinite, point))]
@@ -211,7 +212,7 @@ def chart(
         f'<figure class="chart"><div class="plot" style="height:{height}px"><div class="scale" aria-hidden="true">'
         f'{"".join(f"<span>{mark}</span>" for mark in marks)}</div><svg viewBox="0 0 1000 100" '
         f'preserveAspectRatio="none" role="img" aria-label="{told}">{"".join(parts)}</svg></div>'
-        f'<div class="ends"><span>step {left:,.0f}</span><span>step {right:,.0f}</span></div></figure>'
+        f'<div class="ends"><span>{unit} {left:,.0f}</span><span>{unit} {right:,.0f}</span></div></figure>'
     )
 
 
@@ -219,7 +220,7 @@ def _number(value: float) -> str:
     return f"{value:,.0f}" if 1000 <= value < 1e7 else f"{value:.3g}"
 
 
-def _in_words(lines: Sequence[Line]) -> str:
+def _in_words(lines: Sequence[Line], unit: str) -> str:
     """Return where each line begins and ends, and its lowest point, for those who do not see it."""
     told = []
     for one in lines:
@@ -227,7 +228,7 @@ def _in_words(lines: Sequence[Line]) -> str:
             (first, begins), (last, ends) = one.points[0], one.points[-1]
             at, least = min(one.points, key=lambda point: point[1])
             told.append(
-                f"{one.name} {_number(begins)} at step {first:,.0f}, lowest {_number(least)} at step {at:,.0f}, "
-                f"{_number(ends)} at step {last:,.0f}".strip()
+                f"{one.name} {_number(begins)} at {unit} {first:,.0f}, lowest {_number(least)} at {unit} {at:,.0f}, "
+                f"{_number(ends)} at {unit} {last:,.0f}".strip()
             )
     return "; ".join(told) or "nothing was measured"

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tunesmith.core.artifacts import Artifact, Workspace
     from tunesmith.recipe import Recipe
     from tunesmith.train.loop import Run
+    from tunesmith.train.sets import Sets
 
 MEASURED_STEPS = 4
 CURVE_POINTS = 40
@@ -35,19 +36,14 @@ def estimate(recipe: Recipe, dataset: Artifact, workspace: Workspace) -> dict[st
         DataError: as `stage.train` would.
     """
     from tunesmith.models.quantised import num_weights
-    from tunesmith.text.prompts import prompts_of
-    from tunesmith.train import memory, stage
+    from tunesmith.train import memory
     from tunesmith.train.finder import steps_at_most, steps_each
     from tunesmith.train.frozen_cache import choose
     from tunesmith.train.optimizer import told_factors
     from tunesmith.train.schedule import told
-    from tunesmith.train.sets import tokenise
-    from tunesmith.train.start import load_start
 
-    loaded = load_start(recipe, reference(recipe.base, workspace))
-    sets = tokenise(recipe, dataset, prompts_of(recipe, dataset), loaded)
     with tempfile.TemporaryDirectory() as folder:
-        run = stage.prepare_run(recipe, loaded, sets.train, sets.valid, Path(folder), sets.asked)
+        sets, run = prepared(recipe, dataset, workspace, Path(folder))
         rates = told_factors(run.loaded.model, recipe.train.schedule)
         cache = choose(run)
         step_s, once_s = measured(run)
@@ -85,6 +81,22 @@ def estimate(recipe: Recipe, dataset: Artifact, workspace: Workspace) -> dict[st
         "rates": rates,
         "money_usd": 0.0,
     }
+
+
+def prepared(recipe: Recipe, dataset: Artifact, workspace: Workspace, folder: Path) -> tuple[Sets, Run]:
+    """Return both splits as tokens and the run that is ready to train on them.
+
+    Raises:
+        TunesmithError: for all that a training would refuse before its first step.
+    """
+    from tunesmith.text.prompts import prompts_of
+    from tunesmith.train import stage
+    from tunesmith.train.sets import tokenise
+    from tunesmith.train.start import load_start
+
+    loaded = load_start(recipe, reference(recipe.base, workspace))
+    sets = tokenise(recipe, dataset, prompts_of(recipe, dataset), loaded)
+    return sets, stage.prepare_run(recipe, loaded, sets.train, sets.valid, folder, sets.asked)
 
 
 class Measured(NamedTuple):

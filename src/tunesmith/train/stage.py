@@ -20,6 +20,7 @@ from tunesmith.text.prompts import prompts_of
 from tunesmith.train import track, trackers
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tunesmith.core.artifacts import Artifact, Draft, Workspace
@@ -106,12 +107,19 @@ class Job:
     about: About
 
 
-def train(recipe: Recipe, dataset: Artifact, workspace: Workspace, judge: Judge | None = None) -> Artifact:
+def train(
+    recipe: Recipe,
+    dataset: Artifact,
+    workspace: Workspace,
+    judge: Judge | None = None,
+    watch: Callable[[Progress], None] | None = None,
+) -> Artifact:
     """Make the Model of a recipe and a Dataset, or return it if it is already there.
 
     ``judge`` measures the metric that early stopping looks at, unless that is the validation loss; if it has no look of
-    its own, the objective's validation has what it is computed from. Killed and started
-    again it goes on from its last checkpoint and ends in the same bytes.
+    its own, the objective's validation has what it is computed from. ``watch`` is handed the progress after each step
+    and may end the training by an exception of its own. Killed and started again it goes on from its last checkpoint
+    and ends in the same bytes.
 
     Raises:
         RecipeError: for what cannot be trained.
@@ -127,12 +135,12 @@ def train(recipe: Recipe, dataset: Artifact, workspace: Workspace, judge: Judge 
 
     def make(draft: Draft) -> None:
         about = track.about(recipe, dataset, draft, workspace)
-        _make(Job(recipe, dataset, base, draft.scratch, about), draft, judge)
+        _make(Job(recipe, dataset, base, draft.scratch, about), draft, judge, watch)
 
     return workspace.make(plan, make)
 
 
-def _make(job: Job, draft: Draft, judge: Judge | None) -> None:
+def _make(job: Job, draft: Draft, judge: Judge | None, watch: Callable[[Progress], None] | None) -> None:
     from tunesmith.models.precision import restore_halved
     from tunesmith.models.quantised import restore_quantised
     from tunesmith.models.save import merge_adapter, save_model
@@ -143,7 +151,7 @@ def _make(job: Job, draft: Draft, judge: Judge | None) -> None:
     from tunesmith.train.start import load_start
 
     here().told(job)
-    trained = train_along(job, judge)
+    trained = train_along(job, judge, watch)
     sets, progress = trained.sets, trained.progress
     recipe, loaded, task = job.recipe, trained.run.loaded, prompts_of(job.recipe, job.dataset).own
     folder = draft.path / "model"
@@ -175,7 +183,7 @@ class Trained:
     search: Search | None
 
 
-def train_along(job: Job, judge: Judge | None) -> Trained:
+def train_along(job: Job, judge: Judge | None, watch: Callable[[Progress], None] | None = None) -> Trained:
     """Train what all ranks train together."""
     import torch
 
@@ -208,7 +216,7 @@ def train_along(job: Job, judge: Judge | None) -> Trained:
             track.tracking(trackers_here, job.about) as tracked,
             steps("training", run.total_steps, below=view.lines) as bar,
         ):
-            progress = fit(run, bar, (view.see, tracked))
+            progress = fit(run, bar, (view.see, tracked, *([watch] if watch else [])))
     if run.sharded and ranks.first:
         run = replace(run, loaded=load_start(recipe, job.base))
         load_best(job.scratch, dict(run.loaded.model.named_parameters()))
