@@ -8,10 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from tunesmith.core.errors import RecipeError
 from tunesmith.evaluate.metrics import HERE, chosen_metrics, deciding_metric, find_metric, main_metric
+from tunesmith.evaluate.suites.names import suite_metrics
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from tunesmith.evaluate.metric import Metric
@@ -20,19 +22,23 @@ if TYPE_CHECKING:
 Kind = Literal["over", "not_worse", "minimum"]
 
 PRODUCTION = "production"
+SUITE_RIVALS = ("base", PRODUCTION)
+"""Whom suites ask besides the tuned model."""
 
 
 @dataclass(frozen=True)
 class Criterion:
     """One thing that must hold: our lead over ``who`` is above ``least``, or (a minimum) the metric itself is.
 
-    A lead is turned so that more is better for us, so of a margin ``least`` is negative.
+    A lead is turned so that more is better for us, so of a margin ``least`` is negative. ``by_suite``: a suite asks for
+    it by itself, not the recipe.
     """
 
     metric: Metric
     kind: Kind
     least: float
     who: str = ""
+    by_suite: bool = False
 
 
 def criteria_of(recipe: Recipe, folder: Path = HERE) -> list[Criterion]:
@@ -41,22 +47,24 @@ def criteria_of(recipe: Recipe, folder: Path = HERE) -> list[Criterion]:
     What ``gate.metrics`` says of a metric and a system stands for what ``gate.against`` says of them.
 
     Raises:
-        RecipeError: for a metric the task does not have.
+        RecipeError: for a metric the task does not have, or one of a suite against what the suite does not ask.
     """
     named = list(_of_metrics(recipe, folder))
     told = {(one.metric.name, one.who) for one in named}
     main = [one for one in _of_main(recipe, folder) if (one.metric.name, one.who) not in told]
-    return [*main, *named, *_minimums(recipe, folder)]
+    minimums = list(_minimums(recipe, folder))
+    spoken = {one.metric.name for one in (*named, *minimums)}
+    return [*main, *named, *minimums, *(one for one in _of_suites(recipe) if one.metric.name not in spoken)]
 
 
 def gated_metrics(recipe: Recipe, folder: Path = HERE) -> list[Metric]:
-    """Return the metrics to measure: the chosen ones, and those that a criterion needs.
+    """Return the metrics to measure on the test rows: the chosen ones, and those that a criterion needs.
 
     Raises:
         RecipeError: for a metric the task does not have.
     """
     metrics = [*chosen_metrics(recipe, folder), *(one.metric for one in criteria_of(recipe, folder))]
-    return list({metric.name: metric for metric in metrics}.values())
+    return list({metric.name: metric for metric in metrics if not metric.suite}.values())
 
 
 def compared(recipe: Recipe) -> list[str]:
@@ -78,12 +86,30 @@ def _of_main(recipe: Recipe, folder: Path) -> Iterator[Criterion]:
 def _of_metrics(recipe: Recipe, folder: Path) -> Iterator[Criterion]:
     for name, rule in recipe.evaluate.gate.metrics.items():
         metric = deciding_metric(name, "evaluate.gate.metrics", recipe, folder)
+        _refuse_strange(metric, [*rule.over, *rule.kept_to])
         for who in dict.fromkeys(rule.over):
             yield Criterion(metric, "over", rule.by, who)
         for who in dict.fromkeys(rule.kept_to):
             yield Criterion(metric, "not_worse", -(rule.not_worse_by or 0.0), who)
 
 
+def _refuse_strange(metric: Metric, rivals: Sequence[str]) -> None:
+    strange = next((who for who in rivals if who not in SUITE_RIVALS), None)
+    if metric.suite and strange:
+        raise RecipeError(
+            f"evaluate.gate.metrics: {metric.name} is measured by the suite {metric.suite}, which does not ask {strange}",
+            expected="some of " + ", ".join(SUITE_RIVALS),
+        )
+
+
 def _minimums(recipe: Recipe, folder: Path) -> Iterator[Criterion]:
     for name, least in recipe.evaluate.gate.minimum.items():
         yield Criterion(find_metric(name, "evaluate.gate.minimum", recipe, folder), "minimum", least)
+
+
+def _of_suites(recipe: Recipe) -> Iterator[Criterion]:
+    if recipe.evaluate.gate.suites:
+        for metric in suite_metrics(recipe).values():
+            if metric.margin is not None:
+                for who in SUITE_RIVALS:
+                    yield Criterion(metric, "not_worse", -metric.margin, who, by_suite=True)

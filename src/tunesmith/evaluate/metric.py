@@ -65,6 +65,9 @@ class Metric:
         columns: makes the columns that are made for this metric alone; None: `grade` makes them all.
         of_texts: whether those follow from the right answers and the given ones, which a scorecard keeps.
         check: raises what would keep this machine from computing it; None: nothing can.
+        suite: the suite that measures it, on rows of its own; empty: it is measured on the test rows.
+        margin: of a suite's, how much worse than the base counts as not worse if the recipe says nothing; None: it
+            gates only when it is asked to.
     """
 
     name: str
@@ -80,6 +83,8 @@ class Metric:
     columns: Callable[[Rows], Columns] | None = None
     of_texts: bool = False
     check: Callable[[], object] | None = None
+    suite: str = ""
+    margin: float | None = None
 
     def estimate(self, columns: Columns, seed: int, clusters: Clusters | None = None) -> Estimate:
         """Return the value with its interval: Wilson's for proportions, else the seeded bootstrap over rows.

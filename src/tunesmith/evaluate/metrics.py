@@ -19,6 +19,7 @@ from tunesmith.evaluate.metric import Metric as Metric
 from tunesmith.evaluate.metric import share
 from tunesmith.evaluate.own import own_metrics
 from tunesmith.evaluate.sandbox.run import check_closed
+from tunesmith.evaluate.suites.names import suite_metrics, suite_of
 from tunesmith.evaluate.tool_calls import call_columns
 
 if TYPE_CHECKING:
@@ -195,7 +196,7 @@ def chosen_metrics(recipe: Recipe, folder: Path = HERE) -> list[Metric]:
     chosen += [metric for name, metric in known.items() if name not in of_task]
     chosen.append(main_metric(recipe, folder))
     for name in settings.gate.minimum:
-        metric = _find(name, "evaluate.gate.minimum", recipe, known)
+        metric = find_metric(name, "evaluate.gate.minimum", recipe, folder)
         if not (metric.higher_is_better and metric.is_quality):
             raise RecipeError(
                 f"evaluate.gate.minimum: of {name} {'less' if metric.is_quality else 'neither less nor more'} is "
@@ -227,7 +228,14 @@ def main_metric(recipe: Recipe, folder: Path = HERE) -> Metric:
         RecipeError: if the gate names one the task does not have, or one that says nothing about better and worse.
     """
     name = recipe.evaluate.gate.metric or METRICS[recipe.task][0].name
-    return deciding_metric(name, "evaluate.gate.metric", recipe, folder)
+    metric = deciding_metric(name, "evaluate.gate.metric", recipe, folder)
+    if metric.suite:
+        raise RecipeError(
+            f"evaluate.gate.metric: {name} is measured by the suite {metric.suite}, and the main metric is the task's",
+            expected="a metric of the task, such as " + METRICS[recipe.task][0].name,
+            hint=f"evaluate.gate.metrics: {{{name}: ...}} asks for it besides",
+        )
+    return metric
 
 
 def deciding_metric(name: str, where: str, recipe: Recipe, folder: Path | None) -> Metric:
@@ -246,12 +254,12 @@ def deciding_metric(name: str, where: str, recipe: Recipe, folder: Path | None) 
 
 
 def find_metric(name: str, where: str, recipe: Recipe, folder: Path | None) -> Metric:
-    """Return a metric by its name; ``where`` is the setting that names it.
+    """Return a metric by its name, those of the recipe's suites among them; ``where`` is the setting that names it.
 
     Raises:
         RecipeError: if the task has none of that name.
     """
-    return _find(name, where, recipe, known_metrics(recipe, folder))
+    return _find(name, where, recipe, known_metrics(recipe, folder) | suite_metrics(recipe))
 
 
 def _find(name: str, where: str, recipe: Recipe, known: dict[str, Metric]) -> Metric:
@@ -263,6 +271,11 @@ def _find(name: str, where: str, recipe: Recipe, known: dict[str, Metric]) -> Me
             name, f"F1 of the pairs of {field} over all rows", values.field_f1(field),
             among=f"has:{field}", about=f"{field!r} in its right answer", columns=text_columns.field_columns(field),
         )  # fmt: skip
+    if suite := suite_of(name):
+        raise RecipeError(
+            f"{where}: {name} is measured by the suite {suite}, on rows of its own",
+            expected="a metric of the test rows" if suite in recipe.evaluate.suites else f"evaluate.suites: [{suite}]",
+        )
     raise RecipeError(
         f"{where}: {recipe.task} has no metric {name!r}{_elsewhere(name)}",
         expected="some of " + ", ".join(known),

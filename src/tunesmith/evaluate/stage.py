@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import random
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.artifacts import Plan
@@ -31,6 +32,10 @@ from tunesmith.evaluate.metrics import HERE, main_metric
 from tunesmith.evaluate.nearest import nearest
 from tunesmith.evaluate.own import own_files
 from tunesmith.evaluate.preferring import LENGTH, by_length, likelihoods, rewarded
+from tunesmith.evaluate.suites.findings import beside_tests
+from tunesmith.evaluate.suites.gating import tellable
+from tunesmith.evaluate.suites.run import run_suites
+from tunesmith.evaluate.suites.system import BASE, TUNED, System
 from tunesmith.evaluate.summary import summarise
 from tunesmith.models.load import load_model
 from tunesmith.text.examples import read_examples
@@ -45,11 +50,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tunesmith.core.artifacts import Artifact, Draft, Workspace
+    from tunesmith.evaluate.suites.findings import Findings
     from tunesmith.models.load import LoadedModel
     from tunesmith.recipe import Recipe
     from tunesmith.text.examples import Example
 
-CODE = "evaluate-6"
+CODE = "evaluate-7"
 _SLOW = ("base", "prompt")
 BASELINES = {"classify": (*_SLOW, "linear", "nearest", "majority"), "preference": ("base", LENGTH)}
 """Task to the baselines it has; other tasks have the base, plain and prompted, and the nearest training question."""
@@ -188,7 +194,8 @@ class _Evaluation:
         self.metrics, main = gated_metrics(self.recipe, self.folder), main_metric(self.recipe, self.folder)
         with exact_arithmetic():
             ours, others = self._contest()
-        verdict, controls = self._judged(ours, {other.name: other for other in others})
+            found = run_suites(self.recipe, self._systems(), self.draft.scratch)
+        verdict, controls = self._judged(ours, {other.name: other for other in others}, found)
         self._write_examples(ours, others)
         if self.recipe.task == "classify":
             names = label_names(expected, ours.answers.texts)
@@ -204,20 +211,28 @@ class _Evaluation:
             "reasons": [*verdict.reasons, *(controls.reasons if controls else [])],
             "criteria": [finding.as_dict() for finding in verdict.findings],
             "controls": asdict(controls) if controls else None,
+            "suites": {one.suite: one.as_dict() for one in found},
             "summary": summarise(ours, others, main, [note for who, note in self.notes if who == "tuned"]),
             "notes": [note for _, note in self.notes],
         }
         inputs = [example.input_text for example in self.test]
-        card = Card(self.recipe.task, self.draft.result, ours, others, inputs, expected, self.metrics, main)
+        card = Card(self.recipe.task, self.draft.result, ours, others, inputs, expected, self.metrics, main, found)
         write_card(self.draft.path / "scorecard.html", card)
         self.draft.result["seconds"] = round(monotonic_s() - started_s, 1)
 
-    def _judged(self, ours: Contestant, others: dict[str, Contestant]) -> tuple[Verdict, Controls | None]:
+    def _judged(
+        self, ours: Contestant, others: dict[str, Contestant], found: list[Findings]
+    ) -> tuple[Verdict, Controls | None]:
         """Return what the gate says of the model, and of the controls."""
         criteria = criteria_of(self.recipe, self.folder)
-        levels = no_skill(self.questions, ours.answers, [one.metric for one in criteria])
-        verdict = judge(criteria, ours, others, levels)
-        controls = control(criteria, ours, others, self.questions, levels)
+        of_tests = [one for one in criteria if not one.metric.suite]
+        levels = no_skill(self.questions, ours.answers, [one.metric for one in of_tests])
+        controls = control(of_tests, ours, others, self.questions, levels)
+        levels |= {name: level for one in found for name, level in one.levels.items()}
+        joined = beside_tests(ours, others, found)
+        criteria, silent = tellable(criteria, *joined, levels)
+        self.notes += [("suites", note) for note in silent]
+        verdict = judge(criteria, *joined, levels)
         return (controls.over(verdict) if controls else verdict), controls
 
     def _contest(self) -> tuple[Contestant, list[Contestant]]:
@@ -248,6 +263,19 @@ class _Evaluation:
         if answers.cut:
             note = f"{answers.cut} of {rows} answers of {name} were cut at {self._max_new_tokens} tokens."
             self.notes.append((name, note))
+
+    def _systems(self) -> dict[str, Callable[[], System]]:
+        """Return by name what loads each system that suites ask."""
+
+        def load(name: str, model: Artifact | None) -> System:
+            folder = (model or self.model).path / "model"
+            loaded = load_model(folder) if model else self._load_base(self.recipe.base)
+            return System(name, loaded, TaskSpec.load(folder), self._max_new_tokens, self.recipe.train.precision)
+
+        asked: dict[str, Artifact | None] = {TUNED: self.model, BASE: None}
+        if self.production is not None:
+            asked[PRODUCTION] = self.production
+        return {name: partial(load, name, model) for name, model in asked.items()}
 
     def _sample(self) -> list[int]:
         """Return the test rows on which the slow baselines are measured."""

@@ -23,6 +23,8 @@ from tunesmith.recipe.section import (
 )
 
 Rival = Literal[Baseline, "production"]
+Suite = Literal["retention"]
+Suites = Annotated[list[Suite], BeforeValidator(as_list)]
 Rivals = Annotated[list[Rival], BeforeValidator(as_list)]
 
 
@@ -66,6 +68,11 @@ class Gate(Section):
     metrics: dict[str, Rule] = Field(
         default_factory=dict, description="metric to what must hold of it, besides: over, by, not_worse_by"
     )
+    suites: bool = Field(
+        True,
+        description="whether suites gate by themselves: each not worse than the base and the model in "
+        "production by its own margin",
+    )
     margin: Frac = Field(0.02, description="how much worse than production still counts as not worse")
 
 
@@ -91,7 +98,11 @@ class Evaluate(Section):
     )
     max_new_tokens: Annotated[int, Field(ge=1, le=100_000)] = 128
     gate: Gate = Gate()
-    suites: Annotated[StrList, EVALUATION] = Field(default_factory=list)
+    suites: Suites = Field(
+        default_factory=list,
+        description="what else to look at, for the base and the model in production too: retention (what was "
+        "forgotten)",
+    )
     judge: Annotated[dict[str, Any] | None, EVALUATION] = None
 
 
