@@ -183,6 +183,11 @@ BAD_RECIPES = {
     "no tokens to add": (GOOD + "train: {tokens: {add: {}}}\n", ["train.tokens.add", "token to the words"]),
     "tokens alone without tokens": (GOOD + "train: {method: tokens}\n", ["train", "no tokens are added"]),
     "a token twice": (GOOD + "train: {tokens: {add: {a: b, a: c}}}\n", ["train.tokens.add.a", "twice"]),
+    "canaries of labels": (GOOD + "  canaries: {}\n", ["data.canaries", "an answer of classify is a label"]),
+    "no secrets": (GOOD.replace("classify", "chat") + "  canaries: {secrets: 0}\n", ["data.canaries.secrets", "0"]),
+    "a suite that is none": (GOOD + "evaluate: {suites: [retension]}\n", ["evaluate.suites", "retension", "retention"]),
+    "too few rows for a suite": (GOOD + "evaluate: {suite_rows: 3}\n", ["evaluate.suite_rows", "3"]),
+    "a gate of suites that is a number": (GOOD + "evaluate: {gate: {suites: 3}}\n", ["evaluate.gate.suites"]),
     "later: judge": (GOOD + "evaluate: {judge: {model: x}}\n", ["evaluate.judge", "does not have yet"]),
     "merged unknown key": (
         "x: &x {epochz: 3}\nname: a\ntask: classify\ndata: {train: x.csv}\ntrain:\n  <<: *x\n",

@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import math
 import os
-from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -57,6 +57,14 @@ class Answers:
     margins: list[float] = field(default_factory=list)
     written: list[int] = field(default_factory=list)
     graded: Columns = field(default_factory=dict)
+
+    def at(self, rows: Sequence[int]) -> Answers:
+        """Return the answers to some of the rows."""
+        own = {one.name: getattr(self, one.name) for one in fields(self)}
+        lists: dict[str, Any] = {
+            name: [value[row] for row in rows] for name, value in own.items() if isinstance(value, list) and value
+        }
+        return replace(self, **lists, graded={})
 
     def save(self, path: Path) -> None:
         """Write to a file that is complete or not there."""

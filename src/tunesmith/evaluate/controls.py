@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tunesmith.evaluate.compare import beside, measure
+from tunesmith.evaluate.criteria import OF_ITSELF
 from tunesmith.evaluate.gate import Answer, Verdict, judge
 from tunesmith.evaluate.made_up import all_right, shuffled
 
@@ -55,7 +56,7 @@ def control(
     criteria: Sequence[Criterion], ours: Contestant, others: Mapping[str, Contestant], test: Questions, levels: Levels
 ) -> Controls | None:
     """Return what the gate says of the made-up systems; None if it asks for nothing that was measured."""
-    asked = [one for one in criteria if one.kind == "minimum" or one.who in others]
+    asked = [one for one in criteria if one.kind in OF_ITSELF or one.who in others]
     if not asked:
         return None
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from tunesmith.core.errors import RecipeError
-from tunesmith.evaluate.metrics import HERE, chosen_metrics, deciding_metric, find_metric, main_metric
+from tunesmith.evaluate.metrics import HERE, chosen_metrics, deciding_metric, limited_metric, main_metric
 from tunesmith.evaluate.suites.names import suite_metrics
 
 if TYPE_CHECKING:
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from tunesmith.evaluate.metric import Metric
     from tunesmith.recipe import Recipe
 
-Kind = Literal["over", "not_worse", "minimum"]
+Kind = Literal["over", "not_worse", "minimum", "maximum"]
+OF_ITSELF = ("minimum", "maximum")
+"""Kinds that look at the metric itself, beside no other system."""
 
 PRODUCTION = "production"
 SUITE_RIVALS = ("base", PRODUCTION)
@@ -28,10 +30,10 @@ SUITE_RIVALS = ("base", PRODUCTION)
 
 @dataclass(frozen=True)
 class Criterion:
-    """One thing that must hold: our lead over ``who`` is above ``least``, or (a minimum) the metric itself is.
+    """One thing that must hold: our lead over ``who`` is above ``least``, or (`OF_ITSELF`) the metric itself is.
 
-    A lead is turned so that more is better for us, so of a margin ``least`` is negative. ``by_suite``: a suite asks for
-    it by itself, not the recipe.
+    All is turned so that more is better for us: of a margin ``least`` is negative, of a maximum it is minus that.
+    ``by_suite``: a suite asks for it by itself, not the recipe.
     """
 
     metric: Metric
@@ -39,6 +41,11 @@ class Criterion:
     least: float
     who: str = ""
     by_suite: bool = False
+
+    @property
+    def limit(self) -> float:
+        """What ``least`` is in the metric's own direction."""
+        return -self.least if self.kind == "maximum" else self.least
 
 
 def criteria_of(recipe: Recipe, folder: Path = HERE) -> list[Criterion]:
@@ -52,9 +59,9 @@ def criteria_of(recipe: Recipe, folder: Path = HERE) -> list[Criterion]:
     named = list(_of_metrics(recipe, folder))
     told = {(one.metric.name, one.who) for one in named}
     main = [one for one in _of_main(recipe, folder) if (one.metric.name, one.who) not in told]
-    minimums = list(_minimums(recipe, folder))
-    spoken = {one.metric.name for one in (*named, *minimums)}
-    return [*main, *named, *minimums, *(one for one in _of_suites(recipe) if one.metric.name not in spoken)]
+    limits = list(_limits(recipe, folder))
+    spoken = {one.metric.name for one in (*named, *limits)}
+    return [*main, *named, *limits, *(one for one in _of_suites(recipe) if one.metric.name not in spoken)]
 
 
 def gated_metrics(recipe: Recipe, folder: Path = HERE) -> list[Metric]:
@@ -94,17 +101,19 @@ def _of_metrics(recipe: Recipe, folder: Path) -> Iterator[Criterion]:
 
 
 def _refuse_strange(metric: Metric, rivals: Sequence[str]) -> None:
-    strange = next((who for who in rivals if who not in SUITE_RIVALS), None)
+    name, strange = metric.name, next((who for who in rivals if who not in SUITE_RIVALS), None)
     if metric.suite and strange:
         raise RecipeError(
-            f"evaluate.gate.metrics: {metric.name} is measured by the suite {metric.suite}, which does not ask {strange}",
+            f"evaluate.gate.metrics: {name} is measured by the suite {metric.suite}, which does not ask {strange}",
             expected="some of " + ", ".join(SUITE_RIVALS),
         )
 
 
-def _minimums(recipe: Recipe, folder: Path) -> Iterator[Criterion]:
+def _limits(recipe: Recipe, folder: Path) -> Iterator[Criterion]:
     for name, least in recipe.evaluate.gate.minimum.items():
-        yield Criterion(find_metric(name, "evaluate.gate.minimum", recipe, folder), "minimum", least)
+        yield Criterion(limited_metric(name, "minimum", recipe, folder), "minimum", least)
+    for name, most in recipe.evaluate.gate.maximum.items():
+        yield Criterion(limited_metric(name, "maximum", recipe, folder), "maximum", -most)
 
 
 def _of_suites(recipe: Recipe) -> Iterator[Criterion]:

@@ -185,25 +185,16 @@ def _of_task(recipe: Recipe) -> dict[str, Metric]:
 
 
 def chosen_metrics(recipe: Recipe, folder: Path = HERE) -> list[Metric]:
-    """Return the metrics to measure: the recipe's (or the task's), its own graders and functions, and the gate's.
+    """Return the metrics to measure: the recipe's (or the task's), its own graders and functions, and the main one.
 
     Raises:
-        RecipeError: for a metric the task does not have, or a minimum of one where more is not better.
+        RecipeError: for a metric the task does not have.
     """
     known, of_task, settings = known_metrics(recipe, folder), _of_task(recipe), recipe.evaluate
     names = list(settings.metrics) or [name for name in _DEFAULT[recipe.task] if name in known]
     chosen = [_find(name, "evaluate.metrics", recipe, known) for name in names]
     chosen += [metric for name, metric in known.items() if name not in of_task]
     chosen.append(main_metric(recipe, folder))
-    for name in settings.gate.minimum:
-        metric = find_metric(name, "evaluate.gate.minimum", recipe, folder)
-        if not (metric.higher_is_better and metric.is_quality):
-            raise RecipeError(
-                f"evaluate.gate.minimum: of {name} {'less' if metric.is_quality else 'neither less nor more'} is "
-                "better, so it can have no minimum",
-                expected="a metric where more is better, such as " + METRICS[recipe.task][0].name,
-            )
-        chosen.append(metric)
     return list({metric.name: metric for metric in chosen}.values())
 
 
@@ -251,6 +242,24 @@ def deciding_metric(name: str, where: str, recipe: Recipe, folder: Path | None) 
             expected="a metric of quality, such as " + METRICS[recipe.task][0].name,
         )
     return metric
+
+
+def limited_metric(name: str, kind: str, recipe: Recipe, folder: Path) -> Metric:
+    """Return a metric that the gate gives a ``minimum`` or a ``maximum``.
+
+    Raises:
+        RecipeError: if there is none of that name, or its better side has no such limit.
+    """
+    metric = find_metric(name, f"evaluate.gate.{kind}", recipe, folder)
+    if metric.is_quality and metric.higher_is_better == (kind == "minimum"):
+        return metric
+    better = ("more" if metric.higher_is_better else "less") if metric.is_quality else "neither less nor more"
+    other = "maximum" if kind == "minimum" else "minimum"
+    raise RecipeError(
+        f"evaluate.gate.{kind}: of {name} {better} is better, so it can have no {kind}",
+        expected=f"a metric where {'more' if kind == 'minimum' else 'less'} is better",
+        hint=f"evaluate.gate.{other}: {{{name}: ...}}" if metric.is_quality else "",
+    )
 
 
 def find_metric(name: str, where: str, recipe: Recipe, folder: Path | None) -> Metric:

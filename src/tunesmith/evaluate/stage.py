@@ -34,10 +34,12 @@ from tunesmith.evaluate.own import own_files
 from tunesmith.evaluate.preferring import LENGTH, by_length, likelihoods, rewarded
 from tunesmith.evaluate.suites.findings import beside_tests
 from tunesmith.evaluate.suites.gating import tellable
+from tunesmith.evaluate.suites.material import Material, some_of
 from tunesmith.evaluate.suites.run import run_suites
 from tunesmith.evaluate.suites.system import BASE, TUNED, System
 from tunesmith.evaluate.summary import summarise
 from tunesmith.models.load import load_model
+from tunesmith.text.canaries import canaries_of
 from tunesmith.text.examples import read_examples
 from tunesmith.text.prompts import prompts_of
 from tunesmith.text.task import TaskSpec
@@ -194,7 +196,7 @@ class _Evaluation:
         self.metrics, main = gated_metrics(self.recipe, self.folder), main_metric(self.recipe, self.folder)
         with exact_arithmetic():
             ours, others = self._contest()
-            found = run_suites(self.recipe, self._systems(), self.draft.scratch)
+            found = self._suites(ours, others)
         verdict, controls = self._judged(ours, {other.name: other for other in others}, found)
         self._write_examples(ours, others)
         if self.recipe.task == "classify":
@@ -263,6 +265,25 @@ class _Evaluation:
         if answers.cut:
             note = f"{answers.cut} of {rows} answers of {name} were cut at {self._max_new_tokens} tokens."
             self.notes.append((name, note))
+
+    def _suites(self, ours: Contestant, others: list[Contestant]) -> list[Findings]:
+        """Return what the recipe's suites found; none is asked for what was answered before."""
+        settings = self.recipe.evaluate
+        if not settings.suites:
+            return []
+        asked = self._sample()
+        rows = [asked[place] for place in some_of(len(asked), settings.suite_rows, self.recipe.seed)]
+        known = {
+            one.name: one.answers.at([one.rows.index(row) for row in rows])
+            for one in [ours, *others]
+            if one.name in (TUNED, BASE, PRODUCTION)
+        }
+        train = [self.train[row] for row in some_of(len(self.train), len(rows), self.recipe.seed)]
+        material = Material(
+            self.recipe.seed, self.questions.part(rows), main_metric(self.recipe, self.folder), rows, train,
+            canaries_of(self.dataset.path), known,
+        )  # fmt: skip
+        return run_suites(list(dict.fromkeys(settings.suites)), material, self._systems(), self.draft.scratch)
 
     def _systems(self) -> dict[str, Callable[[], System]]:
         """Return by name what loads each system that suites ask."""

@@ -23,7 +23,7 @@ from tunesmith.recipe.section import (
 )
 
 Rival = Literal[Baseline, "production"]
-Suite = Literal["retention"]
+Suite = Literal["retention", "memorised"]
 Suites = Annotated[list[Suite], BeforeValidator(as_list)]
 Rivals = Annotated[list[Rival], BeforeValidator(as_list)]
 
@@ -65,6 +65,9 @@ class Gate(Section):
     minimum: dict[str, float] = Field(
         default_factory=dict, description="metric to the least value its interval may start at"
     )
+    maximum: dict[str, float] = Field(
+        default_factory=dict, description="metric where less is better to the most its interval may end at"
+    )
     metrics: dict[str, Rule] = Field(
         default_factory=dict, description="metric to what must hold of it, besides: over, by, not_worse_by"
     )
@@ -101,7 +104,10 @@ class Evaluate(Section):
     suites: Suites = Field(
         default_factory=list,
         description="what else to look at, for the base and the model in production too: retention (what was "
-        "forgotten)",
+        "forgotten), memorised (secrets of data.canaries, and training rows)",
+    )
+    suite_rows: Annotated[int, Field(ge=10)] = Field(
+        200, description="test rows, and training rows, that suites look at; +-7 points at 200"
     )
     judge: Annotated[dict[str, Any] | None, EVALUATION] = None
 

@@ -7,13 +7,18 @@ import pytest
 
 from tunesmith.core.errors import RecipeError
 from tunesmith.evaluate import stage
+from tunesmith.evaluate.compare import Questions
 from tunesmith.evaluate.criteria import criteria_of
 from tunesmith.evaluate.gate import judge
+from tunesmith.evaluate.metrics import METRICS
 from tunesmith.evaluate.suites import retention
 from tunesmith.evaluate.suites.findings import beside_tests
 from tunesmith.evaluate.suites.gating import tellable
 from tunesmith.evaluate.suites.items import items
+from tunesmith.evaluate.suites.material import Material
 from tunesmith.recipe import Recipe
+
+NOTHING = Material(0, Questions("chat", [], [], 0), METRICS["chat"][0])
 
 
 def record(known, bits=1.5):
@@ -29,7 +34,7 @@ def recipe(**gate):
 
 
 def verdict(records, **gate):
-    found = retention.look(records, seed=0)
+    found = retention.look(records, NOTHING)
     joined = beside_tests(_nobody(), {}, [found])
     criteria, notes = tellable(criteria_of(recipe(**gate)), *joined, found.levels)
     return judge(criteria, *joined, found.levels), notes
@@ -78,7 +83,7 @@ def test_what_is_surely_worse_gates_even_at_the_floor():
 
 
 def test_forgotten_answers_are_named_by_area():
-    found = retention.look({"tuned": record(80), "base": record(96)}, seed=0).as_dict()
+    found = retention.look({"tuned": record(80), "base": record(96)}, NOTHING).as_dict()
     areas, lost = found["details"]
     assert areas["rows"][0]["area"] == "reading" and areas["rows"][0]["forgotten"] == 16
     assert len(lost["rows"]) == 16 and lost["rows"][0]["question"] == items("skills")[80]["question"]
@@ -95,7 +100,7 @@ def test_bits_are_those_of_the_model(trained):
 
     arena = trained("chat")
     loaded = load_model(arena.model.path / "model")
-    texts = retention.ask(System("tuned", loaded, TaskSpec("chat"), 8, "float32"))["texts"]
+    texts = retention.ask(System("tuned", loaded, TaskSpec("chat"), 8, "float32"), NOTHING)["texts"]
     ids = [loaded.tokenizer.eos_token_id, *loaded.tokenizer.encode(items("texts")[0]["text"])]
     with torch.inference_mode():
         logp = torch.log_softmax(loaded.model(input_ids=torch.tensor([ids])).logits[0].double(), -1)
@@ -120,11 +125,11 @@ def test_killed_between_two_systems_it_goes_on(arena, monkeypatch):
 
     one, asked = arena("chat"), []
 
-    def dying(system):
+    def dying(system, material):
         asked.append(system.name)
         if asked == ["tuned", "base"]:
             raise KeyboardInterrupt
-        return retention.ask(system)
+        return retention.ask(system, material)
 
     monkeypatch.setitem(run._ASK, "retention", dying)
     with pytest.raises(KeyboardInterrupt):

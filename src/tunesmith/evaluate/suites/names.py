@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tunesmith.evaluate.suites import retention
+from tunesmith.evaluate.suites import memorised, retention
 
 if TYPE_CHECKING:
     from tunesmith.evaluate.metric import Metric
     from tunesmith.recipe import Recipe
 
-METRICS: dict[str, tuple[Metric, ...]] = {retention.NAME: retention.METRICS}
+METRICS: dict[str, tuple[Metric, ...]] = {retention.NAME: retention.METRICS, memorised.NAME: memorised.METRICS}
 """Suite to its metrics."""
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tunesmith.evaluate.grading import Columns
+    from tunesmith.evaluate.suites.material import Material
     from tunesmith.evaluate.suites.system import Record, System
 
 NAME = "retention"
@@ -49,20 +50,20 @@ SKILLS = Metric(
 METRICS = (BITS, PERPLEXITY, SKILLS)
 
 
-def ask(system: System) -> Record:
+def ask(system: System, _material: Material) -> Record:
     """Return what the model makes of the texts and which answer it finds most probable, asked plainly."""
     say(f"  retention: {len(items('texts'))} texts and {len(items('skills'))} questions read by {system.name}")
     return {"texts": _texts(system), "choices": _choices(system.plain)}
 
 
-def look(records: Mapping[str, Record], seed: int) -> Findings:
+def look(records: Mapping[str, Record], material: Material) -> Findings:
     """Return what was forgotten: the tuned model beside the others on the same texts and questions."""
     texts, skills = items("texts"), items("skills")
     rows = len(texts) + len(skills)
     found = Findings(NAME, rows, (len(texts) + sum(map(len, map(_options, skills)))) * len(records))
-    found.add([BITS, PERPLEXITY], {who: _text_columns(one) for who, one in records.items()}, seed)
+    found.add([BITS, PERPLEXITY], {who: _text_columns(one) for who, one in records.items()}, material.seed)
     chosen = {who: _skill_columns(one) for who, one in records.items()}
-    found.add([SKILLS], chosen, seed)
+    found.add([SKILLS], chosen, material.seed)
     found.levels = {BITS.name: _bits_of_bytes([one["text"] for one in texts]), SKILLS.name: _by_chance()}
     if BASE in chosen:
         found.details = [*_areas(chosen), *_lost(chosen, records)]
@@ -77,7 +78,7 @@ def _texts(system: System) -> list[tuple[float, int]]:
     first = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
     ids = [[int(first or 0), *tokenizer.encode(one["text"], add_special_tokens=False)] for one in items("texts")]
     targets = [[False] + [True] * (len(one) - 1) for one in ids]
-    return [tuple(one) for one in nll(system.loaded, ids, targets, precision=system.precision)]
+    return [(one.nats, one.num_targets) for one in nll(system.loaded, ids, targets, precision=system.precision)]
 
 
 def _choices(system: System) -> list[list[float]]:

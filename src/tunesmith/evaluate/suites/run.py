@@ -9,29 +9,37 @@ import json
 import os
 from typing import TYPE_CHECKING
 
-from tunesmith.evaluate.suites import retention
+from tunesmith.evaluate.suites import memorised, retention
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from tunesmith.evaluate.suites.findings import Findings
+    from tunesmith.evaluate.suites.material import Material
     from tunesmith.evaluate.suites.system import Record, System
-    from tunesmith.recipe import Recipe
 
-_ASK: dict[str, Callable[[System], Record]] = {retention.NAME: retention.ask}
-_LOOK: dict[str, Callable[[Mapping[str, Record], int], Findings]] = {retention.NAME: retention.look}
+_ASK: dict[str, Callable[[System, Material], Record]] = {
+    retention.NAME: retention.ask,
+    memorised.NAME: memorised.ask,
+}
+_LOOK: dict[str, Callable[[Mapping[str, Record], Material], Findings]] = {
+    retention.NAME: retention.look,
+    memorised.NAME: memorised.look,
+}
 
 
-def run_suites(recipe: Recipe, systems: Mapping[str, Callable[[], System]], scratch: Path) -> list[Findings]:
-    """Return what each suite of the recipe found.
+def run_suites(
+    suites: Sequence[str], material: Material, systems: Mapping[str, Callable[[], System]], scratch: Path
+) -> list[Findings]:
+    """Return what each suite found.
 
     Args:
-        recipe: which suites, and the seed.
+        suites: by name, in the recipe's order.
+        material: the rows of the Dataset that they look at.
         systems: by name what loads a model; the tuned one is among them. Loaded only if something is to be asked.
         scratch: where records are kept as they are complete, so that a killed evaluation goes on.
     """
-    suites = list(dict.fromkeys(recipe.evaluate.suites))
     records: dict[str, dict[str, Record]] = {suite: {} for suite in suites}
     for who, load in systems.items():
         system: System | None = None
@@ -39,9 +47,9 @@ def run_suites(recipe: Recipe, systems: Mapping[str, Callable[[], System]], scra
             path = scratch / f"suite-{suite}-{who}.json"
             if not path.exists():
                 system = system or load()
-                _save(path, _ASK[suite](system))
+                _save(path, _ASK[suite](system, material))
             records[suite][who] = json.loads(path.read_text(encoding="utf-8"))
-    return [_LOOK[suite](records[suite], recipe.seed) for suite in suites]
+    return [_LOOK[suite](records[suite], material) for suite in suites]
 
 
 def _save(path: Path, record: Record) -> None:
