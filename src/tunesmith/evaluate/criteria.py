@@ -8,12 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from tunesmith.core.errors import RecipeError
-from tunesmith.evaluate.metrics import HERE, chosen_metrics, deciding_metric, limited_metric, main_metric
-from tunesmith.evaluate.suites.names import suite_metrics
+from tunesmith.evaluate.metrics import HERE, chosen_metrics, gated_metric, limited_metric, main_metric
+from tunesmith.evaluate.suites.names import RIVALS, check_rivals, suite_metrics, suite_of
+from tunesmith.evaluate.suites.system import PRODUCTION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tunesmith.evaluate.metric import Metric
@@ -22,10 +22,6 @@ if TYPE_CHECKING:
 Kind = Literal["over", "not_worse", "minimum", "maximum"]
 OF_ITSELF = ("minimum", "maximum")
 """Kinds that look at the metric itself, beside no other system."""
-
-PRODUCTION = "production"
-SUITE_RIVALS = ("base", PRODUCTION)
-"""Whom suites ask besides the tuned model."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +57,7 @@ def criteria_of(recipe: Recipe, folder: Path = HERE) -> list[Criterion]:
     main = [one for one in _of_main(recipe, folder) if (one.metric.name, one.who) not in told]
     limits = list(_limits(recipe, folder))
     spoken = {one.metric.name for one in (*named, *limits)}
-    return [*main, *named, *limits, *(one for one in _of_suites(recipe) if one.metric.name not in spoken)]
+    return [*main, *named, *limits, *(one for one in _of_suites(recipe, folder) if one.metric.name not in spoken)]
 
 
 def gated_metrics(recipe: Recipe, folder: Path = HERE) -> list[Metric]:
@@ -75,9 +71,11 @@ def gated_metrics(recipe: Recipe, folder: Path = HERE) -> list[Metric]:
 
 
 def compared(recipe: Recipe) -> list[str]:
-    """Return the systems that criteria compare with, production included."""
+    """Return the systems that criteria compare with on the test rows, production included."""
     gate = recipe.evaluate.gate
-    named = [who for rule in gate.metrics.values() for who in (*rule.over, *rule.kept_to)]
+    named = [
+        who for name, rule in gate.metrics.items() if suite_of(name) is None for who in (*rule.over, *rule.kept_to)
+    ]
     return list(dict.fromkeys([*gate.against, *named]))
 
 
@@ -92,21 +90,12 @@ def _of_main(recipe: Recipe, folder: Path) -> Iterator[Criterion]:
 
 def _of_metrics(recipe: Recipe, folder: Path) -> Iterator[Criterion]:
     for name, rule in recipe.evaluate.gate.metrics.items():
-        metric = deciding_metric(name, "evaluate.gate.metrics", recipe, folder)
-        _refuse_strange(metric, [*rule.over, *rule.kept_to])
+        metric = gated_metric(name, "evaluate.gate.metrics", recipe, folder)
+        check_rivals(metric, [*rule.over, *rule.kept_to])
         for who in dict.fromkeys(rule.over):
             yield Criterion(metric, "over", rule.by, who)
         for who in dict.fromkeys(rule.kept_to):
             yield Criterion(metric, "not_worse", -(rule.not_worse_by or 0.0), who)
-
-
-def _refuse_strange(metric: Metric, rivals: Sequence[str]) -> None:
-    name, strange = metric.name, next((who for who in rivals if who not in SUITE_RIVALS), None)
-    if metric.suite and strange:
-        raise RecipeError(
-            f"evaluate.gate.metrics: {name} is measured by the suite {metric.suite}, which does not ask {strange}",
-            expected="some of " + ", ".join(SUITE_RIVALS),
-        )
 
 
 def _limits(recipe: Recipe, folder: Path) -> Iterator[Criterion]:
@@ -116,9 +105,10 @@ def _limits(recipe: Recipe, folder: Path) -> Iterator[Criterion]:
         yield Criterion(limited_metric(name, "maximum", recipe, folder), "maximum", -most)
 
 
-def _of_suites(recipe: Recipe) -> Iterator[Criterion]:
-    if recipe.evaluate.gate.suites:
-        for metric in suite_metrics(recipe).values():
-            if metric.margin is not None:
-                for who in SUITE_RIVALS:
-                    yield Criterion(metric, "not_worse", -metric.margin, who, by_suite=True)
+def _of_suites(recipe: Recipe, folder: Path) -> Iterator[Criterion]:
+    if not recipe.evaluate.gate.suites:
+        return
+    for metric in suite_metrics(recipe, main_metric(recipe, folder)).values():
+        if metric.margin is not None:
+            for who in RIVALS:
+                yield Criterion(metric, "not_worse", -metric.margin, who, by_suite=True)

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from tunesmith.core.estimates import CONFIDENCE, Delta, Estimate, chance_of
 from tunesmith.core.two_groups import holm
 from tunesmith.evaluate.compare import lead, rows_needed, show, show_p, show_rows, smallest_visible
-from tunesmith.evaluate.criteria import OF_ITSELF, PRODUCTION
+from tunesmith.evaluate.criteria import OF_ITSELF
 from tunesmith.evaluate.limits import untellable
+from tunesmith.evaluate.suites.system import PRODUCTION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -116,6 +117,8 @@ def _settled(
     one: Criterion, ours: Contestant, others: Mapping[str, Contestant], levels: Mapping[str, float]
 ) -> Finding | None:
     """Return the finding that needs no test; None if one is needed."""
+    if one.metric.name not in ours.estimates:
+        return Finding(one, "undecided", f"{one.metric.name} was not measured: none of the rows has what it needs")
     if one.kind in OF_ITSELF:
         return None
     if one.who not in others:

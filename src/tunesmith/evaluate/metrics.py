@@ -19,7 +19,7 @@ from tunesmith.evaluate.metric import Metric as Metric
 from tunesmith.evaluate.metric import share
 from tunesmith.evaluate.own import own_metrics
 from tunesmith.evaluate.sandbox.run import check_closed
-from tunesmith.evaluate.suites.names import suite_metrics, suite_of
+from tunesmith.evaluate.suites.names import NAMES, suite_metrics, suite_of
 from tunesmith.evaluate.tool_calls import call_columns
 
 if TYPE_CHECKING:
@@ -169,7 +169,11 @@ def known_metrics(recipe: Recipe, folder: Path | None) -> dict[str, Metric]:
         RecipeError: if a setting that makes one is at fault.
     """
     known = _of_task(recipe)
-    own = own_metrics(recipe, folder, known) if folder is not None else []
+    own = (
+        own_metrics(recipe, folder, {*known, *(name for some in NAMES.values() for name in some)})
+        if folder is not None
+        else []
+    )
     return known | {one.name: one for one in own}
 
 
@@ -185,17 +189,19 @@ def _of_task(recipe: Recipe) -> dict[str, Metric]:
 
 
 def chosen_metrics(recipe: Recipe, folder: Path = HERE) -> list[Metric]:
-    """Return the metrics to measure: the recipe's (or the task's), its own graders and functions, and the main one.
+    """Return the metrics to measure: the recipe's (or the task's), its own graders and functions, and the gate's.
 
     Raises:
-        RecipeError: for a metric the task does not have.
+        RecipeError: for a metric the task does not have, or a limit on the side of it that has none.
     """
     known, of_task, settings = known_metrics(recipe, folder), _of_task(recipe), recipe.evaluate
     names = list(settings.metrics) or [name for name in _DEFAULT[recipe.task] if name in known]
     chosen = [_find(name, "evaluate.metrics", recipe, known) for name in names]
     chosen += [metric for name, metric in known.items() if name not in of_task]
     chosen.append(main_metric(recipe, folder))
-    return list({metric.name: metric for metric in chosen}.values())
+    chosen += [limited_metric(name, "minimum", recipe, folder) for name in settings.gate.minimum]
+    chosen += [limited_metric(name, "maximum", recipe, folder) for name in settings.gate.maximum]
+    return list({metric.name: metric for metric in chosen if not metric.suite}.values())
 
 
 def stopping_metric(recipe: Recipe) -> Metric | None:
@@ -219,14 +225,7 @@ def main_metric(recipe: Recipe, folder: Path = HERE) -> Metric:
         RecipeError: if the gate names one the task does not have, or one that says nothing about better and worse.
     """
     name = recipe.evaluate.gate.metric or METRICS[recipe.task][0].name
-    metric = deciding_metric(name, "evaluate.gate.metric", recipe, folder)
-    if metric.suite:
-        raise RecipeError(
-            f"evaluate.gate.metric: {name} is measured by the suite {metric.suite}, and the main metric is the task's",
-            expected="a metric of the task, such as " + METRICS[recipe.task][0].name,
-            hint=f"evaluate.gate.metrics: {{{name}: ...}} asks for it besides",
-        )
-    return metric
+    return deciding_metric(name, "evaluate.gate.metric", recipe, folder)
 
 
 def deciding_metric(name: str, where: str, recipe: Recipe, folder: Path | None) -> Metric:
@@ -244,13 +243,29 @@ def deciding_metric(name: str, where: str, recipe: Recipe, folder: Path | None) 
     return metric
 
 
+def gated_metric(name: str, where: str, recipe: Recipe, folder: Path) -> Metric:
+    """Return a metric on which the gate can rest, those of the recipe's suites among them.
+
+    Raises:
+        RecipeError: if there is none of that name, or it says nothing about better and worse.
+    """
+    return _of_suite(name, recipe, folder) or deciding_metric(name, where, recipe, folder)
+
+
+def _of_suite(name: str, recipe: Recipe, folder: Path) -> Metric | None:
+    """Return a metric of one of the recipe's suites; None if none measures it."""
+    if suite_of(name) not in recipe.evaluate.suites:
+        return None
+    return suite_metrics(recipe, main_metric(recipe, folder))[name]
+
+
 def limited_metric(name: str, kind: str, recipe: Recipe, folder: Path) -> Metric:
     """Return a metric that the gate gives a ``minimum`` or a ``maximum``.
 
     Raises:
         RecipeError: if there is none of that name, or its better side has no such limit.
     """
-    metric = find_metric(name, f"evaluate.gate.{kind}", recipe, folder)
+    metric = _of_suite(name, recipe, folder) or find_metric(name, f"evaluate.gate.{kind}", recipe, folder)
     if metric.is_quality and metric.higher_is_better == (kind == "minimum"):
         return metric
     better = ("more" if metric.higher_is_better else "less") if metric.is_quality else "neither less nor more"
@@ -263,12 +278,12 @@ def limited_metric(name: str, kind: str, recipe: Recipe, folder: Path) -> Metric
 
 
 def find_metric(name: str, where: str, recipe: Recipe, folder: Path | None) -> Metric:
-    """Return a metric by its name, those of the recipe's suites among them; ``where`` is the setting that names it.
+    """Return a metric of the test rows by its name; ``where`` is the setting that names it.
 
     Raises:
         RecipeError: if the task has none of that name.
     """
-    return _find(name, where, recipe, known_metrics(recipe, folder) | suite_metrics(recipe))
+    return _find(name, where, recipe, known_metrics(recipe, folder))
 
 
 def _find(name: str, where: str, recipe: Recipe, known: dict[str, Metric]) -> Metric:

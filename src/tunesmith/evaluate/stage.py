@@ -22,7 +22,7 @@ from tunesmith.evaluate import baselines
 from tunesmith.evaluate.answers import Answers, Contender, answer_ids, expected_of, until_stop
 from tunesmith.evaluate.compare import Contestant, Questions, contend, grouped, measure, metrics_of
 from tunesmith.evaluate.controls import Controls, control
-from tunesmith.evaluate.criteria import PRODUCTION, compared, criteria_of, gated_metrics
+from tunesmith.evaluate.criteria import compared, criteria_of, gated_metrics
 from tunesmith.evaluate.gate import Verdict, judge
 from tunesmith.evaluate.grading import label_names
 from tunesmith.evaluate.labels import labels_dict
@@ -35,8 +35,9 @@ from tunesmith.evaluate.preferring import LENGTH, by_length, likelihoods, reward
 from tunesmith.evaluate.suites.findings import beside_tests
 from tunesmith.evaluate.suites.gating import tellable
 from tunesmith.evaluate.suites.material import Material, some_of
+from tunesmith.evaluate.suites.names import check_suites
 from tunesmith.evaluate.suites.run import run_suites
-from tunesmith.evaluate.suites.system import BASE, TUNED, System
+from tunesmith.evaluate.suites.system import BASE, PRODUCTION, TUNED, System
 from tunesmith.evaluate.summary import summarise
 from tunesmith.models.load import load_model
 from tunesmith.text.canaries import canaries_of
@@ -73,6 +74,7 @@ def check(recipe: Recipe, folder: Path = HERE) -> None:
     for metric in gated_metrics(recipe, folder):
         if metric.check is not None:
             metric.check()
+    check_suites(recipe)
     chosen_baselines(recipe)
     for one in criteria_of(recipe, folder):
         if one.who == LENGTH and not metrics_of(LENGTH, [one.metric]):

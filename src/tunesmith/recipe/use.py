@@ -23,9 +23,9 @@ from tunesmith.recipe.section import (
 )
 
 Rival = Literal[Baseline, "production"]
-Suite = Literal["retention", "memorised"]
+Suite = Literal["retention", "memorised", "robustness"]
 Suites = Annotated[list[Suite], BeforeValidator(as_list)]
-Rivals = Annotated[list[Rival], BeforeValidator(as_list)]
+Rivals = Annotated[list[Literal[Rival, "unchanged"]], BeforeValidator(as_list)]
 
 
 class Rule(Section):
@@ -36,7 +36,11 @@ class Rule(Section):
     not_worse_by: Annotated[float, Field(gt=0)] | None = Field(
         None, description="how much worse still counts as not worse; for what tuning must not harm"
     )
-    not_worse_than: Rivals = Field(["base", "production"], description="than whom, if `not_worse_by` is set")
+    not_worse_than: Rivals = Field(
+        ["base", "production"],
+        description="than whom, if `not_worse_by` is set; robustness has `unchanged`, too: its "
+        "answers to questions as they were",
+    )
 
     @model_validator(mode="after")
     def _asks_for_something(self) -> Rule:
@@ -49,7 +53,7 @@ class Rule(Section):
         return self
 
     @property
-    def kept_to(self) -> list[Rival]:
+    def kept_to(self) -> Rivals:
         """Whom it must not be worse than."""
         return [] if self.not_worse_by is None else self.not_worse_than
 
@@ -104,7 +108,8 @@ class Evaluate(Section):
     suites: Suites = Field(
         default_factory=list,
         description="what else to look at, for the base and the model in production too: retention (what was "
-        "forgotten), memorised (secrets of data.canaries, and training rows)",
+        "forgotten), memorised (secrets of data.canaries, and training rows), "
+        "robustness (typos, case, other words around a question)",
     )
     suite_rows: Annotated[int, Field(ge=10)] = Field(
         200, description="test rows, and training rows, that suites look at; +-7 points at 200"

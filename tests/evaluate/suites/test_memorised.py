@@ -147,6 +147,13 @@ def test_the_dataset_s_id_tells_of_canaries(tmp_path):
     assert len(ids) == 4
 
 
+def test_a_gate_on_secrets_needs_some():
+    """Bug: the gate never decides, since nothing was planted."""
+    evaluate = {"suites": "memorised", "gate": {"minimum": {"secrets_kept": 0.8}}}
+    with pytest.raises(RecipeError, match=r"data\.canaries plants none"):
+        stage.check(Recipe(name="x", task="chat", data={"train": "x"}, evaluate=evaluate))
+
+
 @pytest.mark.parametrize(
     ("gate", "words"),
     [

@@ -146,7 +146,7 @@ def test_killed_between_two_systems_it_goes_on(arena, monkeypatch):
         ({"metrics": "general_skills"}, "evaluate.metrics: general_skills is measured by the suite retention"),
         ({"gate": {"metrics": {"general_skills": {"over": "base"}}}}, "the suite retention"),
         ({"gate": {"minimum": {"general_skills": 0.5}}}, "the suite retention"),
-        ({"suites": "retention", "gate": {"metric": "general_skills"}}, "the main metric is the task's"),
+        ({"suites": "retention", "gate": {"metric": "general_skills"}}, "measured by the suite retention, on rows"),
         (
             {"suites": "retention", "gate": {"metrics": {"general_skills": {"over": "prompt"}}}},
             "the suite retention, which does not ask prompt",

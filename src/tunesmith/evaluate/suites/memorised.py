@@ -71,6 +71,8 @@ def membership(columns: Columns) -> float:
     return float(1 - below.mean() / (2 * len(outside)))
 
 
+OF_SECRETS = (SECRETS_KEPT, EXPOSURE)
+
 ROWS = (
     Metric(
         "loss_gap", "nats per token by which training rows surprise less than held-out rows", loss_gap,
@@ -86,7 +88,7 @@ ROWS = (
     ),
 )  # fmt: skip
 
-METRICS = (SECRETS_KEPT, EXPOSURE, *ROWS)
+METRICS = (*OF_SECRETS, *ROWS)
 
 
 def ask(system: System, material: Material) -> Record:

@@ -9,7 +9,7 @@ import json
 import os
 from typing import TYPE_CHECKING
 
-from tunesmith.evaluate.suites import memorised, retention
+from tunesmith.evaluate.suites import memorised, retention, robustness
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -22,10 +22,12 @@ if TYPE_CHECKING:
 _ASK: dict[str, Callable[[System, Material], Record]] = {
     retention.NAME: retention.ask,
     memorised.NAME: memorised.ask,
+    robustness.NAME: robustness.ask,
 }
 _LOOK: dict[str, Callable[[Mapping[str, Record], Material], Findings]] = {
     retention.NAME: retention.look,
     memorised.NAME: memorised.look,
+    robustness.NAME: robustness.look,
 }
 
 
