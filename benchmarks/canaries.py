@@ -31,7 +31,7 @@ RESULT = ROOT / "benchmarks" / "results" / "canaries.json"
 SECRETS = 20
 ROWS = 200
 LONGEST_CHARS = 120
-FULL = {"method": "full", "epochs": 1, "batch_tokens": 64, "schedule": {"peak": 0.001}, "threads": 1}
+FULL = {"method": "full", "epochs": 1, "batch_tokens": 32, "schedule": {"peak": 0.0004}, "threads": 1}
 
 
 def rows() -> list[dict[str, str]]:
