@@ -234,8 +234,9 @@ class _Evaluation:
         controls = control(of_tests, ours, others, self.questions, levels)
         levels |= {name: level for one in found for name, level in one.levels.items()}
         joined = beside_tests(ours, others, found)
-        criteria, silent = tellable(criteria, *joined, levels)
-        self.notes += [("suites", note) for note in silent]
+        mute = {name: why for one in found for name, why in one.silent.items()}
+        criteria, notes = tellable(criteria, *joined, levels, mute)
+        self.notes += [("suites", note) for note in notes]
         verdict = judge(criteria, *joined, levels)
         return (controls.over(verdict) if controls else verdict), controls
 
@@ -278,7 +279,7 @@ class _Evaluation:
         known = {
             one.name: one.answers.at([one.rows.index(row) for row in rows])
             for one in [ours, *others]
-            if one.name in (TUNED, BASE, PRODUCTION)
+            if one.name in (TUNED, BASE, PRODUCTION) and self.recipe.task != "preference"  # pairs are not answered
         }
         train = [self.train[row] for row in some_of(len(self.train), len(rows), self.recipe.seed)]
         material = Material(

@@ -36,7 +36,7 @@ def recipe(**gate):
 def verdict(records, **gate):
     found = retention.look(records, NOTHING)
     joined = beside_tests(_nobody(), {}, [found])
-    criteria, notes = tellable(criteria_of(recipe(**gate)), *joined, found.levels)
+    criteria, notes = tellable(criteria_of(recipe(**gate)), *joined, found.levels, {})
     return judge(criteria, *joined, found.levels), notes
 
 

@@ -37,7 +37,7 @@ class Findings:
     """What one suite found.
 
     ``rows`` are its rows, ``passes`` how often a model read one of them, all systems together. ``levels``: by metric
-    what no skill reaches.
+    what no skill reaches. ``silent``: metrics that say nothing here, and why.
     """
 
     suite: str
@@ -47,6 +47,7 @@ class Findings:
     estimates: dict[str, dict[str, Estimate]] = field(default_factory=dict)
     deltas: dict[str, dict[str, Delta]] = field(default_factory=dict)
     levels: dict[str, float] = field(default_factory=dict)
+    silent: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     details: list[Details] = field(default_factory=list)
 

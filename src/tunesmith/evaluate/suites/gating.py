@@ -18,9 +18,15 @@ if TYPE_CHECKING:
 
 
 def tellable(
-    criteria: Sequence[Criterion], ours: Contestant, others: Mapping[str, Contestant], levels: Mapping[str, float]
+    criteria: Sequence[Criterion],
+    ours: Contestant,
+    others: Mapping[str, Contestant],
+    levels: Mapping[str, float],
+    silent: Mapping[str, str],
 ) -> tuple[list[Criterion], list[str]]:
     """Return the criteria without those of suites that cannot tell, and a sentence for each left out.
+
+    ``silent`` are metrics that a suite itself believes to say nothing, and why.
 
     What the recipe itself asks for stays: the gate is undecided about it. So does a sure loss of any skill there was.
     """
@@ -28,7 +34,7 @@ def tellable(
     for one in criteria:
         if one.by_suite and one.who not in others:  # there is no model in production
             continue
-        why = _silent(one, ours, others, levels) if one.by_suite else None
+        why = (silent.get(one.metric.name) or _silent(one, ours, others, levels)) if one.by_suite else None
         if why is None:
             kept.append(one)
         else:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tunesmith.core.errors import RecipeError
-from tunesmith.evaluate.suites import memorised, retention, robustness
+from tunesmith.evaluate.suites import memorised, retention, robustness, safety
 from tunesmith.evaluate.suites.system import BASE, PRODUCTION, UNCHANGED
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 RIVALS = (BASE, PRODUCTION)
 """Whom suites ask besides the tuned model."""
 
-_OWN = {retention.NAME: retention.METRICS, memorised.NAME: memorised.METRICS}
+_OWN = {retention.NAME: retention.METRICS, memorised.NAME: memorised.METRICS, safety.NAME: safety.METRICS}
 
 NAMES: dict[str, tuple[str, ...]] = {
     **{suite: tuple(one.name for one in own) for suite, own in _OWN.items()},

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tunesmith.evaluate.metric import Metric
     from tunesmith.evaluate.suites.material import Material
     from tunesmith.evaluate.suites.system import Record, System
-    from tunesmith.text.examples import Example
+    from tunesmith.text.examples import Example, Message
 
 NAME = "robustness"
 SHOWN = 10
@@ -88,11 +88,12 @@ def changed(material: Material, change: str) -> list[tuple[int, Example]]:
         before = example.input_text
         after = CHANGES[change](before, right, f"{material.seed} {example.row_id}")
         if after != before:
-            found.append((place, replace(example, messages=_with_question(example, after))))
+            found.append((place, replace(example, messages=with_question(example, after))))
     return found
 
 
-def _with_question(example: Example, text: str) -> list[dict[str, object]]:
+def with_question(example: Example, text: str) -> list[Message]:
+    """Return the conversation with another last user message."""
     last = max(place for place, message in enumerate(example.messages) if message["role"] == "user")
     return [
         {**message, "content": text} if place == last else message for place, message in enumerate(example.messages)

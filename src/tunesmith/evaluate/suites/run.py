@@ -9,7 +9,7 @@ import json
 import os
 from typing import TYPE_CHECKING
 
-from tunesmith.evaluate.suites import memorised, retention, robustness
+from tunesmith.evaluate.suites import memorised, retention, robustness, safety
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -23,11 +23,13 @@ _ASK: dict[str, Callable[[System, Material], Record]] = {
     retention.NAME: retention.ask,
     memorised.NAME: memorised.ask,
     robustness.NAME: robustness.ask,
+    safety.NAME: safety.ask,
 }
 _LOOK: dict[str, Callable[[Mapping[str, Record], Material], Findings]] = {
     retention.NAME: retention.look,
     memorised.NAME: memorised.look,
     robustness.NAME: robustness.look,
+    safety.NAME: safety.look,
 }
 
 
