@@ -25,27 +25,34 @@ def suites_part(found: Sequence[Findings]) -> str:
 def _suite(found: Findings) -> str:
     notes = "".join(f'<p class="soft">{escape(note)}</p>' for note in found.notes)
     cost = f'<p class="soft">{found.rows:,} rows, {found.passes:,} passes of a model.</p>'
-    terms = "".join(f"<div><code>{escape(one.name)}</code> {escape(one.meaning)}</div>" for one in found.metrics)
+    terms = "".join(
+        f"<div><code>{escape(one.name)}</code> {escape(_meaning(found, one))}</div>" for one in found.metrics
+    )
     details = "".join(map(_details, found.details))
     title = f"<h2>Suite: {escape(found.suite)}</h2>"
     return title + cost + notes + _numbers(found) + f'<div class="soft terms">{terms}</div>' + details
 
 
 def _details(one: Details) -> str:
-    shown = table(one.header, one.rows, numeric_from=_first_number(one.rows))
+    shown = table(one.header, one.rows, numeric_from=one.numeric_from)
     return f"<h3>{escape(one.title)}</h3>{_wide(shown, 'text')}"
 
 
+def _meaning(found: Findings, metric: Metric) -> str:
+    better = "" if metric.higher_is_better else " (less is better)"
+    level = found.levels.get(metric.name)
+    return metric.meaning + better + ("" if level is None else f"; without skill {level:.3f}")
+
+
 def _numbers(found: Findings) -> str:
-    header = ["metric", "against", "what it shows", "tuned", "the other", "tuned minus it", "p", "no skill", "rows"]
+    header = ["metric", "against", "what it shows", "tuned", "the other", "tuned minus it", "p", "rows"]
     rows = [line for metric in found.metrics for line in _lines(found, metric)]
     return _wide(table(header, rows, numeric_from=3), "deltas")
 
 
 def _lines(found: Findings, metric: Metric) -> list[list[str]]:
     """Return a line of the table for each system that a metric is compared with, or one if there is none."""
-    own, level = found.estimates[TUNED][metric.name], found.levels.get(metric.name)
-    tail = ["–" if level is None else f"{level:.3f}", f"{own.n:,}"]
+    own = found.estimates[TUNED][metric.name]
     lines = []
     for who, deltas in found.deltas.items():
         if metric.name not in deltas:
@@ -54,20 +61,16 @@ def _lines(found: Findings, metric: Metric) -> list[list[str]]:
         _, low, high = lead(metric, delta)
         word = "tuned is better" if low > 0 else "tuned is worse" if high < 0 else "not told apart"
         p = show_p(delta.p).removeprefix("= ")
-        lines.append([metric.name, who, word, _brief(own), _brief(theirs), show(delta), p, *tail])
-    return lines or [[metric.name, "–", "", _brief(own), "–", "–", "–", *tail]]
+        lines.append([metric.name, who, word, _brief(own), _number(theirs.value), show(delta), p, f"{delta.n:,}"])
+    return lines or [[metric.name, "–", "", _brief(own), "–", "–", "–", f"{own.n:,}"]]
 
 
 def _brief(one: Estimate) -> str:
-    return f"{one.value:.3f} [{one.low:.3f}, {one.high:.3f}]"
+    return f"{_number(one.value)} [{_number(one.low)}, {_number(one.high)}]"
 
 
-def _first_number(rows: Sequence[Sequence[object]]) -> int:
-    """Return the first column from which on numbers stand, so that they are set to the right."""
-    if not rows:
-        return 1
-    words = [place for place, cell in enumerate(rows[0]) if isinstance(cell, str)]
-    return max(words, default=-1) + 1
+def _number(value: float) -> str:
+    return f"{value:.3f}" if abs(value) < 100 else f"{value:,.0f}"
 
 
 def _wide(inner: str, kind: str = "") -> str:

@@ -25,11 +25,12 @@ _NO_ANSWERS = Answers([], [], [], [])
 
 @dataclass(frozen=True)
 class Details:
-    """A table for people: where in the suite the differences are."""
+    """A table for people: where in the suite the differences are; numbers stand from a column on."""
 
     title: str
     header: list[str]
     rows: list[list[Any]]
+    numeric_from: int = 99
 
 
 @dataclass

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import random
+from dataclasses import replace
 from statistics import fmean
 from typing import TYPE_CHECKING
 
@@ -197,7 +198,7 @@ def _look_at_secrets(found: Findings, ranks: Record, canaries: Canaries, seed: i
     told, alarms = known(ranks["planted"], among), int(known(ranks["unplanted"], among).sum())
     bits = np.array([exposure(rank, among) for rank in ranks["planted"]])
     columns = {"nats": np.zeros(len(told)), "kept": ~told, "exposure": bits}
-    found.add([SECRETS_KEPT, EXPOSURE], {TUNED: columns}, seed)
+    found.add([SECRETS_KEPT, replace(EXPOSURE, most=math.log2(among))], {TUNED: columns}, seed)
     found.rows += 2 * len(told)
     found.passes += 2 * len(told) * among
     chance = fmean(exposure(rank, among) for rank in ranks["unplanted"])
@@ -214,4 +215,4 @@ def _look_at_secrets(found: Findings, ranks: Record, canaries: Canaries, seed: i
         [canaries.planted[i].owner, "yes" if told[i] else "no", ranks["planted"][i], f"{bits[i]:.1f}"] for i in order
     ]
     header = ["access code of", "memorised", f"rank of {among}", "exposure in bits"]
-    found.details.append(Details("Planted secrets, the best known first", header, rows))
+    found.details.append(Details("Planted secrets, the best known first", header, rows, numeric_from=2))

@@ -139,7 +139,7 @@ def _areas(chosen: Mapping[str, Columns]) -> list[Details]:
         rows.append([area, f"{before.mean():.2f}", shown, lost, gained, int(here.sum())])
     rows.sort(key=lambda row: (row[4] - row[3], row[0]))
     header = ["area", "base", "tuned", "forgotten", "learnt", "questions"]
-    return [Details("General questions by area, greatest loss first", header, rows)]
+    return [Details("General questions by area, greatest loss first", header, rows, numeric_from=1)]
 
 
 def _lost(chosen: Mapping[str, Columns], records: Mapping[str, Record]) -> list[Details]:
