@@ -151,7 +151,12 @@ def _show_suite(suite: str, found: dict[str, Any]) -> None:
     """Show a suite's metrics for all systems it asked."""
     rivals = {"tuned": found["metrics"], **found["baselines"]}
     lines = [[name, *(_estimate(own.get(name)) for own in rivals.values())] for name in found["metrics"]]
-    table(f"suite {suite}: {found['rows']:,} rows, {found['passes']:,} passes", ["", *rivals], lines, numeric_from=1)
+    if not lines:
+        say(f"  suite {suite}: {found['rows']:,} rows, {found['passes']:,} passes")
+    else:
+        table(
+            f"suite {suite}: {found['rows']:,} rows, {found['passes']:,} passes", ["", *rivals], lines, numeric_from=1
+        )
     for note in found["notes"]:
         say(f"  note: {note}")
 

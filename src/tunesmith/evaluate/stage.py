@@ -32,6 +32,7 @@ from tunesmith.evaluate.metrics import HERE, main_metric
 from tunesmith.evaluate.nearest import nearest
 from tunesmith.evaluate.own import own_files
 from tunesmith.evaluate.preferring import LENGTH, by_length, likelihoods, rewarded
+from tunesmith.evaluate.suites import slices
 from tunesmith.evaluate.suites.findings import beside_tests
 from tunesmith.evaluate.suites.gating import tellable
 from tunesmith.evaluate.suites.material import Material, some_of
@@ -286,7 +287,11 @@ class _Evaluation:
             self.recipe.seed, self.questions.part(rows), main_metric(self.recipe, self.folder), rows, train,
             canaries_of(self.dataset.path), known,
         )  # fmt: skip
-        return run_suites(list(dict.fromkeys(settings.suites)), material, self._systems(), self.draft.scratch)
+        suites = [suite for suite in dict.fromkeys(settings.suites) if suite != slices.NAME]
+        found = run_suites(suites, material, self._systems(), self.draft.scratch)
+        if slices.NAME in settings.suites:
+            found.append(slices.look(ours, others, self.questions, material.main))
+        return found
 
     def _systems(self) -> dict[str, Callable[[], System]]:
         """Return by name what loads each system that suites ask."""

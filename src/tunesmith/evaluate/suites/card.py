@@ -45,6 +45,8 @@ def _meaning(found: Findings, metric: Metric) -> str:
 
 
 def _numbers(found: Findings) -> str:
+    if not found.metrics:
+        return ""
     header = ["metric", "against", "what it shows", "tuned", "the other", "tuned minus it", "p", "rows"]
     rows = [line for metric in found.metrics for line in _lines(found, metric)]
     return _wide(table(header, rows, numeric_from=3), "deltas")

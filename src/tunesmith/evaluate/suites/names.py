@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tunesmith.core.errors import RecipeError
-from tunesmith.evaluate.suites import memorised, retention, robustness, safety
+from tunesmith.evaluate.suites import memorised, retention, robustness, safety, slices
 from tunesmith.evaluate.suites.system import BASE, PRODUCTION, UNCHANGED
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ _OWN = {retention.NAME: retention.METRICS, memorised.NAME: memorised.METRICS, sa
 NAMES: dict[str, tuple[str, ...]] = {
     **{suite: tuple(one.name for one in own) for suite, own in _OWN.items()},
     robustness.NAME: tuple(robustness.WORDS),
+    slices.NAME: (),
 }
 """Suite to the names of its metrics."""
 
@@ -33,7 +34,7 @@ def suite_metrics(recipe: Recipe, main: Metric) -> dict[str, Metric]:
     """Return by name the metrics of the suites that the recipe asks for; ``main`` is its main metric."""
     found: dict[str, Metric] = {}
     for suite in recipe.evaluate.suites:
-        own = robustness.metrics_of(main) if suite == robustness.NAME else _OWN[suite]
+        own = robustness.metrics_of(main) if suite == robustness.NAME else _OWN.get(suite, ())
         found |= {metric.name: metric for metric in own}
     return found
 
