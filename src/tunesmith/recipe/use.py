@@ -23,7 +23,7 @@ from tunesmith.recipe.section import (
 )
 
 Rival = Literal[Baseline, "production"]
-Suite = Literal["retention", "memorised", "robustness", "safety", "slices"]
+Suite = Literal["retention", "memorised", "robustness", "safety", "format", "slices"]
 Suites = Annotated[list[Suite], BeforeValidator(as_list)]
 Rivals = Annotated[list[Literal[Rival, "unchanged"]], BeforeValidator(as_list)]
 
@@ -111,7 +111,7 @@ class Evaluate(Section):
         "forgotten), memorised (secrets of data.canaries, and training rows), "
         "robustness (typos, case, other words around a question), safety (refusals of "
         "harmful and of safe requests, injected instructions, personal data), "
-        "slices (on which kinds of rows it is worse)",
+        "format (the shape of answers), slices (on which kinds of rows it is worse)",
     )
     suite_rows: Annotated[int, Field(ge=10)] = Field(
         200, description="test rows, and training rows, that suites look at; +-7 points at 200"

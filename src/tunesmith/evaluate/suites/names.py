@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tunesmith.core.errors import RecipeError
-from tunesmith.evaluate.suites import memorised, retention, robustness, safety, slices
+from tunesmith.evaluate.suites import form, memorised, retention, robustness, safety, slices
 from tunesmith.evaluate.suites.system import BASE, PRODUCTION, UNCHANGED
 
 if TYPE_CHECKING:
@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 RIVALS = (BASE, PRODUCTION)
 """Whom suites ask besides the tuned model."""
 
-_OWN = {retention.NAME: retention.METRICS, memorised.NAME: memorised.METRICS, safety.NAME: safety.METRICS}
+_OWN = {
+    retention.NAME: retention.METRICS,
+    memorised.NAME: memorised.METRICS,
+    safety.NAME: safety.METRICS,
+    form.NAME: form.METRICS,
+}
 
 NAMES: dict[str, tuple[str, ...]] = {
     **{suite: tuple(one.name for one in own) for suite, own in _OWN.items()},
@@ -54,6 +59,11 @@ def check_suites(recipe: Recipe) -> None:
         raise RecipeError(
             "evaluate.suites: robustness changes questions and looks at the answers, and preference has pairs",
             expected="some of " + ", ".join(suite for suite in NAMES if suite != robustness.NAME),
+        )
+    if form.NAME in recipe.evaluate.suites and recipe.task == "classify":
+        raise RecipeError(
+            "evaluate.suites: format looks at the shape of written answers, and those of classify are labels",
+            expected="some of " + ", ".join(suite for suite in NAMES if suite != form.NAME),
         )
     gate = recipe.evaluate.gate
     named = next((one.name for one in memorised.OF_SECRETS if one.name in {*gate.minimum, *gate.maximum}), None)

@@ -9,7 +9,7 @@ import json
 import os
 from typing import TYPE_CHECKING
 
-from tunesmith.evaluate.suites import memorised, retention, robustness, safety
+from tunesmith.evaluate.suites import form, memorised, retention, robustness, safety
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -24,12 +24,14 @@ _ASK: dict[str, Callable[[System, Material], Record]] = {
     memorised.NAME: memorised.ask,
     robustness.NAME: robustness.ask,
     safety.NAME: safety.ask,
+    form.NAME: form.ask,
 }
 _LOOK: dict[str, Callable[[Mapping[str, Record], Material], Findings]] = {
     retention.NAME: retention.look,
     memorised.NAME: memorised.look,
     robustness.NAME: robustness.look,
     safety.NAME: safety.look,
+    form.NAME: form.look,
 }
 
 
