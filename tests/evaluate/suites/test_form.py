@@ -39,7 +39,8 @@ def test_each_fault_is_seen_and_right_answers_have_none(name):
         "No no, it is gone.",
         "Surely it is.",
         "- a\n- b\n- c",
-        "12000000",
+        "1200000000000000",
+        "a | b\n-------------\n1 | 2",
     ):
         assert not [other for other, has in CHECKS.items() if has(Answer(one, one))], one
 
