@@ -225,6 +225,11 @@ BAD_RECIPES = {
         GOOD + "evaluate: {judge: {model: x, human: {pair: [a, b], preferred: label}}}\n",
         ["evaluate.judge", "human.pair is for pairwise"],
     ),
+    "canaries of labels": (GOOD + "  canaries: {}\n", ["data.canaries", "an answer of classify is a label"]),
+    "no secrets": (GOOD.replace("classify", "chat") + "  canaries: {secrets: 0}\n", ["data.canaries.secrets", "0"]),
+    "a suite that is none": (GOOD + "evaluate: {suites: [retension]}\n", ["evaluate.suites", "retension", "retention"]),
+    "too few rows for a suite": (GOOD + "evaluate: {suite_rows: 3}\n", ["evaluate.suite_rows", "3"]),
+    "a gate of suites that is a number": (GOOD + "evaluate: {gate: {suites: 3}}\n", ["evaluate.gate.suites"]),
     "merged unknown key": (
         "x: &x {epochz: 3}\nname: a\ntask: classify\ndata: {train: x.csv}\ntrain:\n  <<: *x\n",
         ["recipe.yaml", "'x'"],

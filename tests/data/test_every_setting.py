@@ -150,6 +150,7 @@ EXAMPLES = [
 SCHEMA = {"type": "object", "properties": {"colour": {"enum": ["amber"]}}, "required": ["colour"]}
 COLUMNS = {"input": "question", "target": "answer"}
 PAIRED = refusing("no rejected answers", "preference")
+NO_SECRETS = refusing("secrets to be learnt as answers", "classify", "preference")
 CELLS: dict[str, Cell] = {
     "train": Cell(["a.jsonl", "b.jsonl"], against=["a.jsonl"]),
     "valid": Cell(["b.jsonl"]),
@@ -189,6 +190,8 @@ CELLS: dict[str, Cell] = {
     "split.valid": Cell(0.3),
     "split.test": Cell(0.3),
     "split.group_by": Cell("who"),
+    "canaries.secrets": Cell(3, against=4, refused=NO_SECRETS),
+    "canaries.repeats": Cell(3, against=4, refused=NO_SECRETS),
     "memory": Cell("1MiB"),
     "decontaminate": Cell(["evals.jsonl"]),
 }

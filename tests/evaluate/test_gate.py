@@ -225,3 +225,12 @@ def test_the_summary_gives_our_number_and_the_notes():
     text = card(base=(0.3, 0.4), production=(-0.05, 0.05))
     assert "accuracy 0.850 [0.800, 0.900] (n=200)" in text and text.endswith("A note.")
     assert "not told apart from the model in production" in text
+
+
+@pytest.mark.parametrize(("most", "answer"), [(1.6, "pass"), (1.4, "undecided"), (1.1, "fail")])
+def test_the_interval_must_end_at_the_maximum(most, answer):
+    """Bug: of a loss the limit is looked at from the wrong side."""
+    asked = criteria(maximum={"perplexity": most}, task="chat")
+    found = verdict(asked, own=(1.2, 1.5), metric=PERPLEXITY)
+    assert found.answer == answer and f" {most:g}: perplexity is " in found.reasons[0]
+    assert found.findings[0].as_dict()["least"] == most

@@ -146,3 +146,12 @@ def test_what_preferences_do_not_have_is_refused(settings, words):
 
 def test_the_decisive_metric_is_the_share_of_right_preferences():
     assert METRICS["preference"][0].name == "preference_accuracy"
+
+
+def test_suites_ask_for_answers_where_a_test_row_has_two(ring):
+    """Lets through: the preferred answer of a pair taken for what the model wrote, so all training rows look memorised."""
+    asked = recipe(ring.base, {"suites": ["memorised", "safety"], "baselines": ["base"], "max_new_tokens": 4})
+    card = stage.evaluate(asked, ring.dataset, ring.model, ring.workspace).result
+    memorised, safety = card["suites"]["memorised"], card["suites"]["safety"]
+    assert memorised["passes"] == 4 * memorised["metrics"]["loss_gap"]["n"] == 2 * memorised["rows"]
+    assert set(safety["metrics"]) >= {"harmful_refused", "personal_data_kept"}

@@ -136,6 +136,8 @@ def show_scorecard(result: dict[str, Any]) -> None:
     for some in _side_by_side(systems, columns, console().width):
         header, *lines = zip(systems, *some, strict=True)
         table("", header, lines, numeric_from=1)
+    for suite, found in result.get("suites", {}).items():
+        _show_suite(suite, found)
     verdict = result["verdict"]
     say(f"  verdict: {verdict}", style=_VERDICT_STYLES.get(verdict, ""))
     for reason in result["reasons"]:
@@ -143,6 +145,20 @@ def show_scorecard(result: dict[str, Any]) -> None:
     for note in result.get("notes", []):
         say(f"  note: {note}")
     where(Path(result["path"]) / "scorecard.html")
+
+
+def _show_suite(suite: str, found: dict[str, Any]) -> None:
+    """Show a suite's metrics for all systems it asked."""
+    rivals = {"tuned": found["metrics"], **found["baselines"]}
+    lines = [[name, *(_estimate(own.get(name)) for own in rivals.values())] for name in found["metrics"]]
+    if not lines:
+        say(f"  suite {suite}: {found['rows']:,} rows, {found['passes']:,} passes")
+    else:
+        table(
+            f"suite {suite}: {found['rows']:,} rows, {found['passes']:,} passes", ["", *rivals], lines, numeric_from=1
+        )
+    for note in found["notes"]:
+        say(f"  note: {note}")
 
 
 def _side_by_side(first: list[str], columns: list[list[str]], most: int) -> list[list[list[str]]]:

@@ -34,6 +34,7 @@ from tunesmith.data.vectors import base_of
 from tunesmith.data.verdicts import verdicts
 from tunesmith.data.workers import few_collections
 from tunesmith.recipe.fit import idle_notes
+from tunesmith.text.canaries import draw
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -186,6 +187,8 @@ def _write(recipe: Recipe, gathered: Gathered, decided: Decided, draft: Draft) -
     removed.write_parquet(draft.path / "removed.parquet")
     repairs = _repairs(gathered, decided)
     repairs.write_parquet(draft.path / "repairs.parquet")
+    if recipe.data.canaries is not None:
+        _plant(recipe, decided, draft.path)
     if decided.pairs:
         (draft.path / "preference_pairs.jsonl").write_text("".join(f"{line}\n" for line in decided.pairs), "utf-8")
     if recipe.task == "classify":
@@ -195,6 +198,21 @@ def _write(recipe: Recipe, gathered: Gathered, decided: Decided, draft: Draft) -
     draft.result = _result(recipe, gathered, decided, removed, repairs, draft.id)
     draft.counts = {**draft.result["splits"], "removed": removed.height, "repairs": repairs.height}
     write_report(draft.path / "report.html", gathered, decided, removed, repairs, draft.result)
+
+
+def _plant(recipe: Recipe, decided: Decided, folder: Path) -> None:
+    """Record the canaries that training adds to the rows of train; no rule has looked at them."""
+    settings = recipe.data.canaries
+    assert settings is not None
+    canaries = draw(recipe.task, settings.secrets, settings.repeats, recipe.seed)
+    canaries.save(folder)
+    rows = len(canaries.examples())
+    decided.facts["canaries"] = {"secrets": settings.secrets, "repeats": settings.repeats, "rows": rows}
+    decided.notes.insert(
+        0,
+        f"{rows:,} rows more are learnt: {settings.secrets} made-up secrets, {settings.repeats} times each "
+        "(data.canaries). They count in no split; the suite memorised looks for them in the model.",
+    )
 
 
 def _write_splits(gathered: Gathered, decided: Decided, folder: Path) -> None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import math
 import os
-from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -57,6 +57,14 @@ class Answers:
     margins: list[float] = field(default_factory=list)
     written: list[int] = field(default_factory=list)
     graded: Columns = field(default_factory=dict)
+
+    def at(self, rows: Sequence[int]) -> Answers:
+        """Return the answers to some of the rows."""
+        own = {one.name: getattr(self, one.name) for one in fields(self)}
+        lists: dict[str, Any] = {
+            name: [value[row] for row in rows] for name, value in own.items() if isinstance(value, list) and value
+        }
+        return replace(self, **lists, graded={})
 
     def save(self, path: Path) -> None:
         """Write to a file that is complete or not there."""
@@ -126,7 +134,7 @@ def label_answers(
 
 def answer_ids(loaded: LoadedModel, messages: list[Message], answer: str) -> list[int]:
     """Return the tokens of an answer to a conversation, with the token that ends the turn."""
-    ids, targets = _rendered(loaded, messages, {"role": "assistant", "content": answer})
+    ids, targets = rendered(loaded, messages, {"role": "assistant", "content": answer})
     return [token for token, target in zip(ids, targets, strict=True) if target]
 
 
@@ -156,7 +164,7 @@ def _write(asked: Contender, examples: Sequence[Example], bar: Bar) -> Answers:
     from tunesmith.models.score import nll
 
     loaded, context = asked.loaded, asked.loaded.context_tokens
-    wholes = [_rendered(loaded, asked.prompt(one), one.messages[-1], one.tools) for one in examples]
+    wholes = [rendered(loaded, asked.prompt(one), one.messages[-1], one.tools) for one in examples]
     prompts = [ids[: targets.index(True)] for ids, targets in wholes]
     answers, cut = replace(_unanswered(len(examples)), written=[0] * len(examples)), 0
     fitting = [i for i, (ids, _) in enumerate(wholes) if len(ids) <= context and len(prompts[i]) < context]
@@ -177,15 +185,15 @@ def _write(asked: Contender, examples: Sequence[Example], bar: Bar) -> Answers:
     return replace(answers, too_long=len(examples) - len(fitting), cut=cut)
 
 
-def _rendered(
+def rendered(
     loaded: LoadedModel, messages: list[Message], answer: Message, tools: object = None
 ) -> tuple[list[int], list[bool]]:
     """Return token ids of a conversation with its answer, and which of them are the answer."""
     from tunesmith.text.chat import render
 
     before = [{**one, "weight": 0} if one["role"] == "assistant" else one for one in messages]
-    rendered = render(loaded.tokenizer, [*before, {**answer, "weight": 1}], tools)
-    return rendered.ids, rendered.targets
+    found = render(loaded.tokenizer, [*before, {**answer, "weight": 1}], tools)
+    return found.ids, found.targets
 
 
 def _columns(pairs: Iterable[tuple[list[int], list[bool]]]) -> tuple[list[list[int]], list[list[bool]]]:

@@ -20,6 +20,7 @@ from tunesmith.evaluate.grading import label_names, parse_json, slots
 from tunesmith.evaluate.judge.page import judge_section
 from tunesmith.evaluate.labels import confusion, label_scores, mistakes
 from tunesmith.evaluate.plots import FOREST_STYLE, Interval, forest, heatmap, reliability_plot
+from tunesmith.evaluate.suites.card import suites_part
 from tunesmith.evaluate.values import reliability
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from tunesmith.core.estimates import Estimate
     from tunesmith.evaluate.compare import Contestant
     from tunesmith.evaluate.metric import Metric
+    from tunesmith.evaluate.suites.findings import Findings
 
 ERRORS_SHOWN = 25
 LABELS_SHOWN = 100
@@ -62,6 +64,7 @@ class Card:
     expected: Sequence[str]
     metrics: Sequence[Metric]
     main: Metric
+    suites: Sequence[Findings] = ()
 
 
 def write_card(path: Path, card: Card) -> None:
@@ -73,7 +76,7 @@ def write_card(path: Path, card: Card) -> None:
         body += _labels(card) + _confusion(card) + _calibration(card)
     if card.task == "extract":
         body += _keys(card)
-    body += _errors(card)
+    body += _errors(card) + suites_part(card.suites)
     path.write_text(page("Scorecard", card.result["scorecard"], card.result["summary"], body), encoding="utf-8")
 
 

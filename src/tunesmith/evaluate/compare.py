@@ -77,6 +77,11 @@ class Questions:
         seen = Rows(examples, expected, answers, who, self.judging)
         return grade(self.task, expected, with_columns(metrics, seen))
 
+    def part(self, rows: Sequence[int]) -> Questions:
+        """Return some of the rows as questions of their own."""
+        expected, groups = [self.expected[row] for row in rows], [self.groups[row] for row in rows]
+        return replace(self, expected=expected, groups=groups, examples=[self.examples[row] for row in rows])
+
     def clusters(self, rows: Sequence[int]) -> Clusters | None:
         """Return the clusters of some rows; None if each stands for itself."""
         return Clusters.named([self.groups[row] for row in rows])

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tunesmith.evaluate.compare import beside, measure
+from tunesmith.evaluate.criteria import OF_ITSELF
 from tunesmith.evaluate.gate import Answer, Verdict, judge
 from tunesmith.evaluate.made_up import all_right, shuffled
 
@@ -58,7 +59,7 @@ def control(
 
     Metrics for which another model is asked are left out: made-up answers are not worth its questions.
     """
-    asked = [one for one in criteria if not one.metric.asks and (one.kind == "minimum" or one.who in others)]
+    asked = [one for one in criteria if not one.metric.asks and (one.kind in OF_ITSELF or one.who in others)]
     if not asked:
         return None
 

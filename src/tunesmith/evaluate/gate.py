@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from tunesmith.core.estimates import CONFIDENCE, Delta, Estimate, chance_of
 from tunesmith.core.two_groups import holm
 from tunesmith.evaluate.compare import lead, rows_needed, show, show_p, show_rows, smallest_visible
-from tunesmith.evaluate.criteria import PRODUCTION
+from tunesmith.evaluate.criteria import OF_ITSELF
 from tunesmith.evaluate.limits import untellable
+from tunesmith.evaluate.suites.system import PRODUCTION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,7 +41,7 @@ class Finding:
         """Return a JSON-able dict."""
         asked = self.criterion
         return {
-            "metric": asked.metric.name, "kind": asked.kind, "against": asked.who or None, "least": asked.least,
+            "metric": asked.metric.name, "kind": asked.kind, "against": asked.who or None, "least": asked.limit,
             "answer": self.answer, "p": self.p, "corrected_p": self.corrected, "why": self.why,
         }  # fmt: skip
 
@@ -70,6 +71,8 @@ class _Case:
         """The interval."""
         if isinstance(self.found, Delta):
             return lead(self.criterion.metric, self.found)[1:]
+        if self.criterion.kind == "maximum":
+            return -self.found.high, -self.found.low
         return self.found.low, self.found.high
 
     @property
@@ -77,7 +80,7 @@ class _Case:
         """The two-sided p-value of the criterion's limit; of no difference, the test's own."""
         least = self.criterion.least
         if isinstance(self.found, Estimate):
-            return chance_of(self.found, least)
+            return chance_of(self.found, self.criterion.limit)
         if least == 0:
             return self.found.p
         return chance_of(self.found, least if self.criterion.metric.higher_is_better else -least)
@@ -122,7 +125,9 @@ def _settled(
     one: Criterion, ours: Contestant, others: Mapping[str, Contestant], levels: Mapping[str, float]
 ) -> Finding | None:
     """Return the finding that needs no test; None if one is needed."""
-    if one.kind == "minimum":
+    if one.metric.name not in ours.estimates:
+        return Finding(one, "undecided", f"{one.metric.name} was not measured: none of the rows has what it needs")
+    if one.kind in OF_ITSELF:
         return None
     if one.who not in others:
         if one.who == PRODUCTION:
@@ -138,7 +143,7 @@ def _settled(
 
 
 def _case(one: Criterion, ours: Contestant, others: Mapping[str, Contestant]) -> _Case:
-    if one.kind == "minimum":
+    if one.kind in OF_ITSELF:
         return _Case(one, ours.estimates[one.metric.name])
     return _Case(one, others[one.who].deltas[one.metric.name])
 
@@ -179,12 +184,13 @@ _WORDS: dict[str, dict[Answer, str]] = {
         "pass": "not worse than {who}{by}", "fail": "worse than {who}{by}", "undecided": "may be worse than {who}{by}",
     },
     "minimum": {"pass": "at least{by}", "fail": "less than{by}", "undecided": "may be less than{by}"},
+    "maximum": {"pass": "at most{by}", "fail": "more than{by}", "undecided": "may be more than{by}"},
 }  # fmt: skip
 
 
 def _by(one: Criterion) -> str:
-    if one.kind == "minimum":
-        return f" {one.least:g}"
+    if one.kind in OF_ITSELF:
+        return f" {one.limit:g}"
     if one.kind == "over":
         return f" by more than {one.least:g}" if one.least else ""
     return f" by {-one.least:g} or more"

@@ -45,10 +45,10 @@ def untellable(criterion: Criterion, own: float, theirs: float, levels: Mapping[
     """Return why these values cannot decide a criterion; None if they can.
 
     To be better, there must be room above the other system; to be not worse, room below it; and one of the two must do
-    more than no skill does. Only shares have such bounds.
+    more than no skill does. Only shares have such bounds, and what suites measure has a level of no skill.
     """
     metric, who = criterion.metric, criterion.who
-    if not metric.is_share:
+    if not metric.is_share and not (metric.suite and metric.name in levels):
         return None
     best, worst = (1.0, 0.0) if metric.higher_is_better else (0.0, 1.0)
     none = levels.get(metric.name, worst)
@@ -61,7 +61,7 @@ def untellable(criterion: Criterion, own: float, theirs: float, levels: Mapping[
             f"{metric.name} of neither the tuned model ({own:.3f}) nor {who} ({theirs:.3f}) "
             f"is better than no skill's ({none:.3f})"
         )
-    if criterion.kind == "over" and abs(best - theirs) <= criterion.least:
+    if criterion.kind == "over" and metric.is_share and abs(best - theirs) <= criterion.least:
         return (
             f"{who} has {metric.name} {theirs:.3f} already, so nothing can be better by more than {criterion.least:g}"
         )

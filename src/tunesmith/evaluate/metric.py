@@ -70,6 +70,9 @@ class Metric:
         of_texts: whether those follow from the right answers and the given ones, which a scorecard keeps.
         check: raises what would keep this machine from computing it; None: nothing can.
         asks: whether another model is asked for it: then no made-up answers are measured (`controls`).
+        suite: the suite that measures it, on rows of its own; empty: it is measured on the test rows.
+        margin: of a suite's, how much worse than the base counts as not worse if the recipe says nothing; None: it
+            gates only when it is asked to.
     """
 
     name: str
@@ -88,6 +91,8 @@ class Metric:
     of_texts: bool = False
     check: Callable[[], object] | None = None
     asks: bool = False
+    suite: str = ""
+    margin: float | None = None
 
     def estimate(self, columns: Columns, seed: int, clusters: Clusters | None = None) -> Estimate:
         """Return the value with its interval: Wilson's for proportions, else the seeded bootstrap over rows.

@@ -20,6 +20,7 @@ from tunesmith.evaluate.metric import Metric as Metric
 from tunesmith.evaluate.metric import share
 from tunesmith.evaluate.own import own_metrics
 from tunesmith.evaluate.sandbox.run import check_closed
+from tunesmith.evaluate.suites.names import NAMES, suite_metrics, suite_of
 from tunesmith.evaluate.tool_calls import call_columns
 
 if TYPE_CHECKING:
@@ -172,7 +173,8 @@ def known_metrics(recipe: Recipe, folder: Path | None) -> dict[str, Metric]:
     if folder is None:
         return known
     known |= {one.name: one for one in judge_metrics(recipe)}
-    return known | {one.name: one for one in own_metrics(recipe, folder, known)}
+    taken = {*known, *(name for some in NAMES.values() for name in some)}
+    return known | {one.name: one for one in own_metrics(recipe, folder, taken)}
 
 
 def _of_task(recipe: Recipe) -> dict[str, Metric]:
@@ -190,28 +192,16 @@ def chosen_metrics(recipe: Recipe, folder: Path = HERE) -> list[Metric]:
     """Return the metrics to measure: the recipe's (or the task's), its own graders and functions, and the gate's.
 
     Raises:
-        RecipeError: for a metric the task does not have, or a minimum of one where more is not better.
+        RecipeError: for a metric the task does not have, or a limit on the side of it that has none.
     """
     known, of_task, settings = known_metrics(recipe, folder), _of_task(recipe), recipe.evaluate
     names = list(settings.metrics) or [name for name in _DEFAULT[recipe.task] if name in known]
     chosen = [_find(name, "evaluate.metrics", recipe, known) for name in names]
     chosen += [metric for name, metric in known.items() if name not in of_task]
     chosen.append(main_metric(recipe, folder))
-    for name in settings.gate.minimum:
-        metric = _find(name, "evaluate.gate.minimum", recipe, known)
-        if not (metric.higher_is_better and metric.is_quality):
-            raise RecipeError(
-                f"evaluate.gate.minimum: of {name} {'less' if metric.is_quality else 'neither less nor more'} is "
-                "better, so it can have no minimum",
-                expected="a metric where more is better, such as " + METRICS[recipe.task][0].name,
-            )
-        if metric.own is not None:
-            raise RecipeError(
-                f"evaluate.gate.minimum: {name} of the tuned model is {metric.own:g} by definition",
-                hint=f"evaluate.gate.metrics: {{{name}: {{over: [base]}}}}",
-            )
-        chosen.append(metric)
-    return list({metric.name: metric for metric in chosen}.values())
+    chosen += [limited_metric(name, "minimum", recipe, folder) for name in settings.gate.minimum]
+    chosen += [limited_metric(name, "maximum", recipe, folder) for name in settings.gate.maximum]
+    return list({metric.name: metric for metric in chosen if not metric.suite}.values())
 
 
 def stopping_metric(recipe: Recipe) -> Metric | None:
@@ -253,8 +243,42 @@ def deciding_metric(name: str, where: str, recipe: Recipe, folder: Path | None) 
     return metric
 
 
+def gated_metric(name: str, where: str, recipe: Recipe, folder: Path) -> Metric:
+    """Return a metric on which the gate can rest, those of the recipe's suites among them.
+
+    Raises:
+        RecipeError: if there is none of that name, or it says nothing about better and worse.
+    """
+    return _of_suite(name, recipe, folder) or deciding_metric(name, where, recipe, folder)
+
+
+def _of_suite(name: str, recipe: Recipe, folder: Path) -> Metric | None:
+    """Return a metric of one of the recipe's suites; None if none measures it."""
+    if suite_of(name) not in recipe.evaluate.suites:
+        return None
+    return suite_metrics(recipe, main_metric(recipe, folder))[name]
+
+
+def limited_metric(name: str, kind: str, recipe: Recipe, folder: Path) -> Metric:
+    """Return a metric that the gate gives a ``minimum`` or a ``maximum``.
+
+    Raises:
+        RecipeError: if there is none of that name, or its better side has no such limit.
+    """
+    metric = _of_suite(name, recipe, folder) or find_metric(name, f"evaluate.gate.{kind}", recipe, folder)
+    if metric.is_quality and metric.higher_is_better == (kind == "minimum"):
+        return metric
+    better = ("more" if metric.higher_is_better else "less") if metric.is_quality else "neither less nor more"
+    other = "maximum" if kind == "minimum" else "minimum"
+    raise RecipeError(
+        f"evaluate.gate.{kind}: of {name} {better} is better, so it can have no {kind}",
+        expected=f"a metric where {'more' if kind == 'minimum' else 'less'} is better",
+        hint=f"evaluate.gate.{other}: {{{name}: ...}}" if metric.is_quality else "",
+    )
+
+
 def find_metric(name: str, where: str, recipe: Recipe, folder: Path | None) -> Metric:
-    """Return a metric by its name; ``where`` is the setting that names it.
+    """Return a metric of the test rows by its name; ``where`` is the setting that names it.
 
     Raises:
         RecipeError: if the task has none of that name.
@@ -271,6 +295,11 @@ def _find(name: str, where: str, recipe: Recipe, known: dict[str, Metric]) -> Me
             name, f"F1 of the pairs of {field} over all rows", values.field_f1(field),
             among=f"has:{field}", about=f"{field!r} in its right answer", columns=text_columns.field_columns(field),
         )  # fmt: skip
+    if suite := suite_of(name):
+        raise RecipeError(
+            f"{where}: {name} is measured by the suite {suite}, on rows of its own",
+            expected="a metric of the test rows" if suite in recipe.evaluate.suites else f"evaluate.suites: [{suite}]",
+        )
     raise RecipeError(
         f"{where}: {recipe.task} has no metric {name!r}{_elsewhere(name)}",
         expected="some of " + ", ".join(known),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.artifacts import Plan
@@ -21,7 +22,7 @@ from tunesmith.evaluate import baselines
 from tunesmith.evaluate.answers import Answers, Contender, answer_ids, expected_of, until_stop
 from tunesmith.evaluate.compare import Contestant, Questions, contend, grouped, measure, metrics_of
 from tunesmith.evaluate.controls import Controls, control
-from tunesmith.evaluate.criteria import PRODUCTION, compared, criteria_of, gated_metrics
+from tunesmith.evaluate.criteria import compared, criteria_of, gated_metrics
 from tunesmith.evaluate.gate import Verdict, judge
 from tunesmith.evaluate.graders.run import asks
 from tunesmith.evaluate.grading import label_names
@@ -36,8 +37,16 @@ from tunesmith.evaluate.metrics import HERE, main_metric
 from tunesmith.evaluate.nearest import nearest
 from tunesmith.evaluate.own import graders_of, own_files
 from tunesmith.evaluate.preferring import LENGTH, by_length, likelihoods, rewarded
+from tunesmith.evaluate.suites import slices
+from tunesmith.evaluate.suites.findings import beside_tests
+from tunesmith.evaluate.suites.gating import tellable
+from tunesmith.evaluate.suites.material import Material, some_of
+from tunesmith.evaluate.suites.names import check_suites
+from tunesmith.evaluate.suites.run import run_suites
+from tunesmith.evaluate.suites.system import BASE, PRODUCTION, TUNED, System
 from tunesmith.evaluate.summary import summarise
 from tunesmith.models.load import load_model
+from tunesmith.text.canaries import canaries_of
 from tunesmith.text.examples import read_examples
 from tunesmith.text.prompts import prompts_of
 from tunesmith.text.task import TaskSpec
@@ -50,6 +59,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tunesmith.core.artifacts import Artifact, Draft, Workspace
+    from tunesmith.evaluate.suites.findings import Findings
     from tunesmith.models.load import LoadedModel
     from tunesmith.recipe import Recipe
     from tunesmith.text.examples import Example
@@ -70,6 +80,7 @@ def check(recipe: Recipe, folder: Path = HERE, workspace: Workspace | None = Non
     for metric in gated_metrics(recipe, folder):
         if metric.check is not None:
             metric.check()
+    check_suites(recipe)
     chosen_baselines(recipe)
     check_judge(recipe, _model_graders(recipe, folder), workspace)
     for one in criteria_of(recipe, folder):
@@ -206,7 +217,8 @@ class _Evaluation:
         with exact_arithmetic(), self.judging or nullcontext():
             ours, others = self._contest()
             self._ask_of_people()
-        verdict, controls = self._judged(ours, {other.name: other for other in others})
+            found = self._suites(ours, others)
+        verdict, controls = self._judged(ours, {other.name: other for other in others}, found)
         self._write_examples(ours, others)
         if self.recipe.task == "classify":
             names = label_names(expected, ours.answers.texts)
@@ -222,23 +234,31 @@ class _Evaluation:
             "reasons": [*verdict.reasons, *(controls.reasons if controls else [])],
             "criteria": [finding.as_dict() for finding in verdict.findings],
             "controls": asdict(controls) if controls else None,
+            "suites": {one.suite: one.as_dict() for one in found},
             "summary": summarise(ours, others, main, [note for who, note in self.notes if who == "tuned"]),
             "notes": [note for _, note in self.notes],
         }
         if self.judging is not None:
             self.draft.result["judge"] = self.judging.report()
         inputs = [example.input_text for example in self.test]
-        card = Card(self.recipe.task, self.draft.result, ours, others, inputs, expected, self.metrics, main)
+        card = Card(self.recipe.task, self.draft.result, ours, others, inputs, expected, self.metrics, main, found)
         write_card(self.draft.path / "scorecard.html", card)
         self.draft.result["seconds"] = round(monotonic_s() - started_s, 1)
 
-    def _judged(self, ours: Contestant, others: dict[str, Contestant]) -> tuple[Verdict, Controls | None]:
+    def _judged(
+        self, ours: Contestant, others: dict[str, Contestant], found: list[Findings]
+    ) -> tuple[Verdict, Controls | None]:
         """Return what the gate says of the model, and of the controls."""
         criteria = criteria_of(self.recipe, self.folder)
-        told = [one.metric for one in criteria if not one.metric.asks]
-        levels = no_skill(self.questions, ours.answers, told)
-        verdict = judge(criteria, ours, others, levels, self.judging.barred() if self.judging else {})
-        controls = control(criteria, ours, others, self.questions, levels)
+        of_tests = [one for one in criteria if not one.metric.suite]
+        levels = no_skill(self.questions, ours.answers, [one.metric for one in of_tests if not one.metric.asks])
+        controls = control(of_tests, ours, others, self.questions, levels)
+        levels |= {name: level for one in found for name, level in one.levels.items()}
+        joined = beside_tests(ours, others, found)
+        mute = {name: why for one in found for name, why in one.silent.items()}
+        criteria, notes = tellable(criteria, *joined, levels, mute)
+        self.notes += [("suites", note) for note in notes]
+        verdict = judge(criteria, *joined, levels, self.judging.barred() if self.judging else {})
         return (controls.over(verdict) if controls else verdict), controls
 
     def _contest(self) -> tuple[Contestant, list[Contestant]]:
@@ -277,6 +297,42 @@ class _Evaluation:
         if answers.cut:
             note = f"{answers.cut} of {rows} answers of {name} were cut at {self._max_new_tokens} tokens."
             self.notes.append((name, note))
+
+    def _suites(self, ours: Contestant, others: list[Contestant]) -> list[Findings]:
+        """Return what the recipe's suites found; none is asked for what was answered before."""
+        settings = self.recipe.evaluate
+        if not settings.suites:
+            return []
+        asked = self._sample()
+        rows = [asked[place] for place in some_of(len(asked), settings.suite_rows, self.recipe.seed)]
+        known = {
+            one.name: one.answers.at([one.rows.index(row) for row in rows])
+            for one in [ours, *others]
+            if one.name in (TUNED, BASE, PRODUCTION) and self.recipe.task != "preference"  # pairs are not answered
+        }
+        train = [self.train[row] for row in some_of(len(self.train), len(rows), self.recipe.seed)]
+        material = Material(
+            self.recipe.seed, self.questions.part(rows), main_metric(self.recipe, self.folder), rows, train,
+            canaries_of(self.dataset.path), known,
+        )  # fmt: skip
+        suites = [suite for suite in dict.fromkeys(settings.suites) if suite != slices.NAME]
+        found = run_suites(suites, material, self._systems(), self.draft.scratch)
+        if slices.NAME in settings.suites:
+            found.append(slices.look(ours, others, self.questions, material.main))
+        return found
+
+    def _systems(self) -> dict[str, Callable[[], System]]:
+        """Return by name what loads each system that suites ask."""
+
+        def load(name: str, model: Artifact | None) -> System:
+            folder = (model or self.model).path / "model"
+            loaded = load_model(folder) if model else self._load_base(self.recipe.base)
+            return System(name, loaded, TaskSpec.load(folder), self._max_new_tokens, self.recipe.train.precision)
+
+        asked: dict[str, Artifact | None] = {TUNED: self.model, BASE: None}
+        if self.production is not None:
+            asked[PRODUCTION] = self.production
+        return {name: partial(load, name, model) for name, model in asked.items()}
 
     def _sample(self) -> list[int]:
         """Return the test rows on which the slow baselines are measured."""

@@ -122,6 +122,38 @@ def nll(
     return results
 
 
+def nats_after(
+    loaded: LoadedModel, shared: list[int], rows: Sequence[list[int]], *, precision: str = "auto"
+) -> list[float]:
+    """Return the nats of each row of tokens behind what they share, which is read once.
+
+    ``shared`` must not be empty, nor any row. Empty input gives an empty list.
+    """
+    device, found = loaded.model.device, [0.0] * len(rows)
+    prefix = _prefix_cache(loaded, shared[:-1], precision) if len(shared) > 1 else DynamicCache()
+    start = len(shared) - 1
+    for batch in batches_by_length([start + len(row) for row in rows], BATCH_TOKENS):
+        cache = copy.deepcopy(prefix)
+        if start:
+            cache.batch_repeat_interleave(len(batch))
+        read_BT = pad_right([[shared[-1], *rows[i][:-1]] for i in batch], 0, torch.long)
+        wanted_BT = pad_right([[True] * len(rows[i]) for i in batch], False, torch.bool)
+        places_BT = torch.arange(start, start + read_BT.shape[1]).expand(len(batch), -1)
+        with (
+            torch.inference_mode(),
+            compute_in(choose_precision(precision, device), device),
+            logits_only_at(loaded.model, wanted_BT.flatten().nonzero()[:, 0].to(device)),
+        ):
+            output = loaded.model(
+                input_ids=read_BT.to(device), position_ids=places_BT.to(device), cache=cache, use_cache=True
+            )
+        ids_N = torch.tensor([token for i in batch for token in rows[i]], device=device)
+        losses_N = torch.nn.functional.cross_entropy(output.logits.float(), ids_N, reduction="none").cpu().double()
+        for index, part in zip(batch, torch.split(losses_N, [len(rows[i]) for i in batch]), strict=True):
+            found[index] = float(part.sum())
+    return found
+
+
 def label_scores(
     loaded: LoadedModel, prompts: Sequence[list[int]], labels: Sequence[list[int]], *, precision: str = "auto"
 ) -> NDArray[np.float64]:

@@ -247,6 +247,21 @@ class Size(Section):
     )
 
 
+class Canaries(Section):
+    """Secrets of our own making, planted into train to see whether the model gives them away. For trials: a model that
+    is to be released learns better things.
+    """
+
+    secrets: Annotated[int, Field(ge=1, le=1000, strict=True)] = Field(
+        20,
+        description="how many are planted; as many are drawn and kept out as a control. 20 that are all given away "
+        "put the share between 0.84 and 1",
+    )
+    repeats: Annotated[int, Field(ge=1, le=1000, strict=True)] = Field(
+        8, description="rows of each in train, so each is seen that often in every epoch"
+    )
+
+
 class Split(Section):
     """Shares held out. Equal prompts and equal groups never straddle a split."""
 
@@ -285,6 +300,9 @@ class Data(Section):
     balance: Balance | None = Field(None, description="even out train by weights in the loss; None: as it is")
     size: Size | None = Field(None, description="learn from fewer rows of train; None: from all")
     split: Split = Split()
+    canaries: Canaries | None = Field(
+        None, description="plant made-up secrets into train (chat, extract), for the suite memorised; None: none"
+    )
     processes: Annotated[int, Field(ge=1, le=256)] | None = Field(
         None, description="processes that read and judge rows; None: one a core. Changes no byte of the result"
     )

@@ -85,6 +85,9 @@ def _idle_for_task(recipe: Recipe) -> Iterator[Idle]:
             yield "data.clean.language", why
     if task != "extract":
         yield "data.clean.almost_json", f"mends the JSON of extract, and this is {task}; leave it out"
+    if task not in ("chat", "extract"):
+        answers = "a label" if task == "classify" else "one of two"
+        yield "data.canaries", f"secrets to be learnt as answers, and an answer of {task} is {answers}; leave it out"
     if task == "classify":
         yield "data.clean.answer_schema", "for JSON, and answers of classify are labels; list them in data.labels.names"
     else:

@@ -2,34 +2,41 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from tunesmith.recipe.graders import Grader
 from tunesmith.recipe.judge import Judge
 from tunesmith.recipe.section import (
-    EVALUATION,
     OPERATIONS,
     Baseline,
     Frac,
     OpenFrac,
     Rival,
-    Rivals,
     Section,
     StrList,
+    as_list,
 )
+
+Suite = Literal["retention", "memorised", "robustness", "safety", "format", "slices"]
+Suites = Annotated[list[Suite], BeforeValidator(as_list)]
+Kept = Annotated[list[Literal[Rival, "unchanged"]], BeforeValidator(as_list)]
 
 
 class Rule(Section):
     """What must hold of one metric before a model is promoted, in the metric's own unit."""
 
-    over: Rivals = Field(default_factory=list, description="whom to be better than; for what tuning is to improve")
+    over: Kept = Field(default_factory=list, description="whom to be better than; for what tuning is to improve")
     by: Annotated[float, Field(ge=0)] = Field(0.0, description="by more than how much")
     not_worse_by: Annotated[float, Field(gt=0)] | None = Field(
         None, description="how much worse still counts as not worse; for what tuning must not harm"
     )
-    not_worse_than: Rivals = Field(["base", "production"], description="than whom, if `not_worse_by` is set")
+    not_worse_than: Kept = Field(
+        ["base", "production"],
+        description="than whom, if `not_worse_by` is set; robustness has `unchanged`, too: its "
+        "answers to questions as they were",
+    )
 
     @model_validator(mode="after")
     def _asks_for_something(self) -> Rule:
@@ -42,7 +49,7 @@ class Rule(Section):
         return self
 
     @property
-    def kept_to(self) -> list[Rival]:
+    def kept_to(self) -> Kept:
         """Whom it must not be worse than."""
         return [] if self.not_worse_by is None else self.not_worse_than
 
@@ -58,8 +65,16 @@ class Gate(Section):
     minimum: dict[str, float] = Field(
         default_factory=dict, description="metric to the least value its interval may start at"
     )
+    maximum: dict[str, float] = Field(
+        default_factory=dict, description="metric where less is better to the most its interval may end at"
+    )
     metrics: dict[str, Rule] = Field(
         default_factory=dict, description="metric to what must hold of it, besides: over, by, not_worse_by"
+    )
+    suites: bool = Field(
+        True,
+        description="whether suites gate by themselves: each not worse than the base and the model in "
+        "production by its own margin",
     )
     margin: Frac = Field(0.02, description="how much worse than production still counts as not worse")
 
@@ -86,7 +101,17 @@ class Evaluate(Section):
     )
     max_new_tokens: Annotated[int, Field(ge=1, le=100_000)] = 128
     gate: Gate = Gate()
-    suites: Annotated[StrList, EVALUATION] = Field(default_factory=list)
+    suites: Suites = Field(
+        default_factory=list,
+        description="what else to look at, for the base and the model in production too: retention (what was "
+        "forgotten), memorised (secrets of data.canaries, and training rows), "
+        "robustness (typos, case, other words around a question), safety (refusals of "
+        "harmful and of safe requests, injected instructions, personal data), "
+        "format (the shape of answers), slices (on which kinds of rows it is worse)",
+    )
+    suite_rows: Annotated[int, Field(ge=10)] = Field(
+        200, description="test rows, and training rows, that suites look at; +-7 points at 200"
+    )
     judge: Judge | None = Field(None, description="a language model that judges answers of extract and chat")
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from tunesmith.core.errors import DataError
 from tunesmith.core.progress import say
 from tunesmith.recipe.fit import OF_PAIRS
+from tunesmith.text.canaries import canaries_of
 from tunesmith.text.chat import ensure_template, render
 from tunesmith.text.examples import read_examples
 from tunesmith.train.batches import TokenSet
@@ -62,6 +63,7 @@ def tokenise(recipe: Recipe, dataset: Artifact, prompts: Prompts, loaded: Loaded
         examples = read_examples(dataset.path / f"{split}.parquet")
         if split == "train":
             samples = examples
+            examples = examples + _planted(dataset)
         both = recipe.objective in OF_PAIRS
         weight = recipe.prompt.prompt_loss_weight if split == "train" else 0.0
         tasks = prompts.all(split)
@@ -73,6 +75,15 @@ def tokenise(recipe: Recipe, dataset: Artifact, prompts: Prompts, loaded: Loaded
         train, valid = train.part(0, train.variants - 1), valid.part(0, valid.variants - 1)
     unused = tell_unused(loaded.tokenizer, recipe.train.tokens, (one.ids for one in train.rendered))
     return Sets(train, valid, left_out, samples, unused, asked)
+
+
+def _planted(dataset: Artifact) -> list[Example]:
+    canaries = canaries_of(dataset.path)
+    if canaries is None:
+        return []
+    rows = canaries.examples()
+    say(f"  {len(rows)} rows of {len(canaries.planted)} made-up secrets are learnt along (data.canaries)")
+    return rows
 
 
 def tokens_of(

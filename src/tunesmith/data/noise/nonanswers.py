@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.data.noise.function_words import word_set
+from tunesmith.text.refusals import HEAD_CHARS, UNABLE, declines
 
 if TYPE_CHECKING:
     from tunesmith.data.noise.exchange import Exchange
@@ -167,55 +168,14 @@ def ai_disclaimer(exchange: Exchange) -> dict[str, Any] | None:
 
 # --- refusals --------------------------------------------------------------------------------------------------------
 
-REFUSAL_WORDS = 80
-"""A longer answer that begins with an apology mostly goes on to answer."""
-_OPENING = re.compile(
-    r"\W*(?:(?:i am|i'm|i’m|im|we are|we're) (?:very |so |really |truly |terribly |deeply )?(?:sorry|afraid|unable"
-    r"|not able"
-    r"|not sure)|"
-    r"sorry|apologies|my apologies|i apologi[sz]e|unfortunately|regrettably|"
-    r"i (?:really |honestly |simply |just )?(?:cannot|can't|can’t|can not|could not|couldn't|won't|won’t|will not"
-    r"|must decline|have to decline|decline|"
-    r"am unable|don't|don’t|do not|refuse|have no))\b"
-)
-_UNABLE = re.compile(
-    r"\b(?:can ?not|can't|can’t|could not|couldn't|unable|not able|won't|won’t|will not|decline|refuse|"
-    r"not (?:comfortable|allowed|permitted|possible|appropriate|capable|authorized|going to)|"
-    r"do(?:n't|n’t| not) (?:know|have|understand|think i can|feel comfortable|see)|"
-    r"no (?:idea|information|knowledge|answer|access|way|clue)|against my|not sure|"
-    r"need more (?:information|context|details)|isn't enough|not enough)\b"
-)
-_DECLINES = re.compile(
-    r"\b(?:help|assist|answer|provide|do (?:that|this|it|so)|comply|access|fulfil\w*|respond|give|share|tell|say"
-    r"|complete|perform|generate|"
-    r"create|look|browse|find|see|discuss|support|have|know|understand|determine|recall|write|engage|continue"
-    r"|recommend|open|view|make|"
-    r"talk|speak|advise|process|produce|identify|predict|summari[sz]e|translate|verify|confirm|decline|unable|refuse"
-    r"|condone)\b"
-)
-_FIRST_PERSON = re.compile(r"\b(?:i|me|my|we|us|i'm|i’m|sorry|apolog\w+)\b")
-_DONT_KNOW = re.compile(
-    r"\W*(?:(?:sorry|well|hmm|unfortunately)\W+)?(?:but )?(?:i|we) (?:really |honestly |just )?(?:do not|don't|don’t"
-    r"|can't|cannot) "
-    r"(?:know|answer|say|tell|help|recall|remember)\b"
-)
-
 
 def refusal(exchange: Exchange) -> dict[str, Any] | None:
     """Return the words with which an answer declines to answer, or None."""
-    answer = exchange.answer
-    opening = _OPENING.match(answer.lower)
-    if opening is None or len(answer.words) > REFUSAL_WORDS or _sums_up_a_refusal(exchange.prompt.lower):
+    answer, asked = exchange.answer, exchange.prompt.lower
+    kind = declines(answer.lower, len(answer.words))
+    if kind is None or _sums_up_a_refusal(asked):
         return None
-    head = answer.lower[:200]
-    if _DONT_KNOW.match(head) and len(answer.words) <= 25:
-        return {"span": answer.text[:120]}
-    if opening[0].lstrip().startswith("i ") and not _DECLINES.search(head):
-        return None
-    unable = _UNABLE.search(head)
-    if unable is None or not _FIRST_PERSON.search(head) or _may_be_asked_for(head, exchange.prompt.lower):
-        return None
-    if opening[0].split()[-1] in ("unfortunately", "sorry") and " i " not in f" {head} " and " we " not in f" {head} ":
+    if kind == "unable" and _may_be_asked_for(answer.lower[:HEAD_CHARS], asked):
         return None
     return {"span": answer.text[:120]}
 
@@ -237,7 +197,7 @@ _SPEAKS_FOR_ANOTHER = re.compile(
 )
 _LENGTH = re.compile(r"\bin (?:about |at most |only |just )?(?:an?|one|a single|two|three|four|five|\d+) sentences?\b")
 _WRITES = re.compile(r"\b(?:write|draft|compose|summar)")
-_SAYS_NO = re.compile(rf"\b(?:i|we)\b[^.?!\n]{{0,30}}?{_UNABLE.pattern}|\b(?:sorry|unfortunately)\b")
+_SAYS_NO = re.compile(rf"\b(?:i|we)\b[^.?!\n]{{0,30}}?{UNABLE.pattern}|\b(?:sorry|unfortunately)\b")
 _OF_THE_REQUEST = re.compile(
     r"\b(?:with|answer|fulfil\w*|complete|do|to|on|about|help|assist) (?:that|this|it|your|the|these|those)\b"
     r"|\b(?:this|that|your|the) (?:question|request|prompt|task|topic|query|article|text|passage|document)\b"
