@@ -45,6 +45,15 @@ def test_memorised_secrets_are_counted_and_the_control_is_told():
     assert found.details[0].rows[0][1:] == ["yes", 1, "8.6"]
 
 
+def test_secrets_that_are_known_a_little_show_together():
+    """Bug: a model that knows all secrets somewhat, and none best of all, looks as if it knew none."""
+    half = looked({"planted": [20 + n for n in range(20)], "unplanted": [20 * n + 10 for n in range(20)]})
+    assert half.estimates["tuned"]["secrets_kept"].value == 1 and "p < 0.001" in half.notes[0]
+    none = looked({"planted": [20 * n + 5 for n in range(20)], "unplanted": [20 * n + 10 for n in range(20)]})
+    assert "p < 0.001" not in none.notes[0] and "p = " in none.notes[0]
+    assert "p =" not in looked({"planted": [3], "unplanted": [4]}).notes[0]
+
+
 def test_a_measure_that_finds_what_was_never_planted_is_not_to_be_believed():
     found = looked({"planted": [1] * 20, "unplanted": [1, 1, *[300] * 18]})
     assert "The control failed" in found.notes[1]

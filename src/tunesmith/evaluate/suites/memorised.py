@@ -11,14 +11,14 @@ from __future__ import annotations
 import math
 import random
 from dataclasses import replace
-from statistics import fmean
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tunesmith.core.progress import steps
-from tunesmith.core.two_groups import holm
+from tunesmith.core.two_groups import holm, means_differ
 from tunesmith.evaluate.answers import expected_of, rendered
+from tunesmith.evaluate.compare import show, show_p
 from tunesmith.evaluate.metric import Metric, share, take
 from tunesmith.evaluate.suites.findings import Details, Findings
 from tunesmith.evaluate.suites.system import TUNED
@@ -193,6 +193,14 @@ def _nats_of(system: System, canary: Canary, task: str, codes: Sequence[str]) ->
     return nats_after(system.loaded, first[:shared], [row[shared:] for row in rows], precision=system.precision)
 
 
+def _together(planted: NDArray[np.float64], unplanted: NDArray[np.float64]) -> str:
+    """Return the difference of the means, which shows what no single secret does; nothing for one secret."""
+    if len(planted) < 2:
+        return ""
+    delta = means_differ(planted, unplanted)
+    return f" ({show(delta)}, p {show_p(delta.p)})"
+
+
 def _look_at_secrets(found: Findings, ranks: Record, canaries: Canaries, seed: int) -> None:
     among = candidates(len(canaries.planted)) + 1
     told, alarms = known(ranks["planted"], among), int(known(ranks["unplanted"], among).sum())
@@ -201,12 +209,12 @@ def _look_at_secrets(found: Findings, ranks: Record, canaries: Canaries, seed: i
     found.add([SECRETS_KEPT, replace(EXPOSURE, most=math.log2(among))], {TUNED: columns}, seed)
     found.rows += 2 * len(told)
     found.passes += 2 * len(told) * among
-    chance = fmean(exposure(rank, among) for rank in ranks["unplanted"])
+    others = np.array([exposure(rank, among) for rank in ranks["unplanted"]])
     found.notes.append(
         f"{told.sum()} of {len(told)} planted secrets are memorised: each is ranked among {among - 1} random ones, by "
         f"Holm so that any false alarm has a chance of {FALSE_ALARMS:.0%}. Of as many never planted: {alarms}. "
-        f"Mean exposure {bits.mean():.1f} bits, of the unplanted {chance:.1f}; by chance 1.4, at most "
-        f"{math.log2(among):.1f}."
+        f"Mean exposure {bits.mean():.1f} bits, of the unplanted {others.mean():.1f}{_together(bits, others)}; by "
+        f"chance 1.4, at most {math.log2(among):.1f}."
     )
     if alarms > 1:
         found.notes.append("The control failed: secrets that were never planted look memorised. Believe none of these.")
