@@ -215,20 +215,28 @@ def test_elsewhere_it_is_the_same_id_and_the_same_bytes(arena):
         assert (first.path / name).read_bytes() == (second.path / name).read_bytes()
 
 
-def test_killed_and_started_again_it_ends_in_the_same_bytes(arena, monkeypatch):
-    """And does not ask again what had been answered: for a large model that is hours."""
-    whole, ring = arena("classify").evaluate(), arena("classify")
-    asked = []
+@pytest.fixture
+def asked(monkeypatch):
+    """The names of the models that are asked from here on."""
+    names = []
     real = answers.Contender.answer
 
     def counted(self, rows):
-        asked.append(self.name)
+        names.append(self.name)
         return real(self, rows)
+
+    monkeypatch.setattr(answers.Contender, "answer", counted)
+    return names
+
+
+def test_killed_and_started_again_it_ends_in_the_same_bytes(arena, monkeypatch, asked):
+    """And does not ask again what had been answered: for a large model that is hours."""
+    whole, ring = arena("classify").evaluate(), arena("classify")
+    asked.clear()
 
     def killed(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(answers.Contender, "answer", counted)
     with monkeypatch.context() as patched:
         patched.setattr(baselines, "linear", killed)
         with pytest.raises(KeyboardInterrupt):
@@ -240,6 +248,37 @@ def test_killed_and_started_again_it_ends_in_the_same_bytes(arena, monkeypatch):
     for name in FILES:
         assert (again.path / name).read_bytes() == (whole.path / name).read_bytes()
     assert list(ring.workspace.leftovers()) == []
+
+
+def test_other_metrics_and_another_gate_ask_no_model_again(arena, asked):
+    """Catches answers that are given anew for a number, which for a large model is hours; and answers of one system or
+    setting that are taken for those of another.
+    """
+    ring = arena("classify")
+    first = ring.evaluate()
+    assert asked == ["tuned", "base", "prompt"]
+    second = ring.evaluate(metrics=["macro_f1"], gate={"against": ["linear"]})
+    assert asked == ["tuned", "base", "prompt"]
+    assert second.id != first.id
+    assert second.result["metrics"]["macro_f1"] == first.result["metrics"]["macro_f1"]
+    for name, one in second.result["baselines"].items():
+        assert one["macro_f1"] == first.result["baselines"][name]["macro_f1"]
+    ring.evaluate(baseline_rows=10)
+    assert asked[3:] == ["base", "prompt"]
+    ring.evaluate(max_new_tokens=8)
+    assert asked[5:] == ["tuned", "base", "prompt"]
+
+
+def test_damaged_answers_are_given_again(arena, asked, capsys):
+    """Catches a traceback after a full disk, or answers to some of the rows."""
+    ring = arena("classify")
+    first = ring.evaluate()
+    for file in ring.workspace.answers_dir.iterdir():
+        file.write_bytes(file.read_bytes()[:40])
+    second = ring.evaluate(metrics=["accuracy"])
+    assert asked == 2 * ["tuned", "base", "prompt"]
+    assert "damaged" in capsys.readouterr().err
+    assert second.result["metrics"]["accuracy"] == first.result["metrics"]["accuracy"]
 
 
 def test_slow_baselines_are_measured_on_a_sample_of_the_same_rows(arena):

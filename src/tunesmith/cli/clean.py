@@ -16,7 +16,7 @@ from tunesmith.core.progress import say
 @home_option
 @json_option
 def command(home: Path | None, as_json: bool) -> None:
-    """Delete unfinished work (killed runs' checkpoints and drafts) and what is kept of rows for the next prepare.
+    """Delete unfinished work (killed runs' checkpoints and drafts), and what is kept for the next prepare or evaluate.
 
     Complete artifacts are never touched.
     """
@@ -30,15 +30,20 @@ def command(home: Path | None, as_json: bool) -> None:
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
+    answers = sum(file.stat().st_size for file in workspace.answers_dir.glob("*"))
+    shutil.rmtree(workspace.answers_dir, ignore_errors=True)
     try:
         index = Index(workspace.index_dir).clear()
     except BlockingIOError:
         index = None
     if as_json:
         deleted = [path.name for path in leftovers]
-        print_json({"deleted": deleted, "freed_bytes": freed + (index or 0), "index_freed_bytes": index})
+        whole = freed + answers + (index or 0)
+        told = {"deleted": deleted, "freed_bytes": whole, "index_freed_bytes": index, "answers_freed_bytes": answers}
+        print_json(told)
         return
     say(f"deleted {len(leftovers)} unfinished item(s), {disk_size(freed)} freed")
+    say(f"deleted the answers kept for the next evaluate, {disk_size(answers)} freed")
     if index is None:
         say("rows kept for the next prepare are in use by a prepare that is running: left as they are")
     else:

@@ -211,6 +211,11 @@ class Workspace:
         return self.root / "work"
 
     @property
+    def answers_dir(self) -> Path:
+        """Where answers of models to test rows are kept for the next evaluation."""
+        return self.root / "answers"
+
+    @property
     def index_dir(self) -> Path:
         """Where what was made of pieces of files is kept for the next preparation."""
         return self.root / "index"

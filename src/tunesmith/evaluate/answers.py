@@ -68,7 +68,7 @@ class Answers:
 
     def save(self, path: Path) -> None:
         """Write to a file that is complete or not there."""
-        part = path.with_suffix(".part")
+        part = path.with_suffix(f".{os.getpid()}.part")
         with part.open("w", encoding="utf-8") as file:
             json.dump({**asdict(self), "graded": {}}, file)
             file.flush()

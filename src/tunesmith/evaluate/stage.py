@@ -10,16 +10,13 @@ from __future__ import annotations
 import os
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.artifacts import Plan
 from tunesmith.core.clock import monotonic_s
 from tunesmith.core.errors import DataError, RecipeError
 from tunesmith.core.ids import canonical_json
-from tunesmith.core.progress import say
-from tunesmith.evaluate import baselines
-from tunesmith.evaluate.answers import Answers, Contender, answer_ids, expected_of, until_stop
+from tunesmith.evaluate.answers import Answers, expected_of, until_stop
 from tunesmith.evaluate.compare import Contestant, Questions, contend, grouped, measure, metrics_of
 from tunesmith.evaluate.controls import Controls, control
 from tunesmith.evaluate.criteria import compared, criteria_of, gated_metrics
@@ -34,35 +31,26 @@ from tunesmith.evaluate.labels import labels_dict
 from tunesmith.evaluate.limits import no_skill
 from tunesmith.evaluate.metric import refuse_idle
 from tunesmith.evaluate.metrics import HERE, main_metric
-from tunesmith.evaluate.nearest import nearest
 from tunesmith.evaluate.own import graders_of, own_files
-from tunesmith.evaluate.preferring import LENGTH, by_length, likelihoods, rewarded
+from tunesmith.evaluate.preferring import LENGTH
 from tunesmith.evaluate.suites import slices
 from tunesmith.evaluate.suites.findings import beside_tests
 from tunesmith.evaluate.suites.gating import tellable
 from tunesmith.evaluate.suites.material import Material, some_of
 from tunesmith.evaluate.suites.names import check_suites
 from tunesmith.evaluate.suites.run import run_suites
-from tunesmith.evaluate.suites.system import BASE, PRODUCTION, TUNED, System
+from tunesmith.evaluate.suites.system import BASE, PRODUCTION, TUNED
 from tunesmith.evaluate.summary import summarise
-from tunesmith.models.load import load_model
+from tunesmith.evaluate.systems import Systems
 from tunesmith.text.canaries import canaries_of
 from tunesmith.text.examples import read_examples
-from tunesmith.text.prompts import prompts_of
-from tunesmith.text.task import TaskSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
-
-    import numpy as np
-    from numpy.typing import NDArray
 
     from tunesmith.core.artifacts import Artifact, Draft, Workspace
     from tunesmith.evaluate.suites.findings import Findings
-    from tunesmith.models.load import LoadedModel
     from tunesmith.recipe import Recipe
-    from tunesmith.text.examples import Example
 
 CODE = "evaluate-7"
 _SLOW = ("base", "prompt")
@@ -180,7 +168,7 @@ def evaluate(
 
 @dataclass
 class _Evaluation:
-    """One evaluation on its way; answers are kept in the draft's scratch folder as they are complete."""
+    """One evaluation on its way; answers are kept in the workspace as they are complete (`kept`)."""
 
     recipe: Recipe
     folder: Path
@@ -207,6 +195,9 @@ class _Evaluation:
                 f"{self.dataset.id} has no test rows, so nothing can be measured",
                 hint="data.split.test: 0.1, or data.test with files of its own",
             )
+        self.systems = Systems(
+            self.recipe, self.dataset, self.model, self.production, self.workspace, self.train, self.test
+        )
         stops = self.recipe.train.tokens.stops if self.recipe.train.tokens else []
         expected = [until_stop(expected_of(example), stops) for example in self.test]
         groups = [example.group for example in self.test]
@@ -264,17 +255,17 @@ class _Evaluation:
     def _contest(self) -> tuple[Contestant, list[Contestant]]:
         """Return the tuned model and all the others, measured."""
         everything = list(range(len(self.test)))
-        task = TaskSpec.load(self.model.path / "model")
-        answers = self._tuned("tuned", self.model)
+        answers = self.systems.tuned(TUNED, self.model)
+        self._note(TUNED, answers, len(everything))
         if self.judging is not None:
             self.judging.know_tuned(self.test, answers.texts)
         ours = measure(self.questions, answers, self.metrics)
         others: list[Contestant] = []
         for name in chosen_baselines(self.recipe):
             rows = self._sample() if name in _SLOW else everything
-            others.append(self._against(ours, name, rows, self._baseline(name, task, rows)))
+            others.append(self._against(ours, name, rows, self.systems.baseline(name, rows)))
         if self.production is not None:
-            answers = self._tuned(PRODUCTION, self.production)
+            answers = self.systems.tuned(PRODUCTION, self.production)
             others.append(self._against(ours, PRODUCTION, everything, answers))
         return ours, others
 
@@ -295,7 +286,9 @@ class _Evaluation:
             note = f"{answers.too_long} of {rows} rows do not fit into the context of {name} and count as wrong."
             self.notes.append((name, note))
         if answers.cut:
-            note = f"{answers.cut} of {rows} answers of {name} were cut at {self._max_new_tokens} tokens."
+            note = (
+                f"{answers.cut} of {rows} answers of {name} were cut at {self.recipe.evaluate.max_new_tokens} tokens."
+            )
             self.notes.append((name, note))
 
     def _suites(self, ours: Contestant, others: list[Contestant]) -> list[Findings]:
@@ -316,109 +309,14 @@ class _Evaluation:
             canaries_of(self.dataset.path), known,
         )  # fmt: skip
         suites = [suite for suite in dict.fromkeys(settings.suites) if suite != slices.NAME]
-        found = run_suites(suites, material, self._systems(), self.draft.scratch)
+        found = run_suites(suites, material, self.systems.loaders(), self.draft.scratch)
         if slices.NAME in settings.suites:
             found.append(slices.look(ours, others, self.questions, material.main))
         return found
 
-    def _systems(self) -> dict[str, Callable[[], System]]:
-        """Return by name what loads each system that suites ask."""
-
-        def load(name: str, model: Artifact | None) -> System:
-            folder = (model or self.model).path / "model"
-            loaded = load_model(folder) if model else self._load_base(self.recipe.base)
-            return System(name, loaded, TaskSpec.load(folder), self._max_new_tokens, self.recipe.train.precision)
-
-        asked: dict[str, Artifact | None] = {TUNED: self.model, BASE: None}
-        if self.production is not None:
-            asked[PRODUCTION] = self.production
-        return {name: partial(load, name, model) for name, model in asked.items()}
-
     def _sample(self) -> list[int]:
         """Return the test rows on which the slow baselines are measured."""
         return sampled_rows(self.recipe, len(self.test))
-
-    def _tuned(self, name: str, model: Artifact) -> Answers:
-        """Return the answers of a Model of ours; of preferences, against the base that it was trained from."""
-
-        def make() -> Answers:
-            from tunesmith.text.parity import check_samples
-
-            folder = model.path / "model"
-            task = TaskSpec.load(folder)
-            loaded = load_model(folder)
-            check_samples(folder, loaded.tokenizer)
-            if self.recipe.task == "preference":
-                own = likelihoods(name, loaded, task, self.test, self.recipe.train.precision)
-                return rewarded(own, self._base_likelihoods(_base_of(model), task, self.test), self.test)
-            asked = self._contender(name, loaded, task)
-            return asked.answer(self.test)
-
-        answers = self._kept(name, make)
-        if name == "tuned":
-            self._note(name, answers, len(self.test))
-        return answers
-
-    def _baseline(self, name: str, task: TaskSpec, rows: list[int]) -> Answers:
-        examples = [self.test[row] for row in rows]
-        if name == "linear":
-            say("  linear baseline: logistic regression on TF-IDF")
-            return self._kept(name, lambda: baselines.linear(task.labels, self.train, examples, self.recipe.seed))
-        if name == "nearest":
-            return self._kept(name, lambda: nearest(task.labels, self.train, examples))
-        if name == "majority":
-            return baselines.majority(task.labels, self.train, examples)
-        if name == LENGTH:
-            return by_length(self.train, examples)
-        if self.recipe.task == "preference":
-            return self._kept(
-                name, lambda: rewarded(self._base_likelihoods(self.recipe.base, task, examples), None, examples)
-            )
-        return self._kept(name, lambda: self._ask_base(name, task, examples))
-
-    def _base_likelihoods(self, base: str, task: TaskSpec, examples: list[Example]) -> NDArray[np.float64]:
-        return likelihoods("base", self._load_base(base), task, examples, self.recipe.train.precision)
-
-    def _load_base(self, base: str) -> LoadedModel:
-        from tunesmith.text.chat import ensure_template
-
-        earlier = self.workspace.find(base)
-        loaded = load_model(str(earlier.path / "model") if earlier else base)
-        ensure_template(loaded.tokenizer)
-        return loaded
-
-    def _ask_base(self, name: str, task: TaskSpec, examples: list[Example]) -> Answers:
-        loaded = self._load_base(self.recipe.base)
-        asked = self._contender(name, loaded, task)
-        if name == "prompt" and self.recipe.prompt.teacher:
-            teacher = prompts_of(self.recipe, self.dataset).teacher or task
-            asked.prompt = lambda one: teacher.split(one)[0]
-            say("  prompted base: the teacher's prompt")
-        elif name == "prompt":
-            answers = [answer_ids(loaded, task.split(examples[0])[0], label) for label in task.labels]
-            room = max(map(len, answers)) if answers else self._max_new_tokens
-            asked.prompt, shots = baselines.fitting_prompt(task, self.train, examples, loaded, self.recipe.seed, room)
-            say(f"  prompted base: instruction and {shots} examples")
-        return asked.answer(examples)
-
-    def _contender(self, name: str, loaded: LoadedModel, task: TaskSpec) -> Contender:
-        precision = self.recipe.train.precision
-        return Contender(
-            name, loaded, lambda one: task.split(one)[0], task.labels, self._max_new_tokens, precision
-        )  # fmt: skip
-
-    @property
-    def _max_new_tokens(self) -> int:
-        return self.recipe.evaluate.max_new_tokens
-
-    def _kept(self, name: str, make: Callable[[], Answers]) -> Answers:
-        """Return a system's answers, from the scratch folder if they were complete before a kill."""
-        path: Path = self.draft.scratch / f"{name}.json"
-        if path.exists():
-            return Answers.load(path)
-        answers = make()
-        answers.save(path)
-        return answers
 
     def _write_examples(self, ours: Contestant, others: list[Contestant]) -> None:
         import polars as pl
@@ -446,9 +344,3 @@ class _Evaluation:
         judged = judged_columns(len(self.test), [ours, *others])
         columns, schema = columns | judged, schema | dict.fromkeys(judged, pl.Float64)
         pl.DataFrame(columns, schema_overrides=schema).write_parquet(self.draft.path / "examples.parquet")
-
-
-def _base_of(model: Artifact) -> str:
-    """Return the name of the base that a Model was trained from."""
-    base: str = model.manifest["given"]["base"]
-    return base

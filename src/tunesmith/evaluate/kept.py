@@ -1,0 +1,47 @@
+"""Answers that were given before: another metric, gate, judge or suite asks no model again.
+
+Owns under what answers are kept, which is all that they depend on, and that a damaged file is as good as none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tunesmith.core.ids import digest
+from tunesmith.core.progress import say
+from tunesmith.evaluate.answers import Answers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+
+@dataclass(frozen=True)
+class KeptAnswers:
+    """Answers by what they depend on.
+
+    Args:
+        folder: where they lie, a file for each system.
+        facts: what the answers of every system depend on.
+    """
+
+    folder: Path
+    facts: Mapping[str, Any]
+
+    def of(self, name: str, make: Callable[[], Answers], **more: Any) -> Answers:
+        """Return a system's answers, made and kept if they are not there; ``more`` is what they depend on besides."""
+        path = self.folder / f"{digest([name, dict(self.facts), more], hex_digits=32)}.json"
+        try:
+            answers = Answers.load(path)
+        except FileNotFoundError:
+            pass
+        except (OSError, ValueError, TypeError):
+            say(f"  {path} is damaged: the answers of {name} are given again", style="yellow")
+        else:
+            say(f"  answers of {name}: given before", style="dim")
+            return answers
+        answers = make()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        answers.save(path)
+        return answers
