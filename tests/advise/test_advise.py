@@ -86,6 +86,10 @@ def answered(expected: list[str], answers: list[str]) -> Evidence:
     return replace(WELL, answers=pl.DataFrame(rows))
 
 
+def searched(*tried: tuple[float, float | None]) -> dict[str, Any]:
+    return {"peak": tried[0][0], "tried": [{"peak": peak, "loss": loss} for peak, loss in tried]}
+
+
 OVERFIT = {"since_step": 25, "valid_loss_rose": 0.2, "train_loss_fell": 0.3}
 CURVE = {
     "score": "accuracy", "probe": "a linear model", "sentence": "Twice as many rows bring 0.04.",
@@ -106,6 +110,9 @@ REASONS = {
     "steps left out": changed("model", steps_left_out=2),
     "rows too long": changed("model", left_out_too_long=5),
     "unused tokens": changed("model", unused_tokens=["<order>"]),
+    "peak at an end": changed("model", peak_search=searched((1e-3, 2.0), (2e-3, 1.5), (4e-3, 1.2))),
+    "forgotten": changed("scorecard", suites={"retention": {"deltas": {"base": {"general_bits_per_byte": delta(0.5, 0.1)}}}}),
+    "secrets memorised": changed("scorecard", suites={"memorised": {"metrics": {"secrets_kept": {"value": 0.4}}}}),
     "linear does as well": against("linear", -0.02, 0.05),
     "prompt does as well": against("prompt", -0.2, 0.05),
     "base does as well": against("base", 0.0, 0.05),
@@ -154,6 +161,8 @@ def test_what_is_to_be_set_is_a_field_of_the_recipe_that_takes_the_value(name: s
         replace(WELL, counts={"card": 100, "refund": 30, "order": 180}),
         with_verdict("balance", "look"),
         replace(WELL, curve={**CURVE, "gain": {"value": 0.01, "low": -0.01, "high": 0.03}}),
+        changed("model", peak_search=searched((1e-3, 2.0), (2e-3, 1.5), (4e-3, None))),
+        changed("scorecard", suites={"retention": {"deltas": {"base": {"general_bits_per_byte": delta(0.05, 0.1)}}}}),
     ],
     ids=[
         "up and down",
@@ -164,6 +173,8 @@ def test_what_is_to_be_set_is_a_field_of_the_recipe_that_takes_the_value(name: s
         "thirty rows",
         "a bit uneven",
         "a flat curve",
+        "a peak in the middle",
+        "hardly forgotten",
     ],
 )
 def test_what_is_no_reason_gives_no_advice(known: Evidence) -> None:

@@ -24,6 +24,9 @@ MOST_ROWS = 1_000_000
 _LEAST_SHARE = 1e-9
 """Of the interval's half-width: a difference that is nearer to the limit lies on it."""
 
+FORGOTTEN_BITS = 0.03
+"""Least loss of general knowledge, by the lower end of its interval, that is told: the gate's own margin."""
+
 OVERCONFIDENT = 0.05
 """Least calibration error, by the lower end of its interval, that is told."""
 
@@ -120,4 +123,34 @@ def overconfident(known: Evidence) -> Iterator[Advice]:
         )
 
 
-RULES = (does_not_pay, mixed_up, undecided, overconfident)
+def forgotten(known: Evidence) -> Iterator[Advice]:
+    """What the base knew of general texts and the tuned model lost, by the suite retention."""
+    retention = known.scorecard.get("suites", {}).get("retention", {})
+    bits = retention.get("deltas", {}).get("base", {}).get("general_bits_per_byte")
+    if bits and bits["low"] > FORGOTTEN_BITS:
+        yield Advice(
+            "forgotten",
+            "move the base less: an adapter, or a pull to where its weights began, or a lower peak",
+            f"general texts take {bits['value']:+.3f} [{bits['low']:+.3f}, {bits['high']:+.3f}] bits a byte more than "
+            "with the base",
+            settings=(("train.method", "lora"),),
+            gain=Gain("general bits a byte", bits["value"], "all that was forgotten", at_most=True),
+        )
+
+
+def memorised(known: Evidence) -> Iterator[Advice]:
+    """Planted secrets that the model knows by heart, by the suite memorised."""
+    suite = known.scorecard.get("suites", {}).get("memorised", {})
+    kept = suite.get("metrics", {}).get("secrets_kept")
+    if kept and kept["value"] < 1:
+        yield Advice(
+            "secrets memorised",
+            "take secrets out of the rows, show repeated rows less often, train for less long",
+            f"{1 - kept['value']:.0%} of the planted secrets are more probable than random ones: what your rows "
+            "repeat, the model can be made to say",
+            settings=(("data.privacy.secrets", "redact"),),
+            urgent=True,
+        )
+
+
+RULES = (does_not_pay, mixed_up, undecided, overconfident, forgotten, memorised)

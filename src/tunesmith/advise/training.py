@@ -110,4 +110,28 @@ def unused_tokens(known: Evidence) -> Iterator[Advice]:
         )
 
 
-RULES = (nothing_learnt, steps_left_out, overfitting, underfitting, too_long, unused_tokens)
+def peak_at_an_end(known: Evidence) -> Iterator[Advice]:
+    """A search of the peak that was still going downhill, or found nothing."""
+    search = known.model.get("peak_search")
+    tried = {one["peak"]: one["loss"] for one in search["tried"]} if search else {}
+    finite = {peak: loss for peak, loss in tried.items() if loss is not None}
+    if len(tried) < 2:
+        return
+    ends = (min(tried), max(tried))
+    best = min(finite, key=lambda peak: finite[peak]) if finite else ends[0]
+    if best not in ends:
+        return
+    factor = 0.5 if best == ends[0] else 2.0
+    told = (
+        f"the lowest loss of {len(tried)} peaks was at the {'lowest' if factor < 1 else 'highest'} of them, {best:.2g}"
+    )
+    yield Advice(
+        "peak at an end",
+        "try peaks beyond the end of the search",
+        told if finite else f"each of {len(tried)} peaks that were tried diverged",
+        settings=(("train.schedule.peak", best * factor),),
+        urgent=not finite,
+    )
+
+
+RULES = (peak_at_an_end, nothing_learnt, steps_left_out, overfitting, underfitting, too_long, unused_tokens)
