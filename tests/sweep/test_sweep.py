@@ -161,7 +161,7 @@ def test_the_page_shows_trials_importance_and_both_recipes(swept):
     _, result = swept
     text = (Path(result["path"]) / "sweep.html").read_text()
     scored = [one for one in result["trials"] if one["score"] is not None]
-    coordinates = text[text.index('class="scroll coordinates"') : text.index("Blue: the best fifth")]
+    coordinates = text[text.index('class="wide coordinates"') : text.index("Blue: the best fifth")]
     assert coordinates.count("<path") == len(scored) + 3  # a line each, and three axes
     assert result["sentence"] in text and "the recipe as it is" in text
     assert not any(one in text for one in ("src=", "href=", "http:", "https:", "url("))

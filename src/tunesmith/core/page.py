@@ -33,6 +33,7 @@ th{color:var(--soft);font-weight:600;font-size:13px}td.n,th.n{text-align:right}
 .card b{display:block;font-size:20px}.card span{color:var(--soft);font-size:13px}
 .good{color:var(--good)}.bad{color:var(--bad)}code,pre{font-family:ui-monospace,Menlo,Consolas,monospace;font-size:13px}
 svg{max-width:100%;height:auto;display:block}svg text{fill:var(--soft);font-size:11px}
+.wide{overflow-x:auto}
 :focus-visible{outline:2px solid var(--accent);outline-offset:2px}
 """
 
@@ -71,6 +72,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[Any]], numeric_from: in
 
     def cell(tag: str, index: int, value: Any) -> str:
         align = ' class="n"' if index >= numeric_from else ""
+        tag = tag if str(value) else "td"  # a header without words is none
         scope = ' scope="col"' if tag == "th" else ""
         return f"<{tag}{scope}{align}>{escape(str(value))}</{tag}>"
 
@@ -79,3 +81,8 @@ def table(header: Sequence[str], rows: Iterable[Sequence[Any]], numeric_from: in
     return (
         f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(f'<tr>{line}</tr>' for line in lines)}</tbody></table>"
     )
+
+
+def wide(inner: str, kind: str = "") -> str:
+    """Return what may be wider than the page; it is scrolled, also by keys."""
+    return f'<div class="{f"wide {kind}".strip()}" tabindex="0">{inner}</div>'

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tunesmith.core.estimates import wilson
-from tunesmith.core.page import cards, page, table
+from tunesmith.core.page import cards, page, table, wide
 from tunesmith.evaluate.compare import lead, show, show_p, smallest_visible
 from tunesmith.evaluate.grading import label_names, parse_json, slots
 from tunesmith.evaluate.judge.page import judge_section
@@ -41,7 +41,7 @@ HEATMAP_LABELS = 20
 TEXT_SHOWN = 400
 
 _STYLE = (
-    "<style>.wide{overflow-x:auto}.map svg{max-width:none}.text td{overflow-wrap:anywhere;white-space:pre-wrap}"
+    "<style>.map svg{max-width:none}.text td{overflow-wrap:anywhere;white-space:pre-wrap}"
     ".verdict{border:1px solid var(--line);border-left:5px solid var(--soft);border-radius:10px;"
     "background:var(--card);padding:12px 16px;margin:16px 0}.verdict b{text-transform:capitalize}"
     ".verdict ul{margin:6px 0 0;padding-left:20px}.verdict.pass{border-left-color:var(--good)}"
@@ -116,7 +116,7 @@ def _numbers(card: Card) -> str:
         f"{'' if metric.higher_is_better or not metric.is_quality else ' (less is better)'}</div>"
         for metric in card.metrics
     )
-    return f'<h2>Numbers, with 95 % intervals</h2>{_wide(table(header, rows))}<div class="soft terms">{terms}</div>'
+    return f'<h2>Numbers, with 95 % intervals</h2>{wide(table(header, rows))}<div class="soft terms">{terms}</div>'
 
 
 def _differences(card: Card) -> str:
@@ -140,7 +140,7 @@ def _differences(card: Card) -> str:
                 )
     plot = forest(lines, "the other is better", "tuned is better")
     header = ["metric", "against", "what it shows", "tuned minus it", "p", "rows"]
-    rest = _wide(table(header, others, numeric_from=3), "deltas") if others else ""
+    rest = wide(table(header, others, numeric_from=3), "deltas") if others else ""
     return f"<h2>Tuned minus the others, on the same rows</h2>{plot}{rest}"
 
 
@@ -158,14 +158,14 @@ def _labels(card: Card) -> str:
             [one.label, taken_for.get(one.label, "–"), f"{one.rows:,}", recall, precision, f"{one.f1:.3f}"]
         )  # fmt: skip
     shown = table(["label", "most often taken for", "rows", "recall", "precision", "F1"], rows, numeric_from=2)
-    return f"<h2>Labels, worst first{_of(len(scores), LABELS_SHOWN)}</h2>{_wide(shown, 'labels')}"
+    return f"<h2>Labels, worst first{_of(len(scores), LABELS_SHOWN)}</h2>{wide(shown, 'labels')}"
 
 
 def _confusion(card: Card) -> str:
     names = _names(card)
     counts = confusion(names, card.ours.columns)
     if len(names) <= HEATMAP_LABELS:
-        return f"<h2>Confusion: right label by row, answer by column</h2>{_wide(heatmap(names, counts), 'map')}"
+        return f"<h2>Confusion: right label by row, answer by column</h2>{wide(heatmap(names, counts), 'map')}"
     return _pairs(names, counts)
 
 
@@ -176,7 +176,7 @@ def _pairs(names: Sequence[str], counts: NDArray[np.int64]) -> str:
     ]  # fmt: skip
     header = ["right label", "answered", "times", "of its rows"]
     shown = table(header, rows, numeric_from=2) if rows else '<p class="soft">no label was taken for another</p>'
-    return f"<h2>Most confused pairs{_of(len(pairs), PAIRS_SHOWN)}</h2>{_wide(shown)}"
+    return f"<h2>Most confused pairs{_of(len(pairs), PAIRS_SHOWN)}</h2>{wide(shown)}"
 
 
 def _calibration(card: Card) -> str:
@@ -184,7 +184,7 @@ def _calibration(card: Card) -> str:
     return (
         "<h2>Can its probabilities be believed?</h2>"
         '<p class="soft">Dots on the dashed line: of answers given with probability 0.8, 80 % are right. '
-        f"Below it the model is too sure. Larger dots are more rows.</p>{_wide(plot)}"
+        f"Below it the model is too sure. Larger dots are more rows.</p>{wide(plot)}"
     )
 
 
@@ -204,7 +204,7 @@ def _keys(card: Card) -> str:
         [key or "(whole answer)", f"{there[key]:,}", f"{claimed[key]:,}", f"{hits[key]:,}", f"{score:.3f}"]
         for score, _, key in sorted(rows)[:LABELS_SHOWN]
     ]
-    shown = _wide(table(["key", "there", "given", "right", "F1"], lines))
+    shown = wide(table(["key", "there", "given", "right", "F1"], lines))
     return f"<h2>Keys, worst first{_of(len(rows), LABELS_SHOWN)}</h2>{shown}"
 
 
@@ -229,7 +229,7 @@ def _errors(card: Card) -> str:
         header[1:3] = "chosen", "rejected, but preferred"
     words = "farthest off first" if card.task == "chat" else "surest first"
     shown = table(header, rows, numeric_from=3)
-    return f"<h2>Worst errors, {words}{_of(len(wrong), ERRORS_SHOWN)}</h2>{_wide(shown, 'text')}"
+    return f"<h2>Worst errors, {words}{_of(len(wrong), ERRORS_SHOWN)}</h2>{wide(shown, 'text')}"
 
 
 def _names(card: Card) -> list[str]:
@@ -252,8 +252,3 @@ def _of(total: int, shown: int) -> str:
 
 def _cut(text: str) -> str:
     return text if len(text) <= TEXT_SHOWN else f"{text[:TEXT_SHOWN]} … ({len(text):,} characters)"
-
-
-def _wide(inner: str, kind: str = "") -> str:
-    """Return what may be wider than the page; it is scrolled, also by keys."""
-    return f'<div class="{f"wide {kind}".strip()}" tabindex="0">{inner}</div>'

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from tunesmith.core.page import cards, page, table
+from tunesmith.core.page import cards, page, table, wide
 from tunesmith.recipe.sweep import Range
 from tunesmith.sweep.words import short_names, told_score, told_value
 from tunesmith.train.curves import STYLE, Line, chart, key
@@ -177,7 +177,7 @@ def coordinates(space: Space, result: dict[str, Any]) -> str:
         ", on a logarithmic scale." if spread is _logarithmic else "."
     )
     return (
-        f'<div class="scroll coordinates" tabindex="0" role="region" aria-label="parallel coordinates">'
+        f'<div class="wide coordinates" tabindex="0" role="region" aria-label="parallel coordinates">'
         f'<svg width="{wide}" height="{high_px}" viewBox="0 0 {wide} {high_px}" role="img" aria-label="{told}">'
         f'{lines}{drawn}</svg></div><p class="soft">{note}</p>'
     )
@@ -213,4 +213,4 @@ def _all(space: Space, result: dict[str, Any]) -> str:
         values = [told_value(one["values"][key]) if key in one["values"] else "" for key in keys]
         rows.append([one["number"], *values, told_score(one["score"]), one["state"], one["why"]])
     inner = table(["trial", *keys, result["metric"], "", ""], rows)
-    return f'<details><summary>{len(rows):,} trials as a table</summary><div class="scroll">{inner}</div></details>'
+    return f"<details><summary>{len(rows):,} trials as a table</summary>{wide(inner)}</details>"

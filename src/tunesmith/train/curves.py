@@ -9,7 +9,7 @@ import math
 from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tunesmith.core.page import cards, page, table
+from tunesmith.core.page import cards, page, table, wide
 from tunesmith.train import overfit, samples
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ STYLE = (
     ".plot svg{width:100%;height:100%;overflow:visible}.plot svg *{fill:none;vector-effect:non-scaling-stroke}"
     ".key{display:flex;flex-wrap:wrap;gap:4px 18px;margin:0 0 12px}.key svg{display:inline-block;margin-right:6px}"
     ".warn{border-left:4px solid var(--bad);background:var(--card);padding:10px 14px;margin:16px 0}"
-    "summary{cursor:pointer}.scroll{overflow-x:auto}</style>"
+    "summary{cursor:pointer}</style>"
 )
 
 
@@ -138,9 +138,7 @@ def _validations(metrics: Sequence[dict[str, Any]], best: dict[str, Any] | None)
         lines.append([f"{row['step']:,}", *map(_told, numbers), kept])
     header = ["step", "training loss", "validation loss", *(one.replace("_", " ") for one in names), ""]
     inner = table(header, lines, numeric_from=0)
-    return (
-        f'<details><summary>{len(rows):,} validations as a table</summary><div class="scroll">{inner}</div></details>'
-    )
+    return f"<details><summary>{len(rows):,} validations as a table</summary>{wide(inner)}</details>"
 
 
 def _told(value: float | None) -> str:

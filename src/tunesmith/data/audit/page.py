@@ -8,7 +8,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from tunesmith.core.page import page
+from tunesmith.core.page import page, wide
 from tunesmith.data.rows import shortened
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ _STYLE = """<style>.bar{display:inline-block;position:relative;width:60px;height
 background:var(--line);margin-left:8px;vertical-align:middle}.bar i{position:absolute;top:0;height:9px;
 border-radius:5px;background:var(--accent)}.bar i.low{background:var(--look)}.bar u{position:absolute;top:-2px;
 width:2px;height:13px;background:var(--ink)}td.e{white-space:nowrap}td small{color:var(--soft)}
-td.missed{overflow-wrap:anywhere}.scroll{overflow-x:auto}</style>"""
+td.missed{overflow-wrap:anywhere}</style>"""
 
 
 def write_page(result: dict[str, Any], dataset: Artifact, workspace: Workspace) -> Path:
@@ -75,7 +75,7 @@ def _body(result: dict[str, Any]) -> str:
     )
     reasons = "".join(f"<li><b>{escape(rule)}</b>: {escape(why)}</li>" for rule, why in result["not_planted"].items())
     parts = [
-        f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table></div>',
+        wide(f"<table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>"),
         f'<p class="soft">{escape(_MEANING)}</p>',
         "".join(f"<p>{escape(lost(one))}.</p>" for one in result["must_stay"]),
         f"<h2>Missed or lost</h2><table><tbody>{missed}</tbody></table>" if missed else "",

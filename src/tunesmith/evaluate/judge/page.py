@@ -8,7 +8,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from tunesmith.core.page import table
+from tunesmith.core.page import table, wide
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,17 +39,17 @@ def _pairs(judge: Mapping[str, Any]) -> str:
         for who, one in judge["pairwise"].items()
     ]  # fmt: skip
     header = ["tuned beside", "win rate", "won / tied / lost", "first place wins by", "judge's noise", "unreadable"]
-    return _wide(table(header, lines)) if lines else ""
+    return wide(table(header, lines)) if lines else ""
 
 
 def _marks(judge: Mapping[str, Any]) -> str:
     lines = [[who, _share(one["judge_noise"]), _unread(one)] for who, one in judge["rubric"].items()]
-    return _wide(table(["marks of", "judge's noise", "unreadable"], lines)) if lines else ""
+    return wide(table(["marks of", "judge's noise", "unreadable"], lines)) if lines else ""
 
 
 def _people(judge: Mapping[str, Any]) -> str:
     lines = [[name, _shown(one["agreement"]), _shown(one["kappa"])] for name, one in judge["human"].items()]
-    return _wide(table(["beside people", "agreement", "Cohen's kappa"], lines)) if lines else ""
+    return wide(table(["beside people", "agreement", "Cohen's kappa"], lines)) if lines else ""
 
 
 def _shown(estimate: Found | None) -> str:
@@ -64,7 +64,3 @@ def _share(value: float | None) -> str:
 
 def _unread(one: Found) -> str:
     return f"{one['unreadable']:,} of {one['replies']:,}"
-
-
-def _wide(inner: str) -> str:
-    return f'<div class="wide">{inner}</div>'
