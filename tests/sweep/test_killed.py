@@ -62,7 +62,7 @@ def test_killed_in_a_trial_it_goes_on_and_ends_as_if_it_had_not_been(tiny, tmp_p
     assert not Workspace(home).list("model") and not Workspace(home).leftovers()
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_killed_at_random_moments_no_trial_is_lost_or_repeated(tiny, tmp_path):
     """Bug: a moment at which a kill costs more than the training that was going on: between a Model and its score,
     between a score and its trial's end, while the winner is trained again."""
@@ -100,7 +100,7 @@ def alive(pid):
         return False
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_killed_with_trials_side_by_side_no_trial_that_ended_is_lost_or_repeated(tiny, tmp_path):
     """Bug: a trial that another process ended is lost, or one that was going on is never gone on with."""
     recipe = write_project(tmp_path, tiny, trials=6, seeds=1)

@@ -263,9 +263,14 @@ def limited_metric(name: str, kind: str, recipe: Recipe, folder: Path) -> Metric
     """Return a metric that the gate gives a ``minimum`` or a ``maximum``.
 
     Raises:
-        RecipeError: if there is none of that name, or its better side has no such limit.
+        RecipeError: if there is none of that name, its better side has no such limit, or it is the same for every model.
     """
     metric = _of_suite(name, recipe, folder) or find_metric(name, f"evaluate.gate.{kind}", recipe, folder)
+    if metric.own is not None:
+        raise RecipeError(
+            f"evaluate.gate.{kind}: {name} of the tuned model is {metric.own:g} by definition",
+            hint=f"evaluate.gate.metrics: {{{name}: {{over: [base]}}}}",
+        )
     if metric.is_quality and metric.higher_is_better == (kind == "minimum"):
         return metric
     better = ("more" if metric.higher_is_better else "less") if metric.is_quality else "neither less nor more"
