@@ -263,7 +263,8 @@ def limited_metric(name: str, kind: str, recipe: Recipe, folder: Path) -> Metric
     """Return a metric that the gate gives a ``minimum`` or a ``maximum``.
 
     Raises:
-        RecipeError: if there is none of that name, its better side has no such limit, or it is the same for every model.
+        RecipeError: if there is none of that name, its better side has no such limit, or it is the same for every
+            model.
     """
     metric = _of_suite(name, recipe, folder) or find_metric(name, f"evaluate.gate.{kind}", recipe, folder)
     if metric.own is not None:
