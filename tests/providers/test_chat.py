@@ -37,7 +37,6 @@ def test_openai_protocol(tmp_path):
 
 def test_anthropic_protocol(tmp_path, monkeypatch):
     """Would let through: a system message among the turns, which the API refuses, or no max_tokens, which it asks for."""
-    pytest.importorskip("anthropic")
     monkeypatch.setenv("CLAUDE", "sk-ant")
     with judging(lambda user: f"{user} you", key="sk-ant") as served:
         settings = {"api": "anthropic", "base_url": served.url.removesuffix("/v1"), "key_env": "CLAUDE"}

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import threading
+from abc import ABC, abstractmethod
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from json import JSONDecodeError
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.errors import RecipeError, RemoteError
@@ -18,12 +20,64 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from tunesmith.providers.chat import ChatRequest, Reply
+    from tunesmith.recipe.judge import Judge
 
 KEPT = "what was answered is kept; the same command goes on there"
 MOST_WAIT_S = 120.0
 """A service that asks to come back later than this is not waited for: one of the clients would sleep for days."""
 _PATH = "evaluate.judge.base_url ends in /v1 for most servers of OpenAI's protocol, and without it for Anthropic's"
 _SHOWN = 300
+
+
+class RemoteChat(ABC):
+    """Asks one endpoint through a vendor's client; a subclass makes the client and words the request.
+
+    Args:
+        settings: where it is and how it is asked.
+        client: the vendor's package, ``openai`` or ``anthropic``, which share their names.
+        usual: the vendor's own address.
+        key_env: the variable with the key; None for a service that wants none.
+
+    Raises:
+        RecipeError: if the key's environment variable is not set.
+    """
+
+    def __init__(self, settings: Judge, client: Any, usual: str, key_env: str | None) -> None:
+        self.settings, self.endpoint = settings, settings.base_url or usual
+        key = key_in(key_env, "evaluate.judge.key_env") if key_env else "none"
+        self._errors = client.APIError
+        self._service = Endpoint(self.endpoint, key, key_env, settings.timeout_s, settings.retries + 1)
+        self._options: dict[str, Any] = {
+            "api_key": key, "base_url": self.endpoint, "timeout": settings.timeout_s, "max_retries": settings.retries,
+            "http_client": client.DefaultHttpxClient(event_hooks={"response": [refuse_long_waits]}),
+        }  # fmt: skip
+
+    def identity(self, model: str) -> str:
+        """Return the endpoint: what a service calls a model is all that is known of it."""
+        return self.endpoint
+
+    def answer(self, requests: Sequence[ChatRequest]) -> Iterator[tuple[int, Reply]]:
+        """Yield replies as they come."""
+        yield from in_parallel(self._told, requests, self.settings.concurrency)
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close the connections."""
+
+    @abstractmethod
+    def _ask(self, request: ChatRequest) -> Reply | None:
+        """Return the reply; None if what came is not of the protocol."""
+
+    def _told(self, request: ChatRequest) -> Reply:
+        try:
+            reply = self._ask(request)
+        except self._errors as error:
+            raise self._service.failed(error, request.model) from error
+        except JSONDecodeError as error:
+            raise self._service.foreign() from error
+        if reply is None:
+            raise self._service.foreign()
+        return reply
 
 
 def key_in(variable: str, where: str) -> str:
