@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from tunesmith.core.artifacts import MANIFEST, Artifact, Workspace
+from tunesmith.core.artifacts import Artifact, Workspace
 from tunesmith.core.errors import SetupError
+from tunesmith.core.manifest import MANIFEST
 from tunesmith.core.progress import console, hush, say
 
 if TYPE_CHECKING:

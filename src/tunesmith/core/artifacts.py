@@ -14,41 +14,25 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import platform
 import re
 import shutil
 from dataclasses import dataclass, field
 from functools import cached_property
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tunesmith.core.clock import monotonic_s, now_utc
+from tunesmith.core.clock import monotonic_s
 from tunesmith.core.disk import fsync, refusals_told
 from tunesmith.core.errors import ArtifactError, did_you_mean
 from tunesmith.core.ids import digest, digest_file
 from tunesmith.core.locks import is_locked, locked
+from tunesmith.core.manifest import FORMAT, MANIFEST, manifest_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-FORMAT = 1
-"""Version of the manifest's layout; readers refuse a newer one."""
-
-MANIFEST = "manifest.json"
 STAGES = ("dataset", "model", "scorecard")
 _ID = re.compile(r"^[a-z0-9][a-z0-9._-]*-[0-9a-f]{12}$")
-_RECORDED_PACKAGES = (
-    "tunesmith",
-    "torch",
-    "transformers",
-    "peft",
-    "polars",
-    "numpy",
-    "ftfy",
-    "scikit-learn",
-    "tokenizers",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,7 +316,7 @@ class Workspace:
         for path in files:
             fsync(path)
         manifest = draft.path / MANIFEST
-        manifest.write_text(_manifest_text(draft, digests, seconds), encoding="utf-8")
+        manifest.write_text(manifest_text(draft, digests, seconds), encoding="utf-8")
         fsync(manifest)
         fsync(draft.path)
         if self.find(draft.id) is None:
@@ -366,37 +350,3 @@ class Workspace:
 def _lock_of(path: Path) -> Path:
     """Return the lock under which something in the work folder is made."""
     return path.with_name(f"{path.name.removesuffix('.building').removesuffix('.lock')}.lock")
-
-
-def _manifest_text(draft: Draft, digests: dict[str, str], seconds: float) -> str:
-    plan = draft.plan
-    manifest = {
-        "format": FORMAT,
-        "id": plan.id,
-        "stage": plan.stage,
-        "name": plan.name,
-        "status": "complete",
-        "parents": list(plan.parents),
-        "config": dict(plan.config),
-        "given": dict(plan.given),
-        "inputs": dict(plan.inputs),
-        "code": plan.code,
-        "seed": plan.seed,
-        "counts": draft.counts,
-        "result": draft.result,
-        "files": digests,
-        "versions": versions(),
-        "machine": {"platform": platform.platform(), "cores": os.cpu_count()},
-        "created": now_utc().isoformat(timespec="seconds"),
-        "seconds": round(seconds, 3),
-    }
-    return json.dumps(manifest, indent=2, ensure_ascii=False, default=str) + "\n"
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that decide what a stage makes."""
-    found = {"python": platform.python_version()}
-    for package in _RECORDED_PACKAGES:
-        with contextlib.suppress(metadata.PackageNotFoundError):
-            found[package] = metadata.version(package)
-    return found

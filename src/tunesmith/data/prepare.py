@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from tunesmith.core.artifacts import Artifact, Draft, Plan, Workspace, versions
+from tunesmith.core.artifacts import Artifact, Draft, Plan, Workspace
 from tunesmith.core.clock import monotonic_s
 from tunesmith.core.errors import TunesmithError
 from tunesmith.core.ids import digest
+from tunesmith.core.manifest import versions
 from tunesmith.core.progress import Course, say, steps
 from tunesmith.data.decide import Decided, costs, decide, look
 from tunesmith.data.duplicates.decontaminate import evaluation_files
