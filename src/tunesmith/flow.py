@@ -1,4 +1,4 @@
-"""The ring: which stage runs, in which order, on what. The only module that knows several stages.
+"""The ring: which stage runs, in which order, on what. With `by_answers` the only module that knows several stages.
 
 Owns the order, what is handed from stage to stage, and what promotes. Does not own what a stage does. Every call
 takes a `Project` and returns the JSON-able result that the command prints.
@@ -11,6 +11,7 @@ from functools import cached_property, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from tunesmith.by_answers import base_probe, stopping_judge
 from tunesmith.core.artifacts import Workspace
 from tunesmith.core.errors import ArtifactError, GateError, RecipeError, Refusals
 from tunesmith.core.progress import say
@@ -19,15 +20,9 @@ from tunesmith.recipe import Gate, Recipe, load_recipe, naming_lines
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import numpy as np
-    from numpy.typing import NDArray
-
     from tunesmith.core.artifacts import Artifact
     from tunesmith.core.store import Store
-    from tunesmith.data.learning_curve import Probe
-    from tunesmith.models.load import LoadedModel
     from tunesmith.train.checkpoint import Progress
-    from tunesmith.train.validate import Judge
 
 Result = dict[str, Any]
 T = TypeVar("T")
@@ -98,7 +93,7 @@ def train_on(project: Project, dataset: Artifact, watch: Callable[[Progress], No
     from tunesmith.train import stage
 
     recipe = project.recipe
-    return stage.train(recipe, dataset, project.workspace, judge=_judge(recipe, dataset), watch=watch)
+    return stage.train(recipe, dataset, project.workspace, judge=stopping_judge(recipe, dataset), watch=watch)
 
 
 def planned_model(project: Project, dataset: Artifact) -> str:
@@ -147,35 +142,7 @@ def follow() -> None:
 
     job: Job | None
     while (job := here().told()) is not None:
-        train_along(job, _judge(job.recipe, job.dataset))
-
-
-def _judge(recipe: Recipe, dataset: Artifact) -> Judge | None:
-    """Return what measures the metric that training stops by; None if that is the validation loss."""
-    from tunesmith.evaluate.answers import Contender, expected_of
-    from tunesmith.evaluate.grading import grade
-    from tunesmith.evaluate.metric import Rows, with_columns
-    from tunesmith.evaluate.metrics import stopping_metric
-    from tunesmith.text.examples import read_examples
-    from tunesmith.text.prompts import task_of
-    from tunesmith.train.validate import Judge
-
-    metric = stopping_metric(recipe)
-    if metric is None:
-        return None
-    if recipe.task == "preference":
-        return Judge(metric.name, metric.higher_is_better, None, metric.value)
-    task, rows = task_of(recipe, dataset), read_examples(dataset.path / "valid.parquet")
-    expected = [expected_of(one) for one in rows]
-
-    def look(loaded: LoadedModel) -> dict[str, NDArray[Any]]:
-        asked = Contender(
-            metric.name, loaded, lambda one: task.split(one)[0], task.labels, recipe.evaluate.max_new_tokens,
-            recipe.train.precision,
-        )  # fmt: skip
-        return grade(recipe.task, expected, with_columns([metric], Rows(rows, expected, asked.answer(rows))))
-
-    return Judge(metric.name, metric.higher_is_better, look, metric.on)
+        train_along(job, stopping_judge(job.recipe, job.dataset))
 
 
 @_naming_lines
@@ -316,37 +283,8 @@ def curve(project: Project, *, base: bool = False) -> Result:
     if not base:
         return curve_of(project.recipe, prepare(project))
     dataset = prepare(project)
-    return base_curve_of(project.recipe, dataset, _base_probe(project, dataset, base_sizes(dataset)))
-
-
-def _base_probe(project: Project, dataset: Artifact, sizes: list[int]) -> Probe:
-    """Return what trains the base on some rows and judges it on the validation rows; says how long all will take."""
-    import numpy as np
-
-    from tunesmith.evaluate.answers import Contender, expected_of
-    from tunesmith.train.subsets import Subsets
-
-    recipe, subsets = project.recipe, Subsets(project.recipe, dataset, project.workspace)
-    task, held = subsets.task, subsets.held
-
-    def judge(loaded: LoadedModel) -> NDArray[np.float64]:
-        if recipe.task != "classify":
-            return subsets.bits(loaded)
-        precision = recipe.train.precision
-        asked = Contender(recipe.base, loaded, lambda one: task.split(one)[0], task.labels, precision=precision)
-        given = asked.answer(held).texts
-        return np.array([text != expected_of(one) for text, one in zip(given, held, strict=True)], np.float64)
-
-    trained = ", ".join(f"{size:,}" for size in sizes)
-    say(f"  {recipe.base} is trained on {trained} rows: about {_told_s(subsets.seconds(sizes))}, and the answers")
-    return lambda rows: subsets.losses(rows, judge)
-
-
-def _told_s(seconds: float) -> str:
-    """Return a time in words: seconds up to two minutes, minutes up to two hours."""
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+    probe = base_probe(project.recipe, dataset, project.workspace, base_sizes(dataset))
+    return base_curve_of(project.recipe, dataset, probe)
 
 
 def monitor(project: Project) -> Result:

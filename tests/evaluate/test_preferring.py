@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from made import make_preferences
+from tunesmith.by_answers import stopping_judge
 from tunesmith.core.errors import RecipeError
 from tunesmith.evaluate import stage
 from tunesmith.evaluate.metrics import METRICS
 from tunesmith.evaluate.preferring import by_length, likelihoods, rewarded
-from tunesmith.flow import _judge
 from tunesmith.models.load import load_model
 from tunesmith.recipe import Recipe
 from tunesmith.text.examples import Example
@@ -96,7 +96,7 @@ def test_training_may_stop_by_a_metric_of_preferences(ring):
     """Lets through: a judge that asks for answers, and columns that training and evaluation name otherwise."""
     stopping = {"regularise": {"dropout": 0, "early_stopping": {"metric": "preference_accuracy"}}}
     asked = recipe(ring.base, **stopping)
-    model = training.train(asked, ring.dataset, ring.workspace, judge=_judge(asked, ring.dataset))
+    model = training.train(asked, ring.dataset, ring.workspace, judge=stopping_judge(asked, ring.dataset))
     assert model.result["best"]["metric"] == "preference_accuracy" and model.result["best"]["value"] == 1.0
     with pytest.raises(RecipeError, match="sft"):
         training.check(recipe(ring.base, **stopping, objective="sft"))

@@ -16,9 +16,9 @@ from killed import killed_after
 from made import make_preferences
 from pairs import random_pairs, slow_kto, slow_logps
 from switches import SWITCHES, models_of
+from tunesmith.by_answers import stopping_judge
 from tunesmith.core.artifacts import Artifact, Workspace
 from tunesmith.core.errors import DataError, RecipeError
-from tunesmith.flow import _judge
 from tunesmith.models.load import LoadedModel, load_model
 from tunesmith.models.score import nll
 from tunesmith.recipe import Recipe
@@ -223,7 +223,7 @@ def test_a_metric_of_answers_does_not_stop_training_on_preferences(tiny, pairs):
     """Lets through: a run that reads answers nobody asked for, and ends in a KeyError after the first validation."""
     stopping = {"dropout": 0, "early_stopping": {"metric": "token_f1"}}
     with pytest.raises(RecipeError, match="preference has no metric 'token_f1'"):
-        _judge(recipe(tiny, regularise=stopping), pairs)
+        stopping_judge(recipe(tiny, regularise=stopping), pairs)
 
 
 def test_the_bases_own_curve_is_refused(workspace, pairs, tiny):
