@@ -101,15 +101,15 @@ class Opening:
     def next_nodes(self) -> list[int]:
         """Return the nodes to open now, parents first; empty once the unresolved share is within RESIDUAL_MASS."""
         edge = sorted(self._edge, key=lambda node: (-self.scores[node], node))
-        known = self.scores[edge]
-        limit = np.logaddexp.reduce(known) + np.log(RESIDUAL_MASS / len(self.tree.leaves))
+        unopened = [node for node in edge if self.tree.children[node]]
+        shares = np.exp(self.scores[unopened] - np.logaddexp.reduce(self.scores[edge]))
+        left = shares[::-1].cumsum()[::-1]  # the share of each node and of all less probable ones
         wanted: list[int] = []
-        for node, score in zip(edge, known, strict=True):
-            if score <= limit:
+        for node, unresolved in zip(unopened, left, strict=True):
+            if unresolved <= RESIDUAL_MASS or len(wanted) >= PER_PASS:
                 break
-            if self.tree.children[node] and (not wanted or len(wanted) < PER_PASS):
-                below = self.tree.inner_below(node)
-                wanted += below if len(below) <= TOGETHER else [node]
+            below = self.tree.inner_below(node)
+            wanted += below if len(below) <= TOGETHER else [node]
         return sorted(wanted)
 
     def log_probabilities(self) -> NDArray[np.float64]:
