@@ -88,7 +88,7 @@ def killed_and_finished(folder: Path, base: Path, way: str, kills: int, a_home: 
 
 
 def has_checkpoint(home: Path) -> bool:
-    return any(home.rglob("latest/state.json"))
+    return any(home.glob("work/*/latest/state.json"))
 
 
 def killed_after(seconds: float, recipe: Path, home: Path, devices: int) -> bool:

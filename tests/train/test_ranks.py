@@ -158,7 +158,7 @@ def killed_behind_a_checkpoint(recipe):
     """Start two ranks, and kill the command that started them as soon as there is a checkpoint."""
     process = start(recipe, 2)
     ours = wait_for(lambda: psutil.Process(process.pid).children(recursive=True), 2)
-    wait_for(lambda: list((recipe.parent / ".tunesmith").rglob("latest/state.json")), 1)
+    wait_for(lambda: list((recipe.parent / ".tunesmith").glob("work/*/latest/state.json")), 1)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     process.stderr.close()
@@ -173,7 +173,7 @@ def test_a_rank_that_is_killed_is_named_and_ends_the_others(tmp_path, tiny):
     recipe.write_text(recipe.read_text().replace("epochs: 3", "epochs: 400"))
     process = start(recipe, 2)
     ours = wait_for(lambda: psutil.Process(process.pid).children(recursive=True), 2)
-    wait_for(lambda: list((recipe.parent / ".tunesmith").rglob("latest/state.json")), 1)
+    wait_for(lambda: list((recipe.parent / ".tunesmith").glob("work/*/latest/state.json")), 1)
     next(one for one in ours if one.environ()["RANK"] == "1").kill()
     _, told = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGKILL
