@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tunesmith.models.label_tree import RESIDUAL_MASS, LabelTree, Opening
+from tunesmith.models.label_tree import PER_PASS, RESIDUAL_MASS, LabelTree, Opening
 from tunesmith.models.load import load_model
 from tunesmith.models.score import label_scores
 
@@ -20,9 +20,9 @@ LABELS = st.lists(
 ).map(lambda labels: [[*label, END] for label in labels])
 
 
-def walk(tree: LabelTree, logp_NV: np.ndarray) -> tuple[Opening, int]:
+def walk(tree: LabelTree, logp_NV: np.ndarray, right: int | None = None) -> tuple[Opening, int]:
     """Open a tree whose every node has its own next tokens; return it with how many nodes were opened."""
-    opening, opened = Opening(tree), 1
+    opening, opened = Opening(tree, right), 1
     opening.fill([0], logp_NV[:1])
     while nodes := opening.next_nodes():
         opening.fill(nodes, logp_NV[nodes])
@@ -49,11 +49,28 @@ def test_no_probability_is_off_by_more_than_may_stay_unresolved(labels: Any, see
     opening, opened = walk(tree, logp_NV)
     found = np.exp(opening.log_probabilities())
     assert found.sum() == pytest.approx(1)
-    assert np.abs(found - exact(tree, logp_NV)).max() <= RESIDUAL_MASS * (1 + 1e-9)
+    wanted = exact(tree, logp_NV)
+    assert np.abs(found - wanted).max() <= RESIDUAL_MASS * (1 + 1e-9)
+    assert found.argmax() == wanted.argmax()
     assert opened <= sum(bool(own) for own in tree.children)
+    for label in range(len(labels)):
+        asked_for, _ = walk(tree, logp_NV, label)
+        assert asked_for.log_probabilities()[label] == pytest.approx(np.log(wanted[label]), abs=2 * RESIDUAL_MASS)
 
 
-@pytest.mark.parametrize("rest", [5e-4, 9e-4, 2e-3])
+def test_the_most_probable_of_very_many_labels_is_certain() -> None:
+    """Catches a stop at a hundredth unresolved while a label in it still weighs more than every resolved one."""
+    tree = LabelTree.of([[1 + first, END] if first < 999 else [1 + first, 2000, END] for first in range(1000)])
+    logp_NV = np.full((len(tree.tokens), 2001), np.log(1e-9))
+    logp_NV[:, END] = 0.0
+    logp_NV[0, 1:1000], logp_NV[0, 1000] = np.log(0.9945 / 999), np.log(0.0055)
+    logp_NV[tree.children[0][999], 2000] = np.log(0.1)
+    opening, _ = walk(tree, logp_NV)
+    assert opening.log_probabilities().argmax() != 999
+    assert opening.log_probabilities()[999] == pytest.approx(np.log(0.00055), rel=1e-2)
+
+
+@pytest.mark.parametrize("rest", [2e-3, 9e-3, 2e-2])
 def test_labels_that_hardly_weigh_together_are_not_opened(rest: float) -> None:
     """Catches a model's time spent on dozens of labels that a tuned model all but rules out: 2.2 times the tokens."""
     tree = LabelTree.of([[1 + first, *range(100, 111), END] for first in range(77)])
@@ -61,7 +78,7 @@ def test_labels_that_hardly_weigh_together_are_not_opened(rest: float) -> None:
     logp_NV = np.zeros((len(tree.tokens), 111))
     logp_NV[0, 1:78] = np.log([1 - rest, *(rest * falling / falling.sum())])
     _, opened = walk(tree, logp_NV)
-    assert (opened > 13) == (rest > RESIDUAL_MASS), "the root and the twelve of the one label that counts"
+    assert (opened > 1 + PER_PASS) == (rest > RESIDUAL_MASS), "one pass reads the twelve of the one label that counts"
 
 
 def test_scores_are_those_of_each_label_read_whole(tiny: Any) -> None:

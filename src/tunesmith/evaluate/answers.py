@@ -33,6 +33,9 @@ LEAST_PROBABILITY = 1e-9
 CHUNK_ROWS = 64
 """Rows between two moves of the progress bar."""
 
+CHOOSING_ROWS = 256
+"""The same for choosing among labels: few of many rows need the last passes."""
+
 
 @dataclass(frozen=True)
 class Answers:
@@ -148,9 +151,12 @@ def _choose_labels(asked: Contender, examples: Sequence[Example], bar: Bar) -> A
     room = max(map(len, labels))
     answers = _unanswered(len(examples))
     fitting = [i for i, prompt in enumerate(prompts) if len(prompt) + room <= loaded.context_tokens]
-    for chunk in _chunks(fitting, [len(prompt) for prompt in prompts]):
-        scores = label_scores(loaded, [prompts[i] for i in chunk], labels, precision=asked.precision)
+    place = {label: number for number, label in enumerate(asked.labels)}
+    for chunk in _chunks(fitting, [len(prompt) for prompt in prompts], CHOOSING_ROWS):
         expected = [expected_of(examples[i]) for i in chunk]
+        right = [place.get(one) for one in expected]
+        asked_ids = [prompts[i] for i in chunk]
+        scores = label_scores(loaded, asked_ids, labels, right=right, precision=asked.precision)
         for i, text, confidence, nats in zip(
             chunk, *label_answers(asked.labels, scores, expected), strict=True
         ):  # fmt: skip
@@ -168,7 +174,7 @@ def _write(asked: Contender, examples: Sequence[Example], bar: Bar) -> Answers:
     prompts = [ids[: targets.index(True)] for ids, targets in wholes]
     answers, cut = replace(_unanswered(len(examples)), written=[0] * len(examples)), 0
     fitting = [i for i, (ids, _) in enumerate(wholes) if len(ids) <= context and len(prompts[i]) < context]
-    for chunk in _chunks(fitting, [len(prompt) for prompt in prompts]):
+    for chunk in _chunks(fitting, [len(prompt) for prompt in prompts], CHUNK_ROWS):
         asked_ids = [prompts[i] for i in chunk]
         limit = min(asked.max_new_tokens, context - max(map(len, asked_ids)))
         written = generate(loaded, asked_ids, Decoding(limit, precision=asked.precision))
@@ -201,11 +207,11 @@ def _columns(pairs: Iterable[tuple[list[int], list[bool]]]) -> tuple[list[list[i
     return list(ids), list(targets)
 
 
-def _chunks(rows: Sequence[int], lengths: Sequence[int]) -> Iterator[list[int]]:
+def _chunks(rows: Sequence[int], lengths: Sequence[int], size: int) -> Iterator[list[int]]:
     """Yield the rows in chunks of similar length."""
     order = sorted(rows, key=lambda row: (lengths[row], row))
-    for start in range(0, len(order), CHUNK_ROWS):
-        yield order[start : start + CHUNK_ROWS]
+    for start in range(0, len(order), size):
+        yield order[start : start + size]
 
 
 def _unanswered(count: int) -> Answers:

@@ -7,20 +7,19 @@ forward passes that fill in the scores (`score`).
 
 from __future__ import annotations
 
+import heapq
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-RESIDUAL_MASS = 1e-3
-"""Share of the labels' whole probability that may stay unresolved for a prompt."""
+RESIDUAL_MASS = 1e-2
+"""Share of the labels' whole probability that may stay unresolved for a prompt: no probability is off by more."""
 
-TOGETHER = 8
-"""A subtree of at most this many inner nodes is opened whole: one pass instead of one per token."""
-
-PER_PASS = 24
-"""Most nodes opened for a prompt in one pass; bounds the memory of their logits."""
+PER_PASS = 16
+"""Nodes opened for a prompt in one pass: every row of a pass then has the same width, and fewer passes are needed."""
 
 
 @dataclass(frozen=True)
@@ -68,12 +67,12 @@ class LabelTree:
         self.below.append([])
         return len(self.tokens) - 1
 
-    def inner_below(self, node: int) -> list[int]:
-        """Return the node and all below it that have children, parents first."""
-        found, place = [node], 0
-        while place < len(found):
-            found += [child for child in self.children[found[place]] if self.children[child]]
-            place += 1
+    def path(self, label: int) -> set[int]:
+        """Return the nodes above a label's last one, the root among them."""
+        node, found = self.leaves[label], set()
+        while node:
+            node = self.parents[node]
+            found.add(node)
         return found
 
 
@@ -81,14 +80,16 @@ class Opening:
     """One prompt's way through the tree: what has been scored, what was opened, what to open next.
 
     ``scores[n]`` is the log-probability of the tokens down to node n, minus infinity where unknown. Unopened scored
-    nodes bound the labels below them from above, so the share still unresolved is always known.
+    nodes bound the labels below them from above, so the share still unresolved is always known. The path to the label
+    ``right``, if there is one, is opened in any case.
     """
 
-    def __init__(self, tree: LabelTree) -> None:
+    def __init__(self, tree: LabelTree, right: int | None = None) -> None:
         self.tree = tree
         self.scores = np.full(len(tree.tokens), -np.inf)
         self.scores[0] = 0.0
         self._edge = {0}
+        self._path = set() if right is None else tree.path(right)
 
     def fill(self, nodes: Sequence[int], logp_NV: NDArray[np.float32]) -> None:
         """Score the children of opened nodes, parents first; row i of ``logp_NV`` follows the i-th of ``nodes``."""
@@ -99,18 +100,31 @@ class Opening:
                 self._edge.add(child)
 
     def next_nodes(self) -> list[int]:
-        """Return the nodes to open now, parents first; empty once the unresolved share is within RESIDUAL_MASS."""
-        edge = sorted(self._edge, key=lambda node: (-self.scores[node], node))
-        unopened = [node for node in edge if self.tree.children[node]]
-        shares = np.exp(self.scores[unopened] - np.logaddexp.reduce(self.scores[edge]))
-        left = shares[::-1].cumsum()[::-1]  # the share of each node and of all less probable ones
+        """Return up to PER_PASS nodes to open now, parents first; empty once the probabilities are known.
+
+        They are once the unresolved share is within RESIDUAL_MASS and no unopened branch weighs more than the best
+        label. What is opened beyond the unopened branches lies below them: the score of a node whose parent is not
+        opened yet is guessed by dividing its parent's evenly among the children.
+        """
+        unopened = [node for node in self._edge if self.tree.children[node]]
+        if self._resolved(unopened):
+            unopened = [node for node in unopened if node in self._path]
+        heap = [(node not in self._path, -self.scores[node], node) for node in unopened]
+        heapq.heapify(heap)
         wanted: list[int] = []
-        for node, unresolved in zip(unopened, left, strict=True):
-            if unresolved <= RESIDUAL_MASS or len(wanted) >= PER_PASS:
-                break
-            below = self.tree.inner_below(node)
-            wanted += below if len(below) <= TOGETHER else [node]
+        while heap and len(wanted) < PER_PASS:
+            _, cost, node = heapq.heappop(heap)
+            wanted.append(node)
+            children = self.tree.children[node]
+            for child in children:
+                if self.tree.children[child]:
+                    heapq.heappush(heap, (child not in self._path, cost + math.log(len(children)), child))
         return sorted(wanted)
+
+    def _resolved(self, unopened: list[int]) -> bool:
+        left = np.logaddexp.reduce(self.scores[unopened], initial=-np.inf)
+        edge = self.scores[list(self._edge)]
+        return bool(left <= np.logaddexp.reduce(edge) + math.log(RESIDUAL_MASS) and left < edge.max())
 
     def log_probabilities(self) -> NDArray[np.float64]:
         """Return every label's log-probability, normalised; an unresolved branch is divided evenly among its labels."""

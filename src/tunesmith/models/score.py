@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 BATCH_TOKENS = 4096
 """Padded tokens of one forward pass; bounds memory, changes no result beyond rounding."""
 
+HEAD_ROWS = 256
+"""Positions whose logits over the whole vocabulary are turned into float32 at once; bounds memory."""
+
 SHARED_TOKENS = 16
 """From this length on, a beginning that all prompts share is read once."""
 
@@ -155,26 +158,35 @@ def nats_after(
 
 
 def label_scores(
-    loaded: LoadedModel, prompts: Sequence[list[int]], labels: Sequence[list[int]], *, precision: str = "auto"
+    loaded: LoadedModel,
+    prompts: Sequence[list[int]],
+    labels: Sequence[list[int]],
+    *,
+    right: Sequence[int | None] = (),
+    precision: str = "auto",
 ) -> NDArray[np.float64]:
     """Return log-probabilities of every label for every prompt, normalised over the labels: (prompts, labels).
 
     A label's probability is that of its tokens one after the other. Labels are opened as a tree, most probable
-    branches first, until at most `label_tree.RESIDUAL_MASS` of the labels' whole probability is unresolved; what is
-    left is divided evenly within its branch. What all prompts begin with is computed once.
+    branches first, until at most `label_tree.RESIDUAL_MASS` of the labels' whole probability is unresolved and the
+    most probable label is certain; what is left is divided evenly within its branch. What all prompts begin with is
+    computed once.
 
     Args:
         loaded: the model.
         prompts: token ids that wait for an answer; none may be empty.
         labels: token ids of each label, with the end token.
+        right: of each prompt the place of a label that is opened however improbable, if any.
         precision: see `precision.choose_precision`.
     """
-    tree = LabelTree.of(labels)
-    openings = [Opening(tree) for _ in prompts]
+    vocabulary = sorted({token for label in labels for token in label})
+    column = {token: place for place, token in enumerate(vocabulary)}
+    tree = LabelTree.of([[column[token] for token in label] for label in labels])
+    openings = [Opening(tree, one) for one in right or [None] * len(prompts)]
     shared = _shared_tokens(prompts)
     prefix = _prefix_cache(loaded, prompts[0][:shared], precision) if shared else None
     for batch in batches_by_length([len(prompt) for prompt in prompts], BATCH_TOKENS):
-        walk = _Walk(loaded, tree, [openings[i] for i in batch], precision)
+        walk = _Walk(loaded, tree, vocabulary, [openings[i] for i in batch], precision)
         walk.read_prompts([prompts[i] for i in batch], shared, prefix)
         while walk.open_more():
             pass
@@ -202,11 +214,14 @@ def _prefix_cache(loaded: LoadedModel, ids: list[int], precision: str) -> Dynami
 class _Walk:
     """A batch of prompts on its way through the label tree; keys and values of all tokens read are kept.
 
-    ``seen_BNS[b][n]`` are the slots of the cache that node n of row b attends to: its prompt, its ancestors, itself.
+    The tree's tokens are places in ``vocabulary``, the ids that labels are made of. ``seen_BNS[b][n]`` are the slots of
+    the cache that node n of row b attends to: its prompt, its ancestors, itself.
     """
 
-    def __init__(self, loaded: LoadedModel, tree: LabelTree, openings: list[Opening], precision: str) -> None:
-        self.model, self.tree, self.openings = loaded.model, tree, openings
+    def __init__(
+        self, loaded: LoadedModel, tree: LabelTree, vocabulary: list[int], openings: list[Opening], precision: str
+    ) -> None:
+        self.model, self.tree, self.vocabulary, self.openings = loaded.model, tree, vocabulary, openings
         self.precision = choose_precision(precision, loaded.model.device)
         self.cache = DynamicCache()
         self.slots = 0
@@ -238,7 +253,7 @@ class _Walk:
             return False
         self._keep([b for b, nodes in enumerate(opened) if nodes])
         opened = [nodes for nodes in opened if nodes]
-        ids_BT = pad_right([[self.tree.tokens[n] for n in nodes] for nodes in opened], 0, torch.long)
+        ids_BT = pad_right([[self.vocabulary[self.tree.tokens[n]] for n in nodes] for nodes in opened], 0, torch.long)
         depths_BT = pad_right([[self.tree.depths[n] for n in nodes] for nodes in opened], 1, torch.long)
         wanted_BT = pad_right([[True] * len(nodes) for nodes in opened], False, torch.bool)
         positions_BT = depths_BT + torch.tensor(self.prompt_tokens)[:, None] - 1
@@ -275,7 +290,7 @@ class _Walk:
     def _forward(
         self, ids_BT: torch.Tensor, positions_BT: torch.Tensor, wanted_BT: torch.Tensor, seen_BTS: torch.Tensor | None
     ) -> NDArray[np.float32]:
-        """Read tokens into the cache; return log-probabilities after the wanted ones: (N, V), in row order."""
+        """Read tokens into the cache; return the vocabulary's log-probabilities after the wanted ones, in row order."""
         model, device = self.model, self.model.device
         inputs: dict[str, Any] = {}
         if seen_BTS is not None:
@@ -290,5 +305,7 @@ class _Walk:
                 input_ids=ids_BT.to(device), position_ids=positions_BT.to(device), cache=self.cache, use_cache=True,
                 **inputs,
             )  # fmt: skip
-        logp_NV: NDArray[np.float32] = torch.log_softmax(output.logits.float(), -1).cpu().numpy()
-        return logp_NV
+        parts = [part.float() for part in output.logits.split(HEAD_ROWS)]
+        logp_NV = torch.cat([part[:, self.vocabulary] - part.logsumexp(-1, keepdim=True) for part in parts])
+        found: NDArray[np.float32] = logp_NV.cpu().numpy()
+        return found
