@@ -1,4 +1,5 @@
-"""The ring: which stage runs, in which order, on what. With `by_answers` the only module that knows several stages.
+"""The ring: which stage runs, in which order, on what. With `by_answers` and `as_served` the only module that knows
+several stages.
 
 Owns the order, what is handed from stage to stage, and what promotes. Does not own what a stage does. Every call
 takes a `Project` and returns the JSON-able result that the command prints.
@@ -7,13 +8,13 @@ takes a `Project` and returns the JSON-able result that the command prints.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, wraps
+from functools import cached_property, partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tunesmith.by_answers import base_probe, stopping_judge
 from tunesmith.core.artifacts import Workspace
-from tunesmith.core.errors import ArtifactError, GateError, RecipeError, Refusals
+from tunesmith.core.errors import ArtifactError, GateError, MissingExtraError, RecipeError, Refusals
 from tunesmith.core.progress import say
 from tunesmith.recipe import Gate, Recipe, load_recipe, naming_lines
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from tunesmith.core.artifacts import Artifact
     from tunesmith.core.store import Store
+    from tunesmith.evaluate.served.replies import Asker
     from tunesmith.train.checkpoint import Progress
 
 Result = dict[str, Any]
@@ -154,8 +156,28 @@ def evaluate(project: Project) -> Artifact:
     model = train(project)
     return stage(
         project.recipe, dataset, model, project.workspace, production=_production(project, model),
-        recipe_dir=project.folder,
+        recipe_dir=project.folder, asker=_asker(project),
     )  # fmt: skip
+
+
+def _asker(project: Project) -> Asker | None:
+    """Return what asks a Model through the server; None if that is not asked for, or there is no server.
+
+    Raises:
+        MissingExtraError: without the ``serve`` extra, if the recipe itself asks.
+    """
+    settings = project.recipe.evaluate
+    if not settings.served:
+        return None
+    try:
+        from tunesmith.as_served import ask_as_served
+    except ModuleNotFoundError as error:
+        missing = MissingExtraError("serve", str(error.name))
+        if "served" in settings.model_fields_set:
+            raise missing from error
+        say(f"  not looked at how it is served: {missing.hint}", style="yellow")
+        return None
+    return partial(ask_as_served, project.workspace, project.recipe.serve)
 
 
 def test_score(project: Project, dataset: Artifact, model: Artifact) -> Result:

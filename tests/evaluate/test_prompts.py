@@ -6,11 +6,11 @@ import polars as pl
 
 from made import CARDS, make_dataset
 from tunesmith.evaluate import stage
-from tunesmith.evaluate.answers import Contender, answer_ids
+from tunesmith.evaluate.answers import Contender
 from tunesmith.models.load import load_model
 from tunesmith.models.score import label_scores
 from tunesmith.recipe import Recipe
-from tunesmith.text.chat import prompt_ids
+from tunesmith.text.chat import answer_ids, prompt_ids
 from tunesmith.text.examples import read_examples
 from tunesmith.text.prompts import prompts_of
 from tunesmith.train import stage as training
@@ -36,7 +36,7 @@ def test_who_is_asked_with_which_prompt(workspace, tiny):
     }
     for column, (folder, task) in asked.items():
         loaded = load_model(folder)
-        labels = [answer_ids(loaded, task.split(test[0])[0], label) for label in task.labels]
+        labels = [answer_ids(loaded.tokenizer, task.split(test[0])[0], label) for label in task.labels]
         ids = [prompt_ids(loaded.tokenizer, task.prompt(one.messages[:-1])) for one in test]
         best = label_scores(loaded, ids, labels).argmax(1)
         assert rows[column].to_list() == [task.labels[at] for at in best], column

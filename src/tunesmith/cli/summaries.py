@@ -138,6 +138,8 @@ def show_scorecard(result: dict[str, Any]) -> None:
         table("", header, lines, numeric_from=1)
     for suite, found in result.get("suites", {}).items():
         _show_suite(suite, found)
+    if result.get("served"):
+        say(f"  as it is served: {result['served']['summary']}")
     verdict = result["verdict"]
     say(f"  verdict: {verdict}", style=_VERDICT_STYLES.get(verdict, ""))
     for reason in result["reasons"]:

@@ -24,6 +24,16 @@ _OS_ERROR = re.compile(r"\(os error (\d+)\)")
 _SHORT_WRITE = re.compile(r"\d+ requested and \d+ written")
 
 
+def write_whole(path: Path, text: str) -> None:
+    """Write a file that is complete or not there, whoever else writes it at the same time."""
+    part = path.with_suffix(f".{os.getpid()}.part")
+    with part.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+
+
 @contextlib.contextmanager
 def refusals_told(what: str, folder: Path) -> Iterator[None]:
     """Turn what the disk refuses in this context into one error that names what could not be written, and where.

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tunesmith.core.disk import write_whole
 from tunesmith.core.progress import steps
 
 if TYPE_CHECKING:
@@ -71,12 +71,7 @@ class Answers:
 
     def save(self, path: Path) -> None:
         """Write to a file that is complete or not there."""
-        part = path.with_suffix(f".{os.getpid()}.part")
-        with part.open("w", encoding="utf-8") as file:
-            json.dump({**asdict(self), "graded": {}}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
+        write_whole(path, json.dumps({**asdict(self), "graded": {}}))
 
     @classmethod
     def load(cls, path: Path) -> Answers:
@@ -135,19 +130,13 @@ def label_answers(
     return [labels[i] for i in best], confidences.tolist(), [max(0.0, one) for one in nats]
 
 
-def answer_ids(loaded: LoadedModel, messages: list[Message], answer: str) -> list[int]:
-    """Return the tokens of an answer to a conversation, with the token that ends the turn."""
-    ids, targets = rendered(loaded, messages, {"role": "assistant", "content": answer})
-    return [token for token, target in zip(ids, targets, strict=True) if target]
-
-
 def _choose_labels(asked: Contender, examples: Sequence[Example], bar: Bar) -> Answers:
     from tunesmith.models.score import label_scores
-    from tunesmith.text.chat import prompt_ids
+    from tunesmith.text.chat import answer_ids, prompt_ids
 
     loaded = asked.loaded
     prompts = [prompt_ids(loaded.tokenizer, asked.prompt(one), one.tools) for one in examples]
-    labels = [answer_ids(loaded, asked.prompt(examples[0]), label) for label in asked.labels]
+    labels = [answer_ids(loaded.tokenizer, asked.prompt(examples[0]), label) for label in asked.labels]
     room = max(map(len, labels))
     answers = _unanswered(len(examples))
     fitting = [i for i, prompt in enumerate(prompts) if len(prompt) + room <= loaded.context_tokens]
@@ -168,13 +157,16 @@ def _choose_labels(asked: Contender, examples: Sequence[Example], bar: Bar) -> A
 def _write(asked: Contender, examples: Sequence[Example], bar: Bar) -> Answers:
     from tunesmith.models.generate import Decoding, generate
     from tunesmith.models.score import nll
+    from tunesmith.text.chat import decode
 
     loaded, context = asked.loaded, asked.loaded.context_tokens
     wholes = [rendered(loaded, asked.prompt(one), one.messages[-1], one.tools) for one in examples]
     prompts = [ids[: targets.index(True)] for ids, targets in wholes]
     answers, cut = replace(_unanswered(len(examples)), written=[0] * len(examples)), 0
     fitting = [i for i, (ids, _) in enumerate(wholes) if len(ids) <= context and len(prompts[i]) < context]
-    for chunk in _chunks(fitting, [len(prompt) for prompt in prompts], CHUNK_ROWS):
+    roomy = [i for i in fitting if len(prompts[i]) + asked.max_new_tokens <= context]
+    alone = [[i] for i in sorted({*fitting} - {*roomy})]  # each has room for an answer of its own length
+    for chunk in [*_chunks(roomy, [len(prompt) for prompt in prompts], CHUNK_ROWS), *alone]:
         asked_ids = [prompts[i] for i in chunk]
         limit = min(asked.max_new_tokens, context - max(map(len, asked_ids)))
         written = generate(loaded, asked_ids, Decoding(limit, precision=asked.precision))
@@ -182,7 +174,7 @@ def _write(asked: Contender, examples: Sequence[Example], bar: Bar) -> Answers:
         own = [([*p, *w], [False] * len(p) + [True] * len(w)) for p, w in zip(asked_ids, written, strict=True)]
         sure = nll(loaded, *_columns(own), precision=asked.precision)
         for place, i in enumerate(chunk):
-            answers.texts[i] = loaded.tokenizer.decode(written[place], skip_special_tokens=True)
+            answers.texts[i] = decode(loaded.tokenizer, written[place])
             answers.confidences[i] = math.exp(-sure[place].nats / sure[place].num_targets) if written[place] else 0.0
             answers.nats[i], answers.tokens[i] = right[place]
             answers.written[i] = len(written[place])
@@ -195,10 +187,9 @@ def rendered(
     loaded: LoadedModel, messages: list[Message], answer: Message, tools: object = None
 ) -> tuple[list[int], list[bool]]:
     """Return token ids of a conversation with its answer, and which of them are the answer."""
-    from tunesmith.text.chat import render
+    from tunesmith.text.chat import context_only, render
 
-    before = [{**one, "weight": 0} if one["role"] == "assistant" else one for one in messages]
-    found = render(loaded.tokenizer, [*before, {**answer, "weight": 1}], tools)
+    found = render(loaded.tokenizer, [*context_only(messages), {**answer, "weight": 1}], tools)
     return found.ids, found.targets
 
 

@@ -20,6 +20,7 @@ from tunesmith.evaluate.grading import label_names, parse_json, slots
 from tunesmith.evaluate.judge.page import judge_section
 from tunesmith.evaluate.labels import confusion, label_scores, mistakes
 from tunesmith.evaluate.plots import FOREST_STYLE, Interval, forest, heatmap, reliability_plot
+from tunesmith.evaluate.served.card import served_section
 from tunesmith.evaluate.suites.card import suites_part
 from tunesmith.evaluate.values import reliability
 
@@ -77,6 +78,8 @@ def write_card(path: Path, card: Card) -> None:
     if card.task == "extract":
         body += _keys(card)
     body += _errors(card) + suites_part(card.suites)
+    if card.result.get("served"):
+        body += served_section(card.result["served"])
     path.write_text(page("Scorecard", card.result["scorecard"], card.result["summary"], body), encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""Answers that were given before: another metric, gate, judge or suite asks no model again.
+"""Answers that were given before: another metric, gate, judge or suite asks no model again, nor the server.
 
 Owns under what answers are kept, which is all that they depend on, and that a damaged file is as good as none.
 """
@@ -6,15 +6,28 @@ Owns under what answers are kept, which is all that they depend on, and that a d
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from tunesmith.core.ids import digest
 from tunesmith.core.progress import say
-from tunesmith.evaluate.answers import Answers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
+
+
+class Keepable(Protocol):
+    """What can be written to a file and read again."""
+
+    def save(self, path: Path) -> None:
+        """Write to a file that is complete or not there."""
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read what `save` wrote."""
+
+
+K = TypeVar("K", bound=Keepable)
 
 
 @dataclass(frozen=True)
@@ -29,11 +42,11 @@ class KeptAnswers:
     folder: Path
     facts: Mapping[str, Any]
 
-    def of(self, name: str, make: Callable[[], Answers], **more: Any) -> Answers:
+    def of(self, kind: type[K], name: str, make: Callable[[], K], **more: Any) -> K:
         """Return a system's answers, made and kept if they are not there; ``more`` is what they depend on besides."""
         path = self.folder / f"{digest([name, dict(self.facts), more], hex_digits=32)}.json"
         try:
-            answers = Answers.load(path)
+            answers = kind.load(path)
         except FileNotFoundError:
             pass
         except (OSError, ValueError, TypeError):

@@ -33,6 +33,8 @@ from tunesmith.evaluate.metric import refuse_idle
 from tunesmith.evaluate.metrics import HERE, main_metric
 from tunesmith.evaluate.own import graders_of, own_files
 from tunesmith.evaluate.preferring import LENGTH
+from tunesmith.evaluate.served.parity import Parity, look
+from tunesmith.evaluate.served.replies import request_messages
 from tunesmith.evaluate.suites import slices
 from tunesmith.evaluate.suites.findings import beside_tests
 from tunesmith.evaluate.suites.gating import tellable
@@ -49,10 +51,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tunesmith.core.artifacts import Artifact, Draft, Workspace
+    from tunesmith.evaluate.served.replies import Asker
     from tunesmith.evaluate.suites.findings import Findings
     from tunesmith.recipe import Recipe
 
-CODE = "evaluate-7"
+CODE = "evaluate-8"
 _SLOW = ("base", "prompt")
 BASELINES = {"classify": (*_SLOW, "linear", "nearest", "majority"), "preference": ("base", LENGTH)}
 """Task to the baselines it has; other tasks have the base, plain and prompted, and the nearest training question."""
@@ -121,12 +124,19 @@ def _model_graders(recipe: Recipe, folder: Path) -> int:
 
 
 def plan_scorecard(
-    recipe: Recipe, dataset: Artifact, model: Artifact, production: Artifact | None, folder: Path = HERE
+    recipe: Recipe,
+    dataset: Artifact,
+    model: Artifact,
+    production: Artifact | None,
+    folder: Path = HERE,
+    *,
+    served: bool = False,
 ) -> Plan:
-    """Return the plan of the Scorecard."""
+    """Return the plan of the Scorecard; ``served``: some rows are asked through the server, too."""
     parents = (dataset.id, model.id) if production is None else (dataset.id, model.id, production.id)
     config = {"evaluate": recipe.evaluate.model_dump(mode="json"), "task": recipe.task}
     config["own"] = own_files(recipe, folder)
+    config["serve"] = {"max_new_tokens": recipe.serve.max_new_tokens} if served else None
     return Plan(
         name=recipe.name,
         stage="scorecard",
@@ -140,7 +150,7 @@ def plan_scorecard(
 
 def evaluate(
     recipe: Recipe, dataset: Artifact, model: Artifact, workspace: Workspace, *, production: Artifact | None = None,
-    recipe_dir: Path = HERE,
+    recipe_dir: Path = HERE, asker: Asker | None = None,
 ) -> Artifact:  # fmt: skip
     """Make the Scorecard of a Model, or return it if it is already there.
 
@@ -153,6 +163,7 @@ def evaluate(
         workspace: where the Scorecard will lie.
         production: the Model in production, if it is another one.
         recipe_dir: what the paths of the recipe's graders and functions are relative to.
+        asker: asks the Model through the server; None: it is not looked at how it is served.
 
     Raises:
         RecipeError: for what cannot be evaluated.
@@ -160,9 +171,10 @@ def evaluate(
         ArtifactError: if a model cannot be loaded or no longer reads prompts as in training.
     """
     check(recipe, recipe_dir, workspace)
-    plan = plan_scorecard(recipe, dataset, model, production, recipe_dir)
+    asker = asker if recipe.evaluate.served else None
+    plan = plan_scorecard(recipe, dataset, model, production, recipe_dir, served=asker is not None)
     return workspace.make(
-        plan, lambda draft: _Evaluation(recipe, recipe_dir, dataset, model, production, workspace, draft).make()
+        plan, lambda draft: _Evaluation(recipe, recipe_dir, dataset, model, production, workspace, draft, asker).make()
     )
 
 
@@ -177,6 +189,7 @@ class _Evaluation:
     production: Artifact | None
     workspace: Workspace
     draft: Draft
+    asker: Asker | None = None
     notes: list[tuple[str, str]] = field(default_factory=list)
 
     def make(self) -> None:
@@ -209,7 +222,9 @@ class _Evaluation:
             ours, others = self._contest()
             self._ask_of_people()
             found = self._suites(ours, others)
+        served = self._as_served(ours.answers)
         verdict, controls = self._judged(ours, {other.name: other for other in others}, found)
+        verdict = served.over(verdict) if served else verdict
         self._write_examples(ours, others)
         if self.recipe.task == "classify":
             names = label_names(expected, ours.answers.texts)
@@ -222,10 +237,15 @@ class _Evaluation:
             "baselines": {other.name: other.estimates_dict() for other in others},
             "deltas": {other.name: other.deltas_dict() for other in others},
             "verdict": verdict.answer,
-            "reasons": [*verdict.reasons, *(controls.reasons if controls else [])],
+            "reasons": [
+                *verdict.reasons,
+                *(controls.reasons if controls else []),
+                *(served.reasons if served else []),
+            ],
             "criteria": [finding.as_dict() for finding in verdict.findings],
             "controls": asdict(controls) if controls else None,
             "suites": {one.suite: one.as_dict() for one in found},
+            "served": served.as_dict() if served else None,
             "summary": summarise(ours, others, main, [note for who, note in self.notes if who == "tuned"]),
             "notes": [note for _, note in self.notes],
         }
@@ -268,6 +288,18 @@ class _Evaluation:
             answers = self.systems.tuned(PRODUCTION, self.production)
             others.append(self._against(ours, PRODUCTION, everything, answers))
         return ours, others
+
+    def _as_served(self, answers: Answers) -> Parity | None:
+        """Return how the model answers through the server; None if that is not asked for."""
+        if self.asker is None:
+            return None
+        able = [
+            row for row, one in enumerate(self.test) if answers.tokens[row] and request_messages(one) is not None
+        ]  # fmt: skip
+        some = some_of(len(able), self.recipe.evaluate.served, self.recipe.seed)
+        served = look(self.systems, answers, self.asker, [able[place] for place in some])
+        self.notes += [("served", note) for note in served.notes]
+        return served
 
     def _ask_of_people(self) -> None:
         if self.judging is not None:

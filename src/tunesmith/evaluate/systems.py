@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 
 from tunesmith.core.progress import say
 from tunesmith.evaluate import baselines
-from tunesmith.evaluate.answers import Answers, Contender, answer_ids
+from tunesmith.evaluate.answers import Answers, Contender
 from tunesmith.evaluate.kept import KeptAnswers
 from tunesmith.evaluate.nearest import nearest
 from tunesmith.evaluate.preferring import LENGTH, by_length, likelihoods, rewarded
 from tunesmith.evaluate.suites.system import BASE, PRODUCTION, TUNED, System
 from tunesmith.models.load import load_model
+from tunesmith.text.chat import answer_ids
 from tunesmith.text.prompts import prompts_of
 from tunesmith.text.task import TaskSpec
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from tunesmith.recipe import Recipe
     from tunesmith.text.examples import Example
 
-CODE = "answers-1"
+CODE = "answers-2"
 """Of how answers are made: a new one when the same system would answer otherwise."""
 
 
@@ -104,11 +105,21 @@ class Systems:
             asked = self._contender(name, loaded, task)
             return asked.answer(self.test)
 
-        return self.kept.of(name, make, model=model.id)
+        return self.kept.of(Answers, name, make, model=model.id)
+
+    def written(self, rows: list[int]) -> Answers:
+        """Return what the tuned Model writes to some test rows, also where the evaluation writes nothing."""
+
+        def make() -> Answers:
+            folder = self.model.path / "model"
+            asked = self._contender(TUNED, load_model(folder), TaskSpec.load(folder))
+            return asked.answer([self.test[row] for row in rows])
+
+        return self.kept.of(Answers, "written", make, rows=rows)
 
     def baseline(self, name: str, rows: list[int]) -> Answers:
         """Return the answers of a baseline to some test rows."""
-        kept = partial(self.kept.of, name, rows=rows)
+        kept = partial(self.kept.of, Answers, name, rows=rows)
         task, examples = self.task, [self.test[row] for row in rows]
         if name == "linear":
             say("  linear baseline: logistic regression on TF-IDF")
@@ -142,7 +153,7 @@ class Systems:
             asked.prompt = lambda one: teacher.split(one)[0]
             say("  prompted base: the teacher's prompt")
         elif name == "prompt":
-            answers = [answer_ids(loaded, task.split(examples[0])[0], label) for label in task.labels]
+            answers = [answer_ids(loaded.tokenizer, task.split(examples[0])[0], label) for label in task.labels]
             room = max(map(len, answers)) if answers else self.recipe.evaluate.max_new_tokens
             asked.prompt, shots = baselines.fitting_prompt(task, self.train, examples, loaded, self.recipe.seed, room)
             say(f"  prompted base: instruction and {shots} examples")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.errors import ArtifactError, MissingExtraError, RemoteError, SetupError, TunesmithError
 from tunesmith.core.ids import digest, digest_file, digest_folder
-from tunesmith.models.precision import choose_device
+from tunesmith.models.precision import arithmetic, choose_device
 
 if TYPE_CHECKING:
     import torch
@@ -52,6 +52,10 @@ class LoadedModel:
         configured = self.model.generation_config.eos_token_id if self.model.generation_config else None
         ids = configured if isinstance(configured, list) else [configured]
         return {token for token in [*ids, self.tokenizer.eos_token_id] if token is not None}
+
+    def arithmetic(self, precision: str) -> str:
+        """Return in words how answers are computed at a precision."""
+        return arithmetic(self.model.device, str(self.model.dtype).removeprefix("torch."), precision)
 
 
 def locate(ref: str) -> Path | None:

@@ -37,6 +37,11 @@ def choose_precision(wanted: str, device: torch.device) -> str:
     return "bfloat16" if torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported() else "float32"
 
 
+def arithmetic(device: torch.device, weights: str, precision: str) -> str:
+    """Return in words how answers are computed: the device, the weights' type, the products' type."""
+    return f"{device.type}, weights in {weights}, products in {choose_precision(precision, device)}"
+
+
 def compute_in(precision: str, device: torch.device) -> AbstractContextManager[None]:
     """Return the context in which to run a forward pass at a precision."""
     import torch

@@ -64,7 +64,7 @@ class LocalChat:
 
     def _together(self, model: str, requests: list[ChatRequest]) -> list[Reply]:
         from tunesmith.models.generate import Decoding, generate
-        from tunesmith.text.chat import prompt_ids
+        from tunesmith.text.chat import decode, prompt_ids
 
         loaded = self._load(model)
         prompts = [prompt_ids(loaded.tokenizer, [_turn(turn) for turn in one.messages]) for one in requests]
@@ -76,7 +76,7 @@ class LocalChat:
         limit = min(wanted, loaded.context_tokens - max(len(prompts[place]) for place in fitting))
         written = generate(loaded, [prompts[place] for place in fitting], Decoding(limit))
         for place, tokens in zip(fitting, written, strict=True):
-            text = str(loaded.tokenizer.decode(tokens, skip_special_tokens=True))
+            text = decode(loaded.tokenizer, tokens)
             ended = "length" if len(tokens) >= limit else "stop"
             replies[place] = Reply(text, len(prompts[place]), len(tokens), ended)
         return replies

@@ -100,6 +100,11 @@ class Evaluate(Section):
         500, description="test rows on which the slow baselines are measured; +-4 points at 500"
     )
     max_new_tokens: Annotated[int, Field(ge=1, le=100_000)] = 128
+    served: Annotated[int, Field(ge=0)] = Field(
+        32,
+        description="test rows that are asked through the server, too: what users get must be what was measured; "
+        "0: none",
+    )
     gate: Gate = Gate()
     suites: Suites = Field(
         default_factory=list,

@@ -31,20 +31,23 @@ class Ready:
     precision: str
 
     @classmethod
-    def load(cls, served: Served, device: str, precision: str) -> Ready:
-        """Load a Model from its artifact; ``device`` may be ``auto``.
+    def load(cls, served: Served, device: str) -> Ready:
+        """Load a Model from its artifact, to answer in the precision that it was made in; ``device`` may be ``auto``.
 
         Raises:
             ArtifactError: if it is damaged, or renders prompts otherwise than in training.
         """
         from tunesmith.models.load import load_model
+        from tunesmith.text.chat import answer_ids
         from tunesmith.text.parity import check_samples
         from tunesmith.text.task import TaskSpec
 
         loaded = load_model(served.folder, device=device)
         check_samples(served.folder, loaded.tokenizer)
         task = TaskSpec.load(served.folder)
-        return cls(loaded, task, [_answer_ids(loaded, label) for label in task.labels], precision)
+        asked = task.prompt([{"role": "user", "content": "?"}])
+        labels = [answer_ids(loaded.tokenizer, asked, label) for label in task.labels]
+        return cls(loaded, task, labels, served.precision)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -86,7 +89,8 @@ class Ready:
         for ids, row in zip(prompts, scores, strict=True):
             order = np.argsort(-row, kind="stable").tolist()
             best = tuple((self.labels[index], float(np.exp(row[index]))) for index in order)
-            answers.append(Answer(best[0][0], len(ids), len(self.label_ids[order[0]]), "stop", best))
+            made_in = self.loaded.arithmetic(self.precision)
+            answers.append(Answer(best[0][0], ids, self.label_ids[order[0]], "stop", made_in, best))
         return answers
 
     def generate(self, ids: list[int], question: Question, deliver: Callable[[Event], None]) -> Answer | None:
@@ -98,7 +102,7 @@ class Ready:
         decoding = Decoding(limit, question.temperature, question.top_p, seed=question.seed, precision=self.precision)
         text = TextStream(self.loaded.tokenizer, question.stops)
         pieces: list[str] = []
-        tokens = 0
+        tokens: list[int] = []
 
         def tell(piece: str) -> None:
             if piece:
@@ -106,21 +110,12 @@ class Ready:
                 deliver(Piece(piece))
 
         for token in stream(self.loaded, ids, decoding):
-            tokens += 1
+            tokens.append(token)
             tell(text.push(token))
             if question.cancelled.is_set():
                 return None
             if text.ended:
                 break
         tell(text.finish())
-        reason = "length" if tokens == limit and not text.ended else "stop"
-        return Answer("".join(pieces), len(ids), tokens, reason)
-
-
-def _answer_ids(loaded: LoadedModel, answer: str) -> list[int]:
-    """Return the tokens of an answer as it was learnt, with the token that ends the turn."""
-    from tunesmith.text.chat import render
-
-    turns = [{"role": "user", "content": "?"}, {"role": "assistant", "content": answer}]
-    rendered = render(loaded.tokenizer, turns)
-    return [token for token, target in zip(rendered.ids, rendered.targets, strict=True) if target]
+        reason = "length" if len(tokens) == limit and not text.ended else "stop"
+        return Answer("".join(pieces), ids, tokens, reason, self.loaded.arithmetic(self.precision))

@@ -31,7 +31,7 @@ PRODUCTION = "production"
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A model as somebody asked for it: the words used, and the Model they stand for."""
+    """A model as somebody asked for it: the words used, the Model they stand for, and the precision it was made in."""
 
     ref: str
     name: str
@@ -39,6 +39,7 @@ class Served:
     model_id: str
     folder: Path
     created_s: int
+    precision: str
 
 
 Alias = tuple[str, str]
@@ -132,7 +133,8 @@ def _split(ref: str) -> Alias:
 def _named(name: str, alias: str | None, artifact: Artifact) -> Served:
     ref = artifact.id if alias is None else name if alias == PRODUCTION else f"{name}@{alias}"
     created = datetime.fromisoformat(artifact.manifest["created"])
-    return Served(ref, name, alias, artifact.id, artifact.path / "model", int(created.timestamp()))
+    precision = artifact.manifest["config"].get("train", {}).get("precision", "auto")
+    return Served(ref, name, alias, artifact.id, artifact.path / "model", int(created.timestamp()), precision)
 
 
 def served_of(model: Artifact) -> Served:

@@ -63,13 +63,33 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer. ``labels`` are those of a classification with their probabilities, best first, else None."""
+    """A whole answer.
+
+    Args:
+        text: what the asker sees.
+        prompt_ids: the tokens that the model was asked with.
+        ids: the tokens of the answer.
+        finish_reason: ``stop`` or ``length``.
+        made_in: how it was computed; see `LoadedModel.arithmetic`.
+        labels: those of a classification with their probabilities, best first, else None.
+    """
 
     text: str
-    prompt_tokens: int
-    completion_tokens: int
+    prompt_ids: list[int]
+    ids: list[int]
     finish_reason: str
+    made_in: str
     labels: tuple[tuple[str, float], ...] | None = None
+
+    @property
+    def prompt_tokens(self) -> int:
+        """How many tokens the model was asked with."""
+        return len(self.prompt_ids)
+
+    @property
+    def completion_tokens(self) -> int:
+        """How many tokens the answer has."""
+        return len(self.ids)
 
 
 Event = Piece | Answer | ApiError
@@ -122,13 +142,11 @@ class EmbeddedEngine:
     Args:
         queue_size: questions that may wait; one more is refused.
         device: where models run; ``auto`` takes a GPU if there is one.
-        precision: see `models.precision.choose_precision`.
     """
 
-    def __init__(self, queue_size: int = 64, *, device: str = "auto", precision: str = "auto") -> None:
+    def __init__(self, queue_size: int = 64, *, device: str = "auto") -> None:
         self._device = device
-        self._precision = precision
-        self._queue_size = queue_size
+        self.queue_size = queue_size
         self._models: OrderedDict[str, Ready] = OrderedDict()
         self._broken: dict[str, str] = {}
         self._counts = {"answered": 0, "refused": 0, "failed": 0, "cancelled": 0, "shed": 0, "loads": 0}
@@ -150,7 +168,7 @@ class EmbeddedEngine:
         with self._lock:
             if self._closing:
                 raise draining()
-            if self._pending > self._queue_size:  # one is being answered, the others wait
+            if self._pending > self.queue_size:  # one is being answered, the others wait
                 self._counts["shed"] += 1
                 raise queue_full(self._pending - 1)
             self._pending += 1
@@ -179,7 +197,7 @@ class EmbeddedEngine:
             return {
                 **self._counts,
                 "pending": self._pending,
-                "queue_size": self._queue_size,
+                "queue_size": self.queue_size,
                 "loaded": list(self._models),
                 "broken": dict(self._broken),
                 "alive": all(thread.is_alive() for thread in self._threads),
@@ -286,7 +304,7 @@ class EmbeddedEngine:
             try:
                 from tunesmith.serve.answering import Ready
 
-                ready = Ready.load(served, self._device, self._precision)
+                ready = Ready.load(served, self._device)
             except Exception as error:  # whatever is wrong with this model, the others go on being served
                 self._give_up_loading(served, error)
             else:

@@ -44,7 +44,7 @@ class Talk:
         from tunesmith.serve.answering import Ready
 
         served = served_of(model)
-        return cls(served, Ready.load(served, "auto", "auto"), max_tokens, temperature)
+        return cls(served, Ready.load(served, "auto"), max_tokens, temperature)
 
     @property
     def model_id(self) -> str:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tunesmith.text.chat import decode
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -59,11 +61,6 @@ class TextStream:
         keep = 0 if last else max((_overlap(text, stop) for stop in self.stops), default=0)
         self._held = text[len(text) - keep :]
         return text[: len(text) - keep]
-
-
-def decode(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> str:
-    """Return the text of an answer's tokens, without special tokens and with its spaces as they are."""
-    return str(tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
 
 def _overlap(text: str, stop: str) -> int:

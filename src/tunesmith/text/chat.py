@@ -8,7 +8,7 @@ markers of a template:
 - an example without a target is an error, not a zero loss;
 - each token's weight in the loss is that of its turn, or of prompts.
 
-Does not own the prompt's words (`task`) nor batches (`train`).
+And back: what an answer's tokens say. Does not own the prompt's words (`task`) nor batches (`train`).
 """
 
 from __future__ import annotations
@@ -110,6 +110,22 @@ def render(
     learnt = sum(span.weight > 0 for span in used)
     plain = not prompt_weight and all(span.weight == 1 for span in used)
     return Rendered(ids, targets, learnt, len(wanted) - learnt, [] if plain else weights)
+
+
+def answer_ids(tokenizer: PreTrainedTokenizerBase, messages: list[Message], answer: str) -> list[int]:
+    """Return the tokens of an answer to a conversation, with the token that ends the turn."""
+    found = render(tokenizer, [*context_only(messages), {"role": "assistant", "content": answer}])
+    return [token for token, target in zip(found.ids, found.targets, strict=True) if target]
+
+
+def context_only(messages: list[Message]) -> list[Message]:
+    """Return a conversation of which no answer is a target."""
+    return [{**one, "weight": 0} if one["role"] == "assistant" else one for one in messages]
+
+
+def decode(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> str:
+    """Return the text of an answer's tokens, without special tokens and with its spaces as they are."""
+    return str(tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ Owns order and caching. Does not own what a suite asks and what follows from it 
 from __future__ import annotations
 
 import json
-import os
 from typing import TYPE_CHECKING
 
+from tunesmith.core.disk import write_whole
 from tunesmith.evaluate.suites import form, memorised, retention, robustness, safety
 
 if TYPE_CHECKING:
@@ -53,16 +53,6 @@ def run_suites(
             path = scratch / f"suite-{suite}-{who}.json"
             if not path.exists():
                 system = system or load()
-                _save(path, _ASK[suite](system, material))
+                write_whole(path, json.dumps(_ASK[suite](system, material)))
             records[suite][who] = json.loads(path.read_text(encoding="utf-8"))
     return [_LOOK[suite](records[suite], material) for suite in suites]
-
-
-def _save(path: Path, record: Record) -> None:
-    """Write to a file that is complete or not there."""
-    part = path.with_suffix(".part")
-    with part.open("w", encoding="utf-8") as file:
-        json.dump(record, file)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)

@@ -1,0 +1,129 @@
+"""Is a served answer the evaluated one? And where it is not: does rounding explain it?
+
+Owns the comparison of one row and how far rounding reaches. Does not own what follows for the model (`parity`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from tunesmith.models.label_tree import RESIDUAL_MASS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tunesmith.evaluate.served.replies import Reply
+    from tunesmith.models.load import LoadedModel
+
+Kind = Literal["same", "longer", "rounding", "different"]
+
+ROUNDING_NATS = {"float32": 0.002, "bfloat16": 0.25}
+"""By precision how far the log-ratio of two answers may move when rows are computed beside other ones: two steps of
+bfloat16 between logits of 16 and 32; what float32 moves by is far below."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the evaluation knows of one row: its prompt, its answer, and how many tokens that was allowed."""
+
+    prompt_ids: list[int]
+    text: str
+    cut: bool
+    probability: float | None = None
+
+
+@dataclass(frozen=True)
+class Found:
+    """How a served answer compares, and why."""
+
+    kind: Kind
+    why: str = ""
+
+
+def compare(asked: Asked, reply: Reply, precision: str, tie: Callable[[Asked, Reply], float | None]) -> Found:
+    """Compare the served answer of a row with the evaluated one.
+
+    Args:
+        asked: the evaluation's part.
+        reply: the server's.
+        precision: ``float32`` or ``bfloat16``.
+        tie: see `near_tie`; asked only of written answers that differ.
+    """
+    if reply.problem:
+        return Found("different", reply.problem)
+    if reply.prompt_ids != asked.prompt_ids:
+        return Found("different", _other_prompt(asked.prompt_ids, reply.prompt_ids))
+    if asked.probability is not None:
+        return _labels(asked, asked.probability, reply, ROUNDING_NATS[precision])
+    if reply.text == asked.text:
+        return Found("same")
+    if asked.cut and reply.text.startswith(asked.text):
+        return Found("longer", "the evaluation ended it at evaluate.max_new_tokens, served it goes on")
+    if reply.finish_reason == "length" and asked.text.startswith(reply.text):
+        return Found("different", "serve.max_new_tokens ends it before the evaluation did")
+    gap = tie(asked, reply)
+    if gap is not None and gap <= ROUNDING_NATS[precision]:
+        return Found("rounding", f"they part where two tokens are {gap:.2g} nats apart")
+    apart = "" if gap is None else f": they part where two tokens are {gap:.2g} nats apart"
+    return Found("different", f"another answer{apart}")
+
+
+def _other_prompt(wanted: Sequence[int], given: Sequence[int]) -> str:
+    first = next((at for at, (one, other) in enumerate(zip(wanted, given, strict=False)) if one != other), None)
+    place = min(len(wanted), len(given)) if first is None else first
+    return f"another prompt: {len(given)} tokens instead of {len(wanted)}, other ones from token {place + 1} on"
+
+
+def _labels(asked: Asked, probability: float, reply: Reply, nats: float) -> Found:
+    """Compare two labels. Each probability may be off by what the search left open, and by rounding p (1 - p) nats."""
+    shares, allowed = dict(reply.labels), RESIDUAL_MASS + nats / 4
+    own, theirs = shares.get(reply.text, 0.0), shares.get(asked.text, 0.0)
+    if abs(theirs - probability) > allowed:
+        return Found("different", f"{asked.text!r} has probability {theirs:.3f} instead of {probability:.3f}")
+    if reply.text == asked.text:
+        return Found("same")
+    if own - theirs > 2 * allowed:
+        return Found("different", f"another answer: {own:.3f} probable, the evaluated one {theirs:.3f}")
+    return Found("rounding", f"both labels are as probable: {own:.3f} and {theirs:.3f}")
+
+
+def near_tie(loaded: LoadedModel, asked: Asked, reply: Reply, precision: str) -> float | None:
+    """Return how many nats lie between the two best tokens at the place where the answers part.
+
+    None if one of the answers does not go on with one of these two: then it is no tie, however near.
+    """
+    import torch
+
+    from tunesmith.models.precision import choose_precision, compute_in
+    from tunesmith.models.score import target_logits
+    from tunesmith.text.chat import decode
+
+    device, tokenizer = loaded.model.device, loaded.tokenizer
+    place = next(
+        (at for at in range(len(reply.ids)) if not _begins(decode(tokenizer, reply.ids[: at + 1]), asked.text)),
+        len(reply.ids),
+    )
+    before = reply.ids[:place]
+    ids_BT = torch.tensor([[*asked.prompt_ids, *before, 0]], device=device)
+    targets_BT = torch.zeros(ids_BT.shape, dtype=torch.bool, device=device)
+    targets_BT[0, -1] = True
+    with torch.inference_mode(), compute_in(choose_precision(precision, device), device):
+        logits_NV = target_logits(loaded.model, ids_BT, targets_BT)
+    best = torch.log_softmax(logits_NV[0], -1).topk(2)
+    (first, second), (one, other) = best.indices.tolist(), best.values.tolist()
+
+    def leads(token: int, text: str) -> bool:
+        if token in loaded.stop_ids:
+            return decode(tokenizer, before) == text
+        return _begins(decode(tokenizer, [*before, token]), text)
+
+    pairs = ((first, second), (second, first))
+    if any(leads(own, reply.text) and leads(theirs, asked.text) for own, theirs in pairs):
+        return float(one - other)
+    return None
+
+
+def _begins(beginning: str, text: str) -> bool:
+    """Tell whether a text begins so; an unfinished character at the end is not looked at."""
+    return text.startswith(beginning.rstrip("\ufffd"))
