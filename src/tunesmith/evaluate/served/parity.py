@@ -97,8 +97,8 @@ class Parity:
         if not self.left_out:
             return []
         return [
-            f"{self.left_out} test rows with tools were measured, but no client gets such answers: the server takes "
-            "messages of text alone."
+            f"{self.left_out} test rows were measured that no client can send, since the server takes messages of text "
+            "alone, and no tools."
         ]
 
     def as_dict(self) -> dict[str, Any]:

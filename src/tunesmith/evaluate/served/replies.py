@@ -72,9 +72,9 @@ class Replies:
 def request_messages(example: Example) -> list[Message] | None:
     """Return what a client sends to get the example's answer; None if the server takes no such conversation.
 
-    It takes text alone: no tools, neither offered nor called.
+    It takes text alone, and at least one message: no tools, neither offered nor called.
     """
     before = example.messages[:-1]
     if example.tools or any(one["role"] not in ROLES or one.get("tool_calls") for one in before):
         return None
-    return [{key: one[key] for key in ("role", "content", "name") if one.get(key) is not None} for one in before]
+    return [{key: one[key] for key in ("role", "content", "name") if one.get(key) is not None} for one in before] or None
