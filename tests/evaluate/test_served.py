@@ -153,13 +153,14 @@ def no_stops(ready: Ready) -> None:
     ready.loaded.model.generation_config.eos_token_id = None
 
 
+LEARNT = {"method": "lora", "epochs": 20, "batch_tokens": 24, "schedule": {"peak": 0.05}}
 FAULTS: dict[str, tuple[dict[str, Any], Any, str]] = {
     "other system words": ({"prompt": WORDS}, other_task(system="Say it!"), "another prompt"),
     "another template": ({"prompt": WORDS}, other_task(template="Q: {input}"), "another prompt"),
     "other turns": ({}, other_turns, "another prompt"),
     "a lost shot": ({"prompt": {"shots": 1}}, other_task(shots=()), "another prompt"),
-    "no adapter": ({"method": "lora", "epochs": 12}, no_adapter, "another answer"),
-    "labels without the adapter": ({"task": "classify", "method": "lora", "epochs": 12}, no_adapter, "probability"),
+    "no adapter": (LEARNT, no_adapter, "another answer"),
+    "labels without the adapter": ({"task": "classify", **LEARNT}, no_adapter, "probability"),
     "no stop token": ({"rows": STOPPED, "tokens": HALT, "epochs": 12}, no_stops, "another answer"),
     "other products": ({}, lambda ready: setattr(ready, "precision", "bfloat16"), "computes otherwise"),
     "rounded weights": ({}, lambda ready: ready.loaded.model.to(torch.bfloat16), "computes otherwise"),

@@ -77,4 +77,6 @@ def request_messages(example: Example) -> list[Message] | None:
     before = example.messages[:-1]
     if example.tools or any(one["role"] not in ROLES or one.get("tool_calls") for one in before):
         return None
-    return [{key: one[key] for key in ("role", "content", "name") if one.get(key) is not None} for one in before] or None
+    return [
+        {key: one[key] for key in ("role", "content", "name") if one.get(key) is not None} for one in before
+    ] or None
