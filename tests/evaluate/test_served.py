@@ -34,6 +34,9 @@ from tunesmith.text.examples import Example
 from tunesmith.train import stage as training
 
 LABELS = [pair for n in range(14) for pair in ((f"my card {n} is lost", "card"), (f"money back for {n}", "refund"))]
+ALIKE = [pair for n in range(14) for pair in ((f"my card {n} is lost", "card"), (f"money back for {n}", "cash"))]
+"""Labels as long as each other, between which a base without training does not choose."""
+
 JSON = [(f"{meal} for {n}", json.dumps({"at": meal, "n": n})) for n in range(14) for meal in ("lunch", "supper")]
 CHAT = [(f"hello {n} !", f"hi there , {n} .") for n in range(28)]
 STOPPED = [(f"hello {n}", "hi<|halt|>and more") for n in range(28)]
@@ -160,7 +163,7 @@ FAULTS: dict[str, tuple[dict[str, Any], Any, str]] = {
     "other turns": ({}, other_turns, "another prompt"),
     "a lost shot": ({"prompt": {"shots": 1}}, other_task(shots=()), "another prompt"),
     "no adapter": (LEARNT, no_adapter, "another answer"),
-    "labels without the adapter": ({"task": "classify", **LEARNT}, no_adapter, "probability"),
+    "labels without the adapter": ({"task": "classify", "rows": ALIKE, **LEARNT}, no_adapter, "probability"),
     "no stop token": ({"rows": STOPPED, "tokens": HALT, "epochs": 12}, no_stops, "another answer"),
     "other products": ({}, lambda ready: setattr(ready, "precision", "bfloat16"), "computes otherwise"),
     "rounded weights": ({}, lambda ready: ready.loaded.model.to(torch.bfloat16), "computes otherwise"),
@@ -294,7 +297,7 @@ def test_a_tie_is_two_best_tokens_and_nothing_else(tiny: Path, place: int, rank:
     assume(other not in loaded.stop_ids and not any("\ufffd" in one for one in texts) and len(set(texts)) == 2)
     [rest] = generate(loaded, [[*prompt, *whole[:place], other]], Decoding(4, precision="float32"))
     ids = [*whole[:place], other, *rest]
-    asked = Asked(prompt, decode(loaded.tokenizer, whole), False)
+    asked = Asked(prompt, decode(loaded.tokenizer, whole), 8)
     reply = Reply(decode(loaded.tokenizer, ids), prompt, ids, finish_reason="stop")
     gap = near_tie(loaded, asked, reply, "float32")
     if rank > 1:
@@ -315,9 +318,9 @@ def test_a_tie_is_two_best_tokens_and_nothing_else(tiny: Path, place: int, rank:
 )
 def test_labels_may_differ_by_what_the_search_leaves_open(text: str, labels: Any, kind: str) -> None:
     """Lets through: another probability for the same label; or a refusal for a hundredth that is promised to nobody."""
-    asked, reply = Asked([1], "a", False, 0.715), Reply(text, [1], labels=labels)
+    asked, reply = Asked([1], "a", probability=0.715), Reply(text, [1], labels=labels)
     assert compare(asked, reply, "float32", lambda *_: None).kind == kind
-    even = Asked([1], "a", False, 0.5001)
+    even = Asked([1], "a", probability=0.5001)
     assert compare(even, Reply("b", [1], labels=[("b", 0.5002), ("a", 0.4998)]), "float32", lambda *_: None).kind == (
         "rounding"
     )

@@ -134,7 +134,7 @@ def plan_scorecard(
 ) -> Plan:
     """Return the plan of the Scorecard; ``served``: some rows are asked through the server, too."""
     parents = (dataset.id, model.id) if production is None else (dataset.id, model.id, production.id)
-    config = {"evaluate": recipe.evaluate.model_dump(mode="json"), "task": recipe.task}
+    config: dict[str, Any] = {"evaluate": recipe.evaluate.model_dump(mode="json"), "task": recipe.task}
     config["own"] = own_files(recipe, folder)
     config["serve"] = {"max_new_tokens": recipe.serve.max_new_tokens} if served else None
     return Plan(

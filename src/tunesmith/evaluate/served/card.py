@@ -10,7 +10,7 @@ from tunesmith.core.page import table, wide
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_KINDS = {"different": "another answer", "rounding": "a near tie", "longer": "longer"}
+_KINDS = {"different": "", "rounding": "a near tie: ", "longer": "longer: "}
 TEXT_SHOWN = 200
 
 
@@ -22,10 +22,10 @@ def served_section(served: Mapping[str, Any]) -> str:
         f"the model was asked with, the text, and for labels the probability. Computed in: {served['made_in']}."
     )
     lines = [
-        [_cut(one["input"]), _cut(one["evaluated"]), _cut(one["served"]), _KINDS[one["kind"]], one["why"]]
+        [_cut(one["input"]), _cut(one["evaluated"]), _cut(one["served"]), _KINDS[one["kind"]] + one["why"]]
         for one in served["differences"]
     ]
-    header = ["input", "measured", "served", "", "why"]
+    header = ["input", "measured", "served", "why it differs"]
     shown = wide(table(header, lines, numeric_from=len(header)), "text") if lines else ""
     return f"<h2>As it is served</h2><p>{escape(served['summary'])}</p><p class='soft'>{escape(about)}</p>{shown}"
 

@@ -25,11 +25,20 @@ bfloat16 between logits of 16 and 32; what float32 moves by is far below."""
 
 @dataclass(frozen=True)
 class Asked:
-    """What the evaluation knows of one row: its prompt, its answer, and how many tokens that was allowed."""
+    """What the evaluation knows of one row: its prompt and its answer.
+
+    Args:
+        prompt_ids: the tokens that it asked the model with.
+        text: the answer.
+        limit: most tokens that the answer was allowed; 0 of a label.
+        cut: whether it was ended by that.
+        probability: of a label.
+    """
 
     prompt_ids: list[int]
     text: str
-    cut: bool
+    limit: int = 0
+    cut: bool = False
     probability: float | None = None
 
 
@@ -60,7 +69,7 @@ def compare(asked: Asked, reply: Reply, precision: str, tie: Callable[[Asked, Re
         return Found("same")
     if asked.cut and reply.text.startswith(asked.text):
         return Found("longer", "the evaluation ended it at evaluate.max_new_tokens, served it goes on")
-    if reply.finish_reason == "length" and asked.text.startswith(reply.text):
+    if reply.finish_reason == "length" and len(reply.ids) < asked.limit and asked.text.startswith(reply.text):
         return Found("different", "serve.max_new_tokens ends it before the evaluation did")
     gap = tie(asked, reply)
     if gap is not None and gap <= ROUNDING_NATS[precision]:

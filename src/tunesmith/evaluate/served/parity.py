@@ -174,8 +174,9 @@ def _asked(systems: Systems, examples: list[Example], own: Answers) -> list[Aske
     prompts = [prompt_ids(tokenizer, task.split(one)[0]) for one in examples]
     if task.labels:
         pairs = zip(own.texts, own.confidences, strict=True)
-        return [Asked(ids, text, False, share) for ids, (text, share) in zip(prompts, pairs, strict=True)]
+        return [Asked(ids, text, probability=share) for ids, (text, share) in zip(prompts, pairs, strict=True)]
     most = recipe.evaluate.max_new_tokens
     return [
-        Asked(ids, text, written >= most) for ids, text, written in zip(prompts, own.texts, own.written, strict=True)
+        Asked(ids, text, most, written >= most)
+        for ids, text, written in zip(prompts, own.texts, own.written, strict=True)
     ]
