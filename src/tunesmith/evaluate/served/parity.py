@@ -175,8 +175,5 @@ def _asked(systems: Systems, examples: list[Example], own: Answers) -> list[Aske
     if task.labels:
         pairs = zip(own.texts, own.confidences, strict=True)
         return [Asked(ids, text, probability=share) for ids, (text, share) in zip(prompts, pairs, strict=True)]
-    most = recipe.evaluate.max_new_tokens
-    return [
-        Asked(ids, text, most, written >= most)
-        for ids, text, written in zip(prompts, own.texts, own.written, strict=True)
-    ]
+    most, triples = recipe.evaluate.max_new_tokens, zip(prompts, own.texts, own.written, strict=True)
+    return [Asked(ids, text, most, written >= most) for ids, text, written in triples]
