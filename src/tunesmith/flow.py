@@ -171,13 +171,14 @@ def _asker(project: Project) -> Asker | None:
         return None
     try:
         from tunesmith.as_served import ask_as_served
+        from tunesmith.evaluate.served.replies import served_settings
     except ModuleNotFoundError as error:
         missing = MissingExtraError("serve", str(error.name))
         if "served" in settings.model_fields_set:
             raise missing from error
         say(f"  not looked at how it is served: {missing.hint}", style="yellow")
         return None
-    return partial(ask_as_served, project.workspace, project.recipe.serve)
+    return partial(ask_as_served, project.workspace, served_settings(project.recipe))
 
 
 def test_score(project: Project, dataset: Artifact, model: Artifact) -> Result:

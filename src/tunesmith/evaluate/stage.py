@@ -34,7 +34,7 @@ from tunesmith.evaluate.metrics import HERE, main_metric
 from tunesmith.evaluate.own import graders_of, own_files
 from tunesmith.evaluate.preferring import LENGTH
 from tunesmith.evaluate.served.parity import Parity, look
-from tunesmith.evaluate.served.replies import request_messages
+from tunesmith.evaluate.served.replies import request_messages, served_settings
 from tunesmith.evaluate.suites import slices
 from tunesmith.evaluate.suites.findings import beside_tests
 from tunesmith.evaluate.suites.gating import tellable
@@ -136,7 +136,7 @@ def plan_scorecard(
     parents = (dataset.id, model.id) if production is None else (dataset.id, model.id, production.id)
     config: dict[str, Any] = {"evaluate": recipe.evaluate.model_dump(mode="json"), "task": recipe.task}
     config["own"] = own_files(recipe, folder)
-    config["serve"] = {"max_new_tokens": recipe.serve.max_new_tokens} if served else None
+    config["serve"] = {"max_new_tokens": served_settings(recipe).max_new_tokens} if served else None
     return Plan(
         name=recipe.name,
         stage="scorecard",

@@ -10,7 +10,7 @@ from tunesmith.core.page import table, wide
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_KINDS = {"different": "", "rounding": "a near tie: ", "longer": "longer: "}
+_KINDS = {"different": "", "rounding": "a near tie: "}
 TEXT_SHOWN = 200
 
 

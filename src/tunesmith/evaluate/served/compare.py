@@ -16,11 +16,14 @@ if TYPE_CHECKING:
     from tunesmith.evaluate.served.replies import Reply
     from tunesmith.models.load import LoadedModel
 
-Kind = Literal["same", "longer", "rounding", "different"]
+Kind = Literal["same", "rounding", "different"]
 
 ROUNDING_NATS = {"float32": 0.002, "bfloat16": 0.25}
 """By precision how far the log-ratio of two answers may move when rows are computed beside other ones: two steps of
 bfloat16 between logits of 16 and 32; what float32 moves by is far below."""
+
+LIKELY = 16
+"""Tokens that may be as good as the best one: logits of bfloat16 are often the same to the last bit."""
 
 
 @dataclass(frozen=True)
@@ -31,14 +34,12 @@ class Asked:
         prompt_ids: the tokens that it asked the model with.
         text: the answer.
         limit: most tokens that the answer was allowed; 0 of a label.
-        cut: whether it was ended by that.
         probability: of a label.
     """
 
     prompt_ids: list[int]
     text: str
     limit: int = 0
-    cut: bool = False
     probability: float | None = None
 
 
@@ -67,14 +68,12 @@ def compare(asked: Asked, reply: Reply, precision: str, tie: Callable[[Asked, Re
         return _labels(asked, asked.probability, reply, ROUNDING_NATS[precision])
     if reply.text == asked.text:
         return Found("same")
-    if asked.cut and reply.text.startswith(asked.text):
-        return Found("longer", "the evaluation ended it at evaluate.max_new_tokens, served it goes on")
     if reply.finish_reason == "length" and len(reply.ids) < asked.limit and asked.text.startswith(reply.text):
         return Found("different", "serve.max_new_tokens ends it before the evaluation did")
     gap = tie(asked, reply)
     if gap is not None and gap <= ROUNDING_NATS[precision]:
-        return Found("rounding", f"they part where two tokens are {gap:.2g} nats apart")
-    apart = "" if gap is None else f": they part where two tokens are {gap:.2g} nats apart"
+        return Found("rounding", f"they part at tokens within {gap:.2g} nats of the best")
+    apart = "" if gap is None else f": they part at tokens {gap:.2g} nats below the best"
     return Found("different", f"another answer{apart}")
 
 
@@ -98,9 +97,9 @@ def _labels(asked: Asked, probability: float, reply: Reply, nats: float) -> Foun
 
 
 def near_tie(loaded: LoadedModel, asked: Asked, reply: Reply, precision: str) -> float | None:
-    """Return how many nats lie between the two best tokens at the place where the answers part.
+    """Return by how many nats the less probable of the two tokens at which the answers part is below the best one.
 
-    None if one of the answers does not go on with one of these two: then it is no tie, however near.
+    None if an answer does not go on with one of the `LIKELY` best: then it is no tie.
     """
     import torch
 
@@ -119,18 +118,17 @@ def near_tie(loaded: LoadedModel, asked: Asked, reply: Reply, precision: str) ->
     targets_BT[0, -1] = True
     with torch.inference_mode(), compute_in(choose_precision(precision, device), device):
         logits_NV = target_logits(loaded.model, ids_BT, targets_BT)
-    best = torch.log_softmax(logits_NV[0], -1).topk(2)
-    (first, second), (one, other) = best.indices.tolist(), best.values.tolist()
+    best = logits_NV[0].topk(min(LIKELY, logits_NV.shape[1]))
+    likely = list(zip(best.indices.tolist(), best.values.tolist(), strict=True))
 
     def leads(token: int, text: str) -> bool:
         if token in loaded.stop_ids:
             return decode(tokenizer, before) == text
         return _begins(decode(tokenizer, [*before, token]), text)
 
-    pairs = ((first, second), (second, first))
-    if any(leads(own, reply.text) and leads(theirs, asked.text) for own, theirs in pairs):
-        return float(one - other)
-    return None
+    own = next((logit for token, logit in likely if leads(token, reply.text)), None)
+    theirs = next((logit for token, logit in likely if leads(token, asked.text)), None)
+    return None if own is None or theirs is None else likely[0][1] - min(own, theirs)
 
 
 def _begins(beginning: str, text: str) -> bool:

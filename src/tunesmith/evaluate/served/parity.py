@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tunesmith.evaluate.served.compare import Asked, Found, compare, near_tie
-from tunesmith.evaluate.served.replies import CLIENTS, Replies, Reply, request_messages
+from tunesmith.evaluate.served.replies import CLIENTS, Replies, Reply, request_messages, served_settings
 from tunesmith.models.load import load_model, load_tokenizer
 from tunesmith.models.precision import arithmetic, choose_device, choose_precision
 from tunesmith.text.chat import prompt_ids
@@ -128,11 +128,10 @@ class Parity:
         return p50, p95
 
 
-_WORST = {"different": 0, "rounding": 1, "longer": 2}
+_WORST = {"different": 0, "rounding": 1}
 _WORDS = {
     "different": "others",
     "rounding": "near ties that rounding decides",
-    "longer": "longer than the evaluation let them be",
 }
 
 
@@ -151,7 +150,7 @@ def look(systems: Systems, answers: Answers, asker: Asker, rows: list[int]) -> P
     own = systems.written(rows) if recipe.task == "preference" else answers.at(rows)
     replies = systems.kept.of(
         Replies, "served", lambda: Replies(asker(model, [request_messages(one) or [] for one in examples])),
-        rows=rows, code=CODE, version=version("tunesmith"), serve=recipe.serve.model_dump(mode="json"),
+        rows=rows, code=CODE, version=version("tunesmith"), serve=served_settings(recipe).model_dump(mode="json"),
     ).all  # fmt: skip
     asked = _asked(systems, examples, own)
     held: list[LoadedModel] = []
@@ -175,5 +174,5 @@ def _asked(systems: Systems, examples: list[Example], own: Answers) -> list[Aske
     if task.labels:
         pairs = zip(own.texts, own.confidences, strict=True)
         return [Asked(ids, text, probability=share) for ids, (text, share) in zip(prompts, pairs, strict=True)]
-    most, triples = recipe.evaluate.max_new_tokens, zip(prompts, own.texts, own.written, strict=True)
-    return [Asked(ids, text, most, written >= most) for ids, text, written in triples]
+    most = recipe.evaluate.max_new_tokens
+    return [Asked(ids, text, most) for ids, text in zip(prompts, own.texts, strict=True)]

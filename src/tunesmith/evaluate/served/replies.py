@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tunesmith.core.artifacts import Artifact
+    from tunesmith.recipe import Recipe, Serve
 
 CLIENTS = 8
 """How many ask at a time, so that rows are answered together as they are when there is traffic."""
@@ -67,6 +68,12 @@ class Replies:
         """Read what `save` wrote."""
         found = json.loads(path.read_text(encoding="utf-8"))
         return cls([Reply(**{**one, "labels": [(label, share) for label, share in one["labels"]]}) for one in found])
+
+
+def served_settings(recipe: Recipe) -> Serve:
+    """Return the server's settings: an answer ends where the evaluation would have ended it, unless it does before."""
+    most = min(recipe.serve.max_new_tokens, recipe.evaluate.max_new_tokens)
+    return recipe.serve.model_copy(update={"max_new_tokens": most})
 
 
 def request_messages(example: Example) -> list[Message] | None:
