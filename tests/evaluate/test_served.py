@@ -286,9 +286,9 @@ loaded_once = cache(load_model)
 
 @settings(max_examples=25, deadline=None)
 @given(place=st.integers(0, 6), rank=st.integers(1, 3), number=st.integers(0, 99))
-def test_a_tie_is_told_by_the_less_probable_token(tiny: Path, place: int, rank: int, number: int) -> None:
-    """Lets through: any difference called rounding because two other tokens are near; a gap read at another place."""
-    loaded = loaded_once(tiny)
+def test_a_tie_is_told_by_the_less_probable_token(place: int, rank: int, number: int) -> None:
+    """Lets through: any difference called rounding because two other tokens are near; a tie that is not found."""
+    loaded = loaded_once("nano")
     prompt = prompt_ids(loaded.tokenizer, [{"role": "user", "content": f"hello {number}"}])
     [whole] = generate(loaded, [prompt], Decoding(8, precision="float32"))
     assume(len(whole) > place)
@@ -297,13 +297,15 @@ def test_a_tie_is_told_by_the_less_probable_token(tiny: Path, place: int, rank: 
     values, tokens = logits.topk(4)
     other = int(tokens[rank])
     texts = [decode(loaded.tokenizer, [*whole[:place], one]) for one in (whole[place], other)]
-    assume(other not in loaded.stop_ids and not any("\ufffd" in one for one in texts) and len(set(texts)) == 2)
+    assume(other not in loaded.stop_ids and not any("\ufffd" in one for one in texts))
+    assume(len({decode(loaded.tokenizer, whole[:place]), *texts}) == 3)
     [rest] = generate(loaded, [[*prompt, *whole[:place], other]], Decoding(4, precision="float32"))
     ids = [*whole[:place], other, *rest]
     asked = Asked(prompt, decode(loaded.tokenizer, whole), 8)
     reply = Reply(decode(loaded.tokenizer, ids), prompt, ids, finish_reason="stop")
     gap = near_tie(loaded, asked, reply, "float32")
-    assert gap == pytest.approx(float(values[0] - values[rank]), abs=1e-4)
+    assert gap is not None and gap <= float(values[0] - values[rank]) + 1e-4  # nearer if there is another way
+    assert near_tie(loaded, replace(asked, text="quite another answer"), reply, "float32") is None
     kind = compare(asked, reply, "float32", lambda *_: gap).kind
     assert kind == ("rounding" if gap <= ROUNDING_NATS["float32"] else "different")
 

@@ -25,6 +25,9 @@ bfloat16 between logits of 16 and 32; what float32 moves by is far below."""
 LIKELY = 16
 """Tokens that may be as good as the best one: logits of bfloat16 are often the same to the last bit."""
 
+BACK = 4
+"""Tokens before the place where two texts part at which the answers may have parted already."""
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -99,36 +102,47 @@ def _labels(asked: Asked, probability: float, reply: Reply, nats: float) -> Foun
 def near_tie(loaded: LoadedModel, asked: Asked, reply: Reply, precision: str) -> float | None:
     """Return by how many nats the less probable of the two tokens at which the answers part is below the best one.
 
-    None if an answer does not go on with one of the `LIKELY` best: then it is no tie.
+    Only the texts are known to both, and " first" and " " then "1" part at their first tokens while the texts still
+    agree: the tokens before the place where the texts part are looked at, too, and the nearest tie counts. None if an
+    answer does not go on with one of the `LIKELY` best: then it is no tie.
     """
+    from tunesmith.text.chat import decode
+
+    ids, tokenizer = reply.ids, loaded.tokenizer
+    place = next(
+        (at for at in range(len(ids)) if not _begins(decode(tokenizer, ids[: at + 1]), asked.text)), len(ids)
+    )  # fmt: skip
+    gaps = [_gap(loaded, asked, ids, at, precision) for at in range(max(0, place - BACK), place + 1)]
+    return min((gap for gap in gaps if gap is not None), default=None)
+
+
+def _gap(loaded: LoadedModel, asked: Asked, ids: list[int], place: int, precision: str) -> float | None:
+    """Return what `near_tie` does, if the answers part at one of the reply's tokens."""
     import torch
 
     from tunesmith.models.precision import choose_precision, compute_in
     from tunesmith.models.score import target_logits
     from tunesmith.text.chat import decode
 
-    device, tokenizer = loaded.model.device, loaded.tokenizer
-    place = next(
-        (at for at in range(len(reply.ids)) if not _begins(decode(tokenizer, reply.ids[: at + 1]), asked.text)),
-        len(reply.ids),
-    )
-    before = reply.ids[:place]
+    device, before = loaded.model.device, ids[:place]
     ids_BT = torch.tensor([[*asked.prompt_ids, *before, 0]], device=device)
     targets_BT = torch.zeros(ids_BT.shape, dtype=torch.bool, device=device)
     targets_BT[0, -1] = True
     with torch.inference_mode(), compute_in(choose_precision(precision, device), device):
         logits_NV = target_logits(loaded.model, ids_BT, targets_BT)
     best = logits_NV[0].topk(min(LIKELY, logits_NV.shape[1]))
-    likely = list(zip(best.indices.tolist(), best.values.tolist(), strict=True))
+    likely = dict(zip(best.indices.tolist(), best.values.tolist(), strict=True))
 
-    def leads(token: int, text: str) -> bool:
-        if token in loaded.stop_ids:
-            return decode(tokenizer, before) == text
-        return _begins(decode(tokenizer, [*before, token]), text)
+    def is_reply(token: int) -> bool:
+        return token == ids[place] if place < len(ids) else token in loaded.stop_ids
 
-    own = next((logit for token, logit in likely if leads(token, reply.text)), None)
-    theirs = next((logit for token, logit in likely if leads(token, asked.text)), None)
-    return None if own is None or theirs is None else likely[0][1] - min(own, theirs)
+    def leads_to_asked(token: int) -> bool:
+        said, says = decode(loaded.tokenizer, before), decode(loaded.tokenizer, [*before, token])
+        return said == asked.text if token in loaded.stop_ids else says != said and _begins(says, asked.text)
+
+    own = next((logit for token, logit in likely.items() if is_reply(token)), None)
+    theirs = next((logit for token, logit in likely.items() if not is_reply(token) and leads_to_asked(token)), None)
+    return None if own is None or theirs is None else max(likely.values()) - min(own, theirs)
 
 
 def _begins(beginning: str, text: str) -> bool:
