@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from tunesmith.evaluate.suites.findings import Findings
     from tunesmith.recipe import Recipe
 
-CODE = "evaluate-7"
+CODE = "evaluate-8"
 _SLOW = ("base", "prompt")
 BASELINES = {"classify": (*_SLOW, "linear", "nearest", "majority"), "preference": ("base", LENGTH)}
 """Task to the baselines it has; other tasks have the base, plain and prompted, and the nearest training question."""
