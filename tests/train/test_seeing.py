@@ -18,12 +18,12 @@ from made import make_dataset, make_preferences
 from tiny import tiny_tokenizer
 from tunesmith.cli.summaries import show_model
 from tunesmith.core import progress as shown
+from tunesmith.core.chart import Line, chart
 from tunesmith.recipe import Prompt, Recipe
 from tunesmith.text.chat import Rendered, render
 from tunesmith.train import live, overfit, samples, stage
 from tunesmith.train.batches import TokenSet
 from tunesmith.train.checkpoint import Progress
-from tunesmith.train.curves import Line, chart
 from tunesmith.train.flops import peak_of
 
 NOISE = [(letter, "ab"[at * 7919 % 13 % 2]) for at, letter in enumerate("cdefghijklmnopqr")]

@@ -34,6 +34,7 @@ th{color:var(--soft);font-weight:600;font-size:13px}td.n,th.n{text-align:right}
 .good{color:var(--good)}.bad{color:var(--bad)}code,pre{font-family:ui-monospace,Menlo,Consolas,monospace;font-size:13px}
 svg{max-width:100%;height:auto;display:block}svg text{fill:var(--soft);font-size:11px}
 .wide{overflow-x:auto}
+summary{cursor:pointer}
 :focus-visible{outline:2px solid var(--accent);outline-offset:2px}
 """
 

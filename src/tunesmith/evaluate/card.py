@@ -6,6 +6,7 @@ number but counts of errors.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import dataclass
 from html import escape
@@ -13,14 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tunesmith.core.chart import CHART_STYLE, losses
 from tunesmith.core.estimates import wilson
 from tunesmith.core.page import cards, page, table, wide
+from tunesmith.evaluate.browse import BROWSE_STYLE, SCRIPT, Rows, examples_section
 from tunesmith.evaluate.compare import lead, show, show_p, smallest_visible
 from tunesmith.evaluate.grading import label_names, parse_json, slots
 from tunesmith.evaluate.judge.page import judge_section
 from tunesmith.evaluate.labels import confusion, label_scores, mistakes
 from tunesmith.evaluate.plots import FOREST_STYLE, Interval, forest, heatmap, reliability_plot
 from tunesmith.evaluate.suites.card import suites_part
+from tunesmith.evaluate.suites.slices import kinds_of
 from tunesmith.evaluate.values import reliability
 
 if TYPE_CHECKING:
@@ -29,27 +33,28 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from tunesmith.core.artifacts import Artifact
     from tunesmith.core.estimates import Estimate
     from tunesmith.evaluate.compare import Contestant
     from tunesmith.evaluate.metric import Metric
     from tunesmith.evaluate.suites.findings import Findings
+    from tunesmith.text.examples import Example
 
-ERRORS_SHOWN = 25
 LABELS_SHOWN = 100
 PAIRS_SHOWN = 20
 HEATMAP_LABELS = 20
-TEXT_SHOWN = 400
 
 _STYLE = (
-    "<style>.map svg{max-width:none}.text td{overflow-wrap:anywhere;white-space:pre-wrap}"
+    "<style>.map svg{max-width:none}.texts td{overflow-wrap:anywhere;white-space:pre-wrap}"
+    ".texts td:first-child{width:45%}.texts table{min-width:640px}"
     ".verdict{border:1px solid var(--line);border-left:5px solid var(--soft);border-radius:10px;"
     "background:var(--card);padding:12px 16px;margin:16px 0}.verdict b{text-transform:capitalize}"
     ".verdict ul{margin:6px 0 0;padding-left:20px}.verdict.pass{border-left-color:var(--good)}"
-    ".verdict.fail{border-left-color:var(--bad)}.verdict.undecided{border-left-color:var(--second)}"
-    ".text td:first-child{width:45%}td.n{white-space:nowrap}"
-    ".text table{min-width:640px}.labels td:nth-child(-n+2){overflow-wrap:anywhere;min-width:150px}"
-    ".deltas td{white-space:nowrap}.terms{margin-top:10px;font-size:13px}</style>" + FOREST_STYLE
+    ".verdict.fail{border-left-color:var(--bad)}.verdict.undecided{border-left-color:var(--second)}td.n{white-space:nowrap}"
+    ".labels td:nth-child(-n+2){overflow-wrap:anywhere;min-width:150px}"
+    ".deltas td{white-space:nowrap}.terms{margin-top:10px;font-size:13px}</style>"
 )
+STYLES = _STYLE + FOREST_STYLE + CHART_STYLE + BROWSE_STYLE
 
 
 @dataclass(frozen=True)
@@ -65,19 +70,31 @@ class Card:
     metrics: Sequence[Metric]
     main: Metric
     suites: Sequence[Findings] = ()
+    examples: Sequence[Example] = ()
+    model: Artifact | None = None
+    seed: int = 0
+
+    def rows(self) -> Rows:
+        """Return the test rows to choose examples from, with the kinds to filter them by."""
+        kinds = {one.name: one.rows for own in kinds_of(self.examples, self.task).values() for one in own}
+        if self.task == "classify":
+            right = np.array(self.expected)
+            kinds |= {f"label: {label}": right == label for label in sorted({*self.expected})}
+        return Rows(self.task, self.inputs, self.expected, self.ours, self.others, kinds, self.seed)
 
 
 def write_card(path: Path, card: Card) -> None:
     """Write the page of a scorecard."""
-    body = _STYLE + _facts(card) + _verdict(card) + _numbers(card) + _differences(card)
+    body = STYLES + _facts(card) + _verdict(card) + _numbers(card) + _differences(card)
     if "judge" in card.result:
         body += judge_section(card.result["judge"])
     if card.task == "classify":
         body += _labels(card) + _confusion(card) + _calibration(card)
     if card.task == "extract":
         body += _keys(card)
-    body += _errors(card) + suites_part(card.suites)
-    path.write_text(page("Scorecard", card.result["scorecard"], card.result["summary"], body), encoding="utf-8")
+    body += examples_section(card.rows()) + suites_part(card.suites) + _curves(card)
+    words = card.result["scorecard"], card.result["summary"]
+    path.write_text(page("Scorecard", *words, body, SCRIPT), encoding="utf-8")
 
 
 def _facts(card: Card) -> str:
@@ -213,23 +230,13 @@ def _key_of(slot: str) -> str:
     return path
 
 
-def _errors(card: Card) -> str:
-    columns, answers = card.ours.columns, card.ours.answers
-    wrong = [row for row, right in enumerate(columns["correct"]) if not right]
-    closeness = columns.get("overlap", np.zeros(len(columns["correct"])))
-    wrong.sort(key=lambda row: (float(closeness[row]), -answers.confidences[row], row))
-    rows = [
-        [_cut(card.inputs[row]), _cut(card.expected[row]), _cut(answers.texts[row]), f"{answers.confidences[row]:.3f}"]
-        for row in wrong[:ERRORS_SHOWN]
-    ]
-    if not rows:
-        return "<h2>Errors</h2><p class='soft'>Every test row was answered right.</p>"
-    header = ["input", "right answer", "answer", "probability"]
-    if card.task == "preference":
-        header[1:3] = "chosen", "rejected, but preferred"
-    words = "farthest off first" if card.task == "chat" else "surest first"
-    shown = table(header, rows, numeric_from=3)
-    return f"<h2>Worst errors, {words}{_of(len(wrong), ERRORS_SHOWN)}</h2>{wide(shown, 'text')}"
+def _curves(card: Card) -> str:
+    """Return the losses of the training; nothing if the model was trained elsewhere."""
+    file = card.model.path / "metrics.jsonl" if card.model else None
+    if card.model is None or file is None or not file.exists():
+        return ""
+    metrics = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    return losses(metrics, card.model.result.get("best"))
 
 
 def _names(card: Card) -> list[str]:
@@ -248,7 +255,3 @@ def _number(value: float) -> str:
 
 def _of(total: int, shown: int) -> str:
     return f": {shown} of {total:,}" if total > shown else ""
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= TEXT_SHOWN else f"{text[:TEXT_SHOWN]} … ({len(text):,} characters)"

@@ -25,11 +25,11 @@ from hypothesis import strategies as st
 from bad_data import ROWS, csv_text
 from tunesmith.core.artifacts import Artifact, Workspace
 from tunesmith.core.page import STYLE
+from tunesmith.core.shown import changes, marked, shown
 from tunesmith.data.prepare import prepare
 from tunesmith.data.report.numbers import flow, histogram, packing
 from tunesmith.data.report.plots import flow_plot, gauge, histogram_plot
 from tunesmith.data.report.style import SCRIPT
-from tunesmith.data.report.text import changes, marked, shown
 from tunesmith.data.report.words import evidence_words, rule_words
 from tunesmith.recipe import Recipe
 

@@ -87,12 +87,7 @@ def look(ours: Contestant, others: Sequence[Contestant], questions: Questions, m
 
 def slices_of(examples: Sequence[Example], task: str) -> list[Slice]:
     """Return the slices of some rows, alone and by twos, large enough to be compared; none twice."""
-    traits = {name: _cut(values) for name, values in _traits(examples, task).items()}
-    alone = {
-        name: [Slice(f"{name}: {value}", np.array([one == value for one in own])) for value in sorted({*own} - {""})]
-        for name, own in traits.items()
-        if 1 < len({*own}) <= MOST_VALUES
-    }
+    alone = kinds_of(examples, task)
     both = [
         Slice(f"{one.name}, {other.name}", one.rows & other.rows)
         for first, second in combinations(alone, 2)
@@ -104,6 +99,16 @@ def slices_of(examples: Sequence[Example], task: str) -> list[Slice]:
         if min(one.rows.sum(), (~one.rows).sum()) >= LEAST_ROWS:
             found.setdefault(one.rows.tobytes(), one)
     return list(found.values())[:MOST_SLICES]
+
+
+def kinds_of(examples: Sequence[Example], task: str) -> dict[str, list[Slice]]:
+    """Return by trait the kinds of rows there are: values of kept columns, labels, files, turns, lengths."""
+    traits = {name: _cut(values) for name, values in _traits(examples, task).items()}
+    return {
+        name: [Slice(f"{name}: {value}", np.array([one == value for one in own])) for value in sorted({*own} - {""})]
+        for name, own in traits.items()
+        if 1 < len({*own}) <= MOST_VALUES
+    }
 
 
 def _traits(examples: Sequence[Example], task: str) -> dict[str, list[Any]]:
