@@ -45,7 +45,7 @@ SHOWN_STYLE = (
     ".sides{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(250px,100%),1fr));gap:8px 12px}"
     ".cap{font-size:12px;color:var(--soft);margin:2px 0;overflow-wrap:anywhere}.more{color:var(--soft);font-size:12px}"
     "mark{background:color-mix(in srgb,var(--second) 32%,transparent);color:inherit;border-radius:3px;padding:0 1px;"
-    "border-bottom:2px solid var(--second)}del,ins{border-radius:3px;padding:0 1px}"
+    "border-bottom:2px solid var(--second)}del,ins{color:var(--ink);border-radius:3px;padding:0 1px}"
     "del{background:color-mix(in srgb,var(--bad) 16%,transparent);text-decoration-color:var(--bad)}"
     "ins{background:color-mix(in srgb,var(--good) 18%,transparent);text-decoration:underline;"
     "text-decoration-color:var(--good)}"
@@ -140,9 +140,16 @@ def word_changes(right: str, given: str, limit: int = TEXT_CHARS) -> str:
         if tag == "equal":
             parts.append(_safe(added if short else _elided(added, number == 0, number == len(steps) - 1)))
             continue
-        parts += [f"<del>{_safe(gone)}</del>"] if gone else []
-        parts += [f"<ins>{_safe(added)}</ins>"] if added else []
+        stuck = i1 > 0 and bool(old[i1 - 1][-1:].isspace()) and bool(parts) and not parts[-1][-1:].isspace()
+        parts += [f"{' ' if stuck else ''}{_apart('del', gone)}"] if gone else []
+        parts += [_apart("ins", added)] if added else []
     return _capped(parts, given[sum(map(len, new)) :])
+
+
+def _apart(tag: str, words: str) -> str:
+    """Return marked words, the space behind them unmarked."""
+    bare = words.rstrip()
+    return f"<{tag}>{_safe(bare)}</{tag}>{_safe(words[len(bare) :])}"
 
 
 def _common(one: str, other: str) -> int:

@@ -31,7 +31,8 @@ BROWSE_STYLE = SHOWN_STYLE + (
     "margin:14px 0 6px}.filters[hidden]{display:none}.filters label{font-size:13px;color:var(--soft);display:grid;"
     "gap:3px;min-width:0}.filters select,.filters input{font:inherit;font-size:15px;color:var(--ink);width:100%;"
     "background:var(--paper);border:1px solid var(--soft);border-radius:8px;padding:6px 9px}"
-    "ol.examples{list-style:none;margin:8px 0 0;padding:0}.example{border-top:1px solid var(--line);padding:12px 0}"
+    "ol.examples{list-style:none;margin:8px 0 0;padding:0}"
+    ".example{border-top:2px solid var(--line);padding:12px 0 16px}"
     ".example .sides{margin-top:8px;grid-template-columns:repeat(auto-fit,minmax(min(210px,100%),1fr))}"
     ".example .text.right{border-left:3px solid var(--good)}.example .text.wrong{border-left:3px solid var(--bad)}"
     "del::before{content:' [lacks: '}ins::before{content:' [adds: '}@media print{.filters{display:none}}</style>"
@@ -137,8 +138,7 @@ def _example(rows: Rows, one: Picked, names: Sequence[str]) -> str:
     sides = [_side("right answer", block(_plain(right)))]
     sides.append(_side(f"tuned, {_word(good)}, {sure}", _answer(rows, right, own.texts[one.row], good)))
     sides += [
-        _side(", ".join(f"{name}: {one.outcomes[name]}" for name in who), _answer(rows, right, text, fine), who)
-        for (text, fine), who in _given(rows, one).items()
+        _side(_came(one, who), _answer(rows, right, text, fine), who) for (text, fine), who in _given(rows, one).items()
     ]
     came = "|".join(f"{name}:{kind}" for name, kind in one.outcomes.items())
     kinds = " ".join(str(number) for number, name in enumerate(names) if rows.kinds[name][one.row])
@@ -158,6 +158,15 @@ def _given(rows: Rows, one: Picked) -> dict[tuple[str, bool], list[str]]:
             answer = other.answers.texts[place], bool(other.columns["correct"][place])
             given.setdefault(answer, []).append(other.name)
     return given
+
+
+def _came(one: Picked, who: Sequence[str]) -> str:
+    """Return who answered and what it came to, those of one outcome together: ``base, prompt · tuned won``."""
+    told: dict[str, list[str]] = {}
+    for name in who:
+        kind = one.outcomes[name]
+        told.setdefault(f"tuned {kind}" if kind in (WON, LOST) else kind, []).append(name)
+    return "; ".join(f"{', '.join(names)} · {kind}" for kind, names in told.items())
 
 
 def _side(title: str, inner: str, who: Sequence[str] = ()) -> str:

@@ -18,7 +18,7 @@ from tunesmith.core.chart import CHART_STYLE, losses
 from tunesmith.core.estimates import wilson
 from tunesmith.core.page import cards, page, table, wide
 from tunesmith.evaluate.browse import BROWSE_STYLE, SCRIPT, Rows, examples_section
-from tunesmith.evaluate.compare import lead, show, show_p, smallest_visible
+from tunesmith.evaluate.compare import lead, show, show_estimate, show_p, smallest_visible
 from tunesmith.evaluate.grading import label_names, parse_json, slots
 from tunesmith.evaluate.judge.page import judge_section
 from tunesmith.evaluate.labels import confusion, label_scores, mistakes
@@ -46,7 +46,7 @@ HEATMAP_LABELS = 20
 
 _STYLE = (
     "<style>.map svg{max-width:none}.texts td{overflow-wrap:anywhere;white-space:pre-wrap}"
-    ".texts td:first-child{width:45%}.texts table{min-width:640px}"
+    ".texts td:first-child{width:45%;min-width:220px}.texts table{min-width:640px}"
     ".verdict{border:1px solid var(--line);border-left:5px solid var(--soft);border-radius:10px;"
     "background:var(--card);padding:12px 16px;margin:16px 0}.verdict b{text-transform:capitalize}"
     ".verdict ul{margin:6px 0 0;padding-left:20px}.verdict.pass{border-left-color:var(--good)}"
@@ -92,7 +92,7 @@ def write_card(path: Path, card: Card) -> None:
         body += _labels(card) + _confusion(card) + _calibration(card)
     if card.task == "extract":
         body += _keys(card)
-    body += examples_section(card.rows()) + suites_part(card.suites) + _curves(card)
+    body += suites_part(card.suites) + _curves(card) + examples_section(card.rows())
     words = card.result["scorecard"], card.result["summary"]
     path.write_text(page("Scorecard", *words, body, SCRIPT), encoding="utf-8")
 
@@ -244,13 +244,7 @@ def _names(card: Card) -> list[str]:
 
 
 def _brief(estimate: Estimate | None) -> str:
-    if estimate is None:
-        return "–"
-    return f"{_number(estimate.value)} [{_number(estimate.low)}, {_number(estimate.high)}]"
-
-
-def _number(value: float) -> str:
-    return f"{value:.3f}" if abs(value) < 100 else f"{value:,.0f}"
+    return show_estimate(estimate.value, estimate.low, estimate.high) if estimate else "–"
 
 
 def _of(total: int, shown: int) -> str:

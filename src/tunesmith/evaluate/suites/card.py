@@ -6,7 +6,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from tunesmith.core.page import table, wide
-from tunesmith.evaluate.compare import lead, show, show_p
+from tunesmith.evaluate.compare import lead, show, show_estimate, show_number, show_p
 from tunesmith.evaluate.suites.system import TUNED
 
 if TYPE_CHECKING:
@@ -63,13 +63,9 @@ def _lines(found: Findings, metric: Metric) -> list[list[str]]:
         _, low, high = lead(metric, delta)
         word = "tuned is better" if low > 0 else "tuned is worse" if high < 0 else "not told apart"
         p = show_p(delta.p).removeprefix("= ")
-        lines.append([metric.name, who, word, _brief(own), _number(theirs.value), show(delta), p, f"{delta.n:,}"])
+        lines.append([metric.name, who, word, _brief(own), show_number(theirs.value), show(delta), p, f"{delta.n:,}"])
     return lines or [[metric.name, "–", "", _brief(own), "–", "–", "–", f"{own.n:,}"]]
 
 
 def _brief(one: Estimate) -> str:
-    return f"{_number(one.value)} [{_number(one.low)}, {_number(one.high)}]"
-
-
-def _number(value: float) -> str:
-    return f"{value:.3f}" if abs(value) < 100 else f"{value:,.0f}"
+    return show_estimate(one.value, one.low, one.high)
