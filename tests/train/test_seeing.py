@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from browser import flaws
 from killed import killed_after
 from made import make_dataset, make_preferences
 from tiny import tiny_tokenizer
@@ -143,6 +144,12 @@ def test_a_new_lowest_loss_takes_overfitting_back(capsys):
         progress.metrics[-1]["valid_loss"] = 0.0
         assert bool(progress.overfitting) == called
     assert capsys.readouterr().err.count("overfitting") == 1
+
+
+def test_everybody_can_read_the_page(workspace, base, chromium):
+    """Would let through: no contrast, a chart without a name, a page wider than a phone."""
+    model = stage.train(overfitting(base), make_dataset(workspace, NOISE, FLIPPED), workspace)
+    assert flaws(chromium, model.path / "train.html") == []
 
 
 def test_the_page_has_every_curve_and_three_samples(workspace, dataset, base):

@@ -90,7 +90,7 @@ def _show_scorecards(first: Artifact, second: Artifact) -> None:
     _show_metrics(first, second, {} if isinstance(found, ArtifactError) else found.deltas)
     if isinstance(found, ArtifactError):
         say(f"not paired: {found.message}", style="bold")
-        say("  their intervals stand side by side, and no difference is told: other rows differ by luck")
+        say("  so figures stand side by side, each with its own interval, and no difference is told")
         if found.hint:
             say(f"  {found.hint}")
         return
@@ -106,29 +106,33 @@ def _show_scorecards(first: Artifact, second: Artifact) -> None:
     _show_changed(found)
 
 
-def _estimate(one: Mapping[str, Any] | None) -> str:
-    from tunesmith.evaluate.compare import show_estimate, show_rows
-
-    if one is None:
-        return "–"
-    return f"{show_estimate(one['value'], one['low'], one['high'])}, {show_rows(one['n'])}"
-
-
 def _show_metrics(first: Artifact, second: Artifact, deltas: Mapping[str, Delta]) -> None:
-    from tunesmith.evaluate.compare import show, show_p
+    """Show a table of both; rows are told once where all figures have as many."""
+    from tunesmith.evaluate.compare import show, show_p, show_rows
 
     own, other = (one.result["metrics"] for one in (first, second))
+    counts = {one["n"] for metrics in (own, other) for one in metrics.values()}
     header = ["metric", "first", "second", *(["second minus first", "p"] if deltas else [])]
     rows = []
     for name in {**own, **other}:
-        row = [name, _estimate(own.get(name)), _estimate(other.get(name))]
+        row = [name, *(_estimate(one.get(name), len(counts) > 1) for one in (own, other))]
         if deltas:
             delta = deltas.get(name)
             row += [show(delta), show_p(delta.p).removeprefix("= ")] if delta else ["–", "–"]
         rows.append(row)
-    table("metrics, with 95 % intervals", header, rows)
+    of = f" of {show_rows(*counts)}" if len(counts) == 1 else ""
+    table(f"metrics{of}, with 95 % intervals", header, rows)
     if clusters := max((one.clusters or 0 for one in deltas.values()), default=0):
         say(f"  differences are of {clusters:,} groups of rows")
+
+
+def _estimate(one: Mapping[str, Any] | None, counted: bool) -> str:
+    from tunesmith.evaluate.compare import show_estimate, show_rows
+
+    if one is None:
+        return "–"
+    rows = f", {show_rows(one['n'])}" if counted else ""
+    return f"{show_estimate(one['value'], one['low'], one['high'])}{rows}"
 
 
 def _show_changed(found: Versus) -> None:

@@ -127,10 +127,10 @@ def word_changes(right: str, given: str, limit: int = TEXT_CHARS) -> str:
     Long equal parts are left out. Texts with little in common are not marked: it would hide more than it helps.
     """
     old, new = _WORD.findall(right)[:DIFF_TOKENS], _WORD.findall(given)[:DIFF_TOKENS]
-    bare = [[one.strip() for one in words] for words in (old, new)]
-    if bare[0] == bare[1]:
+    bare, its = ([one.strip() for one in words] for words in (old, new))
+    if bare == its:
         return shown(given, limit) if right.strip() == given.strip() else changes(right, given)[1]
-    matcher = SequenceMatcher(None, *bare, autojunk=False)
+    matcher = SequenceMatcher(None, bare, its, autojunk=False)
     if matcher.ratio() < LEAST_ALIKE:
         return shown(given, limit)
     parts: list[str] = []
