@@ -70,7 +70,7 @@ def test_the_command_tells_rows_and_differences(cards, capsys):
     text = capsys.readouterr().err
     found = versus(first, second)
     assert "training" not in text, "the gate is no part of training"
-    assert f"won {found.won} · lost {found.lost}" in text and "accuracy +" in text and "money back" in text
+    assert f"won {found.won} · lost {found.lost}" in text and "accuracy   " in text and "money back" in text
     diff.command([str(first.path), str(second.path), "--json"], standalone_mode=False)
     told = json.loads(capsys.readouterr().out)
     assert told["paired"] == json.loads(json.dumps(found.as_dict())) and told["not_paired"] is None

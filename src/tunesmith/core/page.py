@@ -87,3 +87,8 @@ def table(header: Sequence[str], rows: Iterable[Sequence[Any]], numeric_from: in
 def wide(inner: str, kind: str = "") -> str:
     """Return what may be wider than the page; it is scrolled, also by keys."""
     return f'<div class="{f"wide {kind}".strip()}" tabindex="0">{inner}</div>'
+
+
+def some_of(total: int, shown: int) -> str:
+    """Return what a title says of a list that is not whole: ``: 20 of 1,200``."""
+    return f": {shown:,} of {total:,}" if total > shown else ""

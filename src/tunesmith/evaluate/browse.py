@@ -135,8 +135,11 @@ def _example(rows: Rows, one: Picked, names: Sequence[str]) -> str:
     right, own = rows.expected[one.row], rows.ours.answers
     sure = f"probability {own.confidences[one.row]:.3f}"
     good = bool(rows.ours.columns["correct"][one.row])
-    sides = [_side("right answer", block(_plain(right)))]
-    sides.append(_side(f"tuned, {_word(good)}, {sure}", _answer(rows, right, own.texts[one.row], good)))
+    titles = "right answer", "right", "wrong"
+    if rows.task == "preference":
+        titles = "chosen", "chosen, and preferred", "rejected, but preferred"
+    sides = [_side(titles[0], block(_plain(right)))]
+    sides.append(_side(f"tuned, {titles[1 if good else 2]}, {sure}", _answer(rows, right, own.texts[one.row], good)))
     sides += [
         _side(_came(one, who), _answer(rows, right, text, fine), who) for (text, fine), who in _given(rows, one).items()
     ]
@@ -176,11 +179,7 @@ def _side(title: str, inner: str, who: Sequence[str] = ()) -> str:
 
 def _answer(rows: Rows, right: str, given: str, good: bool) -> str:
     marked = word_changes(right, given, TEXT_SHOWN) if rows.is_written and not good else _plain(given)
-    return block(marked, _word(good))
-
-
-def _word(good: bool) -> str:
-    return "right" if good else "wrong"
+    return block(marked, "right" if good else "wrong")
 
 
 def _plain(text: str) -> str:

@@ -1,13 +1,12 @@
 """``scorecard.html``: the verdict, the numbers with their intervals, and where the model goes wrong.
 
-Owns what the page shows and in which order. Does not own the frame (`core.page`), the drawings (`plots`) nor any
-number but counts of errors.
+Owns the order of the page, its first parts and the curves. Does not own the frame (`core.page`), the drawings
+(`plots`), labels (`label_page`), keys (`key_page`), examples (`browse`) nor any number.
 """
 
 from __future__ import annotations
 
 import json
-from collections import Counter
 from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -15,23 +14,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tunesmith.core.chart import CHART_STYLE, losses
-from tunesmith.core.estimates import wilson
 from tunesmith.core.page import cards, page, table, wide
 from tunesmith.evaluate.browse import BROWSE_STYLE, SCRIPT, Rows, examples_section
 from tunesmith.evaluate.compare import lead, show, show_estimate, show_p, smallest_visible
-from tunesmith.evaluate.grading import label_names, parse_json, slots
 from tunesmith.evaluate.judge.page import judge_section
-from tunesmith.evaluate.labels import confusion, label_scores, mistakes
-from tunesmith.evaluate.plots import FOREST_STYLE, Interval, forest, heatmap, reliability_plot
+from tunesmith.evaluate.key_page import keys_section
+from tunesmith.evaluate.label_page import labels_section
+from tunesmith.evaluate.plots import FOREST_STYLE, Interval, forest
 from tunesmith.evaluate.suites.card import suites_part
 from tunesmith.evaluate.suites.slices import kinds_of
-from tunesmith.evaluate.values import reliability
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-
-    from numpy.typing import NDArray
 
     from tunesmith.core.artifacts import Artifact
     from tunesmith.core.estimates import Estimate
@@ -39,10 +34,6 @@ if TYPE_CHECKING:
     from tunesmith.evaluate.metric import Metric
     from tunesmith.evaluate.suites.findings import Findings
     from tunesmith.text.examples import Example
-
-LABELS_SHOWN = 100
-PAIRS_SHOWN = 20
-HEATMAP_LABELS = 20
 
 _STYLE = (
     "<style>.map svg{max-width:none}.texts td{overflow-wrap:anywhere;white-space:pre-wrap}"
@@ -89,9 +80,9 @@ def write_card(path: Path, card: Card) -> None:
     if "judge" in card.result:
         body += judge_section(card.result["judge"])
     if card.task == "classify":
-        body += _labels(card) + _confusion(card) + _calibration(card)
+        body += labels_section(card.expected, card.ours)
     if card.task == "extract":
-        body += _keys(card)
+        body += keys_section(card.expected, card.ours.answers.texts)
     body += suites_part(card.suites) + _curves(card) + examples_section(card.rows())
     words = card.result["scorecard"], card.result["summary"]
     path.write_text(page("Scorecard", *words, body, SCRIPT), encoding="utf-8")
@@ -161,75 +152,6 @@ def _differences(card: Card) -> str:
     return f"<h2>Tuned minus the others, on the same rows</h2>{plot}{rest}"
 
 
-def _labels(card: Card) -> str:
-    names, columns = _names(card), card.ours.columns
-    taken_for: dict[str, str] = {}
-    for times, right, other in mistakes(names, confusion(names, columns)):
-        taken_for.setdefault(right, f"{other} ({times})")
-    scores = label_scores(names, columns)
-    rows = []
-    for one in scores[:LABELS_SHOWN]:
-        recall = _brief(wilson(one.right, one.rows)) if one.rows else "not in the test rows"
-        precision = "–" if one.precision is None else f"{one.precision:.3f}"
-        rows.append(
-            [one.label, taken_for.get(one.label, "–"), f"{one.rows:,}", recall, precision, f"{one.f1:.3f}"]
-        )  # fmt: skip
-    shown = table(["label", "most often taken for", "rows", "recall", "precision", "F1"], rows, numeric_from=2)
-    return f"<h2>Labels, worst first{_of(len(scores), LABELS_SHOWN)}</h2>{wide(shown, 'labels')}"
-
-
-def _confusion(card: Card) -> str:
-    names = _names(card)
-    counts = confusion(names, card.ours.columns)
-    if len(names) <= HEATMAP_LABELS:
-        return f"<h2>Confusion: right label by row, answer by column</h2>{wide(heatmap(names, counts), 'map')}"
-    return _pairs(names, counts)
-
-
-def _pairs(names: Sequence[str], counts: NDArray[np.int64]) -> str:
-    pairs, there = mistakes(names, counts), dict(zip(names, counts.sum(1).tolist(), strict=True))
-    rows = [
-        [right, answer, count, f"{count / there[right]:.0%}"] for count, right, answer in pairs[:PAIRS_SHOWN]
-    ]  # fmt: skip
-    header = ["right label", "answered", "times", "of its rows"]
-    shown = table(header, rows, numeric_from=2) if rows else '<p class="soft">no label was taken for another</p>'
-    return f"<h2>Most confused pairs{_of(len(pairs), PAIRS_SHOWN)}</h2>{wide(shown)}"
-
-
-def _calibration(card: Card) -> str:
-    plot = reliability_plot(*reliability(card.ours.columns))
-    return (
-        "<h2>Can its probabilities be believed?</h2>"
-        '<p class="soft">Dots on the dashed line: of answers given with probability 0.8, 80 % are right. '
-        f"Below it the model is too sure. Larger dots are more rows.</p>{wide(plot)}"
-    )
-
-
-def _keys(card: Card) -> str:
-    there, claimed, hits = Counter[str](), Counter[str](), Counter[str]()
-    for right, text in zip(card.expected, card.ours.answers.texts, strict=True):
-        answer = parse_json(text)
-        wanted, given = slots(parse_json(right).value), slots(answer.value) if answer.valid else Counter[str]()
-        for counts, own in ((there, wanted), (claimed, given), (hits, wanted & given)):
-            for slot, times in own.items():
-                counts[_key_of(slot)] += times
-    rows = []
-    for key in {*there, *claimed}:
-        score = 2 * hits[key] / (there[key] + claimed[key])
-        rows.append((score, -there[key], key))
-    lines = [
-        [key or "(whole answer)", f"{there[key]:,}", f"{claimed[key]:,}", f"{hits[key]:,}", f"{score:.3f}"]
-        for score, _, key in sorted(rows)[:LABELS_SHOWN]
-    ]
-    shown = wide(table(["key", "there", "given", "right", "F1"], lines))
-    return f"<h2>Keys, worst first{_of(len(rows), LABELS_SHOWN)}</h2>{shown}"
-
-
-def _key_of(slot: str) -> str:
-    path: str = parse_json(slot).value[0]
-    return path
-
-
 def _curves(card: Card) -> str:
     """Return the losses of the training; nothing if the model was trained elsewhere."""
     file = card.model.path / "metrics.jsonl" if card.model else None
@@ -239,13 +161,5 @@ def _curves(card: Card) -> str:
     return losses(metrics, card.model.result.get("best"))
 
 
-def _names(card: Card) -> list[str]:
-    return label_names(card.expected, card.ours.answers.texts)
-
-
 def _brief(estimate: Estimate | None) -> str:
     return show_estimate(estimate.value, estimate.low, estimate.high) if estimate else "–"
-
-
-def _of(total: int, shown: int) -> str:
-    return f": {shown} of {total:,}" if total > shown else ""

@@ -233,7 +233,7 @@ class _Evaluation:
             self.draft.result["judge"] = self.judging.report()
         inputs = [example.input_text for example in self.test]
         if all(one.suite != slices.NAME for one in found):
-            found = [*found, slices.look(ours, others, self.questions, main)]
+            found = [*found, slices.look(ours, others, self.questions, main, by_twos=False)]
         card = Card(
             self.recipe.task, self.draft.result, ours, others, inputs, expected, self.metrics, main, found, self.test,
             self.model, self.recipe.seed,
