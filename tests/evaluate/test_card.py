@@ -11,7 +11,7 @@ from tunesmith.evaluate.browse import SCRIPT
 from tunesmith.evaluate.plots import Interval, forest, heatmap, reliability_plot
 from tunesmith.train import stage as training
 
-VOID = {"meta"}
+VOID = {"meta", "input"}
 
 
 class Balanced(HTMLParser):
@@ -53,9 +53,16 @@ def test_page_of_a_classification_shows_everything(arena):
     assert parser.seen.count("svg") == shares + 3 + 4 and parser.attributes.count(("class", "delta")) == shares
     scrolled = sum("wide" in value.split() for name, value in parser.attributes if name == "class")
     assert scrolled == parser.attributes.count(("tabindex", "0")) > 3, "who has no mouse could not scroll"
-    for words in ("The gate", "95 % intervals", "Labels, worst first", "Confusion", "Can its probabilities", "rrors"):
+    for words in (
+        "The gate",
+        "95 % intervals",
+        "Labels, worst first",
+        "Confusion",
+        "Can its probabilities",
+        "Examples: changed",
+    ):
         assert words in html
-    assert "Loss per target token" in html and "Kinds of test rows, worst first" in html
+    assert "Loss per target token" in html and "Suite: slices" in html
     for reason in card.result["reasons"]:
         assert reason.split("'")[0].split("<")[0] in html
     assert card.id in html and "linear" in html

@@ -37,12 +37,12 @@ if TYPE_CHECKING:
 
 _STYLE = (
     "<style>.map svg{max-width:none}.texts td{overflow-wrap:anywhere;white-space:pre-wrap}"
-    ".texts td:first-child{width:45%;min-width:220px}.texts table{min-width:640px}"
+    ".texts td:first-child{min-width:180px}.texts table{min-width:640px;font-size:14px}"
     ".verdict{border:1px solid var(--line);border-left:5px solid var(--soft);border-radius:10px;"
     "background:var(--card);padding:12px 16px;margin:16px 0}.verdict b{text-transform:capitalize}"
     ".verdict ul{margin:6px 0 0;padding-left:20px}.verdict.pass{border-left-color:var(--good)}"
     ".verdict.fail{border-left-color:var(--bad)}.verdict.undecided{border-left-color:var(--second)}td.n{white-space:nowrap}"
-    ".labels td:nth-child(-n+2){overflow-wrap:anywhere;min-width:150px}"
+    ".labels td:nth-child(-n+2){overflow-wrap:anywhere;min-width:min(230px,55vw)}"
     ".deltas td{white-space:nowrap}.terms{margin-top:10px;font-size:13px}</style>"
 )
 STYLES = _STYLE + FOREST_STYLE + CHART_STYLE + BROWSE_STYLE
