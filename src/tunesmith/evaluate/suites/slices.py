@@ -78,8 +78,9 @@ def look(
         return found
     worse = [one for one in seen if one.corrected <= 0.05 and lead(plain, one.delta)[2] < 0]
     words = "; ".join(f"{one.slice.name} ({show(one.delta)})" for one in worse[:3])
+    are = "is" if len(worse) == 1 else "are"
     found.notes.append(
-        f"Of {len(seen)} kinds of rows {len(worse)} {'is' if len(worse) == 1 else 'are'} worse than the other rows by {metric.name}, corrected for all"
+        f"Of {len(seen)} kinds of rows {len(worse)} {are} worse than the other rows by {metric.name}, corrected for all"
         + (f": {words}." if worse else ".")
     )
     rival = next((one for name in ("production", "base") for one in others if one.name == name), None)
