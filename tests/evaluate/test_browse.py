@@ -11,6 +11,8 @@ from browser import flaws, opened
 from made import make_dataset
 from tunesmith.train import stage as training
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def compared(copied, tmp_path_factory):

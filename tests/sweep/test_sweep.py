@@ -168,6 +168,7 @@ def test_the_page_shows_trials_importance_and_both_recipes(swept):
     assert not any(one in text for one in ("src=", "href=", "http:", "https:", "url("))
 
 
+@pytest.mark.slow
 def test_everybody_can_read_the_page(swept, chromium):
     """Bug: no contrast, a drawing without a name, a page wider than a phone."""
     assert flaws(chromium, Path(swept[1]["path"]) / "sweep.html") == []

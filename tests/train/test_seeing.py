@@ -146,6 +146,7 @@ def test_a_new_lowest_loss_takes_overfitting_back(capsys):
     assert capsys.readouterr().err.count("overfitting") == 1
 
 
+@pytest.mark.slow
 def test_everybody_can_read_the_page(workspace, base, chromium):
     """Would let through: no contrast, a chart without a name, a page wider than a phone."""
     model = stage.train(overfitting(base), make_dataset(workspace, NOISE, FLIPPED), workspace)

@@ -141,6 +141,7 @@ def test_the_browser_is_told_to_run_our_script_alone(tmp_path):
     assert "default-src 'none'" in policy and f"script-src 'sha256-{digest}'" in policy
 
 
+@pytest.mark.slow
 def test_axe_finds_no_fault_on_a_wide_screen_and_on_a_phone(tmp_path, chromium):
     """Bug: a colour that cannot be read, a control without a name, a page wider than a phone."""
     (tmp_path / "a.csv").write_text(csv_text([*ROWS, ROWS[0], ROWS[1], *[(one, "refund") for one in HOSTILE]]))
