@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 
 _KINDS = {"different": "", "rounding": "a near tie: "}
 TEXT_SHOWN = 200
+_STYLE = (
+    "<style>.served td{overflow-wrap:anywhere;white-space:pre-wrap}.served table{min-width:640px}"
+    ".served td:first-child{width:35%}</style>"
+)
 
 
 def served_section(served: Mapping[str, Any]) -> str:
@@ -26,8 +30,10 @@ def served_section(served: Mapping[str, Any]) -> str:
         for one in served["differences"]
     ]
     header = ["input", "measured", "served", "why it differs"]
-    shown = wide(table(header, lines, numeric_from=len(header)), "text") if lines else ""
-    return f"<h2>As it is served</h2><p>{escape(served['summary'])}</p><p class='soft'>{escape(about)}</p>{shown}"
+    shown = wide(table(header, lines, numeric_from=len(header)), "served") if lines else ""
+    return (
+        f"{_STYLE}<h2>As it is served</h2><p>{escape(served['summary'])}</p><p class='soft'>{escape(about)}</p>{shown}"
+    )
 
 
 def _cut(text: str) -> str:
