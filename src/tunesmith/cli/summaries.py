@@ -138,8 +138,14 @@ def show_scorecard(result: dict[str, Any]) -> None:
         table("", header, lines, numeric_from=1)
     for suite, found in result.get("suites", {}).items():
         _show_suite(suite, found)
-    if result.get("served"):
-        say(f"  as it is served: {result['served']['summary']}")
+    if served := result.get("served"):
+        p50, p95 = served["latency_ms"].values()
+        times = (
+            f" · p50 {p50:,.0f} ms, p95 {p95:,.0f} ms with {served['clients']} clients at a time"
+            if served["rows"]
+            else ""
+        )
+        say(f"  as it is served: {served['summary']}{times}")
     verdict = result["verdict"]
     say(f"  verdict: {verdict}", style=_VERDICT_STYLES.get(verdict, ""))
     for reason in result["reasons"]:

@@ -88,8 +88,7 @@ class Parity:
         counts = self.counts
         parts = [f"{counts['same']} of {len(self.found)} answers the same"]
         parts += [f"{counts[kind]} {words}" for kind, words in _WORDS.items() if counts[kind]]
-        p50, p95 = self._latencies()
-        return " · ".join([*parts, f"p50 {p50:,.0f} ms, p95 {p95:,.0f} ms with {CLIENTS} clients at a time"])
+        return " · ".join(parts)
 
     @property
     def notes(self) -> list[str]:
