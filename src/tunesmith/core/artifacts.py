@@ -210,6 +210,11 @@ class Workspace:
         return self.root / "sweeps"
 
     @property
+    def prompts_dir(self) -> Path:
+        """Where the searches for prompts and their pages lie."""
+        return self.root / "prompts"
+
+    @property
     def tracking_dir(self) -> Path:
         """Where the curves of runs lie that are tracked by files."""
         return self.root / "tracking"
