@@ -96,9 +96,8 @@ def _replaced(text: str, parent: Any, node: Any, value: Any) -> str:
     start, end = node.start_mark.index, _end(node, text)
     blank_after = not text[end:].split("\n", 1)[0].strip()
     indent = _column(parent)
-    one_line = (
-        parent.flow_style or not blank_after or (isinstance(parent, yaml.SequenceNode) and isinstance(value, dict))
-    )
+    in_list = isinstance(parent, yaml.SequenceNode) and isinstance(value, dict)
+    one_line = parent.flow_style or not blank_after or in_list
     written = _inline(value) if one_line else _block(value, indent)
     if isinstance(value, dict) and written.startswith("\n"):
         start = len(text[:start].rstrip(" "))
@@ -152,9 +151,7 @@ def _inline(value: Any) -> str:
         return "{" + ", ".join(f"{key}: {_inline(one)}" for key, one in value.items()) + "}"
     if isinstance(value, str):
         return yaml.safe_dump(value, default_style='"', allow_unicode=True, width=float("inf")).rstrip("\n")
-    return (
-        {None: "null", True: "true", False: "false"}[value] if value is None or value in (True, False) else str(value)
-    )
+    return "null" if value is None else str(value).lower()
 
 
 def _block(value: Any, indent: int) -> str:

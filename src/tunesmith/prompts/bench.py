@@ -59,6 +59,7 @@ class Bench:
     halves: Halves
     train: Sequence[Example]
     _choosing: dict[Candidate, list[Answers]] = field(default_factory=dict, init=False)
+    _tokens: dict[Candidate, float] = field(default_factory=dict, init=False)
 
     @cached_property
     def kept(self) -> KeptAnswers:
@@ -116,8 +117,11 @@ class Bench:
 
     def tokens(self, one: Candidate) -> float:
         """Return the median tokens of what the model reads before it answers."""
-        task, rows = self.task(one), self.halves.choosing[:LONGEST]
-        return float(median(len(prompt_ids(self.loaded.tokenizer, task.split(row)[0], row.tools)) for row in rows))
+        if one not in self._tokens:
+            task, rows = self.task(one), self.halves.choosing[:LONGEST]
+            lengths = (len(prompt_ids(self.loaded.tokenizer, task.split(row)[0], row.tools)) for row in rows)
+            self._tokens[one] = float(median(lengths))
+        return self._tokens[one]
 
     def needs(self, one: Candidate) -> int:
         """Return the tokens that a prompt needs with the longest question and its answer, or the longest label."""
@@ -129,9 +133,9 @@ class Bench:
         return max(len(rendered(loaded, task.split(row)[0], row.messages[-1], row.tools)[0]) for row in rows)
 
     def says(self, one: Candidate) -> str:
-        """Return what stands for what the model is asked on the first choosing rows: equal for prompts that are."""
+        """Return what stands for what the model is asked on the choosing rows: equal for prompts that ask the same."""
         task = self.task(one)
-        return digest([task.prompt(row.messages) for row in self.halves.choosing[: 2 * LONGEST]], hex_digits=32)
+        return digest([task.split(row)[0] for row in self.halves.choosing], hex_digits=32)
 
     @cached_property
     def _longest(self) -> list[Example]:

@@ -103,7 +103,7 @@ def _scores(result: dict[str, Any], asked: list[dict[str, Any]]) -> str:
             f'<i style="left:{left:.2f}%;width:{right - left:.2f}%"></i><b style="left:{x(found["value"]):.2f}%"></b>'
             f'</span><span class="value">{_told(found)} · {one["rows"]}</span></div>'
         )
-    note = "Score with its interval, and on how many rows. Prompts of fewer rows were dropped there: the others did better."
+    note = "Score with its interval, and on how many rows. One of fewer rows was dropped there: others did better."
     return f'<div class="scores">{"".join(lines)}</div><p class="soft">{note}</p>'
 
 

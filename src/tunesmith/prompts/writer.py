@@ -129,8 +129,8 @@ class Proposer(AbstractContextManager["Proposer"]):
     def _mistakes(self, best: Candidate) -> list[str]:
         """Return rows of train with the answer given and the right one, the worst first."""
         rows = self._some(LOOKED_THROUGH)
-        answers = self.bench.ask(best, rows).texts
-        right = self.bench.columns(rows, self.bench.ask(best, rows))["correct"]
+        given = self.bench.ask(best, rows)
+        answers, right = given.texts, self.bench.columns(rows, given)["correct"]
         wrong = [at for at in range(len(rows)) if not right[at]]
         wrong.sort(key=lambda at: word_f1(expected_of(rows[at]), answers[at]))
         return [f"{_shown(rows[at])}\nanswer given: {_cut(answers[at])}" for at in wrong[:SHOWN]]

@@ -46,7 +46,7 @@ def _as_variant(value: Any) -> Any:
     return {"system": value} if isinstance(value, str) else value
 
 
-Candidate = Annotated[Variant, BeforeValidator(_as_variant)]
+Candidate = Annotated[Variant, BeforeValidator(_as_variant, json_schema_input_type=str | Variant)]
 
 
 class Teacher(Section):
@@ -81,8 +81,8 @@ class Prompt(Section):
     )
     candidates: list[Candidate] = Field(
         default_factory=list,
-        description="other prompts that `tunesmith prompts` compares with this one on validation rows: system messages, "
-        "or {system, template}. No other command looks at them",
+        description="other prompts that `tunesmith prompts` compares with this one on validation rows: system "
+        "messages, or {system, template}. No other command looks at them",
     )
     prompt_loss_weight: Frac = Field(
         0.0,
