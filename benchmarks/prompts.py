@@ -3,14 +3,17 @@
 Run: ``OMP_NUM_THREADS=1 python benchmarks/prompts.py [--home FOLDER]``; needs ../shared/data, writes
 ``results/prompts.json``; some ten minutes of one core. With --home a second run asks nothing again.
 
-The bundled nano, untuned, on twelve intents of BANKING77 drawn by a seed: 30 % of their train rows validate. The recipe's own prompt
-is one plain sentence; four candidates are written by hand, the rest are templates and numbers of shots. Then
+The base is the bundled nano, tuned on 65 of BANKING77's intents under one system message: it has learnt to name what a
+customer wants. It is asked about the twelve other intents, of which it has seen no row; 30 % of their train rows validate. The
+recipe's own prompt is a plain sentence; four candidates are written by hand, the message that the base was tuned under among
+them; the rest are templates and numbers of shots. Then
 
 - test: winner and own prompt are asked on BANKING77's own test rows of these intents, which the search did not read;
 - flattery: all prompts are asked on all validation rows, and 500 times these are halved anew: what the best of them gains over
   the own prompt where it was chosen, and on the other half, and how often it is called better although it is not, where
   the prompts are shuffled row by row so that none is better than another;
-- tuned: nano is tuned with the own prompt and with the winner on three seeds: does the better prompt make a better model?
+- tuned: the base is tuned for one epoch with the own prompt and with the winner on three seeds: does the better prompt make a
+  better model?
 """
 
 from __future__ import annotations
@@ -45,9 +48,20 @@ DATA = ROOT.parent / "shared" / "data" / "banking77"
 RESULT = ROOT / "benchmarks" / "results" / "prompts.json"
 INTENTS, SEEDS, HALVINGS = 12, 3, 500
 
-RECIPE = """name: intents
+LEARNT = "You sort messages to a bank by what the customer wants."
+"""The system message of the base."""
+
+BASE = f"""name: base
 task: classify
 base: nano
+data: {{train: others.csv, columns: {{input: text, target: category}}, split: {{valid: 0.02, test: 0.0}}}}
+prompt: {{system: {LEARNT}}}
+train: {{method: full, epochs: 2, threads: 1}}
+"""
+
+RECIPE = """name: intents
+task: classify
+base: BASE
 data:
   train: train.csv
   test: test.csv
@@ -57,27 +71,35 @@ prompt:
   system: Name the intent of the customer's message.
   candidates:
     - ""
-    - You sort messages to a bank by what the customer wants.
+    - LEARNT
     - A customer of a bank writes. Which of the known intents is it? Answer with the name of one intent.
     - {system: "", template: "Customer: {input}\\nIntent:"}
-train: {method: full, epochs: 3, threads: 1}
+train: {method: full, epochs: 1, threads: 1}
 evaluate: {baselines: [], gate: {against: []}}
 """
 
 
 def write(folder: Path) -> Path:
-    """Write the rows of some intents, and the recipe."""
+    """Write the rows of some intents and of all others, tune the base on those, and write the recipe."""
     folder.mkdir(parents=True, exist_ok=True)
     rows = {part: list(csv.DictReader((DATA / f"{part}.csv").open(newline=""))) for part in ("train", "test")}
     names = sorted({row["category"] for row in rows["train"]})
     some = set(random.Random(0).sample(names, INTENTS))
+    table(folder / "others.csv", [row for row in rows["train"] if row["category"] not in some])
     for part, found in rows.items():
-        with (folder / f"{part}.csv").open("w", newline="") as file:
-            table = csv.DictWriter(file, ["text", "category"])
-            table.writeheader()
-            table.writerows(row for row in found if row["category"] in some)
-    (folder / "recipe.yaml").write_text(RECIPE)
+        table(folder / f"{part}.csv", [row for row in found if row["category"] in some])
+    (folder / "base.yaml").write_text(BASE)
+    base = flow.train(flow.Project.of(folder / "base.yaml"))
+    (folder / "recipe.yaml").write_text(RECIPE.replace("BASE", base.id).replace("LEARNT", LEARNT))
     return folder / "recipe.yaml"
+
+
+def table(path: Path, rows: list[dict[str, str]]) -> None:
+    """Write messages and their intents."""
+    with path.open("w", newline="") as file:
+        written = csv.DictWriter(file, ["text", "category"])
+        written.writeheader()
+        written.writerows(rows)
 
 
 def bench_of(project: flow.Project, rows: list[Any]) -> Bench:
@@ -94,9 +116,16 @@ def on_test(project: flow.Project, found: dict[str, Any]) -> dict[str, Any]:
     rows = read_examples(flow.prepare(project).path / "test.parquet")
     bench = bench_of(project, rows)
     words = {key: found["winner"][key] for key in ("name", "system", "template", "shots")}
-    right = [bench.chosen_by(one, len(rows))["correct"] for one in (known.Candidate(**words), known.own(project.recipe))]
+    right = [
+        bench.chosen_by(one, len(rows))["correct"] for one in (known.Candidate(**words), known.own(project.recipe))
+    ]
     delta = paired_proportions(right[0].tolist(), right[1].tolist())
-    return {"rows": len(rows), "winner": float(right[0].mean()), "own": float(right[1].mean()), "delta": delta.as_dict()}
+    return {
+        "rows": len(rows),
+        "winner": float(right[0].mean()),
+        "own": float(right[1].mean()),
+        "delta": delta.as_dict(),
+    }
 
 
 def flattery(project: flow.Project, found: dict[str, Any]) -> dict[str, Any]:
@@ -158,11 +187,12 @@ def main() -> None:
     began_s = time.monotonic()
     with tempfile.TemporaryDirectory() as name:
         project = flow.Project.of(write(options.home or Path(name)))
+        searching_s = time.monotonic()
         found = search(project)
-        searched_s = time.monotonic() - began_s
+        searched_s = time.monotonic() - searching_s
         print(found["sentence"], flush=True)
         summary = {
-            "what": f"nano, untuned, on {INTENTS} intents of BANKING77",
+            "what": f"nano, tuned on 65 intents of BANKING77, asked about {INTENTS} others",
             "machine": platform.machine(), "threads": 1, "versions": {"torch": metadata.version("torch")},
             "search_seconds": round(searched_s, 1),
             **{key: found[key] for key in ("metric", "rows", "candidates", "winner", "comparison", "verdict", "sentence")},

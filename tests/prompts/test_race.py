@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -19,7 +20,7 @@ def test_rounds_double_and_end_with_all_rows(rows):
     steps = ladder(rows)
     assert steps[-1] == rows and steps[0] < 2 * FIRST_ROWS
     assert all(first >= FIRST_ROWS for first in steps[:-1])
-    assert all(before * 2 - 1 <= after <= before * 2 for before, after in zip(steps, steps[1:], strict=False))
+    assert all(before * 2 - 1 <= after <= before * 2 for before, after in pairwise(steps))
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=40), st.integers(10, 600), st.data())

@@ -134,7 +134,10 @@ def test_the_recipe_says_the_winner_afterwards(tmp_path_factory, own, winner, as
 
 def test_the_prompt_from_before_takes_the_winners_place(tmp_path):
     """Bug: the recipe has its own prompt among the candidates after --write, which is refused the next time."""
-    text = BARE + 'prompt:\n  template: "Q: {input}"\n  candidates:\n    - a  # one\n    - {system: b, template: "{input}!"}\n'
+    text = (
+        BARE
+        + 'prompt:\n  template: "Q: {input}"\n  candidates:\n    - a  # one\n    - {system: b, template: "{input}!"}\n'
+    )
     project, winner = project_of(tmp_path, text), winner_of(system="b", template="{input}!", given=1)
     write_winner(project, {"verdict": "better", "winner": winner}, as_teacher=False, anyway=False)
     prompt = load_recipe(tmp_path / "recipe.yaml").prompt

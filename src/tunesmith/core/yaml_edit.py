@@ -6,7 +6,6 @@ value changed, nothing does. Does not own what the keys mean (`recipe`).
 
 from __future__ import annotations
 
-import copy
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +34,7 @@ def with_value(text: str, path: Path_, value: Any, where: str) -> str:
         RecipeError: if it is no YAML, or cannot be changed there alone, as what an anchor names.
     """
     before = parse_yaml(text, where).value
-    wanted = _set(copy.deepcopy(before), path, value)
+    wanted = _set(before, path, value)
     changed = _changed(text, path, value)
     try:
         same = parse_yaml(changed, where).value == wanted
@@ -51,15 +50,18 @@ def with_value(text: str, path: Path_, value: Any, where: str) -> str:
 
 
 def _set(document: Any, path: Path_, value: Any) -> Any:
+    """Return a document with another value; what it shares with others by an anchor stays in these."""
     if not path:
         return value
     key, *rest = path
+    changed: Any
     if isinstance(key, int):
-        document[key] = _set(document[key], tuple(rest), value)
-        return document
-    document = document if isinstance(document, dict) else {}
-    document[key] = _set(document.get(key), tuple(rest), value)
-    return document
+        changed = list(document)
+        changed[key] = _set(changed[key], tuple(rest), value)
+        return changed
+    changed = dict(document) if isinstance(document, dict) else {}
+    changed[key] = _set(changed.get(key), tuple(rest), value)
+    return changed
 
 
 def _changed(text: str, path: Path_, value: Any) -> str:
@@ -142,7 +144,7 @@ def _end(node: Any, text: str) -> int:
         last = node.value[-1]
         return _end(last[1] if isinstance(node, yaml.MappingNode) else last, text)
     start, end = node.start_mark.index, node.end_mark.index
-    return start + len(text[start:end].rstrip())
+    return int(start) + len(text[start:end].rstrip())
 
 
 def _inline(value: Any) -> str:
