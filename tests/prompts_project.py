@@ -16,16 +16,16 @@ LABELS = {"parcel": "delivery", "refund": "money", "cup": "damage"}
 WRONG = {"delivery": "money", "money": "damage", "damage": "delivery"}
 
 
-def rows(count: int, first: int = 0) -> list[tuple[str, str]]:
-    """Return questions with their right labels, as many of each label as of any other."""
-    return [(f"{word} {number}", label) for number in range(first, first + count) for word, label in LABELS.items()]
+def rows(count: int) -> list[tuple[str, str]]:
+    """Return questions of one length with their right labels, as many of each label as of any other."""
+    return [(f"{word} {number}", label) for number in range(10, 10 + count) for word, label in LABELS.items()]
 
 
 def minding_base(folder: Path, tiny: Path) -> Path:
     """Train the tiny base to answer rightly under `GOOD` alone; return its folder."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "a.jsonl").open("w") as file:
-        for text, label in rows(40, first=1000):
+        for text, label in rows(40):
             for system, answer in ((GOOD, label), (None, WRONG[label])):
                 told = [{"role": "system", "content": system}] if system else []
                 said = [{"role": "user", "content": text}, {"role": "assistant", "content": answer}]

@@ -148,12 +148,12 @@ def test_a_tuned_model_is_asked_in_place_of_the_base(minding, tmp_path):
     [
         ("", "", "split: {valid: 0.0, test: 0.1}", ["data.split.valid is 0", "data.split.valid: 0.1"]),
         (f"prompt:\n  system: {GOOD}\n  candidates: [a, {GOOD}, a]\n", "", None,
-         ["recipe.yaml:7: prompt.candidates.1: has the words of prompt itself", "candidates.2: has the words of "]),
+         ["recipe.yaml:8: prompt.candidates.1: has the words of prompt itself", "candidates.2: has the words of "]),
         ("", "prompts: {metric: acuracy}\n", None, ["prompts.metric", "acuracy", "accuracy"]),
         ("", "prompts: {metric: bleu}\n", None, ["prompts.metric", "which is for"]),
         ("", "prompts: {writer: {model: m}}\n", None, ["prompts.writer.key_env", "OPENAI_API_KEY is not set"]),
         ("", "prompts: {writer: {api: local, model: ./none}}\n", None, ["cannot load a tokenizer from './none'"]),
-        ("", "prompts: {shots: [0, 5000]}\n", None, ["prompts.shots: 5000 examples", "try: "]),
+        ("", "prompts: {shots: [0, 500]}\n", None, ["prompts.shots: 500 examples", "try: "]),
     ],
 )  # fmt: skip
 def test_what_cannot_be_searched_is_told_with_a_way_out(tiny, tmp_path, monkeypatch, prompt, more, data, fragments):
