@@ -169,6 +169,30 @@ def test_what_cannot_be_searched_is_told_with_a_way_out(tiny, tmp_path, monkeypa
         assert fragment in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("task", "target", "more", "named"),
+    [
+        ("extract", '{"number": %d}', "", "Its keys are among: number"),
+        ("extract", '{"number": %d}', ", clean: {answer_schema: {type: object}}", "one JSON value of this schema"),
+        ("chat", "number %d is on its way", "", "Answer in about 6 words."),
+    ],
+)
+def test_other_tasks_are_asked_by_their_own_templates(tiny, tmp_path, task, target, more, named):
+    """Bug: generated answers are compared as labels, a template of JSON is one of labels, or the schema is left out."""
+    recipe = write_project(tmp_path, tiny, more="evaluate: {max_new_tokens: 8}\nprompts: {shots: [2]}\n")
+    with (tmp_path / "a.jsonl").open("w") as file:
+        for number in range(10, 90):
+            turns = [("user", f"where is parcel {number}"), ("assistant", target % number)]
+            file.write(json.dumps({"messages": [{"role": r, "content": c} for r, c in turns]}) + "\n")
+    text = recipe.read_text().replace("task: classify", f"task: {task}").replace("a.csv", "a.jsonl")
+    recipe.write_text(text.replace("test: 0.1}", f"test: 0.1}}{more}"))
+    result = search(flow.Project.of(recipe))
+    assert result["metric"] == {"extract": "exact_match", "chat": "token_f1"}[task]
+    assert any(named in (one["system"] or "") for one in result["candidates"])
+    assert any("cut at 8 tokens" in note for note in result["notes"])
+    assert all("{input}" in one["template"] for one in result["candidates"] if one["template"])
+
+
 def test_pairs_have_no_answers_to_compare(tmp_path):
     """Bug: preferences are asked as if a prompt had an answer to them."""
     (tmp_path / "recipe.yaml").write_text("name: p\ntask: preference\ndata: {train: a.jsonl}\n")

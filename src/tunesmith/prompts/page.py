@@ -91,7 +91,7 @@ def _scores(result: dict[str, Any], asked: list[dict[str, Any]]) -> str:
     span = (high - low) or 1.0
 
     def x(value: float) -> float:
-        return 100 * (value - low) / span
+        return float(100 * (value - low) / span)
 
     lines = []
     for one in asked:
@@ -110,12 +110,13 @@ def _scores(result: dict[str, Any], asked: list[dict[str, Any]]) -> str:
 def _all(result: dict[str, Any]) -> str:
     rows = [
         [
-            one["name"], one["state"], one.get("rows", ""), f"{one['prompt_tokens']:,.0f}" if "rows" in one else "",
-            one["shots"], one["why"], " ⏎ ".join(text for text in (one["system"], one["template"]) if text),
+            one["name"], one["why"] or f"{one['state']}, {one['rows']} rows", one["shots"],
+            "" if one["why"] else f"{one['prompt_tokens']:,.0f}",
+            " ⏎ ".join(text for text in (one["system"], one["template"]) if text),
         ]
         for one in result["candidates"]
     ]  # fmt: skip
-    header = ["prompt", "", "rows", "tokens read", "shots", "why", "words"]
+    header = ["prompt", "what became of it", "shots", "tokens read", "words"]
     return f"<h2>All prompts</h2>{wide(table(header, rows, numeric_from=99))}"
 
 
