@@ -147,3 +147,23 @@ def test_the_prompt_from_before_takes_the_winners_place(tmp_path):
     assert (prompt.system, prompt.template) == ("b", "{input}!")
     assert prompt.filled(prompt.candidates[1]) == (None, "Q: {input}")
     assert "- a  # one" in (tmp_path / "recipe.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fragments"),
+    [
+        (["--as-teacher"], ["--as-teacher", "add --write"]),
+        (["--anyway"], ["--anyway", "add --write"]),
+        (["--model", "nobody"], ["nobody", "try: "]),
+    ],
+)
+def test_what_the_command_line_cannot_mean(tiny, tmp_path, monkeypatch, capsys, arguments, fragments):
+    """Bug: --as-teacher alone looks as if it wrote something, or an unknown Model ends in a traceback."""
+    recipe = write_project(tmp_path, tiny)
+    flow.prepare(flow.Project.of(recipe))
+    monkeypatch.setattr("sys.argv", ["tunesmith", "prompts", str(recipe), *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    told = capsys.readouterr().err
+    assert ended.value.code == 2 and "Traceback" not in told
+    assert all(fragment in told for fragment in fragments)
