@@ -1,19 +1,20 @@
-"""Does `tunesmith prompts` find a better prompt, does its report hold on the test, and does it help a tuned model?
+"""Does `tunesmith prompts` find a better prompt where there is one, does its report hold, and is luck called better?
 
 Run: ``OMP_NUM_THREADS=1 python benchmarks/prompts.py [--home FOLDER]``; needs ../shared/data, writes
 ``results/prompts.json``; some ten minutes of one core. With --home a second run asks nothing again.
 
-The base is the bundled nano, tuned on 2,000 rows of 65 of BANKING77's intents under one system message: it has learnt to name what a
-customer wants. It is asked about the twelve other intents, of which it has seen no row; 30 % of their train rows validate. The
-recipe's own prompt is a plain sentence; four candidates are written by hand, the message that the base was tuned under among
-them; the rest are templates and numbers of shots. Then
+Two bases are asked about twelve intents of BANKING77. The recipe's own prompt is a plain sentence; four candidates are written by
+hand, one of them the system message that both bases were tuned under; the rest are templates and numbers of shots.
 
-- test: winner and own prompt are asked on BANKING77's own test rows of these intents, which the search did not read;
-- flattery: all prompts are asked on all validation rows, and 500 times these are halved anew: what the best of them gains over
-  the own prompt where it was chosen, and on the other half, and how often it is called better although it is not, where
-  the prompts are shuffled row by row so that none is better than another;
-- tuned: the base is tuned for one epoch with the own prompt and with the winner on three seeds: does the better prompt make a
-  better model?
+- unseen: nano, tuned on 2,000 rows of the other 65 intents under that message. It has seen no row of the twelve.
+- planted: nano, tuned on half of the twelve's train rows, right under that message, and without it another label for each: a
+  base that minds its prompt, as small ones do not. The other half of the rows is for the search: a control that there is
+  something to find.
+
+Of both, winner and own prompt are asked on BANKING77's own test rows of the twelve, which the search did not read. Of the first,
+all prompts are asked on all validation rows, and 500 times these are halved anew: what the best gains over the own prompt
+where it was chosen, and on the other half, and how often it is called better by either; the same with prompts shuffled row by row, so
+that none is better than another and each such word is an error.
 """
 
 from __future__ import annotations
@@ -25,10 +26,9 @@ import platform
 import random
 import tempfile
 import time
-from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean
 from typing import Any
 
 import numpy as np
@@ -46,10 +46,17 @@ from tunesmith.text.examples import read_examples
 ROOT = Path(__file__).parent.parent
 DATA = ROOT.parent / "shared" / "data" / "banking77"
 RESULT = ROOT / "benchmarks" / "results" / "prompts.json"
-INTENTS, LEARNT_ROWS, SEEDS, HALVINGS = 12, 2000, 3, 500
+INTENTS, LEARNT_ROWS, HALVINGS = 12, 2000, 500
 
 LEARNT = "You sort messages to a bank by what the customer wants."
-"""The system message of the base."""
+"""The system message of both bases."""
+
+PLANTED = """name: planted
+task: classify
+base: nano
+data: {train: planted.jsonl, dedup: {near: null}, split: {valid: 0.05, test: 0.0}}
+train: {method: full, epochs: 3, threads: 1}
+"""
 
 BASE = f"""name: base
 task: classify
@@ -63,10 +70,10 @@ RECIPE = """name: intents
 task: classify
 base: BASE
 data:
-  train: train.csv
+  train: TRAIN.csv
   test: test.csv
   columns: {input: text, target: category}
-  split: {valid: 0.3}
+  split: {valid: VALID}
 prompt:
   system: Name the intent of the customer's message.
   candidates:
@@ -79,20 +86,45 @@ evaluate: {baselines: [], gate: {against: []}}
 """
 
 
-def write(folder: Path) -> Path:
-    """Write the rows of some intents and of all others, tune the base on those, and write the recipe."""
+def projects(folder: Path) -> dict[str, flow.Project]:
+    """Write the rows, tune both bases, and return what searches for each."""
     folder.mkdir(parents=True, exist_ok=True)
     rows = {part: list(csv.DictReader((DATA / f"{part}.csv").open(newline=""))) for part in ("train", "test")}
     names = sorted({row["category"] for row in rows["train"]})
-    some = set(random.Random(0).sample(names, INTENTS))
+    some = sorted(random.Random(0).sample(names, INTENTS))
+    ours = {part: [row for row in found if row["category"] in some] for part, found in rows.items()}
     others = [row for row in rows["train"] if row["category"] not in some]
     table(folder / "others.csv", random.Random(0).sample(others, LEARNT_ROWS))
-    for part, found in rows.items():
-        table(folder / f"{part}.csv", [row for row in found if row["category"] in some])
-    (folder / "base.yaml").write_text(BASE)
-    base = flow.train(flow.Project.of(folder / "base.yaml"))
-    (folder / "recipe.yaml").write_text(RECIPE.replace("BASE", base.id).replace("LEARNT", LEARNT))
-    return folder / "recipe.yaml"
+    table(folder / "train.csv", ours["train"])
+    table(folder / "second.csv", ours["train"][1::2])
+    table(folder / "test.csv", ours["test"])
+    plant(folder / "planted.jsonl", ours["train"][::2], some)
+    return {
+        "unseen": project(folder, "base", BASE, TRAIN="train", VALID="0.3"),
+        "planted": project(folder, "planted", PLANTED, TRAIN="second", VALID="0.5"),
+    }
+
+
+def plant(path: Path, rows: list[dict[str, str]], names: list[str]) -> None:
+    """Write messages twice: with their intent under the system message, with the next one without it."""
+    with path.open("w") as file:
+        for row in rows:
+            wrong = names[(names.index(row["category"]) + 1) % len(names)]
+            for system, answer in ((LEARNT, row["category"]), (None, wrong)):
+                told = [{"role": "system", "content": system}] if system else []
+                said = [{"role": "user", "content": row["text"]}, {"role": "assistant", "content": answer}]
+                file.write(json.dumps({"messages": [*told, *said]}) + "\n")
+
+
+def project(folder: Path, name: str, base: str, **words: str) -> flow.Project:
+    """Tune a base and return the project that searches prompts for it."""
+    (folder / f"{name}.base.yaml").write_text(base)
+    model = flow.train(flow.Project.of(folder / f"{name}.base.yaml"))
+    text = RECIPE
+    for word, value in {"BASE": model.id, "LEARNT": LEARNT, **words}.items():
+        text = text.replace(word, value)
+    (folder / f"{name}.yaml").write_text(text)
+    return flow.Project.of(folder / f"{name}.yaml")
 
 
 def table(path: Path, rows: list[dict[str, str]]) -> None:
@@ -166,44 +198,31 @@ def _halved(right_PR: Any, chance: np.random.Generator, *, anew: bool = False) -
     }  # fmt: skip
 
 
-def tuned(project: flow.Project, found: dict[str, Any]) -> dict[str, Any]:
-    """Return the test accuracy of nano tuned with the own prompt and with the winner, over seeds."""
-    words = {key: found["winner"][key] for key in ("system", "template", "shots")}
-    scores: dict[str, list[float]] = {"own": [], "winner": []}
-    for name, prompt in (("own", project.recipe.prompt), ("winner", project.recipe.prompt.model_copy(update=words))):
-        for seed in range(1, SEEDS + 1):
-            recipe = project.recipe.model_copy(update={"prompt": prompt, "seed": seed})
-            inner = replace(project, recipe=recipe, file=None)
-            dataset = flow.prepare(project)
-            scores[name].append(flow.test_score(inner, dataset, flow.train_on(inner, dataset))["value"])
-            print(name, seed, scores[name][-1], flush=True)
-    return {name: {"values": values, "mean": mean(values), "sd": stdev(values)} for name, values in scores.items()}
+def measured(project: flow.Project) -> dict[str, Any]:
+    """Return what a search found, how long it took, and winner and own prompt on the test."""
+    began_s = time.monotonic()
+    found = search(project)
+    seconds = time.monotonic() - began_s
+    print(found["sentence"], flush=True)
+    keys = ("metric", "rows", "candidates", "winner", "comparison", "verdict", "sentence")
+    return {"seconds": round(seconds, 1), **{key: found[key] for key in keys}, "test": on_test(project, found)}
 
 
 def main() -> None:
-    """Search, look at the test, halve anew, tune, write."""
+    """Search for both bases, look at the test, halve anew, write."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--home", type=Path)
     options = parser.parse_args()
-    began_s = time.monotonic()
     with tempfile.TemporaryDirectory() as name:
-        project = flow.Project.of(write(options.home or Path(name)))
-        searching_s = time.monotonic()
-        found = search(project)
-        searched_s = time.monotonic() - searching_s
-        print(found["sentence"], flush=True)
+        some = projects(options.home or Path(name))
+        found = {case: measured(one) for case, one in some.items()}
         summary = {
-            "what": f"nano, tuned on 65 intents of BANKING77, asked about {INTENTS} others",
+            "what": f"nano, tuned, asked about {INTENTS} intents of BANKING77",
             "machine": platform.machine(), "threads": 1, "versions": {"torch": metadata.version("torch")},
-            "search_seconds": round(searched_s, 1),
-            **{key: found[key] for key in ("metric", "rows", "candidates", "winner", "comparison", "verdict", "sentence")},
-            "test": on_test(project, found),
-            "flattery": flattery(project, found),
-            "tuned": tuned(project, found),
-            "seconds": round(time.monotonic() - began_s, 1),
+            **found, "flattery": flattery(some["unseen"], found["unseen"]),
         }  # fmt: skip
     RESULT.write_text(json.dumps(summary, indent=1) + "\n", "utf-8")
-    print(json.dumps({key: summary[key] for key in ("test", "flattery", "tuned", "seconds")}, indent=1))
+    print(json.dumps([summary["flattery"], *(found[case]["test"] for case in found)], indent=1))
 
 
 if __name__ == "__main__":
