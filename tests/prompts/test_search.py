@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import polars as pl
@@ -79,6 +80,26 @@ def test_done_again_nothing_is_asked_again(searched, monkeypatch):
     project, first = searched
     monkeypatch.setattr(Contender, "answer", None)
     assert search(project) == first
+
+
+def test_no_row_is_asked_twice_with_one_prompt(minding, tmp_path, monkeypatch):
+    """Bug: each round asks the rows of the round before again, or those that were dropped are asked on."""
+    asked = Counter()
+    real = Contender.answer
+
+    def answer(self, examples):
+        asked.update((self.name, one.row_id) for one in examples)
+        return real(self, examples)
+
+    monkeypatch.setattr(Contender, "answer", answer)
+    recipe = write_project(tmp_path, minding, CANDIDATES, more="prompts: {shots: [2]}\n", count=80)
+    result = search(flow.Project.of(recipe))
+    assert set(asked.values()) == {1} and result["rows"]["choosing"] == 60
+    spent = Counter(name for name, _ in asked)
+    told = {one["name"]: one["rows"] for one in result["candidates"] if one["state"] != "refused"}
+    reported = {"yours", result["winner"]["name"]}
+    assert spent == {name: rows + 60 * (name in reported) for name, rows in told.items()}
+    assert sorted(set(told.values())) == [30, 60]
 
 
 def test_another_candidate_asks_for_itself_alone(minding, tmp_path, monkeypatch):
