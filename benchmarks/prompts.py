@@ -7,7 +7,7 @@ Two bases are asked about twelve intents of BANKING77. The recipe's own prompt i
 hand, one of them the system message that both bases were tuned under; the rest are templates and numbers of shots.
 
 - unseen: nano, tuned on 2,000 rows of the other 65 intents under that message. It has seen no row of the twelve.
-- planted: nano, tuned on half of the twelve's train rows, right under that message, and without it another label for each: a
+- planted: nano, tuned on half of the twelve's train rows, right under that message, and wrong under others and under none: a
   base that minds its prompt, as small ones do not. The other half of the rows is for the search: a control that there is
   something to find.
 
@@ -25,7 +25,6 @@ import json
 import platform
 import random
 import tempfile
-import time
 from importlib import metadata
 from pathlib import Path
 from statistics import mean
@@ -50,6 +49,9 @@ INTENTS, LEARNT_ROWS, HALVINGS = 12, 2000, 500
 
 LEARNT = "You sort messages to a bank by what the customer wants."
 """The system message of both bases."""
+
+OTHERS = (None, "You are a helpful assistant.", "Answer the customer.", "Be brief.")
+"""System messages under which the planted base is wrong."""
 
 PLANTED = """name: planted
 task: classify
@@ -106,11 +108,12 @@ def projects(folder: Path) -> dict[str, flow.Project]:
 
 
 def plant(path: Path, rows: list[dict[str, str]], names: list[str]) -> None:
-    """Write messages twice: with their intent under the system message, with the next one without it."""
+    """Write messages twice: with their intent under the system message, with the next one under another or none."""
+    chance = random.Random(0)
     with path.open("w") as file:
         for row in rows:
             wrong = names[(names.index(row["category"]) + 1) % len(names)]
-            for system, answer in ((LEARNT, row["category"]), (None, wrong)):
+            for system, answer in ((LEARNT, row["category"]), (chance.choice(OTHERS), wrong)):
                 told = [{"role": "system", "content": system}] if system else []
                 said = [{"role": "user", "content": row["text"]}, {"role": "assistant", "content": answer}]
                 file.write(json.dumps({"messages": [*told, *said]}) + "\n")
@@ -199,13 +202,11 @@ def _halved(right_PR: Any, chance: np.random.Generator, *, anew: bool = False) -
 
 
 def measured(project: flow.Project) -> dict[str, Any]:
-    """Return what a search found, how long it took, and winner and own prompt on the test."""
-    began_s = time.monotonic()
+    """Return what a search found, and winner and own prompt on the test."""
     found = search(project)
-    seconds = time.monotonic() - began_s
     print(found["sentence"], flush=True)
     keys = ("metric", "rows", "candidates", "winner", "comparison", "verdict", "sentence")
-    return {"seconds": round(seconds, 1), **{key: found[key] for key in keys}, "test": on_test(project, found)}
+    return {**{key: found[key] for key in keys}, "test": on_test(project, found)}
 
 
 def main() -> None:

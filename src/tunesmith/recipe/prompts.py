@@ -39,8 +39,8 @@ class Prompts(Section):
     )
     rows: Annotated[int, Field(ge=LEAST_ROWS)] = Field(
         400,
-        description="most validation rows that are asked, a seeded sample: one half chooses, the other reports; +-6 "
-        "points between two prompts at 400",
+        description="most validation rows that are asked, a seeded sample: one half chooses, the other reports; the "
+        "difference of two prompts has an interval of +-4 to 8 points at 400",
     )
     metric: str | None = Field(
         None, description="by which prompts are compared; None: evaluate.gate.metric, or what decides for the task"
