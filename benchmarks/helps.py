@@ -31,14 +31,14 @@ NO_MORE = {"dropout": 0.0, "weight_decay": 0.0, "early_stopping": None}
 
 DATA: dict[str, dict[str, Any]] = {
     "banking77": {
-        "task": "classify", "epochs": 8,
+        "task": "classify", "epochs": 6,
         "data": {"train": str(SHARED / "banking77" / "train.csv"), "test": str(SHARED / "banking77" / "test.csv"),
-                 "columns": {"input": "text", "target": "category"}, "size": {"max_examples": 1500, "select": "random"}},
+                 "columns": {"input": "text", "target": "category"}, "size": {"max_examples": 770, "select": "random"}},
     },
     "dolly": {
-        "task": "chat", "epochs": 4,
+        "task": "chat", "epochs": 3,
         "data": {"train": str(SHARED / "dolly6400" / "rows.jsonl"), "columns": {"input": "instruction", "target": "response"},
-                 "size": {"max_examples": 800, "select": "random"}},
+                 "size": {"max_examples": 400, "select": "random"}},
     },
 }  # fmt: skip
 

@@ -106,14 +106,18 @@ def planned_model(project: Project, dataset: Artifact) -> str:
 @_naming_lines
 def check_training(project: Project) -> None:
     """Raise what training is asked for in vain, before anything is spent."""
+    refusals = Refusals()
+    _look_at_training(project.recipe, refusals)
+    refusals.tell()
+
+
+def _look_at_training(recipe: Recipe, refusals: Refusals) -> None:
     from tunesmith.evaluate.metrics import stopping_metric
     from tunesmith.train.stage import check
 
-    refusals = Refusals()
     for one in (check, stopping_metric):
         with refusals:
-            one(project.recipe)
-    refusals.tell()
+            one(recipe)
 
 
 def check_fit(project: Project, dataset: Artifact) -> None:
@@ -315,14 +319,10 @@ def _label_counts(project: Project, model: Artifact) -> dict[str, int] | None:
 @_naming_lines
 def _check(project: Project) -> None:
     """Raise what the recipe asks for in vain, before anything is spent."""
-    from tunesmith.evaluate.metrics import stopping_metric
     from tunesmith.evaluate.stage import check as check_evaluation
-    from tunesmith.train.stage import check as check_training
 
     recipe, refusals = project.recipe, Refusals()
-    for check in (check_training, stopping_metric):
-        with refusals:
-            check(recipe)
+    _look_at_training(recipe, refusals)
     with refusals:
         check_evaluation(recipe, project.folder, project.workspace)
     with refusals:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from browser import flaws
 from tunesmith.core.artifacts import Workspace
 from tunesmith.core.errors import DataError
 from tunesmith.data import gather
@@ -198,17 +199,28 @@ def test_chats_with_a_system_message_and_rules_about_groups_are_audited(tmp_path
     assert "irrelevant" in result["not_planted"]
 
 
-def test_the_page_says_what_was_missed_and_runs_nothing(tmp_path):
-    """Bug: a row of the data is written into the page as HTML; what is missed is not shown."""
-    _, dataset, workspace = made(tmp_path)
+def page_of(folder: Path) -> Path:
+    """Write the page of an audit with one rule, one loss and one defect that was missed."""
+    _, dataset, workspace = made(folder)
     estimate = {"value": 0.5, "low": 0.3, "high": 0.7, "n": 25}
     one = {"rule": "html", "defect": "tags", "planted": 25, "recall": estimate, "precision": None, "before": estimate}
     missed = {"tags": "<script>alert(1)</script>"}
     loss = {"rule": "near_duplicate", "sound": "another value", "planted": 25, "lost": estimate}
     told = {"rows": 420, "copies": 1, "rules": [one], "must_stay": [loss], "missed": missed}
-    page = write_page(told | {"not_planted": {"size": "counts"}, "off": []}, dataset, workspace).read_text("utf-8")
+    return write_page(told | {"not_planted": {"size": "counts"}, "off": []}, dataset, workspace)
+
+
+def test_the_page_says_what_was_missed_and_runs_nothing(tmp_path):
+    """Bug: a row of the data is written into the page as HTML; what is missed is not shown."""
+    page = page_of(tmp_path).read_text("utf-8")
     assert "<script" not in page and "alert(1)" in page and "took nothing" in page and "1 rule" in page
     assert "lost 12 of 25 sound rows (another value)" in page
+
+
+@pytest.mark.slow
+def test_everybody_can_read_the_page(tmp_path, chromium):
+    """Bug: no contrast, a page wider than a phone."""
+    assert flaws(chromium, page_of(tmp_path)) == []
 
 
 def test_a_defect_leaves_its_row_as_it_was(tmp_path):

@@ -72,16 +72,21 @@ def trained(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[s
     return of
 
 
-@pytest.fixture
-def arena(trained: Callable[[str], Arena], tmp_path: Path) -> Callable[[str], Arena]:
-    """Return a fresh copy of a task's arena."""
-    numbers = iter(range(100))
+@pytest.fixture(scope="session")
+def copied(trained: Callable[[str], Arena]) -> Callable[[str, Path], Arena]:
+    """Return a copy of a task's arena in a folder that is not there yet."""
 
-    def of(task: str) -> Arena:
-        original = trained(task)
-        workspace = Workspace(tmp_path / f"{task}-{next(numbers)}")
+    def of(task: str, folder: Path) -> Arena:
+        original, workspace = trained(task), Workspace(folder)
         shutil.copytree(original.workspace.root, workspace.root)
         dataset, model = workspace.get(original.dataset.id), workspace.get(original.model.id)
         return Arena(task, original.base, workspace, dataset, model)
 
     return of
+
+
+@pytest.fixture
+def arena(copied: Callable[[str, Path], Arena], tmp_path: Path) -> Callable[[str], Arena]:
+    """Return a fresh copy of a task's arena."""
+    numbers = iter(range(100))
+    return lambda task: copied(task, tmp_path / f"{task}-{next(numbers)}")

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from made import make_dataset
+from tunesmith.evaluate.browse import SCRIPT
 from tunesmith.evaluate.plots import Interval, forest, heatmap, reliability_plot
 from tunesmith.train import stage as training
 
-VOID = {"meta"}
+VOID = {"meta", "input"}
 
 
 class Balanced(HTMLParser):
@@ -38,7 +39,7 @@ def checked(html):
     parser.feed(html)
     parser.close()
     assert parser.open == []
-    assert "script" not in parser.seen and "img" not in parser.seen
+    assert parser.seen.count("script") == html.count(f"<script>{SCRIPT}</script>") and "img" not in parser.seen
     assert not any(name.startswith("on") for name, _ in parser.attributes)
     assert not re.search(r"(?:src|href)=|url\(|@import", html), "the page must not load anything"
     return parser
@@ -49,11 +50,19 @@ def test_page_of_a_classification_shows_everything(arena):
     html = (card.path / "scorecard.html").read_text()
     parser = checked(html)
     shares = 2 * len(card.result["deltas"])  # accuracy and macro F1
-    assert parser.seen.count("svg") == shares + 3 and parser.attributes.count(("class", "delta")) == shares
+    assert parser.seen.count("svg") == shares + 3 + 4 and parser.attributes.count(("class", "delta")) == shares
     scrolled = sum("wide" in value.split() for name, value in parser.attributes if name == "class")
     assert scrolled == parser.attributes.count(("tabindex", "0")) > 3, "who has no mouse could not scroll"
-    for words in ("The gate", "95 % intervals", "Labels, worst first", "Confusion", "Can its probabilities", "rrors"):
+    for words in (
+        "The gate",
+        "95 % intervals",
+        "Labels, worst first",
+        "Confusion",
+        "Can its probabilities",
+        "Examples: changed",
+    ):
         assert words in html
+    assert "Loss per target token" in html and "Suite: slices" in html
     for reason in card.result["reasons"]:
         assert reason.split("'")[0].split("<")[0] in html
     assert card.id in html and "linear" in html
@@ -81,6 +90,14 @@ def test_pages_of_text_tasks(arena):
     assert "farthest off first" in chat and "cut at 2 tokens" in chat
     for html in (extract, chat):
         checked(html)
+
+
+def test_a_model_trained_elsewhere_has_no_curves_and_the_page_all_the_rest(arena):
+    """A model without ``metrics.jsonl`` must not cost the page."""
+    ring = arena("classify")
+    (ring.model.path / "metrics.jsonl").unlink()
+    html = (ring.evaluate(baselines=["majority"]).path / "scorecard.html").read_text()
+    assert "Loss per target token" not in html and "Examples: changed and wrong" in html
 
 
 def test_many_labels_are_pairs_not_a_map(arena):

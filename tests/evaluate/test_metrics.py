@@ -146,10 +146,14 @@ def test_slots_of_nested_values():
         ("", "", 1.0),
         ("x", "", 0.0),
         ("東京です", "東京だ", 4 / 7),
+        ("नमस्ते दुनिया", "नमस्ते भारत", 1 / 2),
+        ("می‌خواهم", "می", 0.0),
     ],
 )
 def test_word_overlap_by_hand(expected, answer, f1):
-    """Without Chinese and Japanese taken sign by sign, a whole sentence would be one word, right or wrong."""
+    """Without Chinese and Japanese taken sign by sign, a whole sentence would be one word, right or wrong; a vowel sign
+    is no end of a word.
+    """
     assert word_f1(expected, answer) == pytest.approx(f1)
 
 

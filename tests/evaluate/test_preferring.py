@@ -80,7 +80,7 @@ def test_the_page_shows_what_was_preferred_wrongly(workspace, tiny):
     dataset = make_preferences(workspace, train, valid, TRIPLES[2::3])
     card = stage.evaluate(recipe(tiny), dataset, training.train(recipe(tiny), dataset, workspace), workspace)
     html = (card.path / "scorecard.html").read_text(encoding="utf-8")
-    for words in ("wrong pairs", ">chosen</th>", "rejected, but preferred", "on its way 1", "no idea at all"):
+    for words in ("wrong pairs", ">chosen</div>", "rejected, but preferred", "on its way 1", "no idea at all"):
         assert words in html, words
 
 

@@ -18,7 +18,7 @@ def blocks(page, language):
     return re.findall(rf"^```{language}\n(.*?)^```", (DOCS / page).read_text(), re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize(("page", "count"), [("serving.md", 2), ("updates.md", 1)])
+@pytest.mark.parametrize(("page", "count"), [("serving.md", 3), ("updates.md", 1)])
 def test_python_examples_run(running, local_store, page, count):
     examples = blocks(page, "python")
     assert len(examples) == count

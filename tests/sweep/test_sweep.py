@@ -8,6 +8,7 @@ import pytest
 
 pytest.importorskip("optuna")
 
+from browser import flaws
 from sweep_project import write_project
 from tunesmith import flow
 from tunesmith.core.errors import RecipeError
@@ -165,6 +166,12 @@ def test_the_page_shows_trials_importance_and_both_recipes(swept):
     assert coordinates.count("<path") == len(scored) + 3  # a line each, and three axes
     assert result["sentence"] in text and "the recipe as it is" in text
     assert not any(one in text for one in ("src=", "href=", "http:", "https:", "url("))
+
+
+@pytest.mark.slow
+def test_everybody_can_read_the_page(swept, chromium):
+    """Bug: no contrast, a drawing without a name, a page wider than a phone."""
+    assert flaws(chromium, Path(swept[1]["path"]) / "sweep.html") == []
 
 
 def test_a_long_or_hostile_prompt_is_only_text(tmp_path, tiny):

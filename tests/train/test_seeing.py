@@ -13,17 +13,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from browser import flaws
 from killed import killed_after
 from made import make_dataset, make_preferences
 from tiny import tiny_tokenizer
 from tunesmith.cli.summaries import show_model
 from tunesmith.core import progress as shown
+from tunesmith.core.chart import Line, chart
 from tunesmith.recipe import Prompt, Recipe
 from tunesmith.text.chat import Rendered, render
 from tunesmith.train import live, overfit, samples, stage
 from tunesmith.train.batches import TokenSet
 from tunesmith.train.checkpoint import Progress
-from tunesmith.train.curves import Line, chart
 from tunesmith.train.flops import peak_of
 
 NOISE = [(letter, "ab"[at * 7919 % 13 % 2]) for at, letter in enumerate("cdefghijklmnopqr")]
@@ -143,6 +144,13 @@ def test_a_new_lowest_loss_takes_overfitting_back(capsys):
         progress.metrics[-1]["valid_loss"] = 0.0
         assert bool(progress.overfitting) == called
     assert capsys.readouterr().err.count("overfitting") == 1
+
+
+@pytest.mark.slow
+def test_everybody_can_read_the_page(workspace, base, chromium):
+    """Would let through: no contrast, a chart without a name, a page wider than a phone."""
+    model = stage.train(overfitting(base), make_dataset(workspace, NOISE, FLIPPED), workspace)
+    assert flaws(chromium, model.path / "train.html") == []
 
 
 def test_the_page_has_every_curve_and_three_samples(workspace, dataset, base):

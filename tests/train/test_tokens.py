@@ -130,7 +130,7 @@ def test_cheap_rows_have_the_loss_and_gradients_of_pefts_layer(family, tmp_path,
     results = []
     for ours in (True, False):
         if not ours:
-            monkeypatch.setattr("tunesmith.models.new_tokens.learn_rows_only", lambda model: None)
+            monkeypatch.setattr("tunesmith.models.token_rows.learn_rows_only", lambda model: None)
         torch.manual_seed(0)
         loaded = load_start(recipe(tmp_path, save="merged"), str(tmp_path))
         model = with_adapter(recipe(tmp_path, save="merged"), loaded)

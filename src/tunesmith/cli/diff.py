@@ -12,11 +12,15 @@ import click
 
 from tunesmith.cli.changes import Change, changes
 from tunesmith.cli.common import artifact_here, home_option, json_option, print_json, table
+from tunesmith.core.errors import ArtifactError
 from tunesmith.core.lineage import differences
 from tunesmith.core.progress import say
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tunesmith.core.artifacts import Artifact
+    from tunesmith.core.estimates import Delta
     from tunesmith.evaluate.versus import Versus
 
 _COMPARED = ("stage", "parents", "inputs", "config", "code", "seed", "versions", "counts", "result", "files")
@@ -47,39 +51,91 @@ def command(first: str, second: str, home: Path | None, as_json: bool) -> None:
             "second": theirs.id,
             "changes": [asdict(one) for one in told],
             "differences": [{"key": key, "first": a, "second": b} for key, a, b in found],
-            **({"paired": _paired(ours, theirs).as_dict()} if _are_scorecards(ours, theirs) else {}),
+            **(_scorecards_dict(ours, theirs) if _are_scorecards(ours, theirs) else {}),
         })  # fmt: skip
     elif ours.id == theirs.id:
         say(f"{ours.id} is one artifact: nothing differs")
     else:
         _show(ours, theirs, told)
         if _are_scorecards(ours, theirs):
-            _show_rows(_paired(ours, theirs))
+            _show_scorecards(ours, theirs)
 
 
 def _are_scorecards(first: Artifact, second: Artifact) -> bool:
     return first.stage == second.stage == "scorecard"
 
 
-def _paired(first: Artifact, second: Artifact) -> Versus:
+def _paired(first: Artifact, second: Artifact) -> Versus | ArtifactError:
+    """Return both row by row, or why that cannot be."""
     from tunesmith.evaluate.versus import versus
 
-    return versus(first, second)
+    try:
+        return versus(first, second)
+    except ArtifactError as error:
+        return error
 
 
-def _show_rows(found: Versus) -> None:
-    """Show who was right where, by how much the second is ahead, and the rows that changed."""
-    from tunesmith.evaluate.compare import show, show_p
+def _scorecards_dict(first: Artifact, second: Artifact) -> dict[str, Any]:
+    found = _paired(first, second)
+    own, other = (one.result["metrics"] for one in (first, second))
+    metrics = {name: {"first": own.get(name), "second": other.get(name)} for name in {**own, **other}}
+    if isinstance(found, ArtifactError):
+        return {"metrics": metrics, "paired": None, "not_paired": str(found.message)}
+    return {"metrics": metrics, "paired": found.as_dict(), "not_paired": None}
 
+
+def _show_scorecards(first: Artifact, second: Artifact) -> None:
+    """Show metrics side by side, who was right where, by how much the second is ahead, and the rows that changed."""
+    found = _paired(first, second)
+    _show_metrics(first, second, {} if isinstance(found, ArtifactError) else found.deltas)
+    if isinstance(found, ArtifactError):
+        say(f"not paired: {found.message}", style="bold")
+        say("  so figures stand side by side, each with its own interval, and no difference is told")
+        if found.hint:
+            say(f"  {found.hint}")
+        return
     say(f"rows: {found.rows:,}, the second beside the first", style="bold")
+    if any(found.left_out):
+        one, other = found.left_out
+        say(f"  left out: {one:,} that only the first has and {other:,} that only the second has")
     say(
         f"  won {found.won:,} · lost {found.lost:,} · both right {found.both_right:,} · both wrong {found.both_wrong:,}"
     )
-    for name, delta in found.deltas.items():
-        grouped = f" in {delta.clusters:,} groups" if delta.clusters else ""
-        say(f"  {name} {show(delta)}{grouped}, p {show_p(delta.p)}")
     if found.not_compared:
         say(f"  not compared, as what they are made of is not kept: {', '.join(found.not_compared)}")
+    _show_changed(found)
+
+
+def _show_metrics(first: Artifact, second: Artifact, deltas: Mapping[str, Delta]) -> None:
+    """Show a table of both; rows are told once where all figures have as many."""
+    from tunesmith.evaluate.compare import show, show_p, show_rows
+
+    own, other = (one.result["metrics"] for one in (first, second))
+    counts = {one["n"] for metrics in (own, other) for one in metrics.values()}
+    header = ["metric", "first", "second", *(["second minus first", "p"] if deltas else [])]
+    rows = []
+    for name in {**own, **other}:
+        row = [name, *(_estimate(one.get(name), len(counts) > 1) for one in (own, other))]
+        if deltas:
+            delta = deltas.get(name)
+            row += [show(delta), show_p(delta.p).removeprefix("= ")] if delta else ["–", "–"]
+        rows.append(row)
+    of = f" of {show_rows(*counts)}" if len(counts) == 1 else ""
+    table(f"metrics{of}, with 95 % intervals", header, rows)
+    if clusters := max((one.clusters or 0 for one in deltas.values()), default=0):
+        say(f"  differences are of {clusters:,} groups of rows")
+
+
+def _estimate(one: Mapping[str, Any] | None, counted: bool) -> str:
+    from tunesmith.evaluate.compare import show_estimate, show_rows
+
+    if one is None:
+        return "–"
+    rows = f", {show_rows(one['n'])}" if counted else ""
+    return f"{show_estimate(one['value'], one['low'], one['high'])}{rows}"
+
+
+def _show_changed(found: Versus) -> None:
     kinds = [[one for one in found.changed if one["change"] == kind][:ROWS_SHOWN] for kind in ("lost", "won")]
     shown = [one for kind in kinds for one in kind]
     if shown:
@@ -98,6 +154,8 @@ def _show(ours: Artifact, theirs: Artifact, told: list[Change]) -> None:
     say(f"{ours.id} ({ours.stage}) → {theirs.id} ({theirs.stage})", style="bold")
     if ours.stage != theirs.stage:
         say("  two stages have nothing to compare; tunesmith show tells of each")
+    if _are_scorecards(ours, theirs):
+        told = [one for one in told if one.topic != "metrics"]  # these have a table of their own
     width = max((len(one.what) for one in told), default=0)
     for topic, own in groupby(told, key=lambda one: one.topic):
         say(topic)

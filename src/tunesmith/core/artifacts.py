@@ -215,6 +215,11 @@ class Workspace:
         return self.root / "prompts"
 
     @property
+    def files_dir(self) -> Path:
+        """Where files lie that were uploaded to the server."""
+        return self.root / "files"
+
+    @property
     def tracking_dir(self) -> Path:
         """Where the curves of runs lie that are tracked by files."""
         return self.root / "tracking"

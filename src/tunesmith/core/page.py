@@ -34,6 +34,7 @@ th{color:var(--soft);font-weight:600;font-size:13px}td.n,th.n{text-align:right}
 .good{color:var(--good)}.bad{color:var(--bad)}code,pre{font-family:ui-monospace,Menlo,Consolas,monospace;font-size:13px}
 svg{max-width:100%;height:auto;display:block}svg text{fill:var(--soft);font-size:11px}
 .wide{overflow-x:auto}
+summary{cursor:pointer}
 :focus-visible{outline:2px solid var(--accent);outline-offset:2px}
 """
 
@@ -86,3 +87,8 @@ def table(header: Sequence[str], rows: Iterable[Sequence[Any]], numeric_from: in
 def wide(inner: str, kind: str = "") -> str:
     """Return what may be wider than the page; it is scrolled, also by keys."""
     return f'<div class="{f"wide {kind}".strip()}" tabindex="0">{inner}</div>'
+
+
+def some_of(total: int, shown: int) -> str:
+    """Return what a title says of a list that is not whole: ``: 20 of 1,200``."""
+    return f": {shown:,} of {total:,}" if total > shown else ""

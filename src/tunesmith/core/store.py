@@ -1,7 +1,7 @@
 """The store: the one database of a workspace, for what changes (artifacts never do).
 
 Owns the tables, how to reach them (SQLite in WAL mode by default, PostgreSQL by URL), migrations, and transactions.
-Does not own what rows mean: aliases belong to `release`, keys, requests and feedback to `serve`.
+Does not own what rows mean: aliases belong to `release`, keys, requests, feedback, files and uploads to `serve`.
 
 Changing a table: edit it here, add ``migrations/versions/vNNNN_what.py``, raise `SCHEMA`; a test compares the two.
 """
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Connection, Dialect, Engine
 
-SCHEMA = "0001"
+SCHEMA = "0002"
 """Revision of the tables below; the newest file in ``migrations/versions`` bears the same."""
 
 VARIABLE = "TUNESMITH_STORE"
@@ -129,6 +129,43 @@ feedback = sa.Table(
     sa.Column("rating", sa.Integer),
     sa.Column("correction", sa.Text),
     sa.Column("comment", sa.Text),
+)
+
+
+files = sa.Table(
+    "files",
+    metadata,
+    sa.Column("id", sa.String(40), primary_key=True),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("expires", UtcDateTime),
+    sa.Column("bytes", sa.BigInteger, nullable=False),
+    sa.Column("filename", sa.Text, nullable=False),
+    sa.Column("purpose", sa.String(32), nullable=False),
+    sa.Column("key_id", sa.String(32)),
+)
+
+uploads = sa.Table(
+    "uploads",
+    metadata,
+    sa.Column("id", sa.String(40), primary_key=True),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("expires", UtcDateTime, nullable=False),
+    sa.Column("bytes", sa.BigInteger, nullable=False),
+    sa.Column("filename", sa.Text, nullable=False),
+    sa.Column("purpose", sa.String(32), nullable=False),
+    sa.Column("file_expires_after_s", sa.Integer),
+    sa.Column("status", sa.String(16), nullable=False),
+    sa.Column("file_id", sa.String(40)),
+    sa.Column("key_id", sa.String(32)),
+)
+
+upload_parts = sa.Table(
+    "upload_parts",
+    metadata,
+    sa.Column("id", sa.String(40), primary_key=True),
+    sa.Column("upload_id", sa.String(40), nullable=False, index=True),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("bytes", sa.BigInteger, nullable=False),
 )
 
 

@@ -1,55 +1,51 @@
 """``scorecard.html``: the verdict, the numbers with their intervals, and where the model goes wrong.
 
-Owns what the page shows and in which order. Does not own the frame (`core.page`), the drawings (`plots`) nor any
-number but counts of errors.
+Owns the order of the page, its first parts and the curves. Does not own the frame (`core.page`), the drawings
+(`plots`), labels (`label_page`), keys (`key_page`), examples (`browse`) nor any number.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+import json
 from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tunesmith.core.estimates import wilson
+from tunesmith.core.chart import CHART_STYLE, losses
 from tunesmith.core.page import cards, page, table, wide
-from tunesmith.evaluate.compare import lead, show, show_p, smallest_visible
-from tunesmith.evaluate.grading import label_names, parse_json, slots
+from tunesmith.evaluate.browse import BROWSE_STYLE, SCRIPT, Rows, examples_section
+from tunesmith.evaluate.compare import lead, show, show_estimate, show_p, smallest_visible
 from tunesmith.evaluate.judge.page import judge_section
-from tunesmith.evaluate.labels import confusion, label_scores, mistakes
-from tunesmith.evaluate.plots import FOREST_STYLE, Interval, forest, heatmap, reliability_plot
+from tunesmith.evaluate.key_page import keys_section
+from tunesmith.evaluate.label_page import labels_section
+from tunesmith.evaluate.plots import FOREST_STYLE, Interval, forest
 from tunesmith.evaluate.suites.card import suites_part
-from tunesmith.evaluate.values import reliability
+from tunesmith.evaluate.suites.slices import kinds_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
+    from tunesmith.core.artifacts import Artifact
     from tunesmith.core.estimates import Estimate
     from tunesmith.evaluate.compare import Contestant
     from tunesmith.evaluate.metric import Metric
     from tunesmith.evaluate.suites.findings import Findings
-
-ERRORS_SHOWN = 25
-LABELS_SHOWN = 100
-PAIRS_SHOWN = 20
-HEATMAP_LABELS = 20
-TEXT_SHOWN = 400
+    from tunesmith.text.examples import Example
 
 _STYLE = (
-    "<style>.map svg{max-width:none}.text td{overflow-wrap:anywhere;white-space:pre-wrap}"
+    "<style>.map svg{max-width:none}.texts td{overflow-wrap:anywhere;white-space:pre-wrap}"
+    ".texts td:first-child{min-width:180px}.texts table{min-width:640px;font-size:14px}"
     ".verdict{border:1px solid var(--line);border-left:5px solid var(--soft);border-radius:10px;"
     "background:var(--card);padding:12px 16px;margin:16px 0}.verdict b{text-transform:capitalize}"
     ".verdict ul{margin:6px 0 0;padding-left:20px}.verdict.pass{border-left-color:var(--good)}"
-    ".verdict.fail{border-left-color:var(--bad)}.verdict.undecided{border-left-color:var(--second)}"
-    ".text td:first-child{width:45%}td.n{white-space:nowrap}"
-    ".text table{min-width:640px}.labels td:nth-child(-n+2){overflow-wrap:anywhere;min-width:150px}"
-    ".deltas td{white-space:nowrap}.terms{margin-top:10px;font-size:13px}</style>" + FOREST_STYLE
+    ".verdict.fail{border-left-color:var(--bad)}.verdict.undecided{border-left-color:var(--second)}td.n{white-space:nowrap}"
+    ".labels td:nth-child(-n+2){overflow-wrap:anywhere;min-width:min(230px,55vw)}"
+    ".deltas td{white-space:nowrap}.terms{margin-top:10px;font-size:13px}</style>"
 )
+STYLES = _STYLE + FOREST_STYLE + CHART_STYLE + BROWSE_STYLE
 
 
 @dataclass(frozen=True)
@@ -65,19 +61,31 @@ class Card:
     metrics: Sequence[Metric]
     main: Metric
     suites: Sequence[Findings] = ()
+    examples: Sequence[Example] = ()
+    model: Artifact | None = None
+    seed: int = 0
+
+    def rows(self) -> Rows:
+        """Return the test rows to choose examples from, with the kinds to filter them by."""
+        kinds = {one.name: one.rows for own in kinds_of(self.examples, self.task).values() for one in own}
+        if self.task == "classify":
+            right = np.array(self.expected)
+            kinds |= {f"label: {label}": right == label for label in sorted({*self.expected})}
+        return Rows(self.task, self.inputs, self.expected, self.ours, self.others, kinds, self.seed)
 
 
 def write_card(path: Path, card: Card) -> None:
     """Write the page of a scorecard."""
-    body = _STYLE + _facts(card) + _verdict(card) + _numbers(card) + _differences(card)
+    body = STYLES + _facts(card) + _verdict(card) + _numbers(card) + _differences(card)
     if "judge" in card.result:
         body += judge_section(card.result["judge"])
     if card.task == "classify":
-        body += _labels(card) + _confusion(card) + _calibration(card)
+        body += labels_section(card.expected, card.ours)
     if card.task == "extract":
-        body += _keys(card)
-    body += _errors(card) + suites_part(card.suites)
-    path.write_text(page("Scorecard", card.result["scorecard"], card.result["summary"], body), encoding="utf-8")
+        body += keys_section(card.expected, card.ours.answers.texts)
+    body += suites_part(card.suites) + _curves(card) + examples_section(card.rows())
+    words = card.result["scorecard"], card.result["summary"]
+    path.write_text(page("Scorecard", *words, body, SCRIPT), encoding="utf-8")
 
 
 def _facts(card: Card) -> str:
@@ -144,111 +152,14 @@ def _differences(card: Card) -> str:
     return f"<h2>Tuned minus the others, on the same rows</h2>{plot}{rest}"
 
 
-def _labels(card: Card) -> str:
-    names, columns = _names(card), card.ours.columns
-    taken_for: dict[str, str] = {}
-    for times, right, other in mistakes(names, confusion(names, columns)):
-        taken_for.setdefault(right, f"{other} ({times})")
-    scores = label_scores(names, columns)
-    rows = []
-    for one in scores[:LABELS_SHOWN]:
-        recall = _brief(wilson(one.right, one.rows)) if one.rows else "not in the test rows"
-        precision = "–" if one.precision is None else f"{one.precision:.3f}"
-        rows.append(
-            [one.label, taken_for.get(one.label, "–"), f"{one.rows:,}", recall, precision, f"{one.f1:.3f}"]
-        )  # fmt: skip
-    shown = table(["label", "most often taken for", "rows", "recall", "precision", "F1"], rows, numeric_from=2)
-    return f"<h2>Labels, worst first{_of(len(scores), LABELS_SHOWN)}</h2>{wide(shown, 'labels')}"
-
-
-def _confusion(card: Card) -> str:
-    names = _names(card)
-    counts = confusion(names, card.ours.columns)
-    if len(names) <= HEATMAP_LABELS:
-        return f"<h2>Confusion: right label by row, answer by column</h2>{wide(heatmap(names, counts), 'map')}"
-    return _pairs(names, counts)
-
-
-def _pairs(names: Sequence[str], counts: NDArray[np.int64]) -> str:
-    pairs, there = mistakes(names, counts), dict(zip(names, counts.sum(1).tolist(), strict=True))
-    rows = [
-        [right, answer, count, f"{count / there[right]:.0%}"] for count, right, answer in pairs[:PAIRS_SHOWN]
-    ]  # fmt: skip
-    header = ["right label", "answered", "times", "of its rows"]
-    shown = table(header, rows, numeric_from=2) if rows else '<p class="soft">no label was taken for another</p>'
-    return f"<h2>Most confused pairs{_of(len(pairs), PAIRS_SHOWN)}</h2>{wide(shown)}"
-
-
-def _calibration(card: Card) -> str:
-    plot = reliability_plot(*reliability(card.ours.columns))
-    return (
-        "<h2>Can its probabilities be believed?</h2>"
-        '<p class="soft">Dots on the dashed line: of answers given with probability 0.8, 80 % are right. '
-        f"Below it the model is too sure. Larger dots are more rows.</p>{wide(plot)}"
-    )
-
-
-def _keys(card: Card) -> str:
-    there, claimed, hits = Counter[str](), Counter[str](), Counter[str]()
-    for right, text in zip(card.expected, card.ours.answers.texts, strict=True):
-        answer = parse_json(text)
-        wanted, given = slots(parse_json(right).value), slots(answer.value) if answer.valid else Counter[str]()
-        for counts, own in ((there, wanted), (claimed, given), (hits, wanted & given)):
-            for slot, times in own.items():
-                counts[_key_of(slot)] += times
-    rows = []
-    for key in {*there, *claimed}:
-        score = 2 * hits[key] / (there[key] + claimed[key])
-        rows.append((score, -there[key], key))
-    lines = [
-        [key or "(whole answer)", f"{there[key]:,}", f"{claimed[key]:,}", f"{hits[key]:,}", f"{score:.3f}"]
-        for score, _, key in sorted(rows)[:LABELS_SHOWN]
-    ]
-    shown = wide(table(["key", "there", "given", "right", "F1"], lines))
-    return f"<h2>Keys, worst first{_of(len(rows), LABELS_SHOWN)}</h2>{shown}"
-
-
-def _key_of(slot: str) -> str:
-    path: str = parse_json(slot).value[0]
-    return path
-
-
-def _errors(card: Card) -> str:
-    columns, answers = card.ours.columns, card.ours.answers
-    wrong = [row for row, right in enumerate(columns["correct"]) if not right]
-    closeness = columns.get("overlap", np.zeros(len(columns["correct"])))
-    wrong.sort(key=lambda row: (float(closeness[row]), -answers.confidences[row], row))
-    rows = [
-        [_cut(card.inputs[row]), _cut(card.expected[row]), _cut(answers.texts[row]), f"{answers.confidences[row]:.3f}"]
-        for row in wrong[:ERRORS_SHOWN]
-    ]
-    if not rows:
-        return "<h2>Errors</h2><p class='soft'>Every test row was answered right.</p>"
-    header = ["input", "right answer", "answer", "probability"]
-    if card.task == "preference":
-        header[1:3] = "chosen", "rejected, but preferred"
-    words = "farthest off first" if card.task == "chat" else "surest first"
-    shown = table(header, rows, numeric_from=3)
-    return f"<h2>Worst errors, {words}{_of(len(wrong), ERRORS_SHOWN)}</h2>{wide(shown, 'text')}"
-
-
-def _names(card: Card) -> list[str]:
-    return label_names(card.expected, card.ours.answers.texts)
+def _curves(card: Card) -> str:
+    """Return the losses of the training; nothing if the model was trained elsewhere."""
+    file = card.model.path / "metrics.jsonl" if card.model else None
+    if card.model is None or file is None or not file.exists():
+        return ""
+    metrics = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    return losses(metrics, card.model.result.get("best"))
 
 
 def _brief(estimate: Estimate | None) -> str:
-    if estimate is None:
-        return "–"
-    return f"{_number(estimate.value)} [{_number(estimate.low)}, {_number(estimate.high)}]"
-
-
-def _number(value: float) -> str:
-    return f"{value:.3f}" if abs(value) < 100 else f"{value:,.0f}"
-
-
-def _of(total: int, shown: int) -> str:
-    return f": {shown} of {total:,}" if total > shown else ""
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= TEXT_SHOWN else f"{text[:TEXT_SHOWN]} … ({len(text):,} characters)"
+    return show_estimate(estimate.value, estimate.low, estimate.high) if estimate else "–"

@@ -165,6 +165,16 @@ def rows_needed(delta: Delta, seen: float | None = None) -> int | None:
     return math.ceil(needed) if needed < MOST_ROWS else None
 
 
+def show_number(value: float) -> str:
+    """Return a value for people: ``0.120``, or ``8,917,376``."""
+    return f"{value:.3f}" if abs(value) < 100 else f"{value:,.0f}"
+
+
+def show_estimate(value: float, low: float, high: float) -> str:
+    """Return a value with its interval for people: ``0.120 [0.080, 0.160]``."""
+    return f"{show_number(value)} [{show_number(low)}, {show_number(high)}]"
+
+
 def show(delta: Delta) -> str:
     """Return a difference for people: ``+0.120 [+0.080, +0.160]``."""
 

@@ -7,11 +7,11 @@ columns (`metrics`), nor answers (`answers`).
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import regex
 
 from tunesmith.core.ids import canonical_json
 
@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 Columns = dict[str, "NDArray[Any]"]
 """Name to one value per row, all of the same length."""
 
-_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W_\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
+_WORD = regex.compile(
+    r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"
+    r"|(?:(?![\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af])[\p{L}\p{M}\p{N}\u200c\u200d])+"
+)
 
 
 class Parsed(NamedTuple):
@@ -120,8 +123,9 @@ def word_f1(expected: str, answer: str) -> float:
 
 
 def words(text: str) -> list[str]:
-    """Return the words of a text in lower case, without punctuation; Chinese and Japanese sign by sign."""
-    return _WORD.findall(text.lower())
+    """Return the words of a text in lower case, without punctuation; Chinese, Japanese and Korean sign by sign."""
+    found: list[str] = _WORD.findall(text.lower())
+    return found
 
 
 def _same(wanted: Parsed, given: Parsed) -> bool:

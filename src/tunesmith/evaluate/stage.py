@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from tunesmith.evaluate.suites.findings import Findings
     from tunesmith.recipe import Recipe
 
-CODE = "evaluate-7"
+CODE = "evaluate-8"
 _SLOW = ("base", "prompt")
 BASELINES = {"classify": (*_SLOW, "linear", "nearest", "majority"), "preference": ("base", LENGTH)}
 """Task to the baselines it has; other tasks have the base, plain and prompted, and the nearest training question."""
@@ -232,7 +232,12 @@ class _Evaluation:
         if self.judging is not None:
             self.draft.result["judge"] = self.judging.report()
         inputs = [example.input_text for example in self.test]
-        card = Card(self.recipe.task, self.draft.result, ours, others, inputs, expected, self.metrics, main, found)
+        if all(one.suite != slices.NAME for one in found):
+            found = [*found, slices.look(ours, others, self.questions, main, by_twos=False)]
+        card = Card(
+            self.recipe.task, self.draft.result, ours, others, inputs, expected, self.metrics, main, found, self.test,
+            self.model, self.recipe.seed,
+        )  # fmt: skip
         write_card(self.draft.path / "scorecard.html", card)
         self.draft.result["seconds"] = round(monotonic_s() - started_s, 1)
 

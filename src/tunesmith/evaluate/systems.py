@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tunesmith.recipe import Recipe
     from tunesmith.text.examples import Example
 
-CODE = "answers-1"
+CODE = "answers-2"
 """Of how answers are made: a new one when the same system would answer otherwise."""
 
 

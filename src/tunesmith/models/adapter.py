@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from tunesmith.models.new_tokens import make_room, put_rows_in, ties_are_kept
+from tunesmith.models.new_tokens import make_room, ties_are_kept
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,6 +17,8 @@ def with_adapter(model: PreTrainedModel, adapter: Path) -> PreTrainedModel:
     """Return the base with the adapter of a folder, its new tokens' rows and what ends its answers."""
     from peft import PeftModel
     from transformers import GenerationConfig
+
+    from tunesmith.models.token_rows import put_rows_in
 
     config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
     make_room(model, max(_token_ids(config), default=-1) + 1)

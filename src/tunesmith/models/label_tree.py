@@ -11,6 +11,7 @@ import heapq
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,6 +68,18 @@ class LabelTree:
         self.below.append([])
         return len(self.tokens) - 1
 
+    @cached_property
+    def inner(self) -> list[list[int]]:
+        """Of every node the children that have children."""
+        return [[child for child in own if self.children[child]] for own in self.children]
+
+    @cached_property
+    def choices(self) -> list[tuple[NDArray[np.intp], NDArray[np.intp], float]]:
+        """Of every node its children, their tokens, and the logarithm of how many they are."""
+        tokens = np.array(self.tokens)
+        arrays = (np.array(own, dtype=np.intp) for own in self.children)
+        return [(own, tokens[own], math.log(max(1, len(own)))) for own in arrays]
+
     def path(self, label: int) -> set[int]:
         """Return the nodes above a label's last one, the root among them."""
         node, found = self.leaves[label], set()
@@ -94,10 +107,10 @@ class Opening:
     def fill(self, nodes: Sequence[int], logp_NV: NDArray[np.float32]) -> None:
         """Score the children of opened nodes, parents first; row i of ``logp_NV`` follows the i-th of ``nodes``."""
         for place, node in enumerate(nodes):
+            children, tokens, _ = self.tree.choices[node]
+            self.scores[children] = self.scores[node] + logp_NV[place, tokens].astype(np.float64)
             self._edge.discard(node)
-            for child in self.tree.children[node]:
-                self.scores[child] = self.scores[node] + float(logp_NV[place, self.tree.tokens[child]])
-                self._edge.add(child)
+            self._edge.update(self.tree.children[node])
 
     def next_nodes(self) -> list[int]:
         """Return up to PER_PASS nodes to open now, parents first; empty once the probabilities are known.
@@ -109,16 +122,15 @@ class Opening:
         unopened = [node for node in self._edge if self.tree.children[node]]
         if self._resolved(unopened):
             unopened = [node for node in unopened if node in self._path]
-        heap = [(node not in self._path, -self.scores[node], node) for node in unopened]
+        heap = [(node not in self._path, -float(self.scores[node]), node) for node in unopened]
         heapq.heapify(heap)
         wanted: list[int] = []
         while heap and len(wanted) < PER_PASS:
             _, cost, node = heapq.heappop(heap)
             wanted.append(node)
-            children = self.tree.children[node]
-            for child in children:
-                if self.tree.children[child]:
-                    heapq.heappush(heap, (child not in self._path, cost + math.log(len(children)), child))
+            cost += self.tree.choices[node][2]
+            for child in self.tree.inner[node]:
+                heapq.heappush(heap, (child not in self._path, cost, child))
         return sorted(wanted)
 
     def _resolved(self, unopened: list[int]) -> bool:

@@ -31,7 +31,7 @@ def merge_adapter(loaded: LoadedModel) -> None:
     """
     if not is_adapted(loaded.model):
         return
-    from tunesmith.models.new_tokens import take_rows_out
+    from tunesmith.models.token_rows import take_rows_out
 
     take_rows_out(loaded.model)
     loaded.model = loaded.model.merge_and_unload()

@@ -1,16 +1,13 @@
 """The gateway's routes: OpenAI's surface, feedback, and what a load balancer asks.
 
-Owns keys, body limits, request ids, and which function answers which path. Does not own sockets and signals
-(`server`), nor what happens inside a chat completion (`chat`).
+Owns request ids, and which function answers which path. Does not own sockets and signals (`server`), who may ask
+(`gateway`), what happens inside a chat completion (`chat`), nor files (`file_routes`).
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import secrets
-from collections import Counter
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -27,11 +24,16 @@ from tunesmith.serve.capture import Capture, Opinion, is_captured, write_feedbac
 from tunesmith.serve.catalog import PRODUCTION, Catalog, Served
 from tunesmith.serve.chat import Conversation, question_of, request_id_of
 from tunesmith.serve.engine import EmbeddedEngine
-from tunesmith.serve.errors import ApiError, draining, invalid_key, not_json, other_host, too_large, too_slow
+from tunesmith.serve.errors import ApiError, draining
+from tunesmith.serve.file_routes import file_routes
+from tunesmith.serve.files import Files
 from tunesmith.serve.follow import Follower
+from tunesmith.serve.gateway import Gateway, authorise, gateway_of, json_body
 from tunesmith.serve.keys import KeyRing
+from tunesmith.serve.uploads import Uploads
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import AsyncIterator
 
     from starlette.requests import Request
@@ -41,40 +43,8 @@ if TYPE_CHECKING:
     from tunesmith.core.store import Store
     from tunesmith.serve.engine import Engine
 
-BODY_BYTES = 1 << 20
-"""Largest request body."""
-
-BODY_S = 30
-"""How long a client may take to send its body."""
-
 CAPTURED_WITHIN_S = 5.0
 """How long feedback waits for its request to reach the store."""
-
-LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
-"""Hosts a request without a key may name, so that no web page can reach the server under a name of its own."""
-
-
-@dataclass
-class Gateway:
-    """What the routes share."""
-
-    store: Store
-    catalog: Catalog
-    keys: KeyRing
-    follower: Follower
-    engine: Engine
-    capture: Capture
-    settings: Serve
-    draining: bool = False
-    statuses: Counter[int] = field(default_factory=Counter)
-    started_s: float = field(default_factory=monotonic_s)
-
-    def close(self) -> None:
-        """Answer what is waiting, write what is captured, stop the threads."""
-        self.draining = True
-        self.engine.close()
-        self.capture.close()
-        self.follower.close()
 
 
 def build_app(
@@ -93,7 +63,9 @@ def build_app(
     catalog, ring = Catalog(store, workspace, engine), KeyRing(store)
     follower = Follower([catalog, ring])
     capture = Capture(store, enabled=settings.capture)
-    gateway = Gateway(store, catalog, ring, follower, engine, capture, settings)
+    files = Files(store, workspace.files_dir)
+    uploads = Uploads(store, files, workspace.files_dir / "parts")
+    gateway = Gateway(store, catalog, ring, follower, engine, capture, settings, files, uploads)
     handlers = {ApiError: _on_api_error, HTTPException: _on_http_error, sa.exc.SQLAlchemyError: _on_store_error}
     app = Starlette(routes=_routes(), lifespan=_lifespan, exception_handlers={**handlers, Exception: _on_bug})
     app.add_middleware(_RequestIds, statuses=gateway.statuses)
@@ -108,6 +80,7 @@ def _routes() -> list[Route]:
         Route("/v1/models", _models, methods=["GET"]),
         Route("/v1/models/{ref:path}", _model, methods=["GET"]),
         Route("/v1/feedback", _feedback, methods=["POST"]),
+        *file_routes(),
         Route("/healthz", _healthz, methods=["GET"]),
         Route("/readyz", _readyz, methods=["GET"]),
     ]
@@ -131,11 +104,11 @@ def _production(gateway: Gateway) -> list[Served]:
 
 
 async def _chat_completions(request: Request) -> Response:
-    gateway = _gateway(request)
-    key_id = await _authorise(request)
+    gateway = gateway_of(request)
+    key_id = await authorise(request)
     if gateway.draining:
         raise draining()
-    asked = protocol.read_chat(await _body(request))
+    asked = protocol.read_chat(await json_body(request))
     served = await run_in_threadpool(_find, gateway, asked.model)
     question = question_of(asked, served, gateway.settings.max_new_tokens)
     talk = Conversation(
@@ -157,14 +130,14 @@ async def _chained(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[by
 
 
 async def _models(request: Request) -> Response:
-    await _authorise(request)
-    found = await run_in_threadpool(_gateway(request).catalog.all)
+    await authorise(request)
+    found = await run_in_threadpool(gateway_of(request).catalog.all)
     return JSONResponse({"object": "list", "data": [_model_object(one) for one in found]})
 
 
 async def _model(request: Request) -> Response:
-    await _authorise(request)
-    found = await run_in_threadpool(_find, _gateway(request), request.path_params["ref"])
+    await authorise(request)
+    found = await run_in_threadpool(_find, gateway_of(request), request.path_params["ref"])
     return JSONResponse(_model_object(found))
 
 
@@ -190,9 +163,9 @@ def _model_object(served: Served) -> dict[str, Any]:
 
 
 async def _feedback(request: Request) -> Response:
-    gateway = _gateway(request)
-    await _authorise(request)
-    asked = protocol.read_feedback(await _body(request))
+    gateway = gateway_of(request)
+    await authorise(request)
+    asked = protocol.read_feedback(await json_body(request))
     given_id = asked.request_id or asked.id or ""
     opinion = Opinion(request_id_of(given_id), asked.score, asked.correction, asked.comment)
     await run_in_threadpool(_keep, gateway, opinion, given_id)
@@ -209,7 +182,7 @@ def _keep(gateway: Gateway, opinion: Opinion, given_id: str) -> None:
 
 
 async def _healthz(request: Request) -> Response:
-    gateway = _gateway(request)
+    gateway = gateway_of(request)
     engine = gateway.engine.status()
     healthy = bool(engine.get("alive", True))
     body = {
@@ -226,7 +199,7 @@ async def _healthz(request: Request) -> Response:
 
 
 async def _readyz(request: Request) -> Response:
-    gateway = _gateway(request)
+    gateway = gateway_of(request)
     reason = "draining" if gateway.draining else await run_in_threadpool(_not_ready, gateway)
     body = {"status": "ready"} if reason is None else {"status": "not ready", "reason": reason}
     return JSONResponse(body, status_code=200 if reason is None else 503)
@@ -244,62 +217,6 @@ def _not_ready(gateway: Gateway) -> str | None:
     for one in wanted:
         gateway.engine.warm(one)
     return "the model is loading"
-
-
-# -- what every route needs --
-
-
-def _gateway(request: Request) -> Gateway:
-    gateway: Gateway = request.app.state.gateway
-    return gateway
-
-
-async def _authorise(request: Request) -> str | None:
-    """Return the id of the key of a request, or None where no key is asked for.
-
-    Raises:
-        ApiError: 401 without a valid key; 403 if none is needed but the request names a foreign host.
-    """
-    gateway = _gateway(request)
-    if not gateway.keys.needed:
-        host = request.headers.get("host", "")
-        if host.rpartition(":")[0] not in LOCAL_NAMES and host not in LOCAL_NAMES:
-            raise other_host()
-        return None
-    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
-    secret = secret.strip() if scheme.lower() == "bearer" else ""
-    key_id = gateway.keys.verify(secret) if secret else None
-    if secret and key_id is None and gateway.follower.failing_s() is None:
-        await run_in_threadpool(gateway.follower.refresh)  # it may have been made a moment ago
-        key_id = gateway.keys.verify(secret)
-    if key_id is None:
-        raise invalid_key(given=bool(secret))
-    return key_id
-
-
-async def _body(request: Request) -> bytes:
-    """Return the body.
-
-    Raises:
-        ApiError: 413 if it is larger than `BODY_BYTES`, 408 if it takes longer than `BODY_S`, 415 if it is no JSON.
-    """
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-        raise not_json()
-    received = bytearray()
-    size = 0
-    try:
-        async with asyncio.timeout(BODY_S):
-            async for chunk in request.stream():
-                size += len(chunk)
-                if size <= BODY_BYTES:
-                    received += chunk
-                elif size > 8 * BODY_BYTES:  # read on a little, so that an honest client hears the answer
-                    break
-    except TimeoutError as error:
-        raise too_slow(BODY_S) from error
-    if size > BODY_BYTES:
-        raise too_large(BODY_BYTES)
-    return bytes(received)
 
 
 def _error_response(error: ApiError) -> Response:

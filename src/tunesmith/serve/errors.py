@@ -87,6 +87,29 @@ def not_json() -> ApiError:
     return ApiError(415, "Send JSON, with the header 'Content-Type: application/json'.", code="unsupported_media_type")
 
 
+def not_form() -> ApiError:
+    """Return the 415 for a file that is not sent as one."""
+    return ApiError(415, "Send the file as 'Content-Type: multipart/form-data'.", code="unsupported_media_type")
+
+
+def other_origin() -> ApiError:
+    """Return the 403 for a form that a page of another site sends."""
+    message = (
+        "Without API keys this server takes no files from pages of other sites: tunesmith keys create --name NAME."
+    )
+    return ApiError(403, message, code="origin_not_allowed")
+
+
+def no_such(what: str, given_id: str, param: str) -> ApiError:
+    """Return the 404 for an object that is not here, in OpenAI's words."""
+    return ApiError(404, f"No such {what} object: {given_id}", param=param)
+
+
+def disk_refuses(reason: str) -> ApiError:
+    """Return the 507 for a disk that takes no more."""
+    return ApiError(507, f"The server cannot keep it: {reason}.", code="storage_unavailable")
+
+
 def other_host() -> ApiError:
     """Return the 403 for a request without keys under a name that is not this machine's."""
     message = "Without API keys this server answers only as localhost: tunesmith keys create --name NAME makes a key."

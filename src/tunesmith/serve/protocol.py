@@ -45,18 +45,20 @@ MAX_STOPS = 4
 Model = TypeVar("Model", bound=BaseModel)
 
 
-class _Body(BaseModel):
+class Body(BaseModel):
+    """Fields of a request: what is not known is refused, and no type is guessed."""
+
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-class TextPart(_Body):
+class TextPart(Body):
     """A piece of a message; text is the only kind."""
 
     type: Literal["text"]
     text: str
 
 
-class ChatMessage(_Body):
+class ChatMessage(Body):
     """One turn of the conversation."""
 
     role: Literal["system", "developer", "user", "assistant"]
@@ -82,14 +84,14 @@ class ChatMessage(_Body):
         return {"role": role, "content": text} | ({"name": self.name} if self.name else {})
 
 
-class StreamOptions(_Body):
+class StreamOptions(Body):
     """Settings of a streamed answer."""
 
     include_usage: bool = False
     include_obfuscation: bool = False
 
 
-class ChatRequest(_Body):
+class ChatRequest(Body):
     """The body of ``POST /v1/chat/completions``.
 
     A temperature that is not given is 0: the model answers as it was evaluated. A classification is the most probable
@@ -128,7 +130,7 @@ class ChatRequest(_Body):
         return self.stream_options is not None and self.stream_options.include_usage
 
 
-class FeedbackRequest(_Body):
+class FeedbackRequest(Body):
     """The body of ``POST /v1/feedback``: about one answer, a rating, a better answer, a comment, or several."""
 
     request_id: str | None = None
@@ -149,14 +151,14 @@ def read_chat(body: bytes) -> ChatRequest:
     Raises:
         ApiError: 400, naming the parameter.
     """
-    fields = _object(body)
+    fields = json_object(body)
     for name in INERT:
         fields.pop(name, None)
     for name, neutral in NEUTRAL.items():
         value = fields.pop(name, None)
         if value is not None and not any(_same(value, one) for one in neutral):
             raise bad_request(f"This server does not support {name!r}={_shown(value)}.", name, "unsupported_parameter")
-    request = _checked(ChatRequest, fields)
+    request = checked(ChatRequest, fields)
     if request.max_tokens is not None and request.max_completion_tokens is not None:
         raise bad_request("Give 'max_tokens' or 'max_completion_tokens', not both.", "max_tokens")
     if request.stream_options is not None and not request.stream:
@@ -170,7 +172,7 @@ def read_feedback(body: bytes) -> FeedbackRequest:
     Raises:
         ApiError: 400, naming the parameter.
     """
-    request = _checked(FeedbackRequest, _object(body))
+    request = checked(FeedbackRequest, json_object(body))
     if (request.request_id is None) == (request.id is None):
         raise bad_request("Give 'request_id' or the chat completion's 'id'.", "request_id")
     if request.rating is None and request.correction is None and request.comment is None:
@@ -178,7 +180,12 @@ def read_feedback(body: bytes) -> FeedbackRequest:
     return request
 
 
-def _object(body: bytes) -> dict[str, Any]:
+def json_object(body: bytes) -> dict[str, Any]:
+    """Read a body that is a JSON object.
+
+    Raises:
+        ApiError: 400 if it is none.
+    """
     import orjson
 
     try:
@@ -190,7 +197,12 @@ def _object(body: bytes) -> dict[str, Any]:
     return value
 
 
-def _checked(model: type[Model], fields: dict[str, Any]) -> Model:
+def checked(model: type[Model], fields: dict[str, Any]) -> Model:
+    """Return the fields as what a route expects.
+
+    Raises:
+        ApiError: 400, naming the parameter.
+    """
     try:
         return model.model_validate(fields)
     except ValidationError as error:

@@ -1,6 +1,6 @@
 """``sweep.html``: what was tried, what mattered, and what the winner brought.
 
-Owns the drawing of importance and parallel coordinates. Charts over trials are those of training (`curves`); the
+Owns the drawing of importance and parallel coordinates. Charts over trials are `core.chart`; the
 numbers come from ``sweep.json``.
 """
 
@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from tunesmith.core.chart import CHART_STYLE, Line, chart, key
 from tunesmith.core.page import cards, page, table, wide
 from tunesmith.recipe.sweep import Range
 from tunesmith.sweep.words import short_names, told_score, told_value
-from tunesmith.train.curves import STYLE, Line, chart, key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,7 +72,7 @@ def write_page(path: Path, space: Space, result: dict[str, Any]) -> None:
         (f"best {metric}, one seed", told_score(result["best"]["score"])),
         ("best trial", result["best"]["number"]),
     ]
-    body = STYLE + _STYLE + cards(facts) + _comparison(result["comparison"], metric) + _winner(result, space)
+    body = CHART_STYLE + _STYLE + cards(facts) + _comparison(result["comparison"], metric) + _winner(result, space)
     body += "<h2>What decides the order of trials</h2>" + _importance(result["importance"])
     body += "<h2>Every trial across its settings</h2>" + coordinates(space, result)
     body += f"<h2>{escape(metric)} of each trial, and the best so far</h2>" + _course(result)

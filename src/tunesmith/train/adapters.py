@@ -34,7 +34,8 @@ def with_adapter(recipe: Recipe, loaded: LoadedModel) -> Any:
         return loaded.model
     from peft import get_peft_model
 
-    from tunesmith.models.new_tokens import learn_rows_only, ties_are_kept
+    from tunesmith.models.new_tokens import ties_are_kept
+    from tunesmith.models.token_rows import learn_rows_only
 
     config = _config(recipe, loaded)
     transposed = getattr(config, "fan_in_fan_out", False)

@@ -10,6 +10,7 @@ import json
 import os
 from dataclasses import dataclass, replace
 from functools import cache
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.artifacts import Plan
@@ -60,13 +61,9 @@ def check(recipe: Recipe) -> None:
             expected="nano, a folder, a Hugging Face name, or a Model's id",
             hint="base: nano, which is here already",
         )
-    try:
-        import peft
-        import torch
-        import transformers  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("train", error.name or "torch") from error
-    del peft, torch
+    for package in ("torch", "transformers", "peft"):
+        if find_spec(package) is None:
+            raise MissingExtraError("train", package)
     if recipe.train.method == "qlora":
         from tunesmith.models.quantised import require
 

@@ -23,13 +23,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bad_data import ROWS, csv_text
+from browser import flaws
 from tunesmith.core.artifacts import Artifact, Workspace
 from tunesmith.core.page import STYLE
+from tunesmith.core.shown import changes, marked, shown
 from tunesmith.data.prepare import prepare
 from tunesmith.data.report.numbers import flow, histogram, packing
 from tunesmith.data.report.plots import flow_plot, gauge, histogram_plot
 from tunesmith.data.report.style import SCRIPT
-from tunesmith.data.report.text import changes, marked, shown
 from tunesmith.data.report.words import evidence_words, rule_words
 from tunesmith.recipe import Recipe
 
@@ -138,6 +139,13 @@ def test_the_browser_is_told_to_run_our_script_alone(tmp_path):
     policy = next(a["content"] for tag, a in Page(report(made(tmp_path))).tags if tag == "meta" and "http-equiv" in a)
     digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
     assert "default-src 'none'" in policy and f"script-src 'sha256-{digest}'" in policy
+
+
+@pytest.mark.slow
+def test_axe_finds_no_fault_on_a_wide_screen_and_on_a_phone(tmp_path, chromium):
+    """Bug: a colour that cannot be read, a control without a name, a page wider than a phone."""
+    (tmp_path / "a.csv").write_text(csv_text([*ROWS, ROWS[0], ROWS[1], *[(one, "refund") for one in HOSTILE]]))
+    assert flaws(chromium, made(tmp_path).path / "report.html") == []
 
 
 def test_everybody_can_read_the_page(tmp_path):

@@ -1,7 +1,7 @@
 """Examples of what was done to rows: copies, conflicts, repairs, flags, removals with the way back, and rows as learnt.
 
 Owns these sections. Does not own which rows are shown (`report_rows`), the words for evidence (`report_words`) nor how
-a text is shown (`report_text`).
+a text is shown (`core.shown`).
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from tunesmith.core.shown import block, changes, marked, same_words, shown, side_by_side
 from tunesmith.data.report.rows import ANSWERS, COPIES, answer_of, text_of_removed
-from tunesmith.data.report.text import block, changes, marked, same_words, shown, side_by_side
 from tunesmith.data.report.words import evidence_words, jaccard_words, rule_words, span_of
 from tunesmith.data.restore import LEAKS, REDACTED, ROW_BY_ROW, is_restorable
 from tunesmith.text.examples import text_of

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from tunesmith.core.shown import shown
 from tunesmith.data.report.numbers import counts_of, histogram, packing, systems
 from tunesmith.data.report.plots import histogram_plot, split_bar
-from tunesmith.data.report.text import shown
 from tunesmith.data.rows import SPLITS
 from tunesmith.data.verdicts import effective_number
 

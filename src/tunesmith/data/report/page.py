@@ -2,7 +2,7 @@
 
 Owns the page: its sections and their order. Does not own its frame (`core.page`), style (`report_style`), drawings
 (`report_plots`), the numbers behind them (`report_numbers`), verdicts (`verdicts`), which rows are shown
-(`report_rows`) nor how a text is (`report_text`).
+(`report_rows`) nor how a text is (`core.shown`).
 """
 
 from __future__ import annotations

@@ -3,7 +3,11 @@
 Owns how the report looks, its copy buttons and its filter. Does not own what is in it (`page`).
 """
 
-STYLE = """<style>
+from tunesmith.core.shown import SHOWN_STYLE
+
+STYLE = (
+    SHOWN_STYLE
+    + """<style>
 body{max-width:1120px}h3{font-size:15px;margin:0}h2{scroll-margin-top:12px;border-top:1px solid var(--line);
 padding-top:22px}p{margin:6px 0 10px}svg text.ink{fill:var(--ink);font-weight:600}nav.toc{display:flex;flex-wrap:wrap;
 gap:6px 16px;margin:14px 0 6px;font-size:14px}nav.toc a{color:var(--accent)}.verdicts{display:grid;
@@ -16,21 +20,14 @@ font-size:13px;font-weight:600;border:1.5px solid currentColor;border-radius:99p
 font-weight:650;margin:8px 0 0;line-height:1.2}.big small{font-size:14px;font-weight:400;color:var(--soft)}.measures{
 display:grid;grid-template-columns:minmax(0,1fr) auto 130px;gap:5px 12px;align-items:center;font-size:13px;
 margin:10px 0}.measures .v{font-variant-numeric:tabular-nums;font-weight:600;text-align:right}.measures .limits{
-grid-column:1/-1;margin:-6px 0 2px;color:var(--soft);font-size:12px}details{margin:8px 0}summary{cursor:pointer;
+grid-column:1/-1;margin:-6px 0 2px;color:var(--soft);font-size:12px}details{margin:8px 0}summary{
 color:var(--ink)}summary .soft{font-weight:400}details.rule{border:1px solid var(--line);border-radius:10px;
 padding:0 14px;margin:10px 0}details.rule>summary{padding:10px 0;overflow-wrap:anywhere}details.rule[open]{
 padding-bottom:12px}summary h3{display:inline}.count{font-variant-numeric:tabular-nums;font-weight:600;
 margin-left:6px}.row{border-top:1px solid var(--line);padding:10px 0 12px}.row .meta{display:flex;flex-wrap:wrap;
 gap:2px 14px;font-size:13px;color:var(--soft);overflow-wrap:anywhere}.row .meta b{color:var(--ink)}.row .why{
-margin:2px 0 6px;overflow-wrap:anywhere}.text{white-space:pre-wrap;overflow-wrap:anywhere;unicode-bidi:isolate;
-background:var(--card);border:1px solid var(--line);border-radius:7px;padding:7px 10px;font-size:14px;line-height:1.5}
-.text.a{border-left:3px solid var(--accent)}.row .text+.text{margin-top:6px}.sides{display:grid;
-grid-template-columns:repeat(auto-fit,minmax(min(250px,100%),1fr));gap:8px 12px}.cap{font-size:12px;color:var(--soft);
-margin:2px 0;overflow-wrap:anywhere}.more{color:var(--soft);font-size:12px}mark{background:color-mix(in srgb,
-var(--second) 32%,transparent);color:inherit;border-radius:3px;padding:0 1px;border-bottom:2px solid var(--second)}
-del,ins{border-radius:3px;padding:0 1px}del{background:color-mix(in srgb,var(--bad) 16%,transparent);
-text-decoration-color:var(--bad)}ins{background:color-mix(in srgb,var(--good) 18%,transparent);
-text-decoration:underline;text-decoration-color:var(--good)}.undo{font-size:13px;color:var(--soft);
+margin:2px 0 6px;overflow-wrap:anywhere}
+.text.a{border-left:3px solid var(--accent)}.row .text+.text{margin-top:6px}.undo{font-size:13px;color:var(--soft);
 overflow-wrap:anywhere}code.copy{user-select:all;-webkit-user-select:all;color:var(--ink);background:var(--card);
 border:1px solid var(--line);border-radius:6px;padding:1px 6px}button.copy{font:inherit;font-size:12px;
 margin-left:6px;color:var(--accent);background:none;border:1px solid var(--line);border-radius:6px;padding:1px 8px;
@@ -53,6 +50,7 @@ grid-template-columns:minmax(0,1fr)}.broad{display:none}.narrow{display:block}.m
 grid-template-columns:minmax(0,1fr) auto 84px}.labels td.b{width:22%}.labels td,.labels th{padding:4px 4px}}
 @media print{button.copy,.filter{display:none}}
 </style>"""
+)
 
 SCRIPT = """(()=>{const d=document,id=d.querySelector('.id').textContent;let home='';if(location.protocol==='file:'){
 const p=decodeURIComponent(location.pathname).split('/artifacts/'+id+'/');

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tunesmith.data.report.text import shown
+from tunesmith.core.shown import shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from tunesmith.core.shown import block, marked, shown
 from tunesmith.data.report.plots import gauge
-from tunesmith.data.report.text import block, marked, shown
 from tunesmith.data.report.words import evidence_words, span_of
 
 if TYPE_CHECKING:

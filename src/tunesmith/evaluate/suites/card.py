@@ -5,8 +5,8 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from tunesmith.core.page import table
-from tunesmith.evaluate.compare import lead, show, show_p
+from tunesmith.core.page import table, wide
+from tunesmith.evaluate.compare import lead, show, show_estimate, show_number, show_p
 from tunesmith.evaluate.suites.system import TUNED
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def _suite(found: Findings) -> str:
 
 def _details(one: Details) -> str:
     shown = table(one.header, one.rows, numeric_from=one.numeric_from)
-    return f"<h3>{escape(one.title)}</h3>{_wide(shown, 'text')}"
+    return f"<h3>{escape(one.title)}</h3>{wide(shown, 'texts')}"
 
 
 def _meaning(found: Findings, metric: Metric) -> str:
@@ -49,7 +49,7 @@ def _numbers(found: Findings) -> str:
         return ""
     header = ["metric", "against", "what it shows", "tuned", "the other", "tuned minus it", "p", "rows"]
     rows = [line for metric in found.metrics for line in _lines(found, metric)]
-    return _wide(table(header, rows, numeric_from=3), "deltas")
+    return wide(table(header, rows, numeric_from=3), "deltas")
 
 
 def _lines(found: Findings, metric: Metric) -> list[list[str]]:
@@ -63,17 +63,9 @@ def _lines(found: Findings, metric: Metric) -> list[list[str]]:
         _, low, high = lead(metric, delta)
         word = "tuned is better" if low > 0 else "tuned is worse" if high < 0 else "not told apart"
         p = show_p(delta.p).removeprefix("= ")
-        lines.append([metric.name, who, word, _brief(own), _number(theirs.value), show(delta), p, f"{delta.n:,}"])
+        lines.append([metric.name, who, word, _brief(own), show_number(theirs.value), show(delta), p, f"{delta.n:,}"])
     return lines or [[metric.name, "–", "", _brief(own), "–", "–", "–", f"{own.n:,}"]]
 
 
 def _brief(one: Estimate) -> str:
-    return f"{_number(one.value)} [{_number(one.low)}, {_number(one.high)}]"
-
-
-def _number(value: float) -> str:
-    return f"{value:.3f}" if abs(value) < 100 else f"{value:,.0f}"
-
-
-def _wide(inner: str, kind: str = "") -> str:
-    return f'<div class="{f"wide {kind}".strip()}" tabindex="0">{inner}</div>'
+    return show_estimate(one.value, one.low, one.high)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tunesmith.core.estimates import Delta, Estimate, chance_of
+from tunesmith.core.page import some_of
 from tunesmith.core.two_groups import holm, proportions_differ
 from tunesmith.evaluate.compare import lead, show
 from tunesmith.evaluate.metric import take
@@ -58,12 +59,17 @@ class Seen:
     corrected: float
 
 
-def look(ours: Contestant, others: Sequence[Contestant], questions: Questions, metric: Metric) -> Findings:
-    """Return the slices on which the main metric is lowest, and of those that are surely worse, a note."""
+def look(
+    ours: Contestant, others: Sequence[Contestant], questions: Questions, metric: Metric, *, by_twos: bool = True
+) -> Findings:
+    """Return the slices on which the main metric is lowest, and of those that are surely worse, a note.
+
+    Without ``by_twos`` each kind of rows alone, in less time.
+    """
     found = Findings(NAME, len(questions.expected), 0)
     there = np.flatnonzero(ours.columns[metric.among]) if metric.among else np.arange(len(questions.expected))
     plain, columns = replace(metric, among=None), take(ours.columns, there)
-    slices = slices_of([questions.examples[row] for row in there.tolist()], questions.task)
+    slices = slices_of([questions.examples[row] for row in there.tolist()], questions.task, by_twos)
     seen = _seen(slices, columns, questions, there, plain)
     if not seen:
         found.notes.append(
@@ -72,27 +78,23 @@ def look(ours: Contestant, others: Sequence[Contestant], questions: Questions, m
         return found
     worse = [one for one in seen if one.corrected <= 0.05 and lead(plain, one.delta)[2] < 0]
     words = "; ".join(f"{one.slice.name} ({show(one.delta)})" for one in worse[:3])
+    are = "is" if len(worse) == 1 else "are"
     found.notes.append(
-        f"Of {len(seen)} kinds of rows {len(worse)} are worse than the other rows by {metric.name}, corrected for all"
+        f"Of {len(seen)} kinds of rows {len(worse)} {are} worse than the other rows by {metric.name}, corrected for all"
         + (f": {words}." if worse else ".")
     )
     rival = next((one for name in ("production", "base") for one in others if one.name == name), None)
     rows = [_line(one, ours, rival, questions, there, plain) for one in seen[:SHOWN]]
     header = ["rows that are", "rows", metric.name, "others", "difference", "corrected p"]
     header.append(f"tuned minus {rival.name} there" if rival else "tuned minus another")
-    of = f": {len(rows)} of {len(seen)}" if len(seen) > len(rows) else ""
-    found.details.append(Details(f"Kinds of test rows, worst first{of}", header, rows, numeric_from=1))
+    title = f"Kinds of test rows, worst first{some_of(len(seen), len(rows))}"
+    found.details.append(Details(title, header, rows, numeric_from=1))
     return found
 
 
-def slices_of(examples: Sequence[Example], task: str) -> list[Slice]:
+def slices_of(examples: Sequence[Example], task: str, by_twos: bool = True) -> list[Slice]:
     """Return the slices of some rows, alone and by twos, large enough to be compared; none twice."""
-    traits = {name: _cut(values) for name, values in _traits(examples, task).items()}
-    alone = {
-        name: [Slice(f"{name}: {value}", np.array([one == value for one in own])) for value in sorted({*own} - {""})]
-        for name, own in traits.items()
-        if 1 < len({*own}) <= MOST_VALUES
-    }
+    alone = kinds_of(examples, task)
     both = [
         Slice(f"{one.name}, {other.name}", one.rows & other.rows)
         for first, second in combinations(alone, 2)
@@ -100,10 +102,20 @@ def slices_of(examples: Sequence[Example], task: str) -> list[Slice]:
         for other in alone[second]
     ]
     found: dict[bytes, Slice] = {}
-    for one in [one for own in alone.values() for one in own] + both:
+    for one in [one for own in alone.values() for one in own] + (both if by_twos else []):
         if min(one.rows.sum(), (~one.rows).sum()) >= LEAST_ROWS:
             found.setdefault(one.rows.tobytes(), one)
     return list(found.values())[:MOST_SLICES]
+
+
+def kinds_of(examples: Sequence[Example], task: str) -> dict[str, list[Slice]]:
+    """Return by trait the kinds of rows there are: values of kept columns, labels, files, turns, lengths."""
+    traits = {name: _cut(values) for name, values in _traits(examples, task).items()}
+    return {
+        name: [Slice(f"{name}: {value}", np.array([one == value for one in own])) for value in sorted({*own} - {""})]
+        for name, own in traits.items()
+        if 1 < len({*own}) <= MOST_VALUES
+    }
 
 
 def _traits(examples: Sequence[Example], task: str) -> dict[str, list[Any]]:

@@ -1,6 +1,6 @@
 """A row's text on a page: escaped, cut, its invisible letters made visible, changes and spans marked.
 
-Owns every way in which text that strangers wrote becomes HTML in the report. Does not own which rows are shown.
+Owns every way in which text that strangers wrote becomes HTML, and its style. Does not own which rows are shown.
 """
 
 from __future__ import annotations
@@ -25,6 +25,9 @@ AROUND_CHARS = 48
 
 DIFF_TOKENS = 400
 
+LEAST_ALIKE = 0.35
+"""Share of words in common from which on two texts are worth marking (difflib's ratio)."""
+
 _UNSEEN = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff\ufff9-\uffff]"
 )
@@ -32,7 +35,25 @@ _UNSEEN = re.compile(
 
 _SPACES = {" ": "·", "\n": "↵\n", "\t": "→\t", "\r": "␍", "\xa0": "⍽", "\u200c": "⟨U+200C⟩", "\u200d": "⟨U+200D⟩"}
 _TOKEN = re.compile(r"\w+|\s|[^\w\s]")
+_WORD = re.compile(r"\w+\s*|[^\w\s]\s*|\s+")
 _CUT = re.compile(r"… \[(\d+) more characters\]$")
+
+
+SHOWN_STYLE = (
+    "<style>.text{white-space:pre-wrap;overflow-wrap:anywhere;unicode-bidi:isolate;background:var(--card);"
+    "border:1px solid var(--line);border-radius:7px;padding:7px 10px;font-size:14px;line-height:1.5}"
+    ".sides{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(250px,100%),1fr));gap:8px 12px}"
+    ".cap{font-size:12px;color:var(--soft);margin:2px 0;overflow-wrap:anywhere}.more{color:var(--soft);font-size:12px}"
+    "mark{background:color-mix(in srgb,var(--second) 32%,transparent);color:inherit;border-radius:3px;padding:0 1px;"
+    "border-bottom:2px solid var(--second)}del,ins{color:var(--ink);border-radius:3px;padding:0 1px}"
+    "del{background:color-mix(in srgb,var(--bad) 16%,transparent);text-decoration-color:var(--bad)}"
+    "ins{background:color-mix(in srgb,var(--good) 18%,transparent);text-decoration:underline;"
+    "text-decoration-color:var(--good)}"
+    "del::before,del::after,ins::before,ins::after{clip-path:inset(100%);height:1px;width:1px;overflow:hidden;"
+    "position:absolute;white-space:nowrap}del::before{content:' [taken out: '}ins::before{content:' [put in: '}"
+    "del::after,ins::after{content:'] '}del,ins{position:relative}</style>"
+)
+"""Readers who hear the page hear where a change begins and ends: the words are there, and take no room."""
 
 
 def shown(text: str, limit: int = TEXT_CHARS) -> str:
@@ -98,6 +119,37 @@ def changes(before: str, after: str) -> tuple[str, str]:
         left += [f"<del>{_revealed(removed)}</del>"] if removed else []
         right += [f"<ins>{_revealed(added)}</ins>"] if added else []
     return _capped(left, rest_old), _capped(right, rest_new)
+
+
+def word_changes(right: str, given: str, limit: int = TEXT_CHARS) -> str:
+    """Return ``given`` as HTML, its words that ``right`` lacks marked as put in, those it lacks itself as taken out.
+
+    Long equal parts are left out. Texts with little in common are not marked: it would hide more than it helps.
+    """
+    old, new = _WORD.findall(right)[:DIFF_TOKENS], _WORD.findall(given)[:DIFF_TOKENS]
+    bare, its = ([one.strip() for one in words] for words in (old, new))
+    if bare == its:
+        return shown(given, limit) if right.strip() == given.strip() else changes(right, given)[1]
+    matcher = SequenceMatcher(None, bare, its, autojunk=False)
+    if matcher.ratio() < LEAST_ALIKE:
+        return shown(given, limit)
+    parts: list[str] = []
+    steps, short = matcher.get_opcodes(), max(len(right), len(given)) <= limit
+    for number, (tag, i1, i2, j1, j2) in enumerate(steps):
+        gone, added = "".join(old[i1:i2]), "".join(new[j1:j2])
+        if tag == "equal":
+            parts.append(_safe(added if short else _elided(added, number == 0, number == len(steps) - 1)))
+            continue
+        stuck = i1 > 0 and bool(old[i1 - 1][-1:].isspace()) and bool(parts) and not parts[-1][-1:].isspace()
+        parts += [f"{' ' if stuck else ''}{_apart('del', gone)}"] if gone else []
+        parts += [_apart("ins", added)] if added else []
+    return _capped(parts, given[sum(map(len, new)) :])
+
+
+def _apart(tag: str, words: str) -> str:
+    """Return marked words, the space behind them unmarked."""
+    bare = words.rstrip()
+    return f"<{tag}>{_safe(bare)}</{tag}>{_safe(words[len(bare) :])}"
 
 
 def _common(one: str, other: str) -> int:
