@@ -217,6 +217,22 @@ BAD_RECIPES = {
         GOOD + "evaluate: {judge: {api: anthropic, model: x, temperature: 0}}\n",
         ["evaluate.judge", "takes no temperature"],
     ),
+    "a candidate without its input": (
+        GOOD + "prompt:\n  candidates:\n    - fine\n    - {template: 'Answer!'}\n",
+        ["recipe.yaml:8", "prompt.candidates.1.template", "{input}"],
+    ),
+    "a candidate without words": (GOOD + "prompt: {candidates: [{}]}\n", ["prompt.candidates.0", "without words"]),
+    "candidates of preference": (
+        PAIRS + "  epochs: 1\nprompt: {candidates: [a]}\n",
+        ["prompt.candidates", "no answers to give"],
+    ),
+    "a writer with its key": (GOOD + "prompts: {writer: {model: x, key: sk-1}}\n", ["prompts.writer.key", "key_env"]),
+    "a writer on this machine elsewhere": (
+        GOOD + "prompts: {writer: {api: local, model: nano, base_url: 'http://x/v1'}}\n",
+        ["prompts.writer", "base_url means nothing to api: local"],
+    ),
+    "shots twice": (GOOD + "prompts: {shots: [0, 4, 4]}\n", ["prompts.shots", "twice"]),
+    "too few rows to compare": (GOOD + "prompts: {rows: 10}\n", ["prompts.rows", "20"]),
     "half a human label": (
         GOOD + "evaluate: {judge: {model: x, human: {preferred: label}}}\n",
         ["evaluate.judge.human", "pair and preferred"],

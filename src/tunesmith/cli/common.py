@@ -134,6 +134,10 @@ def table(
 
 def where(path: Path | str) -> None:
     """Say where the pages of an artifact are, from the current folder if they lie below it."""
+    say(f"  → {shown_path(path)}", style="dim")
+
+
+def shown_path(path: Path | str) -> str:
+    """Return a path as people are shown it: from the current folder if it lies below it."""
     file = Path(path)
-    shown = file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file
-    say(f"  → {shown}", style="dim")
+    return str(file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file)

@@ -23,6 +23,7 @@ VERBS = {
     "plan": "what a recipe would do and cost; spends nothing",
     "curve": "how much data is enough",
     "sweep": "search the settings of a recipe",
+    "prompts": "search for a better prompt",
     "prepare": "raw files to a clean, split dataset",
     "train": "a dataset to a tuned model",
     "evaluate": "a model to a scorecard with a verdict",

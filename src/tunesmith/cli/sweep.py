@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tunesmith.cli.common import home_option, json_option, print_json, recipe_argument, table, where
+from tunesmith.cli.common import home_option, json_option, print_json, recipe_argument, shown_path, table, where
 from tunesmith.core.errors import RecipeError
 from tunesmith.core.progress import say
 
@@ -99,7 +99,5 @@ def _show(result: dict[str, Any]) -> None:
     say(f"  {counts}")
     say(f"  {result['sentence']}", style="bold")
     if result["comparison"]["valid"]["gain"]["value"] > 0:
-        file = Path(result["recipe"])
-        shown = file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file
-        say(f"  the winner's recipe: tunesmith run {shlex.quote(str(shown))}")
+        say(f"  the winner's recipe: tunesmith run {shlex.quote(shown_path(result['recipe']))}")
     where(Path(result["path"]) / "sweep.html")

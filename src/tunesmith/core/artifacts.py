@@ -210,6 +210,11 @@ class Workspace:
         return self.root / "sweeps"
 
     @property
+    def prompts_dir(self) -> Path:
+        """Where the searches for prompts and their pages lie."""
+        return self.root / "prompts"
+
+    @property
     def files_dir(self) -> Path:
         """Where files lie that were uploaded to the server."""
         return self.root / "files"

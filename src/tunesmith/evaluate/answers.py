@@ -69,6 +69,16 @@ class Answers:
         }
         return replace(self, **lists, graded={})
 
+    @classmethod
+    def joined(cls, parts: Sequence[Answers]) -> Answers:
+        """Return the answers to several sets of rows, one after the other."""
+        lists: dict[str, Any] = {
+            one.name: [value for part in parts for value in getattr(part, one.name)]
+            for one in fields(cls)
+            if one.name not in ("too_long", "cut", "graded")
+        }
+        return cls(**lists, too_long=sum(one.too_long for one in parts), cut=sum(one.cut for one in parts))
+
     def save(self, path: Path) -> None:
         """Write to a file that is complete or not there."""
         write_whole(path, json.dumps({**asdict(self), "graded": {}}))

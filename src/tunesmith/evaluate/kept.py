@@ -42,17 +42,23 @@ class KeptAnswers:
     folder: Path
     facts: Mapping[str, Any]
 
-    def of(self, kind: type[K], name: str, make: Callable[[], K], **more: Any) -> K:
-        """Return a system's answers, made and kept if they are not there; ``more`` is what they depend on besides."""
+    def of(self, kind: type[K], name: str, make: Callable[[], K], *, told: str | None = None, **more: Any) -> K:
+        """Return a system's answers, made and kept if they are not there.
+
+        ``more`` is what they depend on besides; ``told`` is what people are told in place of the name, nothing if it
+        is empty.
+        """
+        told = name if told is None else told
         path = self.folder / f"{digest([name, dict(self.facts), more], hex_digits=32)}.json"
         try:
             answers = kind.load(path)
         except FileNotFoundError:
             pass
         except (OSError, ValueError, TypeError):
-            say(f"  {path} is damaged: the answers of {name} are given again", style="yellow")
+            say(f"  {path} is damaged: the answers of {told or name} are given again", style="yellow")
         else:
-            say(f"  answers of {name}: given before", style="dim")
+            if told:
+                say(f"  answers of {told}: given before", style="dim")
             return answers
         answers = make()
         self.folder.mkdir(parents=True, exist_ok=True)

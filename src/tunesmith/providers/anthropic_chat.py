@@ -9,7 +9,7 @@ from tunesmith.providers.chat import ChatRequest, Reply
 from tunesmith.providers.remote import RemoteChat
 
 if TYPE_CHECKING:
-    from tunesmith.recipe.judge import Judge
+    from tunesmith.recipe.service import Service
 
 ANTHROPIC = "https://api.anthropic.com"
 _ENDED = {"end_turn": "stop", "stop_sequence": "stop", "max_tokens": "length"}
@@ -23,7 +23,7 @@ class AnthropicChat(RemoteChat):
         MissingExtraError: (when made) without the ``providers`` extra.
     """
 
-    def __init__(self, settings: Judge) -> None:
+    def __init__(self, settings: Service) -> None:
         try:
             import anthropic
         except ModuleNotFoundError as error:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from tunesmith.core.artifacts import Workspace
-    from tunesmith.recipe.judge import Judge
+    from tunesmith.recipe.service import Service
 
 SAMPLING = {
     "openai": ("temperature", "top_p", "seed", "max_tokens", "reasoning_effort"),
@@ -76,7 +76,7 @@ class ChatProvider(Protocol):
         ...
 
 
-def connect(settings: Judge, workspace: Workspace) -> ChatProvider:
+def connect(settings: Service, workspace: Workspace) -> ChatProvider:
     """Return the provider that a recipe names; nothing is sent yet.
 
     Raises:
@@ -94,6 +94,12 @@ def connect(settings: Judge, workspace: Workspace) -> ChatProvider:
     from tunesmith.providers.local_chat import LocalChat
 
     return LocalChat(workspace)
+
+
+def sampling_of(service: Service) -> dict[str, Any]:
+    """Return the sampling parameters that a recipe sets for a service."""
+    heat = {} if service.temperature is None or service.api == "local" else {"temperature": service.temperature}
+    return {"max_tokens": service.max_tokens, **heat}
 
 
 def check_sampling(api: str, sampling: Mapping[str, Any], where: str) -> None:

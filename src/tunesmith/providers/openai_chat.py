@@ -9,7 +9,7 @@ from tunesmith.providers.chat import ChatRequest, Reply
 from tunesmith.providers.remote import RemoteChat
 
 if TYPE_CHECKING:
-    from tunesmith.recipe.judge import Judge
+    from tunesmith.recipe.service import Service
 
 OPENAI = "https://api.openai.com/v1"
 
@@ -22,7 +22,7 @@ class OpenAIChat(RemoteChat):
         MissingExtraError: (when made) without the ``providers`` extra.
     """
 
-    def __init__(self, settings: Judge) -> None:
+    def __init__(self, settings: Service) -> None:
         try:
             import openai
         except ModuleNotFoundError as error:

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from tunesmith.providers.chat import ChatRequest, Reply
-    from tunesmith.recipe.judge import Judge
+    from tunesmith.recipe.service import Service
 
 KEPT = "what was answered is kept; the same command goes on there"
 MOST_WAIT_S = 120.0
 """A service that asks to come back later than this is not waited for: one of the clients would sleep for days."""
-_PATH = "evaluate.judge.base_url ends in /v1 for most servers of OpenAI's protocol, and without it for Anthropic's"
+_PATH = "base_url ends in /v1 for most servers of OpenAI's protocol, and without it for Anthropic's"
 _SHOWN = 300
 
 
@@ -42,11 +42,13 @@ class RemoteChat(ABC):
         RecipeError: if the key's environment variable is not set.
     """
 
-    def __init__(self, settings: Judge, client: Any, usual: str, key_env: str | None) -> None:
+    def __init__(self, settings: Service, client: Any, usual: str, key_env: str | None) -> None:
         self.settings, self.endpoint = settings, settings.base_url or usual
-        key = key_in(key_env, "evaluate.judge.key_env") if key_env else "none"
+        key = key_in(key_env, f"{settings.setting}.key_env") if key_env else "none"
         self._errors = client.APIError
-        self._service = Endpoint(self.endpoint, key, key_env, settings.timeout_s, settings.retries + 1)
+        self._service = Endpoint(
+            self.endpoint, key, key_env, settings.timeout_s, settings.retries + 1, settings.setting
+        )
         self._options: dict[str, Any] = {
             "api_key": key, "base_url": self.endpoint, "timeout": settings.timeout_s, "max_retries": settings.retries,
             "http_client": client.DefaultHttpxClient(event_hooks={"response": [refuse_long_waits]}),
@@ -148,13 +150,17 @@ def _asked_wait_s(response: Any) -> float | None:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A service as the user has set it: what its failures are told with; its key, so as never to be told."""
+    """A service as the user has set it: what its failures are told with; its key, so as never to be told.
+
+    ``setting`` is where the recipe sets it, as ``evaluate.judge``.
+    """
 
     url: str
     key: str
     key_env: str | None
     timeout_s: float
     tries: int
+    setting: str
 
     def failed(self, error: Exception, model: str) -> RemoteError:
         """Return what a client's exception means, for people.
@@ -165,13 +171,13 @@ class Endpoint:
         if kind == "APITimeoutError":
             return RemoteError(
                 f"{self.url} gave no answer within {self.timeout_s:g} s, in {self._tried}",
-                hint=f"a larger evaluate.judge.timeout_s, or a smaller concurrency; {KEPT}",
+                hint=f"a larger {self.setting}.timeout_s, or a smaller concurrency; {KEPT}",
             )
         if kind == "APIConnectionError":
             why = f" ({cause})" if (cause := str(error.__cause__ or "").strip()) else ""
             return RemoteError(
                 f"{self.url} cannot be reached, or ends connections before it answers{why}, in {self._tried}",
-                expected="a service that answers there", hint=f"see evaluate.judge.base_url; {KEPT}",
+                expected="a service that answers there", hint=f"see {self.setting}.base_url; {KEPT}",
             )  # fmt: skip
         if status is None or status < 400:
             return self.foreign()
@@ -180,8 +186,8 @@ class Endpoint:
     def foreign(self) -> RemoteError:
         """Return that what was answered is not of the protocol."""
         return RemoteError(
-            f"{self.url} does not speak the protocol of evaluate.judge.api", expected="the answers of that API",
-            hint=_PATH,
+            f"{self.url} does not speak the protocol of {self.setting}.api", expected="the answers of that API",
+            hint=f"{self.setting}.{_PATH}",
         )  # fmt: skip
 
     def _refused(self, status: int, said: str, model: str, wait_s: float | None) -> RemoteError:
@@ -189,22 +195,22 @@ class Endpoint:
             key = f"the key in {self.key_env}" if self.key_env else "a request without a key"
             return RemoteError(
                 f"{self.url} refuses {key} (HTTP {status})", expected=f"a key that may use {model}",
-                hint="evaluate.judge.key_env names the variable that holds it",
+                hint=f"{self.setting}.key_env names the variable that holds it",
             )  # fmt: skip
         if status == 404:
             return RemoteError(
                 f"{self.url} has no model {model!r}, or no such API (HTTP 404){said}",
-                hint=f"see evaluate.judge.model; {_PATH}",
+                hint=f"see {self.setting}.model; {self.setting}.{_PATH}",
             )
         if status == 429:
             later = f"after {wait_s:,.0f} s, as it asks" if wait_s else "later"
             return RemoteError(
                 f"{self.url} takes no more requests for now (HTTP 429){said}",
-                hint=f"a smaller evaluate.judge.concurrency, or the same command {later}; {KEPT}",
+                hint=f"a smaller {self.setting}.concurrency, or the same command {later}; {KEPT}",
             )
         if status >= 500:
             return RemoteError(f"{self.url} fails (HTTP {status}), in {self._tried}{said}", hint=f"later; {KEPT}")
-        return RemoteError(f"{self.url} refuses the request (HTTP {status}){said}", hint="see evaluate.judge")
+        return RemoteError(f"{self.url} refuses the request (HTTP {status}){said}", hint=f"see {self.setting}")
 
     @property
     def _tried(self) -> str:

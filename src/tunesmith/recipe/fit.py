@@ -95,6 +95,7 @@ def _idle_for_task(recipe: Recipe) -> Iterator[Idle]:
     if task == "preference":
         yield "data.labels.fix", "for answers out of a closed set, and preference has none; leave it out"
         yield "data.columns", "plain columns hold no rejected answers; write prompt, chosen and rejected"
+        yield "prompt.candidates", "preference has no answers to give, so prompts are not compared; leave it out"
     if task == "extract" and recipe.data.labels.fix == "relabel":
         yield "data.labels.fix", "relabel cannot replace a field of JSON; use flag or remove"
 

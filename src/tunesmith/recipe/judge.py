@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar
 
 from pydantic import Field, model_validator
 
 from tunesmith.recipe.section import Rivals, Section
+from tunesmith.recipe.service import Service
 
 Criterion = Annotated[str, Field(min_length=1, max_length=20_000)]
 
@@ -54,30 +55,11 @@ class Human(Section):
         return self
 
 
-class Price(Section):
-    """What the service takes, in USD for a million tokens."""
-
-    input: Annotated[float, Field(ge=0)]
-    output: Annotated[float, Field(ge=0)]
-
-
-class Judge(Section):
+class Judge(Service):
     """A language model that judges answers."""
 
-    api: Literal["openai", "anthropic", "local"] = Field(
-        "openai", description="openai: OpenAI, or any server that speaks its protocol; local: a model on this machine"
-    )
-    model: Annotated[str, Field(min_length=1)] = Field(
-        description="the service's name of it; of local a Model's id, a base's name or a folder"
-    )
-    base_url: str | None = Field(
-        None, pattern=r"^https?://", description="where the service is, if not at its vendor's, as http://host:8000/v1"
-    )
-    key_env: str | None = Field(
-        None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
-        description="environment variable with the key, which a recipe never holds; None: OPENAI_API_KEY or "
-        "ANTHROPIC_API_KEY, and no key for a base_url that speaks OpenAI's protocol",
-    )  # fmt: skip
+    setting: ClassVar[str] = "evaluate.judge"
+
     rubric: Rubric | None = Field(None, description="marks on a scale: the metric judge_score")
     pairwise: Pairwise | None = Field(None, description="tuned against others: the metric judge_win_rate")
     human: Human | None = Field(None, description="what people said, to hold the judge against")
@@ -88,31 +70,11 @@ class Judge(Section):
     samples: Annotated[int, Field(ge=1, le=100)] = Field(
         3, description="answers of the judge to each question; a local one has 1, as it is greedy"
     )
-    temperature: Annotated[float, Field(ge=0, le=2)] | None = Field(
-        None, description="None: the service's own, which some models insist on"
-    )
-    max_tokens: Annotated[int, Field(ge=16, le=100_000)] = Field(1024, description="of an answer of the judge")
-    concurrency: Annotated[int, Field(ge=1, le=64)] = Field(8, description="questions under way at a time")
-    timeout_s: Annotated[float, Field(gt=0, le=3600)] = Field(120.0, description="for an answer")
-    retries: Annotated[int, Field(ge=0, le=20)] = Field(
-        6, description="more tries after 429, 5xx or a broken connection; retry-after is kept to"
-    )
-    price: Price | None = Field(None, description="to tell the cost in money")
 
     @model_validator(mode="after")
     def _fits(self) -> Judge:
-        if self.base_url is not None and "@" in self.base_url.split("//", 1)[1].split("/", 1)[0]:
-            raise ValueError("base_url has a name or key before @, and recipes are shown and kept; set key_env")
-        if self.api == "local":
-            for name in ("base_url", "key_env", "price"):
-                if getattr(self, name) is not None:
-                    raise ValueError(f"{name} means nothing to api: local; remove it")
-            if "samples" in self.model_fields_set and self.samples > 1:
-                raise ValueError("a local judge is greedy, so more samples are the same; remove samples")
-            if self.temperature:
-                raise ValueError("a local judge is greedy; remove temperature")
-        if self.api == "anthropic" and self.temperature is not None:
-            raise ValueError("Anthropic's Messages API takes no temperature; remove it")
+        if self.api == "local" and "samples" in self.model_fields_set and self.samples > 1:
+            raise ValueError("a local judge is greedy, so more samples are the same; remove samples")
         if self.human is not None and self.human.pair is not None and self.pairwise is None:
             raise ValueError("human.pair is for pairwise, which is not set")
         if self.human is not None and self.human.answer is not None and self.rubric is None:

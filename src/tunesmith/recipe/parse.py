@@ -22,7 +22,7 @@ from tunesmith.recipe.whole import Recipe
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_SETTING = re.compile(r"(?:recipe: )?(?<![\w./])(?<!\d: )((?:data|prompt|train|evaluate)(?:\.[a-z0-9_]+)+)(?![\w./])")
+_SETTING = re.compile(r"(?:recipe: )?(?<![\w./])(?<!\d: )((?:data|prompts?|train|evaluate)(?:\.[a-z0-9_]+)+)(?![\w./])")
 """A setting in an error's message, and no file of that name, nor one whose line is told already."""
 
 _TAGGED = ("union_tag_invalid", "union_tag_not_found")
@@ -85,7 +85,8 @@ def naming_lines(path: Path | None) -> Iterator[None]:
 
 def _with_lines(message: str, document: YamlDocument, path: Path) -> str:
     def placed(match: re.Match[str]) -> str:
-        line = document.lines.get(tuple(match[1].split(".")))
+        keys: list[str | int] = [int(one) if one.isdigit() else one for one in match[1].split(".")]
+        line = document.lines.get(tuple(keys), document.lines.get(tuple(match[1].split("."))))
         return match[0] if line is None else f"{path}:{line}: {match[1]}"
 
     lines = message.split("\n")

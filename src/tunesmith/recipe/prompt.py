@@ -4,15 +4,16 @@ without.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
+    BeforeValidator,
     Field,
     model_validator,
 )
 
-from tunesmith.recipe.section import EVALUATION, Frac, Section
+from tunesmith.recipe.section import Frac, Section
 
 
 def _has_input(template: str) -> str:
@@ -38,6 +39,14 @@ class Variant(Section):
         if self.system is None and self.template is None:
             raise ValueError("a variant without words is prompt itself; give it system or template")
         return self
+
+
+def _as_variant(value: Any) -> Any:
+    """Return a text as the system message of other words."""
+    return {"system": value} if isinstance(value, str) else value
+
+
+Candidate = Annotated[Variant, BeforeValidator(_as_variant, json_schema_input_type=str | Variant)]
 
 
 class Teacher(Section):
@@ -70,7 +79,11 @@ class Prompt(Section):
         description="a longer prompt to do without: the model learns to answer as its base does with the teacher's "
         "prompt (prompt distillation); None: it learns the answers of train; docs: training",
     )
-    candidates: Annotated[list[str], EVALUATION] = Field(default_factory=list)
+    candidates: list[Candidate] = Field(
+        default_factory=list,
+        description="other prompts that `tunesmith prompts` compares with this one on validation rows: system "
+        "messages, or {system, template}. No other command looks at them",
+    )
     prompt_loss_weight: Frac = Field(
         0.0,
         description="weight of a prompt token in the loss of training, where one of an answer has 1. Above 0 the model "

@@ -29,7 +29,6 @@ class Later:
     topic: str
 
 
-EVALUATION = Later("deeper evaluation")
 OPERATIONS = Later("serving and operations")
 
 

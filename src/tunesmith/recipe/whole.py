@@ -12,6 +12,7 @@ from pydantic import (
 from tunesmith.recipe.data import Data
 from tunesmith.recipe.fit import refuse_idle, refuse_unfit_objective
 from tunesmith.recipe.prompt import Prompt
+from tunesmith.recipe.prompts import Prompts
 from tunesmith.recipe.section import (
     Later,
     Section,
@@ -37,6 +38,7 @@ class Recipe(Section):
     monitor: Monitor = Monitor()
     update: Update = Update()
     sweep: Sweep = Sweep()
+    prompts: Prompts = Prompts()
 
     @model_validator(mode="after")
     def _nothing_from_the_future(self) -> Recipe:

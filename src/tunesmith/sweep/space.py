@@ -35,12 +35,15 @@ _NOT_SEARCHED = {
     "name": "is a name, and makes no model better",
     "task": "decides what is measured, so the scores of trials could not be compared",
     "seed": "is luck: its best value says nothing about the next run",
-    **dict.fromkeys(("evaluate", "serve", "monitor", "update", "sweep"), _AFTER),
+    **dict.fromkeys(("evaluate", "serve", "monitor", "update", "sweep", "prompts", "prompt.candidates"), _AFTER),
     **{f"data.{name}": _ROWS for name in ("train", "valid", "test", "split", "format", "columns", "keep", "memory")},
     **{f"train.{name}": _SPEED
        for name in ("track", "threads", "save", "shortcuts", "compile", "deterministic", "shard")},
     "train.regularise.early_stopping.metric": "is what trials are compared by",
 }  # fmt: skip
+_BESIDE_OTHERS = ("prompt.candidates",)
+"""Settings that no trial looks at, in sections that may be searched as a whole."""
+
 _OTHER_LOSS = ("base", "train.objective", "train.tokens", "train.preference", "prompt.teacher")
 """Settings that change what a validation loss of so many nats means."""
 
@@ -151,7 +154,7 @@ def _problems(key: str, space: Space, metric: str, pruning: str) -> Iterator[Rec
         if _is_within(key, never):
             yield RecipeError(f"{key}: {why}", hint="remove it")
             return
-        if _is_within(never, key):
+        if _is_within(never, key) and never not in _BESIDE_OTHERS:
             yield RecipeError(f"{key}: holds {never}, which {why}", hint=f"search other settings in {key} one by one")
             return
     keys = tuple(key.split("."))

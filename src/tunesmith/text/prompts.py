@@ -15,8 +15,13 @@ from tunesmith.text.shots import shots_of
 from tunesmith.text.task import TaskSpec
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tunesmith.core.artifacts import Artifact
     from tunesmith.recipe import Recipe
+
+    Wording = tuple[str | None, str | None]
+    """A system message and a template; None: none."""
 
 
 @dataclass(frozen=True)
@@ -54,19 +59,31 @@ def prompts_of(recipe: Recipe, dataset: Artifact) -> Prompts:
     Raises:
         RecipeError: if train has not enough examples to show.
     """
-    file = dataset.path / "labels.json"
-    labels = tuple(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else ()
     settings = recipe.prompt
     most = max(settings.shots, settings.teacher_shots)
     key = "prompt.shots" if most == settings.shots else "prompt.teacher.shots"
-    rows = read_examples(dataset.path / "train.parquet") if most else []
-    shots = shots_of(rows, most, recipe.seed, by_label=bool(labels), key=key) if most else ()
-
-    def task(wording: tuple[str | None, str | None], count: int) -> TaskSpec:
-        return TaskSpec(recipe.task, labels, *wording, shots[:count], shots[count] if count else None)
-
+    task = tasks_of(recipe, dataset, most, key)
     own, *variants = (task(wording, settings.shots) for wording in settings.wordings)
     teacher = settings.teacher
     return Prompts(
         own, tuple(variants), task(settings.filled(teacher), settings.teacher_shots) if teacher else None
     )  # fmt: skip
+
+
+def tasks_of(recipe: Recipe, dataset: Artifact, most: int, key: str) -> Callable[[Wording, int], TaskSpec]:
+    """Return what makes the task of a system message, a template and a number of shots up to ``most``.
+
+    ``key`` is the setting that asks for so many.
+
+    Raises:
+        RecipeError: if train has not enough examples to show.
+    """
+    file = dataset.path / "labels.json"
+    labels = tuple(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else ()
+    rows = read_examples(dataset.path / "train.parquet") if most else []
+    shots = shots_of(rows, most, recipe.seed, by_label=bool(labels), key=key) if most else ()
+
+    def task(wording: Wording, count: int) -> TaskSpec:
+        return TaskSpec(recipe.task, labels, *wording, shots[:count], shots[count] if count else None)
+
+    return task

@@ -75,7 +75,7 @@ def plan_model(recipe: Recipe, dataset: Artifact, workspace: Workspace) -> Plan:
     earlier = workspace.find(recipe.base)
     config = {
         "train": recipe.train.model_dump(mode="json", exclude={"threads", "track"}),
-        "prompt": recipe.prompt.model_dump(mode="json"),
+        "prompt": recipe.prompt.model_dump(mode="json", exclude={"candidates"}),
         "task": recipe.task,
     }
     return Plan(

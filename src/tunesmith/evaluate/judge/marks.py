@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from tunesmith.evaluate.judge.repeated import noise_share, row_means
-from tunesmith.evaluate.judge.wording import read_mark, readings, rubric_messages, sampling_of
-from tunesmith.providers.chat import ChatRequest
+from tunesmith.evaluate.judge.wording import read_mark, readings, rubric_messages
+from tunesmith.providers.chat import ChatRequest, sampling_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -15,8 +15,8 @@ import numpy as np
 from tunesmith.core.clusters import Clusters
 from tunesmith.core.estimates import Estimate, bootstrap, never_certain
 from tunesmith.evaluate.judge.repeated import noise_share, row_means
-from tunesmith.evaluate.judge.wording import pair_messages, read_better, readings, sampling_of
-from tunesmith.providers.chat import ChatRequest
+from tunesmith.evaluate.judge.wording import pair_messages, read_better, readings
+from tunesmith.providers.chat import ChatRequest, sampling_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tunesmith.core.errors import DataError
 from tunesmith.text.examples import text_of
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from tunesmith.providers.chat import Reply
-    from tunesmith.recipe.judge import Judge, Pairwise, Rubric
+    from tunesmith.recipe.judge import Pairwise, Rubric
     from tunesmith.text.examples import Message
 
 _MATERIAL = (
@@ -44,7 +44,7 @@ def rubric_messages(rubric: Rubric, question: str, answer: str, right: str) -> l
         f"You mark an assistant's answer from {low} (worst) to {high} (best) by this rubric:\n{rubric.text}\n\n"
         f"{_MATERIAL}{score_form(rubric.scale)}"
     )
-    return _asked(system, {"question": question, **_right(rubric, right), "answer": answer})
+    return in_tags(system, {"question": question, **_right(rubric, right), "answer": answer})
 
 
 def pair_messages(pairwise: Pairwise, question: str, first: str, second: str, right: str) -> list[dict[str, str]]:
@@ -53,7 +53,7 @@ def pair_messages(pairwise: Pairwise, question: str, first: str, second: str, ri
         f"You compare two answers to the same question.\n{pairwise.text}\n"
         f"Their order means nothing.\n\n{_MATERIAL}{_FORM}Better: <1, 2, or tie>"
     )
-    return _asked(system, {"question": question, **_right(pairwise, right), "answer_1": first, "answer_2": second})
+    return in_tags(system, {"question": question, **_right(pairwise, right), "answer_1": first, "answer_2": second})
 
 
 def score_form(scale: tuple[float, float]) -> str:
@@ -104,23 +104,17 @@ def readings(replies: Sequence[Reply], read: Callable[[str], float | None]) -> l
     return [math.nan if one is None else one for one in found]
 
 
-def sampling_of(judge: Judge) -> dict[str, Any]:
-    """Return the sampling parameters of a judge."""
-    heat = {} if judge.temperature is None or judge.api == "local" else {"temperature": judge.temperature}
-    return {"max_tokens": judge.max_tokens, **heat}
-
-
-def _right(asked: Rubric | Pairwise, right: str) -> dict[str, str]:
-    return {"right_answer": right} if asked.reference else {}
-
-
-def _asked(system: str, parts: Mapping[str, str]) -> list[dict[str, str]]:
-    """Return the messages; the tags are such that no text has one of them in it, so none can end its own."""
+def in_tags(system: str, parts: Mapping[str, str]) -> list[dict[str, str]]:
+    """Return a system message and texts in tags, such that no text has one of them in it: none can end its own."""
     mark = ""
     while any(f"{tag}{mark}>" in text for tag in parts for text in parts.values()):
         mark += "_"
     tagged = [f"<{tag}{mark}>\n{text}\n</{tag}{mark}>" for tag, text in parts.items()]
     return [{"role": "system", "content": system}, {"role": "user", "content": "\n\n".join(tagged)}]
+
+
+def _right(asked: Rubric | Pairwise, right: str) -> dict[str, str]:
+    return {"right_answer": right} if asked.reference else {}
 
 
 def _value(word: str, reply: str) -> str:

@@ -1,0 +1,61 @@
+"""A language model that answers questions for us: where it is, how it is asked, what it costs."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from tunesmith.recipe.section import Section
+
+
+class Price(Section):
+    """What the service takes, in USD for a million tokens."""
+
+    input: Annotated[float, Field(ge=0)]
+    output: Annotated[float, Field(ge=0)]
+
+
+class Service(Section):
+    """A service of one of three protocols; ``setting`` is the dotted key that errors name."""
+
+    setting: ClassVar[str]
+
+    api: Literal["openai", "anthropic", "local"] = Field(
+        "openai", description="openai: OpenAI, or any server that speaks its protocol; local: a model on this machine"
+    )
+    model: Annotated[str, Field(min_length=1)] = Field(
+        description="the service's name of it; of local a Model's id, a base's name or a folder"
+    )
+    base_url: str | None = Field(
+        None, pattern=r"^https?://", description="where the service is, if not at its vendor's, as http://host:8000/v1"
+    )
+    key_env: str | None = Field(
+        None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        description="environment variable with the key, which a recipe never holds; None: OPENAI_API_KEY or "
+        "ANTHROPIC_API_KEY, and no key for a base_url that speaks OpenAI's protocol",
+    )  # fmt: skip
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = Field(
+        None, description="None: the service's own, which some models insist on"
+    )
+    max_tokens: Annotated[int, Field(ge=16, le=100_000)] = Field(1024, description="of an answer")
+    concurrency: Annotated[int, Field(ge=1, le=64)] = Field(8, description="questions under way at a time")
+    timeout_s: Annotated[float, Field(gt=0, le=3600)] = Field(120.0, description="for an answer")
+    retries: Annotated[int, Field(ge=0, le=20)] = Field(
+        6, description="more tries after 429, 5xx or a broken connection; retry-after is kept to"
+    )
+    price: Price | None = Field(None, description="to tell the cost in money")
+
+    @model_validator(mode="after")
+    def _can_be_asked(self) -> Service:
+        if self.base_url is not None and "@" in self.base_url.split("//", 1)[1].split("/", 1)[0]:
+            raise ValueError("base_url has a name or key before @, and recipes are shown and kept; set key_env")
+        if self.api == "local":
+            for name in ("base_url", "key_env", "price"):
+                if getattr(self, name) is not None:
+                    raise ValueError(f"{name} means nothing to api: local; remove it")
+            if self.temperature:
+                raise ValueError("a local model is greedy; remove temperature")
+        if self.api == "anthropic" and self.temperature is not None:
+            raise ValueError("Anthropic's Messages API takes no temperature; remove it")
+        return self
