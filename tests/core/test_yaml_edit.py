@@ -86,6 +86,7 @@ def test_set_twice_is_set_once(path, value):
         ("a: 1\n\nb: 2\n", ("c", "d"), 3, "a: 1\n\nb: 2\n\nc:\n  d: 3\n"),
         ("p: {a: 1, b: 2}  # c\n", ("p", "b"), "x\ny", 'p: {a: 1, b: "x\\ny"}  # c\n'),
         ("p:\n    a: 1\n", ("p", "b"), "x\n\ny", "p:\n    a: 1\n    b: |-\n      x\n\n      y\n"),
+        ("p:\n  a: 1\n", ("p", "b"), "\n :", 'p:\n  a: 1\n  b: "\\n :"\n'),
         ("a: 1\r\nb: 2\r\n", ("c",), "x\ny", "a: 1\r\nb: 2\r\nc: |-\r\n  x\r\n  y\r\n"),
     ],
 )  # fmt: skip

@@ -17,8 +17,9 @@ from tunesmith.core.yaml_lines import parse_yaml
 if TYPE_CHECKING:
     from tunesmith.core.yaml_lines import Path_
 
-_LITERAL = re.compile(r"(?:[^\s](?:.*[^\s])?|)(?:\n(?:.*[^\s])?)*\n.*[^\s]")
-"""A text of several lines that a literal block holds as it is: nothing at its ends, no spaces at the end of a line."""
+_LITERAL = re.compile(r"[^\s](?:.*[^\s])?(?:\n(?:.*[^\s])?)*\n.*[^\s]")
+"""A text of several lines that a literal block holds as it is: no space at its ends nor at the end of a line; its first
+line tells the indent."""
 
 
 def with_value(text: str, path: Path_, value: Any, where: str) -> str:

@@ -134,7 +134,7 @@ class Bench:
         task, loaded = self.task(one), self.loaded
         rows = self._longest
         if task.labels:
-            labels = max(len(answer_ids(loaded, task.split(rows[0])[0], label)) for label in task.labels)
+            labels = max(len(answer_ids(loaded.tokenizer, task.split(rows[0])[0], label)) for label in task.labels)
             return labels + max(len(prompt_ids(loaded.tokenizer, task.split(row)[0], row.tools)) for row in rows)
         return max(len(rendered(loaded, task.split(row)[0], row.messages[-1], row.tools)[0]) for row in rows)
 
