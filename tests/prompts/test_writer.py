@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import threading
 
 import polars as pl
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from judges import judging
 from prompts_project import GOOD, write_project
 from tunesmith import flow
-from tunesmith.core.errors import RemoteError
+from tunesmith.core.errors import MissingExtraError, RecipeError, RemoteError
 from tunesmith.prompts.search import search
 from tunesmith.prompts.writer import read_prompts
 
@@ -80,6 +81,37 @@ def test_a_writer_that_refuses_is_told_by_its_own_setting(minding, tmp_path):
     with judging(Writer(), failing=(404, {})) as served, pytest.raises(RemoteError) as caught:
         search(project_of(tmp_path, minding, served.url))
     assert "prompts.writer.model" in str(caught.value) and "evaluate" not in str(caught.value)
+
+
+def test_gepa_evolves_on_rows_of_train_alone(minding, tmp_path):
+    """Bug: GEPA sees rows that choose or report, its proposals never join the race, or the same search pays again."""
+    said: list[str] = []
+
+    def writer(prompt: str) -> str:
+        said.append(prompt)
+        return "<prompt>Dance.</prompt>" if "<task>" in prompt else f"```\n{GOOD}\n```"
+
+    with judging(writer) as served:
+        project = project_of(tmp_path, minding, served.url, gepa=200)
+        result = search(project)
+        asked = served.received
+        assert search(project)["winner"] == result["winner"] and served.received == asked
+    assert (result["winner"]["name"], result["winner"]["system"]) == ("evolved 1", GOOD)
+    dataset = flow.prepare(project)
+    held_out = [json.loads(row)[0]["content"] for one in ("valid", "test")
+                for row in pl.read_parquet(dataset.path / f"{one}.parquet")["messages"]]  # fmt: skip
+    reflected = "".join(said[1:])
+    assert "the right answer is: " in reflected
+    assert not [row for row in held_out if re.search(rf"{row}\b", reflected)]
+
+
+def test_gepa_needs_a_writer_and_its_package(minding, tmp_path, monkeypatch):
+    """Bug: a search of hours that ends in an ImportError, or evolves nothing without a word."""
+    with pytest.raises(RecipeError, match="name a model in writer"):
+        flow.Project.of(write_project(tmp_path, minding, more="prompts: {gepa: 50}\n"))
+    monkeypatch.setitem(sys.modules, "gepa", None)
+    with pytest.raises(MissingExtraError, match="gepa"):
+        search(project_of(tmp_path, minding, "http://127.0.0.1:9", gepa=50))
 
 
 @given(st.lists(st.text(st.characters(exclude_characters="<>"), min_size=1).map(str.strip).filter(bool), max_size=5))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tunesmith.core.errors import RecipeError, Refusals
 from tunesmith.evaluate.metrics import METRICS, deciding_metric
 from tunesmith.prompts import candidates as known
+from tunesmith.prompts.evolution import require_gepa
 from tunesmith.prompts.rows import check_validation
 from tunesmith.prompts.writer import check_writer
 
@@ -21,7 +22,7 @@ def check(project: Project) -> Metric:
     Raises:
         RecipeError: for all that is wrong.
         SetupError: for a writer on this machine that is not there, or a metric that it cannot compute.
-        MissingExtraError: without the ``providers`` extra, if a service writes.
+        MissingExtraError: without the ``providers`` extra, if a service writes; without ``gepa``, if it evolves.
     """
     recipe, refusals = project.recipe, Refusals()
     if recipe.task == "preference":
@@ -40,6 +41,9 @@ def check(project: Project) -> Metric:
     with refusals:
         if recipe.prompts.writer is not None:
             check_writer(recipe.prompts.writer, project.workspace)
+    with refusals:
+        if recipe.prompts.gepa is not None:
+            require_gepa()
     refusals.tell()
     return metric
 

@@ -89,14 +89,20 @@ class Proposer(AbstractContextManager["Proposer"]):
 
     def first(self, own: Candidate) -> list[Candidate]:
         """Return proposals that are made of the task and of examples."""
-        shown = self._some(SHOWN)
+        shown = self.some(SHOWN)
         parts = {f"example_{at}": _shown(row) for at, row in enumerate(shown, 1)}
-        return self._asked(1, {"task": self._told(), **_now(own), **parts}, own)
+        return self._asked(1, {"task": self.told(), **_now(own), **parts}, own)
 
     def next(self, number: int, best: Candidate) -> list[Candidate]:
         """Return proposals that are made of what the best prompt so far gets wrong on rows of train."""
         parts = {f"mistake_{at}": told for at, told in enumerate(self._mistakes(best), 1)}
-        return self._asked(number, {"task": self._told(), **_now(best), **parts}, best)
+        return self._asked(number, {"task": self.told(), **_now(best), **parts}, best)
+
+    def reflect(self, prompt: str | list[dict[str, Any]]) -> str:
+        """Return what the writer answers to a prompt of somebody else's wording, as GEPA's."""
+        messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
+        (reply,) = self.asker.ask([ChatRequest(self.writer.model, messages, sampling_of(self.writer))], "reflections")
+        return reply.text
 
     def report(self) -> dict[str, Any]:
         """Return what the writer was asked and what it took, JSON-able."""
@@ -118,17 +124,19 @@ class Proposer(AbstractContextManager["Proposer"]):
             Candidate(f"written {number}.{at}", text, like.template, like.shots) for at, text in enumerate(found, 1)
         ]
 
-    def _told(self) -> str:
+    def told(self) -> str:
+        """Return the task in words."""
         task: TaskSpec = self.bench.task_of((None, None), 0)
         return f"{self.recipe.task}: {instruction(task, self.bench.train)}"
 
-    def _some(self, count: int) -> list[Example]:
+    def some(self, count: int) -> list[Example]:
+        """Return so many rows of train, the same every time."""
         train = list(self.bench.train)
         return random.Random(self.recipe.seed).sample(train, min(count, len(train)))
 
     def _mistakes(self, best: Candidate) -> list[str]:
         """Return rows of train with the answer given and the right one, the worst first."""
-        rows = self._some(LOOKED_THROUGH)
+        rows = self.some(LOOKED_THROUGH)
         given = self.bench.ask(best, rows)
         answers, right = given.texts, self.bench.columns(rows, given)["correct"]
         wrong = [at for at in range(len(rows)) if not right[at]]

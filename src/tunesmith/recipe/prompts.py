@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from tunesmith.recipe.prompt import Shots
 from tunesmith.recipe.section import Section
@@ -32,6 +32,11 @@ class Prompts(Section):
         description="of proposals: in the first the writer sees examples of train, in later ones what the best prompt "
         "so far gets wrong there",
     )
+    gepa: Annotated[int, Field(ge=20, le=1_000_000)] | None = Field(
+        None,
+        description="let GEPA (extra gepa) evolve the system message in place of the writer's later rounds; so many "
+        "answers to rows of train it may ask for; None: rounds",
+    )
     templates: bool = Field(True, description="try the instructions that come with the task, too")
     shots: list[Shots] = Field(
         default_factory=lambda: [0, 2, 4, 8],
@@ -45,6 +50,12 @@ class Prompts(Section):
     metric: str | None = Field(
         None, description="by which prompts are compared; None: evaluate.gate.metric, or what decides for the task"
     )
+
+    @model_validator(mode="after")
+    def _gepa_has_a_writer(self) -> Prompts:
+        if self.gepa is not None and self.writer is None:
+            raise ValueError("gepa has nobody to word its proposals; name a model in writer")
+        return self
 
     @field_validator("shots", mode="after")
     @classmethod
