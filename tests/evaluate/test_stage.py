@@ -250,6 +250,16 @@ def test_killed_and_started_again_it_ends_in_the_same_bytes(arena, monkeypatch, 
     assert list(ring.workspace.leftovers()) == []
 
 
+def test_answers_of_another_machine_are_not_taken_for_this_ones(arena, asked, monkeypatch):
+    """Catches a gate that fails because answers kept from a GPU are held against what this CPU serves."""
+    ring = arena("classify")
+    ring.evaluate()
+    asked.clear()
+    monkeypatch.setattr("tunesmith.evaluate.systems.made_here", lambda _: "cuda, weights in float32")
+    ring.evaluate(metrics=["macro_f1"], served=0)
+    assert "tuned" in asked
+
+
 def test_other_metrics_and_another_gate_ask_no_model_again(arena, asked):
     """Catches answers that are given anew for a number, which for a large model is hours; and answers of one system or
     setting that are taken for those of another.

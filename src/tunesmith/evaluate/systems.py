@@ -18,6 +18,7 @@ from tunesmith.evaluate.nearest import nearest
 from tunesmith.evaluate.preferring import LENGTH, by_length, likelihoods, rewarded
 from tunesmith.evaluate.suites.system import BASE, PRODUCTION, TUNED, System
 from tunesmith.models.load import load_model
+from tunesmith.models.precision import made_here
 from tunesmith.text.chat import answer_ids
 from tunesmith.text.prompts import prompts_of
 from tunesmith.text.task import TaskSpec
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from tunesmith.recipe import Recipe
     from tunesmith.text.examples import Example
 
-CODE = "answers-2"
+CODE = "answers-3"
 """Of how answers are made: a new one when the same system would answer otherwise."""
 
 
@@ -66,11 +67,11 @@ class Systems:
 
     @cached_property
     def kept(self) -> KeptAnswers:
-        """Answers given before; a Model's id stands for its base, prompts and precision."""
+        """Answers given before; a Model's id stands for its base and prompts."""
         settings = self.recipe.evaluate
         facts = {
             "code": CODE, "dataset": self.dataset.id, "model": self.model.id, "seed": self.recipe.seed,
-            "max_new_tokens": settings.max_new_tokens,
+            "max_new_tokens": settings.max_new_tokens, "made_in": made_here(self.recipe.train.precision),
         }  # fmt: skip
         return KeptAnswers(self.workspace.answers_dir, facts)
 

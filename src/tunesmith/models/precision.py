@@ -42,6 +42,11 @@ def arithmetic(device: torch.device, weights: str, precision: str) -> str:
     return f"{device.type}, weights in {weights}, products in {choose_precision(precision, device)}"
 
 
+def made_here(precision: str) -> str:
+    """Return `arithmetic` of a model as it is loaded on this machine."""
+    return arithmetic(choose_device("auto"), "float32", precision)
+
+
 def compute_in(precision: str, device: torch.device) -> AbstractContextManager[None]:
     """Return the context in which to run a forward pass at a precision."""
     import torch

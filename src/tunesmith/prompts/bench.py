@@ -17,6 +17,7 @@ from tunesmith.evaluate.compare import Questions
 from tunesmith.evaluate.kept import KeptAnswers
 from tunesmith.evaluate.systems import CODE
 from tunesmith.models.load import identity
+from tunesmith.models.precision import made_here
 from tunesmith.text.chat import answer_ids, prompt_ids
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class Bench:
     def kept(self) -> KeptAnswers:
         """Answers given before; the model's content stands for it."""
         facts = {
-            "code": CODE, "model": identity(self.loaded.ref), "precision": self.recipe.train.precision,
+            "code": CODE, "model": identity(self.loaded.ref), "made_in": made_here(self.recipe.train.precision),
             "max_new_tokens": self.recipe.evaluate.max_new_tokens,
         }  # fmt: skip
         return KeptAnswers(self.workspace.answers_dir, facts)

@@ -17,7 +17,7 @@ import numpy as np
 from tunesmith.evaluate.served.compare import Asked, Found, compare, near_tie
 from tunesmith.evaluate.served.replies import CLIENTS, Replies, Reply, request_messages, served_settings
 from tunesmith.models.load import load_model, load_tokenizer
-from tunesmith.models.precision import arithmetic, choose_device, choose_precision
+from tunesmith.models.precision import choose_device, choose_precision, made_here
 from tunesmith.text.chat import prompt_ids
 from tunesmith.text.prompts import task_of
 
@@ -161,8 +161,7 @@ def look(systems: Systems, answers: Answers, asker: Asker, rows: list[int]) -> P
 
     found = [compare(one, reply, precision, tie) for one, reply in zip(asked, replies, strict=True)]
     left_out = sum(request_messages(one) is None for one in systems.test)
-    made_in = arithmetic(choose_device("auto"), "float32", precision)
-    return Parity(examples, asked, replies, found, left_out, made_in)
+    return Parity(examples, asked, replies, found, left_out, made_here(precision))
 
 
 def _asked(systems: Systems, examples: list[Example], own: Answers) -> list[Asked]:
