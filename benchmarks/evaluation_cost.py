@@ -31,11 +31,11 @@ import yaml
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
 from tunesmith import flow
-from tunesmith.evaluate.answers import answer_ids, expected_of
+from tunesmith.evaluate.answers import expected_of
 from tunesmith.models.load import load_model
 from tunesmith.models.precision import choose_precision, compute_in
 from tunesmith.models.score import BATCH_TOKENS, batches_by_length, pad_right
-from tunesmith.text.chat import prompt_ids
+from tunesmith.text.chat import answer_ids, prompt_ids
 from tunesmith.text.examples import read_examples
 from tunesmith.text.task import TaskSpec
 
@@ -67,7 +67,9 @@ def bare(model: Path, rows: Path) -> float:
     wholes = []
     for one in read_examples(rows):
         messages = task.split(one)[0]
-        wholes.append(prompt_ids(loaded.tokenizer, messages, None) + answer_ids(loaded, messages, expected_of(one)))
+        wholes.append(
+            prompt_ids(loaded.tokenizer, messages, None) + answer_ids(loaded.tokenizer, messages, expected_of(one))
+        )
     device = loaded.model.device
     with torch.inference_mode(), compute_in(choose_precision("auto", device), device):
         for batch in batches_by_length([len(one) for one in wholes], BATCH_TOKENS):

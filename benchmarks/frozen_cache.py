@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from transformers import AutoModelForCausalLM, Qwen3Config
 
-from tunesmith.core.artifacts import versions
+from tunesmith.core.manifest import versions
 from tunesmith.core.progress import steps
 from tunesmith.models.load import LoadedModel
 from tunesmith.models.precision import exact_arithmetic
