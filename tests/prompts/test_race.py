@@ -63,7 +63,10 @@ def test_no_row_and_no_group_both_chooses_and_reports(groups, most, seed):
     found = halved(rows, most, seed)
     chosen, reported = ([one.row_id for one in half] for half in (found.choosing, found.reporting))
     assert not set(chosen) & set(reported)
-    assert len(chosen) + len(reported) == min(most, len(rows)) == len({*chosen, *reported})
+    wanted = min(most, len(rows))
+    assert len({*chosen, *reported}) == len(chosen) + len(reported) <= wanted
+    assert max(len(chosen), len(reported)) <= (wanted + 1) // 2
+    assert set(groups) != {None} or len(chosen) + len(reported) == wanted
     of_groups = [{one.group for one in half if one.group is not None} for half in (found.choosing, found.reporting)]
     assert not of_groups[0] & of_groups[1]
     assert halved(rows, most, seed) == found
@@ -74,3 +77,13 @@ def test_rows_without_groups_are_halved_evenly(count):
     """Bug: one half is so small that nothing shows on it."""
     found = halved([example(number, None) for number in range(count)], count, 0)
     assert abs(len(found.choosing) - len(found.reporting)) <= 1
+
+
+def test_a_large_group_leaves_room_and_the_first_rows_are_of_many():
+    """Bug: one customer fills all rows, so that none report; or half of the prompts are dropped by one customer's rows."""
+    rows = [example(number, "large" if number < 150 else None) for number in range(400)]
+    for seed in range(20):
+        found = halved(rows, 100, seed)
+        assert len(found.choosing) == len(found.reporting) == 50
+    found = halved([example(number, str(number // 40)) for number in range(400)], 400, 0)
+    assert len({one.group for one in found.choosing[:25]}) == 5

@@ -55,6 +55,18 @@ def test_the_winner_trains_and_is_served(minding, tmp_path, monkeypatch, capsys)
     assert "Sing." in captured.err, "the prompt from before is one of the candidates now"
 
 
+def test_a_prompt_that_was_changed_meanwhile_is_not_overwritten(tmp_path):
+    """Bug: what was typed while the search ran is lost, or a candidate that is gone ends in a traceback."""
+    recipe = write_project(tmp_path, "nano", OWN)
+    project = flow.Project.of(recipe)
+    found = {"verdict": "better", "winner": winner_of(system=GOOD, given=1)}
+    changed = recipe.read_text().replace('["Say hello.", ', "[").replace("Sing.", "Dance.")
+    recipe.write_text(changed)
+    with pytest.raises(RecipeError, match="changed while the search ran"):
+        write_winner(project, found, as_teacher=False, anyway=False)
+    assert recipe.read_text() == changed
+
+
 @pytest.mark.slow
 def test_as_a_teacher_it_is_learnt_by_heart(minding, tmp_path, monkeypatch, capsys):
     """Bug: the model's own prompt changes too, or the teacher is refused by the recipe that trains."""

@@ -65,7 +65,9 @@ def _show(result: dict[str, Any], recipe: Path, *, write: bool) -> None:
 def _next(result: dict[str, Any], recipe: Path, *, write: bool) -> None:
     shown = shlex.quote(shown_path(recipe))
     if result["written"]:
-        say(f"  written into {shown}; now: tunesmith run {shown}")
+        say(f"  written into {shown} (the page keeps what was yours); now: tunesmith run {shown}")
+    elif write and result["verdict"] == "yours":
+        say("  nothing is written: yours is the best")
     elif write:
         say("  nothing is written: keep yours; --write --anyway writes the winner all the same")
     elif result["verdict"] == "better":

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.progress import say
 from tunesmith.prompts import candidates as known
+from tunesmith.prompts.evolution import evolved
 from tunesmith.prompts.race import Standing, race
 from tunesmith.prompts.writer import Proposer
 
@@ -59,9 +60,11 @@ class Rounds:
         with Proposer.of(writer, bench) if writer else nullcontext() as proposer:
             first += proposer.first(self.own) if proposer else []
             found = self._raced([], first, "wordings")
-            for number in range(2, recipe.prompts.rounds + 1) if proposer else ():
-                assert proposer is not None
-                found = self._raced(found, proposer.next(number, found[0].one), f"round {number} of the writer")
+            if proposer and recipe.prompts.gepa:
+                found = self._raced(found, evolved(proposer, found[0].one), "evolved by GEPA")
+            elif proposer:
+                for number in range(2, recipe.prompts.rounds + 1):
+                    found = self._raced(found, proposer.next(number, found[0].one), f"round {number} of the writer")
             self._note_writer(proposer)
         best = [one.one for one in found[:WITH_SHOTS]]
         more = [one.with_shots(count) for one in best for count in self.shots if count != one.shots]
@@ -69,7 +72,7 @@ class Rounds:
 
     def _raced(self, before: list[Standing[Candidate]], more: list[Candidate], what: str) -> list[Standing[Candidate]]:
         """Return the standings with some more prompts: those race with the ones that came to the end before."""
-        fresh = self._fitting(known.unlike(more, [one.one for one in before]))
+        fresh = self._fitting(known.unlike(more, [self.own, *(one.one for one in before)]))
         if before and not fresh:
             return before
         say(f"  {what}: {len(fresh)}", style="bold")

@@ -64,7 +64,7 @@ def halves_of(recipe: Recipe, dataset: Artifact) -> Halves:
 
 
 def halved(rows: Sequence[Example], most: int, seed: int) -> Halves:
-    """Return at most so many rows in two halves; no group is in both."""
+    """Return at most so many rows in two halves, in seeded order; no group is in both, nor has more than a half."""
     groups: dict[object, list[Example]] = {}
     for place, one in enumerate(rows):
         groups.setdefault(("row", place) if one.group is None else one.group, []).append(one)
@@ -75,6 +75,8 @@ def halved(rows: Sequence[Example], most: int, seed: int) -> Halves:
     for name in names:
         choosing, reporting = halves
         smaller = reporting if len(reporting) < len(choosing) else choosing
-        room = wanted - len(choosing) - len(reporting)
-        smaller += groups[name][:room]
+        share = (wanted + (smaller is choosing)) // 2
+        smaller += groups[name][: share - len(smaller)]
+    for half in halves:
+        random.Random(seed).shuffle(half)  # else the first rows asked would all be of one group
     return Halves(*halves)

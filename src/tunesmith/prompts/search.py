@@ -22,7 +22,7 @@ from tunesmith.evaluate.answers import Answers
 from tunesmith.evaluate.metric import refuse_idle
 from tunesmith.prompts.check import check
 from tunesmith.prompts.rows import halves_of
-from tunesmith.prompts.verdict import Comparison
+from tunesmith.prompts.verdict import SAME, Comparison
 from tunesmith.recipe import naming_lines
 from tunesmith.text.examples import read_examples
 
@@ -125,6 +125,11 @@ class _Search:
         standings = rounds.standings()
         winner = standings[0].one
         comparison = self._compared(bench, winner, rounds.own, notes)
+        if earlier := self._earlier():
+            notes.append(
+                f"The rows that report have done so for {earlier} other search{'es' if earlier > 1 else ''} of this "
+                "Dataset: whoever goes on until one is better finds luck. The test split has the last word."
+            )
         sizes = {"choosing": len(bench.halves.choosing), "reporting": len(bench.halves.reporting)}
         return {
             "prompts": self.id,
@@ -159,6 +164,14 @@ class _Search:
             f"{len(halves.reporting)} others that report, by {self.metric.name}"
         )
         return bench
+
+    def _earlier(self) -> int:
+        """Return how many other searches these validation rows have reported on."""
+        results = (json.loads(file.read_text("utf-8")) for file in self.folder.parent.glob("*/prompts.json"))
+        return sum(
+            one["dataset"] == self.dataset.id and one["prompts"] != self.id and one["verdict"] != SAME
+            for one in results
+        )
 
     def _compared(self, bench: Bench, winner: Candidate, own: Candidate, notes: list[str]) -> Comparison:
         """Return winner and own prompt on the reporting rows."""

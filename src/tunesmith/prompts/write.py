@@ -34,7 +34,8 @@ def write_winner(project: Project, result: dict[str, Any], *, as_teacher: bool, 
         anyway: write it also if it is not better than the recipe's own.
 
     Raises:
-        RecipeError: if the recipe would be refused with it, or cannot be changed there; the file stays as it is.
+        RecipeError: if the recipe would be refused with it, cannot be changed there, or has another prompt by now; the
+            file stays as it is.
     """
     if result["verdict"] == SAME or (result["verdict"] != BETTER and not anyway):
         return None
@@ -43,6 +44,11 @@ def write_winner(project: Project, result: dict[str, Any], *, as_teacher: bool, 
     file = project.file.resolve()
     raw = file.read_bytes()
     text = raw.decode("utf-8-sig")
+    if parse_recipe(text, str(project.file)).prompt != project.recipe.prompt:
+        raise RecipeError(
+            f"{project.file}: prompt was changed while the search ran, so the winner is not written",
+            hint="run the same command again: what was asked is kept",
+        )
     changes = _as_teacher(project.recipe, result["winner"]) if as_teacher else _own(project.recipe, result["winner"])
     for path, value in changes.items():
         text = with_value(text, ("prompt", *path), value, str(project.file))
