@@ -65,6 +65,8 @@ def build_app(
     capture = Capture(store, enabled=settings.capture)
     files = Files(store, workspace.files_dir)
     uploads = Uploads(store, files, workspace.files_dir / "parts")
+    for kept in (files, uploads):
+        kept.tidy()
     gateway = Gateway(store, catalog, ring, follower, engine, capture, settings, files, uploads)
     handlers = {ApiError: _on_api_error, HTTPException: _on_http_error, sa.exc.SQLAlchemyError: _on_store_error}
     app = Starlette(routes=_routes(), lifespan=_lifespan, exception_handlers={**handlers, Exception: _on_bug})

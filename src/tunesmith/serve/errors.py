@@ -5,7 +5,11 @@ Owns statuses, codes and bodies. Does not own errors of the command line (`core.
 
 from __future__ import annotations
 
-from typing import Any
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class ApiError(Exception):
@@ -105,9 +109,18 @@ def no_such(what: str, given_id: str, param: str) -> ApiError:
     return ApiError(404, f"No such {what} object: {given_id}", param=param)
 
 
-def disk_refuses(reason: str) -> ApiError:
-    """Return the 507 for a disk that takes no more."""
-    return ApiError(507, f"The server cannot keep it: {reason}.", code="storage_unavailable")
+@contextlib.contextmanager
+def disk_told() -> Iterator[None]:
+    """Turn what the disk refuses in this context into an answer.
+
+    Raises:
+        ApiError: 507 with the system's reason.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ApiError(507, f"The server cannot keep it: {reason}.", code="storage_unavailable") from error
 
 
 def other_host() -> ApiError:

@@ -20,10 +20,9 @@ import sqlalchemy as sa
 from tunesmith.core import store as tables
 from tunesmith.core.clock import now_utc
 from tunesmith.core.disk import fsync
-from tunesmith.serve.errors import bad_request, disk_refuses, no_such
+from tunesmith.serve.errors import bad_request, disk_told, no_such
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from tunesmith.core.store import Store
@@ -97,7 +96,7 @@ class Files:
         Raises:
             ApiError: 400 if it is empty, 507 if the disk takes no more.
         """
-        self._tidy()
+        self.tidy()
         file_id = f"file-{secrets.token_hex(12)}"
         with disk_told():
             size = self._write(source, file_id)
@@ -178,7 +177,7 @@ class Files:
             connection.execute(sa.delete(tables.files).where(tables.files.c.id == file_id))
         self.path(file_id).unlink(missing_ok=True)
 
-    def _tidy(self) -> None:
+    def tidy(self) -> None:
         """Throw away what has expired and what a crash left."""
         with self._store.writing() as connection:
             connection.execute(sa.delete(tables.files).where(tables.files.c.expires <= now_utc()))
@@ -195,16 +194,3 @@ def _known() -> sa.Select[Any]:
     table = tables.files.c
     columns = (getattr(table, name) for name in StoredFile.__slots__)
     return sa.select(*columns).where(sa.or_(table.expires.is_(None), table.expires > now_utc()))
-
-
-@contextlib.contextmanager
-def disk_told() -> Iterator[None]:
-    """Turn what the disk refuses in this context into an answer.
-
-    Raises:
-        ApiError: 507 with the system's reason.
-    """
-    try:
-        yield
-    except OSError as error:
-        raise disk_refuses(error.strerror or str(error)) from error

@@ -19,6 +19,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from tunesmith.core.clock import monotonic_s
 from tunesmith.serve.errors import (
     bad_request,
+    disk_told,
     invalid_key,
     not_form,
     not_json,
@@ -157,7 +158,8 @@ async def form_body(request: Request, limit_bytes: int) -> AsyncIterator[FormDat
         raise too_large(limit_bytes)
     parser = MultiPartParser(request.headers, _arriving(request, limit_bytes), max_files=1, max_fields=8)
     try:
-        form = await parser.parse()
+        with disk_told():
+            form = await parser.parse()
     except MultiPartException as error:
         raise bad_request(f"The form cannot be read: {error.message}") from error
     try:

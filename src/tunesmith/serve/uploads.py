@@ -17,8 +17,8 @@ import sqlalchemy as sa
 
 from tunesmith.core import store as tables
 from tunesmith.core.clock import now_utc
-from tunesmith.serve.errors import bad_request, no_such
-from tunesmith.serve.files import Asked, Files, StoredFile, disk_told
+from tunesmith.serve.errors import ApiError, bad_request, disk_told, no_such
+from tunesmith.serve.files import Asked, Files, StoredFile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +40,7 @@ OPEN_S = 3600
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """What is known of an upload: pending, completed or cancelled; what is pending after ``expires`` has expired."""
+    """What is known of an upload: pending, completed, cancelled or expired; what is pending after ``expires`` has."""
 
     id: str
     at: datetime
@@ -70,7 +70,7 @@ class Uploads:
 
     def open(self, asked: Asked, size: int, key_id: str | None = None) -> Upload:
         """Open an upload of so many bytes; those that have expired are emptied."""
-        self._empty_expired()
+        self.tidy()
         now = now_utc()
         made = Upload(
             f"upload_{secrets.token_hex(12)}", now, now + timedelta(seconds=OPEN_S), size, asked.filename,
@@ -119,8 +119,13 @@ class Uploads:
             _fitting(upload, part_ids, _sizes(connection, upload_id))
         whole = _Joined([self._folder / upload_id / one for one in part_ids])
         asked = Asked(upload.filename, upload.purpose, upload.file_expires_after_s)
-        with disk_told():
-            file = self._files.add(whole, asked, key_id)  # type: ignore[arg-type]  # it is read and no more
+        try:
+            with disk_told():
+                file = self._files.add(whole, asked, key_id)  # type: ignore[arg-type]  # it is read and no more
+        except ApiError:
+            with self._store.reading() as connection:
+                _pending(connection, upload_id)  # somebody else may have ended it, and its parts are gone
+            raise
         try:
             if md5 is not None and md5.lower() != whole.md5.hexdigest():
                 raise bad_request("The file's MD5 is not the one given.", "md5", "checksum_mismatch")
@@ -148,14 +153,18 @@ class Uploads:
         shutil.rmtree(self._folder / upload_id, ignore_errors=True)
         return ended
 
-    def _empty_expired(self) -> None:
-        table, parts = tables.uploads.c, tables.upload_parts
-        late = sa.select(table.id).where(table.status == "pending", table.expires <= now_utc())
+    def tidy(self) -> None:
+        """Close uploads that have expired, and throw away the parts of all that are closed."""
+        uploads, parts = tables.uploads, tables.upload_parts
+        pending = sa.select(uploads.c.id).where(uploads.c.status == "pending")
+        late = sa.and_(uploads.c.status == "pending", uploads.c.expires <= now_utc())
         with self._store.writing() as connection:
-            ids = connection.execute(late).scalars().all()
-            connection.execute(sa.delete(parts).where(parts.c.upload_id.in_(ids)))
-        for one in ids:
-            shutil.rmtree(self._folder / one, ignore_errors=True)
+            connection.execute(sa.update(uploads).where(late).values(status="expired"))
+            connection.execute(sa.delete(parts).where(parts.c.upload_id.not_in(pending)))
+            still = set(connection.execute(pending).scalars())
+        for path in self._folder.iterdir() if self._folder.is_dir() else ():
+            if path.name not in still:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def _pending(connection: Connection, upload_id: str) -> Upload:
