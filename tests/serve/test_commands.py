@@ -1,6 +1,7 @@
 """`tunesmith serve` and `tunesmith chat` as processes of their own."""
 
 import json
+import logging
 import os
 import pty
 import re
@@ -12,10 +13,12 @@ import openai
 import pytest
 from click.testing import CliRunner
 
-from serving import LABELS, wait_until
+from serving import LABELS, serving, wait_until
 from tunesmith.cli.chat import command as chat
 from tunesmith.cli.main import root
+from tunesmith.core.artifacts import Workspace
 from tunesmith.core.errors import ArtifactError, DataError, RecipeError, SetupError
+from tunesmith.core.store import Store
 from tunesmith.release.aliases import promote
 from tunesmith.serve.keys import create_key
 
@@ -100,3 +103,18 @@ def test_chat_on_a_terminal_keeps_the_conversation(home, monkeypatch, capsys):
     os.close(ours)
     one, two, anew = map(json.loads, capsys.readouterr().out.splitlines())
     assert one["prompt_tokens"] == anew["prompt_tokens"] < two["prompt_tokens"]
+
+
+def test_serving_leaves_the_logs_of_others_open(tmp_path):
+    """Catches a server in somebody's process that ends their logs, and with absl's handler closes their stderr."""
+
+    class Handler(logging.Handler):
+        closed = False
+
+        def close(self):
+            self.closed = True
+
+    handler = Handler()
+    workspace = Workspace(tmp_path / "home")
+    with serving(Store.open_workspace(workspace.root), workspace):
+        assert not handler.closed

@@ -84,6 +84,7 @@ def make_server(app: Starlette) -> uvicorn.Server:
 
     config = uvicorn.Config(
         app,
+        log_config=None,  # uvicorn's own would close the log handlers of every other library
         log_level="warning",
         access_log=False,
         ws="none",
