@@ -15,6 +15,7 @@ from serving import serving
 from tunesmith.core.errors import RecipeError
 from tunesmith.core.store import Store
 from tunesmith.evaluate.answers import Contender
+from tunesmith.models.label_tree import RESIDUAL_MASS
 from tunesmith.models.load import load_model
 from tunesmith.models.shortcuts import ALL, Shortcuts, exact_shortcuts
 from tunesmith.recipe import Recipe
@@ -72,7 +73,9 @@ def test_what_is_learnt_evaluated_and_served_has_one_prompt(workspace, dataset, 
             served = server.ask(held.input_text, "made")
     assert served.usage.prompt_tokens == len(prompt_ids(loaded.tokenizer, task.prompt(held.messages[:-1])))
     assert served.choices[0].message.content == evaluated.texts[0]
-    assert served.tunesmith["probability"] == pytest.approx(evaluated.confidences[0], rel=1e-5)
+    assert served.tunesmith["probability"] == pytest.approx(
+        evaluated.confidences[0], abs=RESIDUAL_MASS
+    )  # the right label is opened in any case
 
 
 def test_an_example_that_is_shown_is_learnt_without_its_own_copy(workspace, dataset, tiny):
