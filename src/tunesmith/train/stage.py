@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from tunesmith.train.trackers import About
     from tunesmith.train.validate import Judge
 
-CODE = "train-7"
+CODE = "train-8"
 
 
 def check(recipe: Recipe) -> None:
