@@ -33,7 +33,11 @@ DATA = ROOT.parent / "shared" / "data"
 RESULT = ROOT / "benchmarks" / "results" / "finder.json"
 ROWS = 2000
 LONGEST_CHARS = 200
-PARTS = {f"{data}, {method}": (data, method) for data in ("banking77", "dolly", "restaurant8k") for method in ("full", "lora")}
+PARTS = {
+    f"{data}, {method}": (data, method)
+    for data in ("banking77", "dolly", "restaurant8k")
+    for method in ("full", "lora")
+}
 FACTORS = (-2, -1, 0, 1, 2)
 MOST_FACTOR = 4
 """Powers of two times the default peak: the grid, and how far it goes on."""
