@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.artifacts import Plan
@@ -33,6 +33,7 @@ from tunesmith.evaluate.metric import refuse_idle
 from tunesmith.evaluate.metrics import HERE, main_metric
 from tunesmith.evaluate.own import graders_of, own_files
 from tunesmith.evaluate.preferring import LENGTH
+from tunesmith.evaluate.result import gated, measured
 from tunesmith.evaluate.served.parity import Parity, look
 from tunesmith.evaluate.served.replies import request_messages, served_settings
 from tunesmith.evaluate.suites import slices
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tunesmith.core.artifacts import Artifact, Draft, Workspace
+    from tunesmith.evaluate.metric import Metric
     from tunesmith.evaluate.served.replies import Asker
     from tunesmith.evaluate.suites.findings import Findings
     from tunesmith.recipe import Recipe
@@ -196,11 +198,40 @@ class _Evaluation:
         """Answer, grade, compare, judge, and write the Scorecard."""
         import torch
 
-        from tunesmith.evaluate.card import Card, write_card
         from tunesmith.models.precision import exact_arithmetic
 
         started_s = monotonic_s()
         torch.set_num_threads(self.recipe.train.threads or os.cpu_count() or 1)
+        self._read()
+        main = main_metric(self.recipe, self.folder)
+        with exact_arithmetic(), self.judging or nullcontext():
+            ours, others = self._contest()
+            self._ask_of_people()
+            found = self._suites(ours, others)
+        served = self._as_served(ours.answers)
+        verdict, controls = self._judged(ours, {other.name: other for other in others}, found)
+        self._write_examples(ours, others)
+        if self.recipe.task == "classify":
+            names = label_names(self.questions.expected, ours.answers.texts)
+            (self.draft.path / "labels.json").write_text(canonical_json(labels_dict(names, ours.columns)), "utf-8")
+        self.draft.counts = {"test": len(self.test), **{other.name: len(other.rows) for other in others}}
+        self.draft.result = {
+            "scorecard": self.draft.id,
+            "model": self.model.id,
+            **measured(ours, others),
+            **gated(verdict, controls, served),
+            "suites": {one.suite: one.as_dict() for one in found},
+            "served": served.as_dict() if served else None,
+            "summary": summarise(ours, others, main, [note for who, note in self.notes if who == "tuned"]),
+            "notes": [note for _, note in self.notes],
+        }
+        if self.judging is not None:
+            self.draft.result["judge"] = self.judging.report()
+        self._write_page(ours, others, main, found)
+        self.draft.result["seconds"] = round(monotonic_s() - started_s, 1)
+
+    def _read(self) -> None:
+        """Read the rows, and set up who is asked what."""
         self.train = read_examples(self.dataset.path / "train.parquet")
         self.test = read_examples(self.dataset.path / "test.parquet")
         if not self.test:
@@ -217,49 +248,20 @@ class _Evaluation:
         self.judging = judging_of(self.recipe, self.workspace, self.test)
         self.questions = Questions(self.recipe.task, expected, groups, self.recipe.seed, self.test, self.judging)
         self.notes += [("rows", note) for note in grouped(groups)]
-        self.metrics, main = gated_metrics(self.recipe, self.folder), main_metric(self.recipe, self.folder)
-        with exact_arithmetic(), self.judging or nullcontext():
-            ours, others = self._contest()
-            self._ask_of_people()
-            found = self._suites(ours, others)
-        served = self._as_served(ours.answers)
-        verdict, controls = self._judged(ours, {other.name: other for other in others}, found)
-        verdict = served.over(verdict) if served else verdict
-        self._write_examples(ours, others)
-        if self.recipe.task == "classify":
-            names = label_names(expected, ours.answers.texts)
-            (self.draft.path / "labels.json").write_text(canonical_json(labels_dict(names, ours.columns)), "utf-8")
-        self.draft.counts = {"test": len(self.test), **{other.name: len(other.rows) for other in others}}
-        self.draft.result = {
-            "scorecard": self.draft.id,
-            "model": self.model.id,
-            "metrics": ours.estimates_dict(),
-            "baselines": {other.name: other.estimates_dict() for other in others},
-            "deltas": {other.name: other.deltas_dict() for other in others},
-            "verdict": verdict.answer,
-            "reasons": [
-                *verdict.reasons,
-                *(controls.reasons if controls else []),
-                *(served.reasons if served else []),
-            ],
-            "criteria": [finding.as_dict() for finding in verdict.findings],
-            "controls": asdict(controls) if controls else None,
-            "suites": {one.suite: one.as_dict() for one in found},
-            "served": served.as_dict() if served else None,
-            "summary": summarise(ours, others, main, [note for who, note in self.notes if who == "tuned"]),
-            "notes": [note for _, note in self.notes],
-        }
-        if self.judging is not None:
-            self.draft.result["judge"] = self.judging.report()
-        inputs = [example.input_text for example in self.test]
+        self.metrics = gated_metrics(self.recipe, self.folder)
+
+    def _write_page(self, ours: Contestant, others: list[Contestant], main: Metric, found: list[Findings]) -> None:
+        """Write the page; it has slices also where the recipe does not ask for the suite."""
+        from tunesmith.evaluate.card import Card, write_card
+
         if all(one.suite != slices.NAME for one in found):
             found = [*found, slices.look(ours, others, self.questions, main, by_twos=False)]
+        inputs = [example.input_text for example in self.test]
         card = Card(
-            self.recipe.task, self.draft.result, ours, others, inputs, expected, self.metrics, main, found, self.test,
-            self.model, self.recipe.seed,
+            self.recipe.task, self.draft.result, ours, others, inputs, self.questions.expected, self.metrics, main,
+            found, self.test, self.model, self.recipe.seed,
         )  # fmt: skip
         write_card(self.draft.path / "scorecard.html", card)
-        self.draft.result["seconds"] = round(monotonic_s() - started_s, 1)
 
     def _judged(
         self, ours: Contestant, others: dict[str, Contestant], found: list[Findings]
