@@ -121,8 +121,6 @@ def test_prompts_that_do_not_fit_are_refused_with_numbers(minding, tmp_path):
     refused = by_name(result)["candidates.0"]
     assert refused["state"] == "refused" and "tokens with the longest row" in refused["why"]
     assert "reads 512" in refused["why"]
-    many = [one for one in result["candidates"] if one["shots"] == 8 and one["name"].startswith("yours")]
-    assert all(one["state"] != "refused" or "tokens" in one["why"] for one in many)
 
 
 def test_rows_with_system_messages_of_their_own_leave_nothing_to_choose(minding, tmp_path):
