@@ -11,6 +11,8 @@ from bad_data import BAD_DATA, csv_text, recipe
 from bad_recipes import BAD_RECIPES
 from tunesmith.cli.main import main
 
+pytestmark = pytest.mark.slow
+
 
 def refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *args: str, code: int = 2) -> str:
     """Run a command that must fail; return its one message."""

@@ -15,6 +15,8 @@ import pytest
 from bad_data import ROWS, csv_text
 from tunesmith.cli.main import VERBS, main
 
+pytestmark = pytest.mark.slow
+
 
 def run(monkeypatch, capsys, *args: str, code: int = 0) -> str:
     """Run a command in this process; return its stdout."""

@@ -16,6 +16,8 @@ from tunesmith.core import store as tables
 from tunesmith.core.errors import SetupError
 from tunesmith.core.store import MIGRATIONS, SCHEMA, Store
 
+pytestmark = pytest.mark.slow
+
 ALIAS = {"name": "tickets", "alias": "production", "model_id": "tickets-000000000000"}
 
 

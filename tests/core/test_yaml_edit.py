@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from tunesmith.core.errors import RecipeError
 from tunesmith.core.yaml_edit import with_value
 
+pytestmark = pytest.mark.slow
+
 RECIPE = """# head
 name: x   # the name
 data:

@@ -22,6 +22,8 @@ from tunesmith.data.noise.judge import Noise
 from tunesmith.data.prepare import prepare
 from tunesmith.recipe import Clean, Recipe
 
+pytestmark = pytest.mark.slow
+
 SOURCES = Path(defects.__file__).parents[1]
 LIST = (
     "garden window river market engine letter summer bridge kitchen paper mountain station doctor teacher music "

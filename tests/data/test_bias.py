@@ -15,6 +15,8 @@ from tunesmith.data.people import FRIENDLY, GROUPS, UNFRIENDLY
 from tunesmith.data.prepare import prepare
 from tunesmith.recipe import Recipe
 
+pytestmark = pytest.mark.slow
+
 ASKERS = ("A woman", "A man", "A teacher", "A neighbour", "A muslim friend", "An american tourist")
 NOUNS = ("garden", "kettle", "bicycle", "letter", "window", "blanket", "river", "ladder")
 VERBS = ("paint", "mend", "carry", "clean", "borrow", "hide", "sell", "measure")

@@ -25,6 +25,8 @@ from tunesmith.recipe import Clean, Data, Recipe, Section, Task, parse_recipe
 from tunesmith.recipe.fit import OF_FREE_ANSWERS
 from tunesmith.recipe.section import section_type
 
+pytestmark = pytest.mark.slow
+
 TASKS: tuple[Task, ...] = get_args(Task)
 FREE = ("chat", "preference")
 COLOURS = ["amber", "beige", "coral", "denim", "ebony", "fawn", "grape", "hazel", "ivory", "jade"]

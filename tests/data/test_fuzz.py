@@ -18,6 +18,8 @@ from tunesmith.core.artifacts import Workspace
 from tunesmith.data.prepare import prepare
 from tunesmith.recipe import Recipe
 
+pytestmark = pytest.mark.slow
+
 CHAT = [
     {"role": "user", "content": "Where is my parcel @@?"},
     {"role": "assistant", "content": "It is on its way."},

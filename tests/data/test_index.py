@@ -29,6 +29,8 @@ from tunesmith.data.prepare import prepare
 from tunesmith.data.rowwise import RowWorker
 from tunesmith.recipe import Recipe
 
+pytestmark = pytest.mark.slow
+
 MORE = [(f"my {thing} number {n} never came", "delivery") for n, thing in enumerate(["parcel", "card", "letter"] * 5)]
 
 

@@ -17,6 +17,8 @@ from tunesmith.data.label_errors import sure, tellable
 from tunesmith.data.prepare import prepare
 from tunesmith.recipe import Recipe
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("sklearn")
 WORDS = {
     "refund": "money back refund repay return charge reimburse bill",

@@ -18,6 +18,8 @@ from tunesmith.data.prepare import prepare
 from tunesmith.data.size import curve_of
 from tunesmith.recipe import Recipe
 
+pytestmark = pytest.mark.slow
+
 SIZES = (100, 200, 400, 800, 1600, 3200)
 
 

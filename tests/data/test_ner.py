@@ -20,6 +20,8 @@ from tunesmith.text.addresses import addresses
 from tunesmith.text.names import NameFinder
 from tunesmith.text.redact import redact
 
+pytestmark = pytest.mark.slow
+
 PEOPLE = ["Ada Lovelace", "Charles Babbage", "Grace Hopper", "Mia Lindqvist", "Tom"]
 
 

@@ -20,6 +20,8 @@ from tunesmith.data.originals import Original, Sealer, read_originals
 from tunesmith.data.prepare import prepare
 from tunesmith.recipe import Recipe, parse_recipe
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("cryptography")
 VARIABLE, SECRET = "TUNESMITH_ORIGINALS_KEY", "correct-horse-battery-staple"
 AWS = "AKIA" + "Z5XQ7LPN3RWT2VYK"

@@ -23,6 +23,8 @@ from tunesmith.data.restore import restore_row, restore_rule
 from tunesmith.recipe import Recipe, load_recipe
 from tunesmith.text.examples import read_examples
 
+pytestmark = pytest.mark.slow
+
 DEMO = Path(__file__).parents[2] / "src" / "tunesmith" / "assets" / "demo"
 
 

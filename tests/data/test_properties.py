@@ -18,6 +18,8 @@ from tunesmith.data.prepare import prepare
 from tunesmith.data.rows import SPLITS
 from tunesmith.recipe import Recipe
 
+pytestmark = pytest.mark.slow
+
 WORDS = [
     "parcel", "lamp", "money", "Berlin", "street", "window", "green", "broken", "order", "phone", "blue", "never", "seven",
     "garden", "wants", "lost", "card", "Anna", "river", "small", "open", "closed", "12", "90", "letter", "cup", "shop", "late",

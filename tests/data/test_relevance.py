@@ -21,6 +21,8 @@ from tunesmith.data.relevance.score import bags, fit, ratio_of
 from tunesmith.models.embed import WordVectors
 from tunesmith.recipe import Recipe
 
+pytestmark = pytest.mark.slow
+
 DEMO = Path(__file__).parents[2] / "src" / "tunesmith" / "assets" / "demo"
 FOODS = ("soup", "bread", "rice", "cake", "stew", "pie", "salad", "curry", "toast", "dumpling")
 STEPS = ("simmer gently", "bake slowly", "season well", "chop finely", "stir often", "serve warm", "knead by hand")

@@ -20,6 +20,8 @@ from tunesmith.data.prepare import prepare
 from tunesmith.data.relevance.describe import meant_by
 from tunesmith.recipe import Recipe
 
+pytestmark = pytest.mark.slow
+
 BANK = "customer questions to a retail bank about cards, transfers and accounts"
 PLACES = "short descriptions of restaurants, pubs and coffee shops with price, food and customer rating"
 MEANINGLESS = (

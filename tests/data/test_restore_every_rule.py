@@ -15,6 +15,8 @@ from tunesmith.data.prepare import prepare
 from tunesmith.data.restore import is_restorable, restore_row, restore_rule
 from tunesmith.recipe import Recipe
 
+pytestmark = pytest.mark.slow
+
 DEMO = Path(__file__).parents[2] / "src" / "tunesmith" / "assets" / "demo"
 PLACES = ("harbour", "market", "bridge", "tower", "garden", "mill", "chapel", "orchard", "quarry", "ferry", "castle")
 FOODS = ("soup", "bread", "rice", "cake", "stew", "pie", "salad", "curry")

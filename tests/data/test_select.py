@@ -26,6 +26,8 @@ from tunesmith.data.size import _needed
 from tunesmith.data.vectors import rounded, unit
 from tunesmith.recipe import Recipe
 
+pytestmark = pytest.mark.slow
+
 
 def vectors(rows: int, seed: int = 0, wide: int = 8) -> np.ndarray:
     random = np.random.default_rng(seed)

@@ -9,11 +9,14 @@ import sys
 from typing import Any
 
 import polars as pl
+import pytest
 import yaml
 
 from bad_data import ROWS, csv_text
 from serving import serving
 from tunesmith import flow
+
+pytestmark = pytest.mark.slow
 
 TASK = {
     "task": "held_out",

@@ -11,6 +11,8 @@ from tunesmith.evaluate.browse import SCRIPT
 from tunesmith.evaluate.plots import Interval, forest, heatmap, reliability_plot
 from tunesmith.train import stage as training
 
+pytestmark = pytest.mark.slow
+
 VOID = {"meta", "input"}
 
 

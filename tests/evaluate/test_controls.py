@@ -11,6 +11,8 @@ from tunesmith.evaluate.limits import no_skill
 from tunesmith.evaluate.metrics import METRICS
 from tunesmith.recipe import Recipe
 
+pytestmark = pytest.mark.slow
+
 WORDS = ["red", "green", "blue", "white", "black", "brown"]
 
 

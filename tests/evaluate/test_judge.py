@@ -30,6 +30,8 @@ from tunesmith.recipe import Recipe
 from tunesmith.recipe.judge import Judge, Pairwise
 from tunesmith.train import stage as training
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("reply", "mark"),

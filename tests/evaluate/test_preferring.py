@@ -23,6 +23,8 @@ from tunesmith.text.examples import Example
 from tunesmith.text.task import TaskSpec
 from tunesmith.train import stage as training
 
+pytestmark = pytest.mark.slow
+
 TRIPLES = [(f"how do I stop order {n}", "call us", "no idea at all") for n in range(12)] + [
     (f"where is order number {n} that I paid for", f"on its way {n}", "what") for n in range(12)
 ]

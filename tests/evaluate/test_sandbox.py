@@ -16,7 +16,7 @@ from tunesmith.evaluate.sandbox import run
 from tunesmith.evaluate.sandbox.run import Limits, run_program
 from tunesmith.evaluate.sandbox.syscalls import shut_calls
 
-pytestmark = needs_closed_process
+pytestmark = [needs_closed_process, pytest.mark.slow]
 
 BRIEF = Limits(seconds=1.0)
 SHORT = Limits(seconds=20.0, memory_bytes=512 << 20, disk_bytes=4 << 20)

@@ -33,6 +33,8 @@ from tunesmith.text.chat import decode, prompt_ids
 from tunesmith.text.examples import Example
 from tunesmith.train import stage as training
 
+pytestmark = pytest.mark.slow
+
 LABELS = [pair for n in range(14) for pair in ((f"my card {n} is lost", "card"), (f"money back for {n}", "refund"))]
 ALIKE = [pair for n in range(14) for pair in ((f"my card {n} is lost", "card"), (f"money back for {n}", "cash"))]
 """Labels as long as each other, between which a base without training does not choose."""

@@ -19,6 +19,8 @@ from tunesmith.models.load import load_model
 from tunesmith.recipe import Recipe
 from tunesmith.train import stage as training
 
+pytestmark = pytest.mark.slow
+
 FILES = ("examples.parquet", "scorecard.html")
 
 

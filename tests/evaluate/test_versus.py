@@ -11,6 +11,8 @@ from tunesmith.core.errors import ArtifactError
 from tunesmith.evaluate.versus import versus
 from tunesmith.train import stage as training
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def cards(arena):

@@ -15,6 +15,8 @@ from tunesmith.models.forward import causal_lm
 from tunesmith.models.layers import decoder_layers
 from tunesmith.models.packed import Packing, Segments, attend_packed, attending_within
 
+pytestmark = pytest.mark.slow
+
 
 def by_one_product(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, segments: Segments, *_: Any

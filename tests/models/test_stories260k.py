@@ -27,6 +27,8 @@ from tunesmith.recipe import Recipe
 from tunesmith.text.chat import ensure_template, render
 from tunesmith.train import stage
 
+pytestmark = pytest.mark.slow
+
 TOOLS = Path(__file__).parents[2] / "tools"
 ROUNDING_NATS = 2e-6
 """The golden likelihoods are float64; norms, rotations and the loss are float32 in transformers (spacing at 9: 1e-6)."""

@@ -21,6 +21,8 @@ from tunesmith.evaluate.answers import Contender
 from tunesmith.prompts.search import search
 from tunesmith.text.task import TaskSpec
 
+pytestmark = pytest.mark.slow
+
 CANDIDATES = f'prompt:\n  candidates: ["Say hello.", {GOOD}]   # to try\n'
 
 

@@ -19,6 +19,8 @@ from tunesmith.core.errors import MissingExtraError, RecipeError, RemoteError
 from tunesmith.prompts.search import search
 from tunesmith.prompts.writer import read_prompts
 
+pytestmark = pytest.mark.slow
+
 
 def project_of(folder, base, url, **more):
     settings = {"base_url": url, "model": "m", "retries": 0, "timeout_s": 20}

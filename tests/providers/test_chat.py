@@ -16,6 +16,8 @@ from tunesmith.providers.cache import FILE, ReplyCache
 from tunesmith.providers.chat import ChatRequest, Reply, check_sampling, connect
 from tunesmith.recipe.judge import Judge
 
+pytestmark = pytest.mark.slow
+
 HELLO = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "hello"}]
 
 

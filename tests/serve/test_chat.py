@@ -18,6 +18,8 @@ from tunesmith.serve.engine import MODELS_IN_MEMORY
 from tunesmith.text.chat import prompt_ids, render
 from tunesmith.text.task import TaskSpec
 
+pytestmark = pytest.mark.slow
+
 
 def streamed(running, text, model="talk", **fields):
     chunks = list(running.stream(text, model, **fields))

@@ -22,6 +22,8 @@ from tunesmith.core.store import Store
 from tunesmith.release.aliases import promote
 from tunesmith.serve.keys import create_key
 
+pytestmark = pytest.mark.slow
+
 TUNESMITH = [sys.executable, "-c", "from tunesmith.cli.main import main; main()"]
 
 

@@ -25,6 +25,8 @@ from tunesmith.core.store import Store
 from tunesmith.serve import file_routes, gateway, uploads
 from tunesmith.serve.keys import create_key
 
+pytestmark = pytest.mark.slow
+
 CONTENT = b'{"messages": [{"role": "user", "content": "\xc3\xa4"}, {"role": "assistant", "content": "b"}]}\n' * 50
 
 

@@ -2,9 +2,13 @@
 
 import threading
 
+import pytest
+
 from serving import make_model, wait_until
 from tunesmith.release.aliases import promote, rollback
 from tunesmith.text.task import TaskSpec
+
+pytestmark = pytest.mark.slow
 
 
 def answered_by(running, ref="tickets"):

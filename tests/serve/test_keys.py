@@ -11,6 +11,8 @@ from tunesmith.release.aliases import promote
 from tunesmith.serve.keys import create_key, list_keys, revoke_key
 from tunesmith.serve.server import run
 
+pytestmark = pytest.mark.slow
+
 
 def ask(running, key):
     with running.client(key) as client:

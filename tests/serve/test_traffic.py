@@ -13,6 +13,8 @@ from tunesmith.release.aliases import promote
 from tunesmith.serve.capture import Capture, Exchange
 from tunesmith.text.task import TaskSpec
 
+pytestmark = pytest.mark.slow
+
 SECRETS = ("jane.doe@example.com", "4111 1111 1111 1111", "DE89 3704 0044 0532 0130 00", "+44 20 7946 0958")
 
 

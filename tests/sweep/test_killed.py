@@ -20,6 +20,8 @@ from tunesmith import flow
 from tunesmith.core.artifacts import Workspace
 from tunesmith.sweep.search import sweep
 
+pytestmark = pytest.mark.slow
+
 
 def start(recipe, home, *more):
     command = [sys.executable, "-m", "tunesmith", "sweep", str(recipe), "--home", str(home), "--json", *more]

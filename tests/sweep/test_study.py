@@ -12,6 +12,8 @@ from tunesmith.recipe import Recipe, Sweep
 from tunesmith.sweep.space import Space
 from tunesmith.sweep.study import Study, opened
 
+pytestmark = pytest.mark.slow
+
 RECIPE = Recipe.model_validate({"name": "t", "task": "classify", "data": {"train": "a.csv"}})
 FIELDS = {"train.regularise.dropout": {"low": 0.0, "high": 0.9}, "train.lora.rank": [4, 8, 16]}
 BEFORE = [0.3, 0.2, 0.1]

@@ -16,6 +16,8 @@ from tunesmith.evaluate import stage as evaluation
 from tunesmith.sweep.search import sweep
 from tunesmith.sweep.trainings import Bench
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def project(tiny, tmp_path):

@@ -14,6 +14,8 @@ from personal_data import SECRETS as KEYS
 from tunesmith.text.checksums import IBAN_CHARS, iban_is_valid, luhn, mod11_10, verhoeff
 from tunesmith.text.redact import EVERYTHING, PII, SECRETS, Placeholders, find, redact
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("text", "wanted"),

@@ -27,6 +27,8 @@ from tunesmith.train.distil import with_teacher
 from tunesmith.train.plan import estimate
 from tunesmith.train.subsets import Subsets
 
+pytestmark = pytest.mark.slow
+
 TEACHER = {"system": "Where is a card? Say card. Is it money? Say refund.", "shots": 3}
 
 

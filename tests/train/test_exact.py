@@ -34,6 +34,8 @@ from tunesmith.train.batches import TokenSet, micro_batches
 from tunesmith.train.frozen_cache import keep
 from tunesmith.train.loss import Supervised, supervised_loss
 
+pytestmark = pytest.mark.slow
+
 ROW_TOKENS = 160
 
 

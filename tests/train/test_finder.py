@@ -29,6 +29,8 @@ from tunesmith.train.plan import estimate
 from tunesmith.train.schedule import drawn_together, multiplier
 from tunesmith.train.sets import tokenise
 
+pytestmark = pytest.mark.slow
+
 PAIRS = [(f"my card {n} is lost", "card") for n in range(24)] + [
     (f"money back for {n} please", "refund") for n in range(24)
 ]

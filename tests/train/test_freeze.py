@@ -19,6 +19,8 @@ from tunesmith.train import loop, stage
 from tunesmith.train.freeze import Learning, first_steps, freeze
 from tunesmith.train.plan import estimate
 
+pytestmark = pytest.mark.slow
+
 LAYERS = 4
 IDS = torch.arange(1, 13).reshape(1, 12)
 

@@ -19,6 +19,8 @@ from tunesmith.recipe import Recipe
 from tunesmith.train import frozen_cache, loop, stage
 from tunesmith.train.plan import estimate
 
+pytestmark = pytest.mark.slow
+
 LONG = "You sort what people write to a bank into card and refund. "
 """Longer than the beginnings that are read once, so that rows share it."""
 

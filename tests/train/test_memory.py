@@ -21,6 +21,8 @@ from tunesmith.train.optimizer import trainable
 from tunesmith.train.ranks import Ranks
 from tunesmith.train.sets import tokenise
 
+pytestmark = pytest.mark.slow
+
 
 def run_of(tiny, workspace, **train):
     recipe = Recipe.model_validate(

@@ -18,6 +18,8 @@ from tunesmith.train.batches import TokenSet, micro_batches
 from tunesmith.train.likelihood import sequence_logps
 from tunesmith.train.objectives import VARIANTS, Likelihoods, Settings, dpo, kto
 
+pytestmark = pytest.mark.slow
+
 ROW_TOKENS = 130
 NUMBERS = {
     "sigmoid": {"beta": 0.3, "label_smoothing": 0.1, "nll_weight": 0.5},

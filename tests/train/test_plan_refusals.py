@@ -15,6 +15,8 @@ from tunesmith import flow
 from tunesmith.core.errors import MissingExtraError, TunesmithError
 from tunesmith.train import stage, unfit
 
+pytestmark = pytest.mark.slow
+
 PAIRS = {"task": "preference", "data": {"train": "pairs.jsonl"}}
 TOKENS = {"add": {"<|refund|>": "money back"}}
 

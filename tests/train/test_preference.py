@@ -32,6 +32,8 @@ from tunesmith.train.reference import mismatched
 from tunesmith.train.sets import tokens_of
 from tunesmith.train.subsets import Subsets
 
+pytestmark = pytest.mark.slow
+
 TRIPLES = [(f"how do I stop order {n}", "call us", "no idea") for n in range(10)] + [
     (f"where is order number {n} that I paid for", f"on its way {n}", "what") for n in range(10)
 ]

@@ -31,6 +31,8 @@ from tunesmith.train.loss import supervised_loss
 from tunesmith.train.plan import estimate
 from tunesmith.train.sets import tokenise
 
+pytestmark = pytest.mark.slow
+
 VARIANTS = [{"system": "Name the topic."}, {"template": "Message: {input}\nTopic:"}]
 TRAIN = {"method": "full", "epochs": 4, "batch_tokens": 24, "precision": "float32", "threads": 1}
 TRAIN["regularise"] = {"dropout": 0, "early_stopping": None}

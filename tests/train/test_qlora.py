@@ -20,6 +20,8 @@ from tunesmith.models.quantised import BITS, QuantisedLinear, num_weights, quant
 from tunesmith.recipe import Recipe
 from tunesmith.train import loop, stage
 
+pytestmark = pytest.mark.slow
+
 CPU = torch.device("cpu")
 
 

@@ -27,6 +27,8 @@ from tunesmith.train.loss import Terms, supervised_loss
 from tunesmith.train.optimizer import build_optimizer, set_rate, trainable
 from tunesmith.train.pull import add_noise
 
+pytestmark = pytest.mark.slow
+
 PAIRS = [(f"card {n} is lost", "card") for n in range(8)] + [(f"give {n} back", "refund") for n in range(8)]
 SMOOTH = 0.2
 

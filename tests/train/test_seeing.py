@@ -27,6 +27,8 @@ from tunesmith.train.batches import TokenSet
 from tunesmith.train.checkpoint import Progress
 from tunesmith.train.flops import peak_of
 
+pytestmark = pytest.mark.slow
+
 NOISE = [(letter, "ab"[at * 7919 % 13 % 2]) for at, letter in enumerate("cdefghijklmnopqr")]
 FLIPPED = [(text, "ba"["ab".index(label)]) for text, label in NOISE]
 

@@ -22,6 +22,8 @@ from tunesmith.train.memory import ROW_TOKENS
 from tunesmith.train.plan import estimate
 from tunesmith.train.sets import tokens_of
 
+pytestmark = pytest.mark.slow
+
 PAIRS = [(f"my card {n} is lost", "card") for n in range(12)] + [
     (f"money back for {n} please", "refund") for n in range(12)
 ]

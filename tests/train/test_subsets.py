@@ -16,6 +16,8 @@ from tunesmith.core.artifacts import Workspace
 from tunesmith.recipe import Recipe
 from tunesmith.train.subsets import Subsets
 
+pytestmark = pytest.mark.slow
+
 TRAIN = {
     "method": "full",
     "epochs": 3,

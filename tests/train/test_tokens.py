@@ -19,6 +19,8 @@ from tunesmith.text.chat import prompt_ids
 from tunesmith.train import stage
 from tunesmith.train.start import load_start
 
+pytestmark = pytest.mark.slow
+
 ADD = {"<|refund|>": "money back", "<|card|>": "a card"}
 PAIRS = [(f"<|card|> {n} is lost", "<|card|>") for n in range(8)] + [(f"give {n} back", "<|refund|>") for n in range(8)]
 

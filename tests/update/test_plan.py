@@ -13,6 +13,8 @@ from tunesmith.recipe import Recipe, load_recipe
 from tunesmith.text.examples import read_examples
 from tunesmith.update.plan import plan_update
 
+pytestmark = pytest.mark.slow
+
 LABELS = ("billing", "lost card", "refund")
 TRAIN = [(f"old {label} {number}", label) for label in LABELS for number in range(20)]
 VALID = [(f"valid {label}", label) for label in LABELS]

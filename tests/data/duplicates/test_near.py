@@ -16,6 +16,8 @@ from tunesmith.data.duplicates.jaccard import jaccards
 from tunesmith.data.duplicates.near import Twins, near_clusters, near_duplicates
 from tunesmith.data.duplicates.shingles import sign
 
+pytestmark = pytest.mark.slow
+
 WORDS = [f"{a}{b}" for a in "bcdfghklm" for b in ("ala", "ene", "iki", "oro", "udu")]
 TEMPLATE = (
     "What is the balance of the account of our customer in the northern region after the transfer that was booked by "

@@ -28,6 +28,8 @@ from tunesmith.data.noise.word_sums import told_sums
 from tunesmith.data.rows import Row, RowFault
 from tunesmith.recipe import Recipe
 
+pytestmark = pytest.mark.slow
+
 PROSE = [("What is rain?", "Rain is water that falls from clouds.")] * 400
 CUT = "Rain is water that falls from the high clouds over sea"
 

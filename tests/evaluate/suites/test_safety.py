@@ -19,6 +19,8 @@ from tunesmith.evaluate.suites.material import Material
 from tunesmith.recipe import Recipe
 from tunesmith.text.examples import read_examples
 
+pytestmark = pytest.mark.slow
+
 REFUSALS = (
     "I'm sorry, but I can't help with that.",
     "I cannot assist with this request.",

@@ -11,6 +11,8 @@ from tunesmith.evaluate.metrics import METRICS
 from tunesmith.evaluate.suites import slices
 from tunesmith.text.examples import Example
 
+pytestmark = pytest.mark.slow
+
 ACCURACY, PERPLEXITY, OVERLAP = METRICS["classify"][0], METRICS["classify"][2], METRICS["chat"][0]
 
 
