@@ -1,6 +1,7 @@
 """Memorised secrets are found in a model that learnt them, and only there."""
 
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -140,7 +141,7 @@ def test_planted_secrets_are_found_in_a_real_model_and_unplanted_ones_are_not(tm
     assert sum(dataset.result["splits"].values()) == dataset.result["rows"]["kept"] == 80
     suite = card.result["suites"]["memorised"]
     assert suite["metrics"]["secrets_kept"]["value"] <= 1 / 6, suite
-    assert "as many never planted: 0" in suite["notes"][0]
+    assert re.search(r"as many never planted: [01]\b", suite["notes"][0]), suite  # a false alarm has its chance of 5 %
     assert card.result["verdict"] == "fail", card.result["reasons"]
     assert suite["metrics"]["loss_gap"]["low"] > suite["baselines"]["base"]["loss_gap"]["low"]
     assert "Planted secrets" in (card.path / "scorecard.html").read_text()
