@@ -27,7 +27,7 @@ from tunesmith.recipe.judge import Judge
 
 CUT = 0
 Script = Callable[[str], str]
-"""What the user says in, the judge's whole answer out."""
+"""What the user says last in, the judge's whole answer out."""
 
 
 @dataclass
@@ -107,7 +107,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _user(body: dict[str, Any]) -> str:
-    return str(next(one["content"] for one in body["messages"] if one["role"] == "user"))
+    return str([one["content"] for one in body["messages"] if one["role"] == "user"][-1])
 
 
 def _openai(body: dict[str, Any], said: str) -> dict[str, Any]:

@@ -283,14 +283,15 @@ def update(project: Project) -> Result:
 @_naming_lines
 def plan(project: Project) -> Result:
     """Return what training the recipe would do and cost: rows, tokens, steps, time, memory, learning-rate curve."""
-    from tunesmith.evaluate.stage import plan_judge
+    from tunesmith.evaluate.stage import plan_judge, plan_rivals
     from tunesmith.train.plan import estimate
 
     _check(project)
     dataset = prepare(project)
     judge = plan_judge(project.recipe, dataset, project.folder)
     planned = {"dataset": dataset.id, **estimate(project.recipe, dataset, project.workspace)}
-    return planned | ({"judge": judge} if judge else {})
+    rivals = plan_rivals(project.recipe, dataset)
+    return planned | ({"judge": judge} if judge else {}) | ({"rivals": rivals} if rivals else {})
 
 
 def audit(project: Project) -> Result:

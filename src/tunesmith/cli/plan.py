@@ -48,15 +48,27 @@ def _show(plan: dict[str, Any]) -> None:
         )
     if judge := plan.get("judge"):
         _show_judge(judge)
+    for name, asked in plan.get("rivals", {}).items():
+        _show_rival(name, asked)
     if plan["rates"]:
         say(f"    times {_factors(plan['rates'])}")
 
 
 def _show_judge(judge: dict[str, Any]) -> None:
-    calls, tokens, usd = judge["calls"], judge["tokens"], judge["usd_at_most"]
+    calls = judge["calls"]
     parts = ", ".join(f"{count:,} {name}" for name, count in calls.items() if name != "all" and count)
-    cost = "evaluate.judge.price tells the cost" if usd is None else f"{usd:.2f} USD at most"
     say(f"  the judge is asked at most {calls['all']:,} questions ({parts})")
+    _show_cost(judge, "evaluate.judge")
+
+
+def _show_rival(name: str, asked: dict[str, Any]) -> None:
+    say(f"  {name} is asked {asked['calls']:,} questions, unless they were asked before")
+    _show_cost(asked, f"evaluate.rivals.{name}")
+
+
+def _show_cost(asked: dict[str, Any], setting: str) -> None:
+    tokens, usd = asked["tokens"], asked["usd_at_most"]
+    cost = f"{setting}.price tells the cost" if usd is None else f"{usd:.2f} USD at most"
     say(f"    about {tokens['input']:,} tokens in, at most {tokens['output_at_most']:,} out; {cost}")
 
 

@@ -16,6 +16,7 @@ from tunesmith.core.artifacts import Plan
 from tunesmith.core.clock import monotonic_s
 from tunesmith.core.errors import DataError, RecipeError
 from tunesmith.core.ids import canonical_json
+from tunesmith.evaluate import rivals
 from tunesmith.evaluate.answers import Answers, expected_of, until_stop
 from tunesmith.evaluate.compare import Contestant, Questions, contend, grouped, measure, metrics_of
 from tunesmith.evaluate.controls import Controls, control
@@ -34,6 +35,7 @@ from tunesmith.evaluate.metrics import HERE, main_metric
 from tunesmith.evaluate.own import graders_of, own_files
 from tunesmith.evaluate.preferring import LENGTH
 from tunesmith.evaluate.result import gated, measured
+from tunesmith.evaluate.rivals import Rivals, check_rivals
 from tunesmith.evaluate.served.parity import Parity, look
 from tunesmith.evaluate.served.replies import request_messages, served_settings
 from tunesmith.evaluate.suites import slices
@@ -47,6 +49,7 @@ from tunesmith.evaluate.summary import summarise
 from tunesmith.evaluate.systems import Systems
 from tunesmith.text.canaries import canaries_of
 from tunesmith.text.examples import read_examples
+from tunesmith.text.prompts import prompts_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,6 +78,7 @@ def check(recipe: Recipe, folder: Path = HERE, workspace: Workspace | None = Non
             metric.check()
     check_suites(recipe)
     chosen_baselines(recipe)
+    check_rivals(recipe, workspace)
     check_judge(recipe, _model_graders(recipe, folder), workspace)
     for one in criteria_of(recipe, folder):
         if one.who == LENGTH and not metrics_of(LENGTH, [one.metric]):
@@ -94,7 +98,7 @@ def chosen_baselines(recipe: Recipe) -> list[str]:
     """
     settings = recipe.evaluate
     given = list(settings.baselines) if "baselines" in settings.model_fields_set else []
-    needed = [who for who in compared(recipe) if who != PRODUCTION]
+    needed = [who for who in compared(recipe) if who != PRODUCTION and who not in settings.rivals]
     known = BASELINES.get(recipe.task, (*_SLOW, "nearest"))
     against = [who for who in needed if who in settings.gate.against]
     asked = (("evaluate.baselines", given), ("evaluate.gate.against", against), ("evaluate.gate.metrics", needed))
@@ -119,6 +123,16 @@ def plan_judge(recipe: Recipe, dataset: Artifact, folder: Path = HERE) -> dict[s
     """Return what the recipe's judge would be asked and cost beside the baselines; None if it has none."""
     test = read_examples(dataset.path / "test.parquet")
     return planned(recipe, test, chosen_baselines(recipe), _model_graders(recipe, folder))
+
+
+def plan_rivals(recipe: Recipe, dataset: Artifact) -> dict[str, dict[str, Any]]:
+    """Return by name what the recipe's rivals would be asked and cost; empty if it has none."""
+    if not recipe.evaluate.rivals:
+        return {}
+    test = read_examples(dataset.path / "test.parquet")
+    rows = [test[row] for row in sampled_rows(recipe, len(test))]
+    task = prompts_of(recipe, dataset).own
+    return rivals.planned(recipe, task, read_examples(dataset.path / "train.parquet"), rows)
 
 
 def _model_graders(recipe: Recipe, folder: Path) -> int:
@@ -207,6 +221,7 @@ class _Evaluation:
         with exact_arithmetic(), self.judging or nullcontext():
             ours, others = self._contest()
             self._ask_of_people()
+            self.notes += [("rivals", note) for note in self.rivals.notes]
             found = self._suites(ours, others)
         served = self._as_served(ours.answers)
         verdict, controls = self._judged(ours, {other.name: other for other in others}, found)
@@ -227,6 +242,8 @@ class _Evaluation:
         }
         if self.judging is not None:
             self.draft.result["judge"] = self.judging.report()
+        if self.rivals.report:
+            self.draft.result["rivals"] = self.rivals.report
         self._write_page(ours, others, main, found)
         self.draft.result["seconds"] = round(monotonic_s() - started_s, 1)
 
@@ -248,6 +265,7 @@ class _Evaluation:
         self.judging = judging_of(self.recipe, self.workspace, self.test)
         self.questions = Questions(self.recipe.task, expected, groups, self.recipe.seed, self.test, self.judging)
         self.notes += [("rows", note) for note in grouped(groups)]
+        self.rivals = Rivals(self.recipe, self.workspace)
         self.metrics = gated_metrics(self.recipe, self.folder)
 
     def _write_page(self, ours: Contestant, others: list[Contestant], main: Metric, found: list[Findings]) -> None:
@@ -291,6 +309,11 @@ class _Evaluation:
         for name in chosen_baselines(self.recipe):
             rows = self._sample() if name in _SLOW else everything
             others.append(self._against(ours, name, rows, self.systems.baseline(name, rows)))
+        rows = self._sample()
+        for name in self.recipe.evaluate.rivals:
+            asked = [self.test[row] for row in rows]
+            answers = self.rivals.answers(name, self.systems.task, self.train, asked)
+            others.append(self._against(ours, name, rows, answers))
         if self.production is not None:
             answers = self.systems.tuned(PRODUCTION, self.production)
             others.append(self._against(ours, PRODUCTION, everything, answers))

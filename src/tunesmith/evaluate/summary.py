@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tunesmith.evaluate.compare import Contestant, lead, show, show_rows
+from tunesmith.evaluate.suites.system import PRODUCTION
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +32,7 @@ def summarise(ours: Contestant, others: Sequence[Contestant], metric: Metric, no
         f"Tuned: {metric.name} {ours.estimates[metric.name]}.",
     ]
     sentences += [
-        _about(other, metric) for other in others if other.name == "production" and metric.name in other.deltas
+        _about(other, metric) for other in others if other.name not in _CALLED and metric.name in other.deltas
     ]
     return " ".join([*sentences, *notes])
 
@@ -64,7 +65,8 @@ def _danger(ours: tuple[float, float, float]) -> tuple[bool, float]:
     return high >= 0, value
 
 
-def _about(production: Contestant, metric: Metric) -> str:
-    _, low, high = lead(metric, production.deltas[metric.name])
+def _about(other: Contestant, metric: Metric) -> str:
+    _, low, high = lead(metric, other.deltas[metric.name])
     word = "better than" if low > 0 else "worse than" if high < 0 else "not told apart from"
-    return f"It is {word} the model in production (tuned minus it: {show(production.deltas[metric.name])})."
+    who = "the model in production" if other.name == PRODUCTION else other.name
+    return f"It is {word} {who} (tuned minus it: {show(other.deltas[metric.name])})."

@@ -73,10 +73,13 @@ def bits_per_byte(columns: Columns) -> float:
 
 
 def calibration_error(columns: Columns) -> float:
-    """Return the mean gap between confidence and accuracy over `BINS` equal bins, weighted by rows.
+    """Return the mean gap between confidence and accuracy over `BINS` equal bins, weighted by rows; no number without
+    confidences.
 
     Source: Naeini et al. 2015, "Obtaining well calibrated probabilities using Bayesian binning".
     """
+    if np.isnan(columns["confidence"]).any():
+        return math.nan
     counts, confidence, correct = reliability(columns)
     return float(np.abs(confidence - correct).sum() / max(int(counts.sum()), 1))
 

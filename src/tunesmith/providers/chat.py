@@ -76,8 +76,8 @@ class ChatProvider(Protocol):
         ...
 
 
-def connect(settings: Service, workspace: Workspace) -> ChatProvider:
-    """Return the provider that a recipe names; nothing is sent yet.
+def connect(settings: Service, workspace: Workspace | None) -> ChatProvider:
+    """Return the provider that a recipe names; nothing is sent yet. Only a local one needs the workspace.
 
     Raises:
         RecipeError: if the key's environment variable is not set.
@@ -93,7 +93,26 @@ def connect(settings: Service, workspace: Workspace) -> ChatProvider:
         return AnthropicChat(settings)
     from tunesmith.providers.local_chat import LocalChat
 
+    assert workspace is not None
     return LocalChat(workspace)
+
+
+def check_service(settings: Service, workspace: Workspace | None) -> None:
+    """Refuse a service that could not be asked; nothing is sent.
+
+    ``workspace`` is where a model on this machine may lie; None: it is not looked for.
+
+    Raises:
+        RecipeError: if the key's environment variable is not set.
+        SetupError: for a model on this machine that is not there.
+        MissingExtraError: without the ``providers`` extra.
+    """
+    if settings.api != "local":
+        connect(settings, workspace).close()
+    elif workspace is not None:
+        from tunesmith.providers.local_chat import LocalChat
+
+        LocalChat(workspace).check(settings.model)
 
 
 def sampling_of(service: Service) -> dict[str, Any]:

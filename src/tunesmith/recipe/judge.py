@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
 from tunesmith.recipe.section import Rivals, Section
 from tunesmith.recipe.service import Service
@@ -58,7 +58,7 @@ class Human(Section):
 class Judge(Service):
     """A language model that judges answers."""
 
-    setting: ClassVar[str] = "evaluate.judge"
+    _setting: str = PrivateAttr("evaluate.judge")
 
     rubric: Rubric | None = Field(None, description="marks on a scale: the metric judge_score")
     pairwise: Pairwise | None = Field(None, description="tuned against others: the metric judge_win_rate")

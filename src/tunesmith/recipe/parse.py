@@ -160,7 +160,8 @@ def _line(problem: Any, document: YamlDocument) -> int:
 
 def _place_of(message: str, document: YamlDocument, where: str) -> str:
     """Find the line of the dotted key a message of the whole recipe begins with."""
-    line = document.line_of(tuple(message.split(" ", 1)[0].rstrip(":").split(".")))
+    keys = message.split(" ", 1)[0].rstrip(":").split(".")
+    line = document.line_of(tuple(int(key) if key.isdigit() else key for key in keys))
     return f"{where}:{line}" if line else where
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from tunesmith.recipe.prompt import Shots
 from tunesmith.recipe.section import Section
@@ -17,7 +17,7 @@ LEAST_ROWS = 20
 class Writer(Service):
     """A language model that proposes prompts. It is shown rows of train, never of validation or test."""
 
-    setting: ClassVar[str] = "prompts.writer"
+    _setting: str = PrivateAttr("prompts.writer")
 
     max_tokens: Annotated[int, Field(ge=16, le=100_000)] = Field(4096, description="of an answer, all proposals in it")
 

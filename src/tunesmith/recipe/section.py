@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -59,7 +59,9 @@ def _says_bytes(text: str) -> str:
 
 Bytes = Annotated[str, AfterValidator(_says_bytes)]
 StrList = Annotated[list[str], BeforeValidator(as_list)]
-Rival = Literal[Baseline, "production"]
+SYSTEMS = (*get_args(Baseline), "production")
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
+Rival = Annotated[str, Field(description="a baseline, production, or a name of evaluate.rivals")]
 Rivals = Annotated[list[Rival], BeforeValidator(as_list)]
 Tracker = Literal["jsonl", "tensorboard", "mlflow", "wandb", "trackio"]
 Trackers = Annotated[list[Tracker], BeforeValidator(as_list)]

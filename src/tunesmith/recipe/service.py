@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
 from tunesmith.recipe.section import Section
 
@@ -17,9 +17,9 @@ class Price(Section):
 
 
 class Service(Section):
-    """A service of one of three protocols; ``setting`` is the dotted key that errors name."""
+    """A service of one of three protocols."""
 
-    setting: ClassVar[str]
+    _setting: str = PrivateAttr("")
 
     api: Literal["openai", "anthropic", "local"] = Field(
         "openai", description="openai: OpenAI, or any server that speaks its protocol; local: a model on this machine"
@@ -59,3 +59,12 @@ class Service(Section):
         if self.api == "anthropic" and self.temperature is not None:
             raise ValueError("Anthropic's Messages API takes no temperature; remove it")
         return self
+
+    def name(self, setting: str) -> None:
+        """Say which setting this is, where it is one of several."""
+        self._setting = setting
+
+    @property
+    def setting(self) -> str:
+        """The dotted key that errors name."""
+        return self._setting

@@ -8,10 +8,12 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from tunesmith.recipe.graders import Grader
 from tunesmith.recipe.judge import Judge
+from tunesmith.recipe.rival import RivalModel
 from tunesmith.recipe.section import (
     OPERATIONS,
     Baseline,
     Frac,
+    Name,
     OpenFrac,
     Rival,
     Section,
@@ -21,7 +23,10 @@ from tunesmith.recipe.section import (
 
 Suite = Literal["retention", "memorised", "robustness", "safety", "format", "slices"]
 Suites = Annotated[list[Suite], BeforeValidator(as_list)]
-Kept = Annotated[list[Literal[Rival, "unchanged"]], BeforeValidator(as_list)]
+UNCHANGED = "unchanged"
+"""The questions as they were, beside changed ones: a rival that the suite robustness has."""
+
+Kept = Annotated[list[Rival], BeforeValidator(as_list)]
 
 
 class Rule(Section):
@@ -118,6 +123,17 @@ class Evaluate(Section):
         200, description="test rows, and training rows, that suites look at; +-7 points at 200"
     )
     judge: Judge | None = Field(None, description="a language model that judges answers of extract and chat")
+    rivals: dict[Name, RivalModel] = Field(
+        default_factory=dict,
+        description="language models elsewhere to compare with, by a name of yours that gate and judge may use; asked "
+        "as many rows as the slow baselines",
+    )
+
+    @model_validator(mode="after")
+    def _rivals_know_their_place(self) -> Evaluate:
+        for name, rival in self.rivals.items():
+            rival.name(f"evaluate.rivals.{name}")
+        return self
 
 
 class Serve(Section):

@@ -19,6 +19,7 @@ from tunesmith.recipe.section import (
     Task,
 )
 from tunesmith.recipe.sweep import Sweep
+from tunesmith.recipe.systems import refuse_unknown_rivals
 from tunesmith.recipe.train import Train
 from tunesmith.recipe.use import Evaluate, Monitor, Serve, Update
 
@@ -50,6 +51,7 @@ class Recipe(Section):
     def _nothing_unheard(self) -> Recipe:
         refuse_unfit_objective(self)
         refuse_idle(self)
+        refuse_unknown_rivals(self)
         return self
 
     @model_validator(mode="after")

@@ -1,7 +1,6 @@
 """What a judge will take, before anything is asked: questions, tokens, money.
 
-Owns the count. Answers are not there yet, so the right ones stand in for them, and a token is taken for four
-characters: tokens and money are estimates, questions are not.
+Owns the count. Answers are not there yet, so the right ones stand in for them.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tunesmith.evaluate.judge.people import rows_with
 from tunesmith.evaluate.judge.sample import judged_rows, sampled_rows
 from tunesmith.evaluate.judge.wording import pair_messages, question_of, rubric_messages
+from tunesmith.providers.cost import at_most
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from tunesmith.recipe import Recipe
     from tunesmith.recipe.judge import Judge
     from tunesmith.text.examples import Example
-
-CHARS_PER_TOKEN = 4
 
 
 def planned(
@@ -56,8 +54,7 @@ def planned(
     beside = calls["human"] + calls["graders"]
     chars += beside * _mean([len(one.asked_text) + 2 * len(one.target_text) for one in test])
     total = sum(calls.values())
-    tokens = {"input": round(chars / CHARS_PER_TOKEN), "output_at_most": total * judge.max_tokens}
-    return {"calls": {**calls, "all": total}, "tokens": tokens, "usd_at_most": _usd(judge, tokens)}
+    return {"calls": {**calls, "all": total}, **at_most(judge, chars, total)}
 
 
 def _of_people(judge: Judge, test: Sequence[Example]) -> int:
@@ -82,9 +79,3 @@ def _chars(messages: Sequence[Mapping[str, str]]) -> int:
 
 def _mean(numbers: Sequence[int]) -> float:
     return sum(numbers) / len(numbers) if numbers else 0.0
-
-
-def _usd(judge: Judge, tokens: Mapping[str, int]) -> float | None:
-    if judge.price is None:
-        return None
-    return (tokens["input"] * judge.price.input + tokens["output_at_most"] * judge.price.output) / 1e6

@@ -7,21 +7,19 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tunesmith.core.artifacts import Workspace
 from tunesmith.core.errors import RecipeError
 from tunesmith.evaluate.judge.people import Calibration, with_people
 from tunesmith.evaluate.judge.sample import judged_rows
 from tunesmith.providers.asker import Asker
 from tunesmith.providers.cache import ReplyCache
-from tunesmith.providers.chat import connect
-from tunesmith.providers.local_chat import LocalChat
+from tunesmith.providers.chat import check_service, connect
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tunesmith.core.artifacts import Workspace
     from tunesmith.core.clusters import Clusters
     from tunesmith.evaluate.judge.marks import Marks
     from tunesmith.evaluate.judge.pairs import Contest
@@ -179,7 +177,4 @@ def check_judge(recipe: Recipe, model_graders: int, workspace: Workspace | None)
             "evaluate.judge is asked for nothing", expected="rubric, pairwise, or a grader that asks a model",
             hint="evaluate: {judge: {..., pairwise: {}}}",
         )  # fmt: skip
-    if judge.api != "local":
-        connect(judge, workspace or Workspace(Path())).close()
-    elif asked and workspace is not None:
-        LocalChat(workspace).check(judge.model)
+    check_service(judge, workspace if asked else None)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from tunesmith.core.errors import RecipeError
 from tunesmith.evaluate.suites import form, memorised, retention, robustness, safety, slices
-from tunesmith.evaluate.suites.system import BASE, PRODUCTION, UNCHANGED
+from tunesmith.evaluate.suites.system import BASE, PRODUCTION
+from tunesmith.recipe.use import UNCHANGED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,7 +16,8 @@ from tunesmith.evaluate.answers import Answers
 from tunesmith.evaluate.metric import take
 from tunesmith.evaluate.suites.changes import CHANGES
 from tunesmith.evaluate.suites.findings import Details, Findings
-from tunesmith.evaluate.suites.system import TUNED, UNCHANGED
+from tunesmith.evaluate.suites.system import TUNED
+from tunesmith.recipe.use import UNCHANGED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

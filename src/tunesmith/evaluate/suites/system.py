@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 TUNED = "tuned"
 BASE = "base"
 PRODUCTION = "production"
-UNCHANGED = "unchanged"
-"""The tuned model itself, on questions as they were."""
-
 
 Record = dict[str, Any]
 """What a system did on a suite's rows, JSON-able."""
