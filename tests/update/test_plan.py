@@ -157,6 +157,17 @@ def test_the_recipes_settings_are_kept(store, traffic, workspace, production):
     assert found.evaluate.gate.margin == 0.05 and found.evaluate.gate.against == ["production"]
 
 
+def test_services_are_asked_anew_only_where_the_gate_compares_with_them(store, traffic, workspace, production):
+    """Would let through: a bill for every rival with every update, a gate that names a rival no longer there."""
+    traffic.correct("a", "billing")
+    rule = {"accuracy": {"not_worse_by": 0.05, "not_worse_than": ["vendor"]}}
+    rivals = {"vendor": {"model": "tuned-elsewhere", "as_tuned": True}, "curious": {"model": "large"}}
+    for gate, kept in (({"metrics": rule}, ["vendor"]), ({}, []), ({"against": ["curious"]}, [])):
+        recipe = make_recipe(evaluate={"rivals": rivals, "gate": gate})
+        found = load_recipe(plan_update(recipe, production, store, workspace).recipe)
+        assert list(found.evaluate.rivals) == kept
+
+
 def test_a_full_model_goes_on_from_production(store, traffic, workspace, production):
     traffic.correct("a", "billing")
     planned = plan_update(make_recipe(train={"method": "full"}), production, store, workspace)

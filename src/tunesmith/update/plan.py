@@ -162,6 +162,7 @@ def _recipe(recipe: Recipe, model: Artifact, mixed: dict[str, list[Record]], lab
     evaluate = given.setdefault("evaluate", {})
     evaluate["baselines"] = [name for name in recipe.evaluate.baselines if name not in ("base", "prompt")]
     evaluate["gate"] = {**evaluate.get("gate", {}), "against": ["production"]}
+    _keep_needed_rivals(evaluate, recipe)
     if recipe.train.method == "full":
         given["base"] = model.id
     kept = {key: value for key, value in given["data"].items() if key in ("clean", "dedup", "privacy", "keep")}
@@ -170,6 +171,15 @@ def _recipe(recipe: Recipe, model: Artifact, mixed: dict[str, list[Record]], lab
     if recipe.task == "classify":
         given["data"]["labels"] = {"names": labels}
     return given
+
+
+def _keep_needed_rivals(evaluate: Record, recipe: Recipe) -> None:
+    """Ask only those services anew that a rule of the gate or the judge compares with: each question costs."""
+    gate, judge = recipe.evaluate.gate, recipe.evaluate.judge
+    needed = {who for rule in gate.metrics.values() for who in (*rule.over, *rule.kept_to)}
+    needed.update(judge.against if judge else ())
+    if kept := {name: rival for name, rival in evaluate.pop("rivals", {}).items() if name in needed}:
+        evaluate["rivals"] = kept
 
 
 def _from_anywhere(evaluate: Record, folder: Path) -> None:
