@@ -80,6 +80,11 @@ def against(name: str, value: float, half: float) -> Evidence:
     return changed("scorecard", deltas={**WELL.scorecard["deltas"], name: {"accuracy": delta(value, half)}})
 
 
+def beside_a_rival(value: float, half: float) -> Evidence:
+    known = against("claude", value, half)
+    return replace(known, scorecard={**known.scorecard, "rivals": {"claude": {"model": "big"}}})
+
+
 def answered(expected: list[str], answers: list[str]) -> Evidence:
     right = [one == other for one, other in zip(expected, answers, strict=True)]
     rows = {"row_id": [str(n) for n in range(len(right))], "expected": expected, "answer": answers, "correct": right}
@@ -116,6 +121,7 @@ REASONS = {
     "linear does as well": against("linear", -0.02, 0.05),
     "prompt does as well": against("prompt", -0.2, 0.05),
     "base does as well": against("base", 0.0, 0.05),
+    "claude does better": beside_a_rival(-0.2, 0.05),
     "labels mixed up": answered(["card"] * 10 + ["refund"] * 4, ["card"] * 10 + ["card"] * 4),
     "undecided": replace(against("base", 0.02, 0.08), scorecard={**against("base", 0.02, 0.08).scorecard, "criteria": UNDECIDED}),
     "overconfident": changed("scorecard", metrics={**WELL.scorecard["metrics"], "ece": {"value": 0.2, "low": 0.1, "high": 0.3}}),
@@ -145,7 +151,7 @@ def test_what_is_to_be_set_is_a_field_of_the_recipe_that_takes_the_value(name: s
             at[parts[-1]] = value
         in_words = [key for key, value in one.settings if isinstance(value, str) and " " in value]
         if in_words:
-            assert set(in_words) <= {"base", "train.max_tokens", "data.split.test"}, in_words
+            assert set(in_words) <= {"base", "train.max_tokens", "data.split.test", "distill.teacher"}, in_words
         else:
             Recipe(**recipe)
 
@@ -157,6 +163,7 @@ def test_what_is_to_be_set_is_a_field_of_the_recipe_that_takes_the_value(name: s
         falling(2.0, 1.001, 1.0005, 1.0),
         changed("model", stopped_by="last step"),
         against("linear", 0.1, 0.05),
+        beside_a_rival(-0.02, 0.05),
         answered(["a", "b", "c", "d"], ["b", "c", "d", "a"]),
         replace(WELL, counts={"card": 100, "refund": 30, "order": 180}),
         with_verdict("balance", "look"),
@@ -169,6 +176,7 @@ def test_what_is_to_be_set_is_a_field_of_the_recipe_that_takes_the_value(name: s
         "flat",
         "few validations",
         "linear is worse",
+        "a rival not told apart",
         "errors all over",
         "thirty rows",
         "a bit uneven",

@@ -59,6 +59,21 @@ def does_not_pay(known: Evidence) -> Iterator[Advice]:
         )
 
 
+def outdone(known: Evidence) -> Iterator[Advice]:
+    """A rival elsewhere that does surely better: it could be the teacher."""
+    for name in known.scorecard.get("rivals", {}):
+        delta = known.scorecard.get("deltas", {}).get(name, {}).get(known.metric)
+        if delta is not None and delta["high"] < 0:
+            yield Advice(
+                f"{name} does better",
+                f"let {name} answer more questions and learn from them (tunesmith distill), if its terms allow that",
+                f"tuned minus {name} is {delta['value']:+.3f} [{delta['low']:+.3f}, {delta['high']:+.3f}] of "
+                f"{known.metric} on {delta['n']:,} rows",
+                settings=(("distill.teacher", f"as evaluate.rivals.{name}"),),
+                gain=Gain(known.metric, -delta["value"], f"the lead of {name}", -delta["high"], -delta["low"]),
+            )
+
+
 def mixed_up(known: Evidence) -> Iterator[Advice]:
     """Pairs of labels that are taken for one another."""
     if known.task != "classify" or not len(known.wrong):
@@ -153,4 +168,4 @@ def memorised(known: Evidence) -> Iterator[Advice]:
         )
 
 
-RULES = (does_not_pay, mixed_up, undecided, overconfident, forgotten, memorised)
+RULES = (does_not_pay, outdone, mixed_up, undecided, overconfident, forgotten, memorised)

@@ -24,6 +24,7 @@ VERBS = {
     "curve": "how much data is enough",
     "sweep": "search the settings of a recipe",
     "prompts": "search for a better prompt",
+    "distill": "a stronger model's answers as examples",
     "prepare": "raw files to a clean, split dataset",
     "train": "a dataset to a tuned model",
     "evaluate": "a model to a scorecard with a verdict",

@@ -32,7 +32,7 @@ def records_of(source: Source, setting: str, mapped: Sequence[str] = ()) -> Iter
     """
     table = read(source)
     name = recognised(table)
-    columns = [] if name else _columns(table.columns, table.label, setting, mapped)
+    columns = [] if name else text_columns(table.columns, table.label, setting, mapped)
     for row in table.rows:
         try:
             text = "\n".join(str(row.fields.get(column) or "") for column in columns)
@@ -41,7 +41,12 @@ def records_of(source: Source, setting: str, mapped: Sequence[str] = ()) -> Iter
             continue
 
 
-def _columns(columns: Sequence[str], label: str, setting: str, mapped: Sequence[str]) -> list[str]:
+def text_columns(columns: Sequence[str], label: str, setting: str, mapped: Sequence[str]) -> list[str]:
+    """Return the columns of plain text: the ``mapped`` ones if all are there; else the only one, or a familiar name.
+
+    Raises:
+        DataError: if there is none; it names the recipe's ``setting``.
+    """
     if mapped and set(mapped) <= set(columns):
         return list(mapped)
     if len(columns) == 1:

@@ -109,8 +109,8 @@ def _words(messages: Sequence[Message], row: Example, rival: RivalModel) -> list
     plain = all(isinstance(one.get("content"), str) and not one.get("tool_calls") for one in messages)
     if row.tools or not plain:
         raise RecipeError(
-            f"{rival.setting}: row {row.row_id} of the test rows has tools or more than text, and rivals are asked in "
-            "words alone", hint=f"leave out {rival.setting}",
+            f"{rival.setting}: row {row.row_id} has tools or more than text, and models elsewhere are asked in words "
+            "alone", hint=f"leave out {rival.setting}",
         )  # fmt: skip
     return [{"role": str(one["role"]), "content": text_of(one)} for one in messages]
 

@@ -10,6 +10,7 @@ from pydantic import (
 )
 
 from tunesmith.recipe.data import Data
+from tunesmith.recipe.distill import Distill
 from tunesmith.recipe.fit import refuse_idle, refuse_unfit_objective
 from tunesmith.recipe.prompt import Prompt
 from tunesmith.recipe.prompts import Prompts
@@ -40,6 +41,7 @@ class Recipe(Section):
     update: Update = Update()
     sweep: Sweep = Sweep()
     prompts: Prompts = Prompts()
+    distill: Distill | None = Field(None, description="whose answers `tunesmith distill` makes examples of")
 
     @model_validator(mode="after")
     def _nothing_from_the_future(self) -> Recipe:
@@ -52,6 +54,16 @@ class Recipe(Section):
         refuse_unfit_objective(self)
         refuse_idle(self)
         refuse_unknown_rivals(self)
+        return self
+
+    @model_validator(mode="after")
+    def _something_to_distill(self) -> Recipe:
+        if self.distill is None:
+            return self
+        if self.task == "preference":
+            raise ValueError("distill: a teacher gives answers, and preference learns from pairs; remove distill")
+        if self.task == "chat" and self.distill.samples > 1:
+            raise ValueError("distill.samples: free answers have no most frequent one; remove samples")
         return self
 
     @model_validator(mode="after")
