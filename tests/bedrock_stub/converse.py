@@ -1,0 +1,46 @@
+"""Chat: a foundation model by its id, a tuned one by what was bought for it."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any
+
+from bedrock_stub.wire import Refused
+
+if TYPE_CHECKING:
+    from bedrock_stub.service import Service
+
+
+def converse(service: Service, given: dict[str, Any]) -> dict[str, Any]:
+    _check_model(service, given["modelId"])
+    roles = [one["role"] for one in given.get("messages", [])]
+    if not roles or roles[0] != "user":
+        raise Refused("ValidationException", "A conversation must start with a user message.")
+    if any(one == other for one, other in itertools.pairwise(roles)):
+        raise Refused("ValidationException", "A conversation must alternate between user and assistant roles.")
+    texts = [part["text"] for one in given["messages"] for part in one["content"]]
+    if not all(text.strip() for text in texts):
+        raise Refused("ValidationException", "The text field in the ContentBlock object is blank.")
+    words = service.script(texts[-1]).split(" ")
+    most = given.get("inferenceConfig", {}).get("maxTokens", len(words))
+    asked = sum(len(text.split()) for text in texts)
+    return {
+        "output": {"message": {"role": "assistant", "content": [{"text": " ".join(words[:most])}]}},
+        "stopReason": "max_tokens" if len(words) > most else "end_turn",
+        "usage": {
+            "inputTokens": asked,
+            "outputTokens": min(most, len(words)),
+            "totalTokens": asked + min(most, len(words)),
+        },
+        "metrics": {"latencyMs": 1},
+    }
+
+
+def _check_model(service: Service, name: str) -> None:
+    capacity = service.capacities.get(name)
+    if capacity is not None:
+        if capacity.status(service) == "Creating":
+            raise Refused("ModelNotReadyException", "The model is not ready for inference.")
+        return
+    if not any(name in (one.id, one.arn) and "ON_DEMAND" in one.inference for one in service.models):
+        raise Refused("ValidationException", "The provided model identifier is invalid.")
