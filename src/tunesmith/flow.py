@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tunesmith.core.store import Store
     from tunesmith.evaluate.served.replies import Asker
     from tunesmith.train.checkpoint import Progress
+    from tunesmith.train.underway import Underway
 
 Result = dict[str, Any]
 T = TypeVar("T")
@@ -90,12 +91,20 @@ def train(project: Project) -> Artifact:
     return train_on(project, prepare(project))
 
 
-def train_on(project: Project, dataset: Artifact, watch: Callable[[Progress], None] | None = None) -> Artifact:
-    """Return the Model of the recipe and a Dataset; ``watch`` sees each step and may end training by an exception."""
+def train_on(
+    project: Project,
+    dataset: Artifact,
+    watch: Callable[[Progress], None] | None = None,
+    along: Callable[[Underway], Callable[[Progress], None]] | None = None,
+) -> Artifact:
+    """Return the Model of the recipe and a Dataset; ``watch`` sees each step and may end training by an exception.
+
+    ``along`` is told of the run as it begins, and returns another that sees each step.
+    """
     from tunesmith.train import stage
 
-    recipe = project.recipe
-    return stage.train(recipe, dataset, project.workspace, judge=stopping_judge(recipe, dataset), watch=watch)
+    recipe, judge = project.recipe, stopping_judge(project.recipe, dataset)
+    return stage.train(recipe, dataset, project.workspace, judge=judge, watch=watch, along=along)
 
 
 def planned_model(project: Project, dataset: Artifact) -> str:

@@ -31,7 +31,7 @@ _SHAPE_USES: dict[Shape, frozenset[str]] = {
     "polynomial": frozenset({"warmup", "floor", "power"}),
     "plateau": frozenset({"warmup", "floor", "factor", "patience"}),
 }
-_OF_NO_SHAPE = frozenset({"shape", "peak", "layer_decay", "rates"})
+_OF_NO_SHAPE = frozenset({"shape", "peak", "peak_factor", "layer_decay", "rates"})
 
 
 class Schedule(Section):
@@ -47,6 +47,11 @@ class Schedule(Section):
         None,
         description="highest learning rate; None: by method and width of the model; auto: found by three to six short "
         "runs before training, which take about half as long as the run (docs: training)",
+    )
+    peak_factor: Annotated[float, Field(gt=0, le=1000)] = Field(
+        1.0,
+        description="times the peak that is given or by default; the one way to set the rate of a hosted base, whose "
+        "own is secret",
     )
     floor: Frac = Field(0.1, description="lowest multiplier after the peak; constant has none")
     cycles: Annotated[int, Field(ge=1, le=100)] = Field(3, description="restarts, cyclic: how many fill the run")
@@ -99,6 +104,8 @@ class Schedule(Section):
             if not self.uses(name):
                 theirs = ", ".join(sorted(_SHAPE_USES[self.shape]))
                 raise ValueError(f"{name} means nothing to shape {self.shape}, which has {theirs}")
+        if self.peak == "auto" and self.peak_factor != 1:
+            raise ValueError("peak: auto finds the peak by itself; remove peak_factor")
         if "gamma" in self.model_fields_set and self.mode != "exp_range":
             raise ValueError(f"gamma means nothing to mode {self.mode}; mode: exp_range uses it")
         if self.shape == "cyclic" and self.floor == 0:
@@ -109,4 +116,6 @@ class Schedule(Section):
     def _what_counts(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out what the shape does not use, so that a dump can be read again."""
         unused = {"gamma"} if self.mode != "exp_range" else set()
+        if self.peak_factor == 1:  # as before there was one: a Model's id stays
+            unused.add("peak_factor")
         return {name: value for name, value in handler(self).items() if self.uses(name) and name not in unused}

@@ -249,12 +249,15 @@ class Train(Section):
         512, description="target tokens per step, so that the learning rate carries over between data sets; "
         "auto: about fifty steps an epoch, by the number of target tokens alone"
     )  # fmt: skip
+    batch_examples: Annotated[int, Field(ge=1, le=100_000)] | None = Field(
+        None, description="examples per step, in place of batch_tokens: what OpenAI and others call batch size"
+    )
     max_tokens: Annotated[int, Field(ge=8, le=1_000_000)] | None = Field(
         None, description="longest example in tokens, prompt and answer; None: what the base allows. Longer ones are "
         "an error by count, never cut"
     )  # fmt: skip
-    eval_every: Annotated[int, Field(ge=1)] | None = Field(
-        None, description="steps between validations; None: twice an epoch"
+    eval_every: Annotated[int, Field(ge=1)] | Literal["epoch"] | None = Field(
+        None, description="steps between validations; epoch: at the end of each; None: twice an epoch"
     )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="compute type of the matrix products; weights that train are float32"
@@ -300,6 +303,8 @@ class Train(Section):
     def _parts_fit(self) -> Train:
         if self.shard == "always" and self.kept_whole_by:
             raise ValueError(f"shard: always parts weights that all learn, not with {self.kept_whole_by}; shard: auto")
+        if self.batch_examples and "batch_tokens" in self.model_fields_set:
+            raise ValueError("batch_examples and batch_tokens both say how much a step is; give one")
         if self.method == "tokens" and self.tokens is None:
             raise ValueError("method: tokens trains the rows of train.tokens.add, and no tokens are added")
         if self.method != "full" and self.regularise.l2sp:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tunesmith.models.shortcuts import Shortcuts
+    from tunesmith.recipe import Train
     from tunesmith.text.chat import Rendered
 
 Item = TypeVar("Item")
@@ -126,6 +127,13 @@ class Batch:
         return replace(self, row=self.row.to(device), labels_N=labels_N, weights_N=weights_N)
 
 
+def step_sizes(settings: Train, num_targets: Sequence[int]) -> tuple[Sequence[int], int]:
+    """Return what each example counts for in a step, and what a step is full with: target tokens, or examples."""
+    if settings.batch_examples is not None:
+        return [1] * len(num_targets), settings.batch_examples
+    return num_targets, step_tokens(settings.batch_tokens, num_targets)
+
+
 def step_tokens(wanted: int | Literal["auto"], num_targets: Sequence[int]) -> int:
     """Return the target tokens of a step: as wanted, or for ``auto`` a power of two by the training examples alone.
 
@@ -140,17 +148,17 @@ def step_tokens(wanted: int | Literal["auto"], num_targets: Sequence[int]) -> in
     return int(2 ** math.floor(math.log2(tokens)))
 
 
-def steps_of_epoch(num_targets: Sequence[int], batch_tokens: int, seed: int, epoch: int) -> list[list[int]]:
+def steps_of_epoch(sizes: Sequence[int], step_size: int, seed: int, epoch: int) -> list[list[int]]:
     """Return the epoch's steps, each a list of example indices; every example occurs exactly once.
 
-    A step closes with the example that brings it to ``batch_tokens``; a last step under half of that is joined to
-    the one before.
+    A step closes with the example that brings it to ``step_size`` (see `step_sizes`); a last step under half of that
+    is joined to the one before.
     """
-    order = np.random.default_rng([seed, epoch]).permutation(len(num_targets))
-    before = np.concatenate([[0], np.cumsum(np.asarray(num_targets)[order])[:-1]])
-    numbers = before // batch_tokens
+    order = np.random.default_rng([seed, epoch]).permutation(len(sizes))
+    before = np.concatenate([[0], np.cumsum(np.asarray(sizes)[order])[:-1]])
+    numbers = before // step_size
     steps = [part.tolist() for part in np.split(order, np.flatnonzero(np.diff(numbers)) + 1)]
-    if len(steps) > 1 and sum(num_targets[i] for i in steps[-1]) < batch_tokens / 2:
+    if len(steps) > 1 and sum(sizes[i] for i in steps[-1]) < step_size / 2:
         steps[-2:] = [steps[-2] + steps[-1]]
     return steps
 
@@ -164,11 +172,9 @@ def variants_of_epoch(tokens: TokenSet, seed: int, epoch: int) -> list[int]:
     return drawn
 
 
-def plan_steps(
-    num_targets: Sequence[int], batch_tokens: int, seed: int, epochs: float, max_steps: int | None
-) -> list[int]:
+def plan_steps(sizes: Sequence[int], step_size: int, seed: int, epochs: float, max_steps: int | None) -> list[int]:
     """Return the number of steps of each epoch; a fraction of an epoch is its first steps."""
-    counts = [len(steps_of_epoch(num_targets, batch_tokens, seed, epoch)) for epoch in range(math.ceil(epochs))]
+    counts = [len(steps_of_epoch(sizes, step_size, seed, epoch)) for epoch in range(math.ceil(epochs))]
     if (part := epochs % 1) > 0:
         counts[-1] = max(1, round(counts[-1] * part))
     if max_steps is not None:

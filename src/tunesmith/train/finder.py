@@ -20,7 +20,7 @@ import torch
 from tunesmith.core.disk import fsync
 from tunesmith.core.errors import DataError
 from tunesmith.core.progress import say, steps
-from tunesmith.train.batches import plan_steps
+from tunesmith.train.batches import plan_steps, step_sizes
 from tunesmith.train.loop import fit
 from tunesmith.train.schedule import drawn_together
 
@@ -215,7 +215,7 @@ def _short(run: Run, peak: float, count: int, folder: Path) -> Run:
         learning=replace(run.learning, first_steps=first),
         peak=peak,
         seed=seed,
-        epoch_steps=plan_steps(run.train.num_targets, run.batch_tokens, seed, run.settings.epochs, count),
+        epoch_steps=plan_steps(*step_sizes(run.settings, run.train.num_targets), seed, run.settings.epochs, count),
         folder=folder,
         judge=None,
         states=None,

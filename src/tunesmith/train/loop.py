@@ -11,7 +11,7 @@ import math
 from collections import Counter
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import takewhile
+from itertools import accumulate, takewhile
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
@@ -22,7 +22,7 @@ from tunesmith.models.compiled import compile_layers, pays
 from tunesmith.models.dropout import train_from
 from tunesmith.models.precision import compute_in
 from tunesmith.train.average import Average
-from tunesmith.train.batches import TokenSet, micro_batches, steps_of_epoch, variants_of_epoch
+from tunesmith.train.batches import TokenSet, micro_batches, step_sizes, steps_of_epoch, variants_of_epoch
 from tunesmith.train.checkpoint import Progress, load_best, load_checkpoint, save_best, save_checkpoint
 from tunesmith.train.guard import harm, leave_out
 from tunesmith.train.loss import supervised_loss
@@ -156,8 +156,21 @@ class Run:
 
     @property
     def eval_every(self) -> int:
-        """Steps between validations: as set, or half an epoch."""
+        """Steps between validations: as set, an epoch, or half of one."""
+        if self.settings.eval_every == "epoch":
+            return self.epoch_steps[0]
         return self.settings.eval_every or max(1, math.ceil(self.epoch_steps[0] / 2))
+
+    def validates_at(self, step: int) -> bool:
+        """Tell whether a validation follows when so many steps are done."""
+        if self.settings.eval_every == "epoch":
+            return step in self.epoch_ends
+        return step % self.eval_every == 0 or step == self.total_steps
+
+    @property
+    def epoch_ends(self) -> list[int]:
+        """How many steps are done at the end of each epoch."""
+        return list(accumulate(self.epoch_steps))
 
 
 def fit(run: Run, bar: Bar, watchers: Sequence[Callable[[Progress], None]] = ()) -> Progress:
@@ -165,7 +178,8 @@ def fit(run: Run, bar: Bar, watchers: Sequence[Callable[[Progress], None]] = ())
 
     One that lies in parts ends with its last ones, and `checkpoint.load_best` gives the best to a whole model.
 
-    ``watchers`` are handed the progress after each step, and change nothing in it.
+    ``watchers`` are handed the progress after each step, and change nothing in it. They come before its checkpoint: a
+    step that a kill parts from what they do is done again.
 
     Raises:
         DataError: if a step would do harm (see `guard`) and the recipe does not leave it out.
@@ -193,16 +207,16 @@ def fit(run: Run, bar: Bar, watchers: Sequence[Callable[[Progress], None]] = ())
             average.see(step)
         progress.step = step + 1
         progress.seconds = spent_s + monotonic_s() - started_s
-        if progress.step % run.eval_every == 0 or progress.step == run.total_steps:
+        if run.validates_at(progress.step):
             with average.in_place() if average else contextlib.nullcontext():
                 validate(run, progress)
             saved_s = -math.inf
-        if run.writers and run.writers.told(monotonic_s() - saved_s > CHECKPOINT_EVERY_S):
-            save_checkpoint(run.folder, weights, optimizer, progress, average, run.writers)
-            saved_s = monotonic_s()
         bar.advance(1, **_facts(progress))
         for watch in watchers:
             watch(progress)
+        if run.writers and run.writers.told(monotonic_s() - saved_s > CHECKPOINT_EVERY_S):
+            save_checkpoint(run.folder, weights, optimizer, progress, average, run.writers)
+            saved_s = monotonic_s()
     progress.stopped_by = progress.stopped_by or "last step"
     _end_with_best(run, progress, average)
     if run.states:
@@ -226,7 +240,7 @@ def steps_from(run: Run, start: int) -> Iterator[tuple[int, list[int]]]:
     first = 0
     for epoch, count in enumerate(run.epoch_steps):
         if first + count > start:
-            steps = steps_of_epoch(run.train.num_targets, run.batch_tokens, run.seed, epoch)
+            steps = steps_of_epoch(*step_sizes(run.settings, run.train.num_targets), run.seed, epoch)
             drawn = variants_of_epoch(run.train, run.seed, epoch)
             for offset in range(max(0, start - first), count):
                 yield first + offset, run.train.sequences_of(steps[offset], drawn)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from tunesmith.train.loop import Objective, Run
     from tunesmith.train.sets import Sets
     from tunesmith.train.trackers import About
+    from tunesmith.train.underway import Underway
     from tunesmith.train.validate import Judge
 
 CODE = "train-8"
@@ -73,8 +74,9 @@ def check(recipe: Recipe) -> None:
 def plan_model(recipe: Recipe, dataset: Artifact, workspace: Workspace) -> Plan:
     """Return the plan of the Model. Its parents are the Dataset and, if it starts from an earlier Model, that one."""
     earlier = workspace.find(recipe.base)
+    without = {"threads", "track"} | ({"batch_examples"} if recipe.train.batch_examples is None else set())
     config = {
-        "train": recipe.train.model_dump(mode="json", exclude={"threads", "track"}),
+        "train": recipe.train.model_dump(mode="json", exclude=without),
         "prompt": recipe.prompt.model_dump(mode="json", exclude={"candidates"}),
         "task": recipe.task,
     }
@@ -110,12 +112,14 @@ def train(
     workspace: Workspace,
     judge: Judge | None = None,
     watch: Callable[[Progress], None] | None = None,
+    along: Callable[[Underway], Callable[[Progress], None]] | None = None,
 ) -> Artifact:
     """Make the Model of a recipe and a Dataset, or return it if it is already there.
 
     ``judge`` measures the metric that early stopping looks at, unless that is the validation loss; if it has no look of
     its own, the objective's validation has what it is computed from. ``watch`` is handed the progress after each step
-    and may end the training by an exception of its own. Killed and started again it goes on from its last checkpoint
+    and may end the training by an exception of its own; ``along`` is told of the run first, and returns such a watcher.
+    Killed and started again it goes on from its last checkpoint
     and ends in the same bytes.
 
     Raises:
@@ -132,12 +136,30 @@ def train(
 
     def make(draft: Draft) -> None:
         about = track.about(recipe, dataset, draft, workspace)
-        _make(Job(recipe, dataset, base, draft.scratch, about), draft, judge, watch)
+        job = Job(recipe, dataset, base, draft.scratch, about)
+        _make(job, draft, judge, _Watching(watch, along, plan, workspace))
 
     return workspace.make(plan, make)
 
 
-def _make(job: Job, draft: Draft, judge: Judge | None, watch: Callable[[Progress], None] | None) -> None:
+@dataclass(frozen=True)
+class _Watching:
+    """Who looks on at a run, and what they need to know of it."""
+
+    watch: Callable[[Progress], None] | None
+    along: Callable[[Underway], Callable[[Progress], None]] | None
+    plan: Plan
+    workspace: Workspace
+
+    def of(self, job: Job, run: Run, sets: Sets) -> list[Callable[[Progress], None]]:
+        """Return what is handed the progress after each step."""
+        from tunesmith.train.underway import underway
+
+        told = [self.along(underway(job, self.plan, self.workspace, run, sets))] if self.along else []
+        return [*told, *([self.watch] if self.watch else [])]
+
+
+def _make(job: Job, draft: Draft, judge: Judge | None, watching: _Watching) -> None:
     from tunesmith.models.precision import restore_halved
     from tunesmith.models.quantised import restore_quantised
     from tunesmith.models.save import merge_adapter, save_model
@@ -148,7 +170,7 @@ def _make(job: Job, draft: Draft, judge: Judge | None, watch: Callable[[Progress
     from tunesmith.train.start import load_start
 
     here().told(job)
-    trained = train_along(job, judge, watch)
+    trained = train_along(job, judge, watching)
     sets, progress = trained.sets, trained.progress
     recipe, loaded, task = job.recipe, trained.run.loaded, prompts_of(job.recipe, job.dataset).own
     folder = draft.path / "model"
@@ -180,7 +202,7 @@ class Trained:
     search: Search | None
 
 
-def train_along(job: Job, judge: Judge | None, watch: Callable[[Progress], None] | None = None) -> Trained:
+def train_along(job: Job, judge: Judge | None, watching: _Watching | None = None) -> Trained:
     """Train what all ranks train together."""
     import torch
 
@@ -208,12 +230,13 @@ def train_along(job: Job, judge: Judge | None, watch: Callable[[Progress], None]
             run = with_teacher(with_reference(with_states(run)))
         if search := find_peak(run):
             run = replace(run, peak=search.peak)
+        watchers = watching.of(job, run, sets) if watching else []
         view, trackers_here = View(run), recipe.train.track if ranks.first else ()
         with (
             track.tracking(trackers_here, job.about) as tracked,
             steps("training", run.total_steps, below=view.lines) as bar,
         ):
-            progress = fit(run, bar, (view.see, tracked, *([watch] if watch else [])))
+            progress = fit(run, bar, (view.see, tracked, *watchers))
     if run.sharded and ranks.first:
         run = replace(run, loaded=load_start(recipe, job.base))
         load_best(job.scratch, dict(run.loaded.model.named_parameters()))
@@ -240,7 +263,7 @@ def prepare_run(
     from tunesmith.models.dropout import set_dropout
     from tunesmith.models.precision import choose_precision, halve_frozen
     from tunesmith.models.shortcuts import Shortcuts, exact_shortcuts
-    from tunesmith.train.batches import plan_steps, step_tokens
+    from tunesmith.train.batches import plan_steps, step_sizes
     from tunesmith.train.distil import refuse_unfit_teacher
     from tunesmith.train.loop import Run
     from tunesmith.train.memory import refuse_unfit, row_tokens
@@ -251,8 +274,9 @@ def prepare_run(
     from tunesmith.train.unfit import refuse_small_disk, refuse_unfit_run
 
     settings, ranks = recipe.train, here()
-    batch_tokens = step_tokens(settings.batch_tokens, train.num_targets)
-    epoch_steps = plan_steps(train.num_targets, batch_tokens, recipe.seed, settings.epochs, settings.max_steps)
+    sizes, step_size = step_sizes(settings, train.num_targets)
+    epoch_steps = plan_steps(sizes, step_size, recipe.seed, settings.epochs, settings.max_steps)
+    batch_tokens = max(1, round(step_size * sum(train.num_targets) / max(1, sum(sizes))))
     refusals = Refusals()
     with refusals:
         refuse_unfit_run(settings, train, sum(epoch_steps))
@@ -313,11 +337,11 @@ def _peak(recipe: Recipe, loaded: LoadedModel) -> float:
     from tunesmith.train.adapters import rate_of
     from tunesmith.train.schedule import default_peak
 
-    peak = recipe.train.schedule.peak
+    peak, factor = recipe.train.schedule.peak, recipe.train.schedule.peak_factor
     if isinstance(peak, float | int):
-        return float(peak)
+        return float(peak) * factor
     hidden = int(loaded.model.config.get_text_config().hidden_size)
-    return default_peak(rate_of(recipe.train.method), hidden, recipe.objective)
+    return default_peak(rate_of(recipe.train.method), hidden, recipe.objective) * factor
 
 
 def _choose_what_learns(recipe: Recipe, loaded: LoadedModel, epoch_steps: list[int]) -> Learning:

@@ -167,7 +167,7 @@ def _refuse_rank(rank: int, targets: list[str], maps: Mapping[str, tuple[int, ..
 
 def _refuse_batch(settings: Train, whole: int, total_steps: int) -> None:
     wanted = settings.batch_tokens
-    if total_steps == 1 and settings.max_steps != 1 and wanted != "auto":
+    if total_steps == 1 and settings.max_steps != 1 and wanted != "auto" and not settings.batch_examples:
         raise RecipeError(
             f"train.batch_tokens: {wanted:,} target tokens a step, and all training examples have {whole:,}: the run "
             "is one step",
@@ -202,7 +202,7 @@ def _refuse_cycles(settings: Train, total_steps: int) -> None:
 def _refuse_eval_every(settings: Train, total_steps: int) -> None:
     stopping = settings.regularise.early_stopping
     stops = stopping is not None and "early_stopping" in settings.regularise.model_fields_set
-    if stops and settings.eval_every and settings.eval_every > total_steps:
+    if stops and isinstance(settings.eval_every, int) and settings.eval_every > total_steps:
         raise RecipeError(
             f"train.eval_every: {settings.eval_every:,} steps, and the run has {total_steps:,}: nothing is validated "
             "before its end, so regularise.early_stopping stops nothing",

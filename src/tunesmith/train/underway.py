@@ -1,0 +1,78 @@
+"""A run as it is seen from outside while it goes on: how long it is, and Models of its weights as they are.
+
+Owns Models that are kept on the way: Artifacts like the one at the end, with `kept_at_step` in their configuration.
+Does not own when they are kept (who looks on decides), nor checkpoints to go on from (`checkpoint`).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from tunesmith.models.save import save_model
+from tunesmith.text.parity import save_samples
+from tunesmith.text.prompts import prompts_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tunesmith.core.artifacts import Artifact, Draft, Plan, Workspace
+    from tunesmith.train.checkpoint import Progress
+    from tunesmith.train.loop import Run
+    from tunesmith.train.sets import Sets
+    from tunesmith.train.stage import Job
+
+
+@dataclass(frozen=True)
+class Underway:
+    """A run that begins, or goes on after a kill.
+
+    Args:
+        model_id: the id that its Model will have.
+        total_steps: planned steps over all epochs.
+        epoch_ends: how many steps are done at the end of each epoch.
+        keep: makes a Model of the weights as they are after a step, or returns it if it is there. A mean of the weights
+            (``ema``, ``average``) is not looked at, and what ``save: merged`` asks for is done at the end alone.
+    """
+
+    model_id: str
+    total_steps: int
+    epoch_ends: list[int]
+    keep: Callable[[Progress], Artifact]
+
+
+def underway(job: Job, plan: Plan, workspace: Workspace, run: Run, sets: Sets) -> Underway:
+    """Return a run as others see it."""
+    task = prompts_of(job.recipe, job.dataset).own
+
+    def keep(progress: Progress) -> Artifact:
+        own = replace(plan, config={**plan.config, "kept_at_step": progress.step})
+
+        def build(draft: Draft) -> None:
+            folder = draft.path / "model"
+            save_model(run.loaded, folder)
+            task.save(folder)
+            save_samples(folder, task, run.loaded.tokenizer, sets.samples)
+            lines = "".join(f"{json.dumps(row)}\n" for row in progress.metrics)
+            (draft.path / "metrics.jsonl").write_text(lines, encoding="utf-8")
+            draft.result = _result(run, progress, draft.id)
+
+        return workspace.make(own, build)
+
+    return Underway(plan.id, run.total_steps, run.epoch_ends, keep)
+
+
+def _result(run: Run, progress: Progress, model_id: str) -> dict[str, Any]:
+    return {
+        "model": model_id,
+        "provider": "local",
+        "objective": run.objective.name,
+        "steps": progress.step,
+        "epochs": round(progress.step / run.epoch_steps[0], 2),
+        "stopped_by": f"kept at step {progress.step}",
+        "best": None,
+        "tokens": {"total": progress.tokens, "target": progress.target_tokens},
+        "target_tokens_per_s": round(progress.target_tokens / max(progress.seconds, 1e-9), 1),
+        "seconds": round(progress.seconds, 1),
+    }
