@@ -54,6 +54,19 @@ def test_loss_falls_and_the_result_says_what_happened(workspace, dataset, tiny):
     assert (model.path / "train.html").stat().st_size < 300_000
 
 
+def test_the_peaks_factor_is_honoured_and_left_out_it_changes_no_id(workspace, dataset, tiny):
+    """Would let through: a factor that a service honours and training here ignores, or models made again for nothing."""
+    plain = recipe(tiny, max_steps=1)
+    halved = recipe(tiny, max_steps=1, schedule={"peak": 0.02, "peak_factor": 0.5})
+    by_default = recipe(tiny, max_steps=1, schedule={"peak_factor": 2})
+    assert "peak_factor" not in plain.train.model_dump()["schedule"]
+    peaks = [stage.train(one, dataset, workspace).result["peak_learning_rate"] for one in (halved, by_default)]
+    assert peaks == [
+        0.01,
+        2 * stage.train(recipe(tiny, schedule={}, max_steps=1), dataset, workspace).result["peak_learning_rate"],
+    ]
+
+
 def test_prompts_that_weigh_are_learnt_and_are_no_targets(workspace, dataset, tiny):
     """Would let through: a weight that reaches no loss, steps or a validation loss that count prompts."""
     plain = stage.train(recipe(tiny), dataset, workspace)

@@ -46,7 +46,6 @@ if TYPE_CHECKING:
 CODE = "prepare-13"
 """Version of what this stage makes of the same files; part of every Dataset's id."""
 
-HOSTED = ("openai:", "azure:", "bedrock:")
 ROW_GROUP_ROWS = 50_000
 
 
@@ -129,7 +128,7 @@ def measure_of(recipe: Recipe, workspace: Workspace) -> Measure | None:
     """Return what lengths are measured with; None for a hosted base, whose tokenizer is not to be had."""
     from tunesmith.models.load import context_tokens, reference
 
-    if recipe.base.startswith(HOSTED):
+    if recipe.service:
         return None
     base = reference(recipe.base, workspace)
     return Measure(base, recipe.train.max_tokens or context_tokens(base))

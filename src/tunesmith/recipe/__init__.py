@@ -28,6 +28,9 @@ from tunesmith.recipe.parse import parse_recipe as parse_recipe
 from tunesmith.recipe.parse import setting_at as setting_at
 from tunesmith.recipe.prompt import Prompt as Prompt
 from tunesmith.recipe.prompts import Prompts as Prompts
+from tunesmith.recipe.provider import HOSTED as HOSTED
+from tunesmith.recipe.provider import Provider as Provider
+from tunesmith.recipe.provider import TuningPrice as TuningPrice
 from tunesmith.recipe.schedule import Schedule as Schedule
 from tunesmith.recipe.section import Later as Later
 from tunesmith.recipe.section import Section as Section

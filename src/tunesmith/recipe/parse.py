@@ -22,7 +22,9 @@ from tunesmith.recipe.whole import Recipe
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_SETTING = re.compile(r"(?:recipe: )?(?<![\w./])(?<!\d: )((?:data|prompts?|train|evaluate)(?:\.[a-z0-9_]+)+)(?![\w./])")
+_SETTING = re.compile(
+    r"(?:recipe: )?(?<![\w./])(?<!\d: )((?:data|prompts?|train|provider|evaluate)(?:\.[a-z0-9_]+)+)(?![\w./])"
+)
 """A setting in an error's message, and no file of that name, nor one whose line is told already."""
 
 _TAGGED = ("union_tag_invalid", "union_tag_not_found")

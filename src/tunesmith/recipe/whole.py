@@ -14,6 +14,7 @@ from tunesmith.recipe.distill import Distill
 from tunesmith.recipe.fit import refuse_idle, refuse_unfit_objective
 from tunesmith.recipe.prompt import Prompt
 from tunesmith.recipe.prompts import Prompts
+from tunesmith.recipe.provider import Provider, service_of
 from tunesmith.recipe.section import (
     Later,
     Section,
@@ -30,11 +31,17 @@ class Recipe(Section):
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$", description="lower-case name; ids begin with it")
     task: Task
-    base: str = Field("nano", min_length=1, description="nano, a folder, a Hugging Face name, or a Model's id")
+    base: str = Field(
+        "nano",
+        min_length=1,
+        description="nano, a folder, a Hugging Face name, a Model's id, or "
+        "openai:, azure: or bedrock: and the service's name of it",
+    )
     seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 0
     data: Data
     prompt: Prompt = Prompt()
     train: Train = Train()
+    provider: Provider | None = Field(None, description="the service that tunes a hosted base; None: its defaults")
     evaluate: Evaluate = Evaluate()
     serve: Serve = Serve()
     monitor: Monitor = Monitor()
@@ -67,6 +74,22 @@ class Recipe(Section):
         return self
 
     @model_validator(mode="after")
+    def _somebody_tunes(self) -> Recipe:
+        if self.provider is not None and not self.service:
+            raise ValueError(
+                f"provider is for a base that a service tunes, and {self.base} is not; "
+                "remove provider, or base: openai:... (azure:, bedrock:)"
+            )
+        if self.service and not self.base.split(":", 1)[1].strip():
+            raise ValueError(f"base: {self.base} names no model; base: {self.base}gpt-4.1-mini-2025-04-14")
+        if self.service == "azure" and (self.provider is None or self.provider.base_url is None):
+            raise ValueError(
+                "provider.base_url is missing, and azure has no address of its own; "
+                "provider: {base_url: https://RESOURCE.openai.azure.com/openai/v1}"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _something_to_balance_by(self) -> Recipe:
         balance, data = self.data.balance, self.data
         if balance is not None and balance.by == "target" and self.task != "classify":
@@ -82,6 +105,16 @@ class Recipe(Section):
     def objective(self) -> str:
         """What training makes small: as set, or by the task."""
         return self.train.objective or ("dpo" if self.task == "preference" else "sft")
+
+    @property
+    def service(self) -> str:
+        """The service that tunes the base: ``openai``, ``azure`` or ``bedrock``; empty if this machine does."""
+        return service_of(self.base)
+
+    @property
+    def hosting(self) -> Provider:
+        """``provider`` as in force."""
+        return self.provider or Provider()
 
     def given(self) -> dict[str, Any]:
         """Return what the user set, without defaults, JSON-able."""

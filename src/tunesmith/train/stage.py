@@ -56,7 +56,7 @@ def check(recipe: Recipe) -> None:
             f"train.regularise.early_stopping.metric: {stopping.metric} compares answers, and objective sft has one",
             hint="train.regularise.early_stopping.metric: valid_loss",
         )
-    if recipe.base.startswith(("openai:", "azure:", "bedrock:")):
+    if recipe.service:
         raise RecipeError(
             f"base: {recipe.base} is a hosted model, which this version cannot tune",
             expected="nano, a folder, a Hugging Face name, or a Model's id",

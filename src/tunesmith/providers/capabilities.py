@@ -1,0 +1,381 @@
+"""What each provider makes of each setting of a recipe: one table, looked at before anything is uploaded or spent.
+
+Owns the table and the check. ``docs/providers.md`` is written from it (``tools/providers_reference.py``). Does not own
+whether a service tunes a base at all (`hosted.Availability`) nor what a setting means (`recipe`).
+
+A new setting of ``train``, ``prompt`` or ``provider`` needs its own line; in the other sections ``section.*`` may stand
+for all. ``tests/providers/test_capabilities.py`` fails until there is one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from tunesmith.core.errors import RecipeError, Refusals, TunesmithError
+from tunesmith.recipe import Recipe, Section
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+How = Literal["honoured", "approximated", "refused"]
+COLUMNS = ("local", "openai", "bedrock")
+"""Who tunes; Azure honours what OpenAI does."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What one provider makes of one setting.
+
+    Args:
+        how: honoured as the recipe says; approximated; or refused.
+        why: how it is approximated, or why it is refused; of what is honoured, what else is to be known.
+        instead: what to do instead of what is refused.
+        limit: looks at a recipe and returns why its value is refused although others are not; empty if it is not.
+    """
+
+    how: How
+    why: str = ""
+    instead: str = ""
+    limit: Callable[[Recipe], str] | None = None
+
+
+Cells = tuple[Cell, Cell, Cell]
+
+_H = Cell("honoured")
+
+
+def _approx(how: str) -> Cell:
+    return Cell("approximated", how)
+
+
+def _no(why: str, instead: str = "leave it out") -> Cell:
+    return Cell("refused", why, instead)
+
+
+def _only_local(why: str, instead: str = "leave it out") -> Cells:
+    return _H, _no(why, instead), _no(why, instead)
+
+
+def _epochs(most: int) -> Callable[[Recipe], str]:
+    def limit(recipe: Recipe) -> str:
+        epochs = recipe.train.epochs
+        fits = epochs <= most and epochs == int(epochs)
+        return "" if fits else f"whole epochs there, 1 to {most}, and {epochs:g} are asked for"
+
+    return limit
+
+
+def _batch(low: int, high: int) -> Callable[[Recipe], str]:
+    def limit(recipe: Recipe) -> str:
+        size = recipe.train.batch_examples or low
+        return "" if low <= size <= high else f"{low} to {high} there, and {size} are asked for"
+
+    return limit
+
+
+def _each_epoch(recipe: Recipe) -> str:
+    return "" if recipe.train.eval_every == "epoch" else "it validates when epochs end, and otherwise as it likes"
+
+
+def _factor(low: float, high: float) -> Callable[[Recipe], str]:
+    def limit(recipe: Recipe) -> str:
+        factor = recipe.train.schedule.peak_factor
+        return "" if low <= factor <= high else f"{low:g} to {high:g} there, and {factor:g} is asked for"
+
+    return limit
+
+
+def _seed(recipe: Recipe) -> str:
+    return "" if recipe.seed < 2**31 else f"below 2,147,483,648 there, and {recipe.seed} is asked for"
+
+
+def _objective(*known: str) -> Callable[[Recipe], str]:
+    def limit(recipe: Recipe) -> str:
+        return "" if recipe.objective in known else f"{recipe.objective} is not done there, but {', '.join(known)}"
+
+    return limit
+
+
+def _stops_by(recipe: Recipe) -> str:
+    stopping = recipe.train.regularise.early_stopping
+    metric = stopping.metric if stopping else "valid_loss"
+    return "" if metric == "valid_loss" else f"only valid_loss is measured there, and {metric} is asked for"
+
+
+def _beta(recipe: Recipe) -> str:
+    beta = recipe.train.preference.strength
+    return "" if beta <= 2 else f"at most 2 there, and {beta:g} is asked for"
+
+
+def _sigmoid(recipe: Recipe) -> str:
+    variant = recipe.train.preference.variant
+    return "" if variant == "sigmoid" else f"only sigmoid is done there, and {variant} is asked for"
+
+
+_WEIGHTS_ARE_THEIRS = "which weights learn is the service's own affair"
+_SCHEDULE_IS_THEIRS = "the service has a schedule of its own, which cannot be set"
+_OPTIMISER_IS_THEIRS = "the service has an optimiser of its own, which cannot be set"
+_LOSS_IS_THEIRS = "the service has a loss of its own, which cannot be set"
+_NO_WEIGHTS = "the weights stay at the service"
+_NO_MACHINE = _approx("about this machine, which does not train; nothing to do")
+_EARLY = (
+    "checkpoints: of the epochs whose checkpoint is kept, the last three, that with the lowest validation loss; chain: "
+    "a job of one epoch after the other, and the learning rate begins anew with each; watch: the job is cancelled, "
+    "which may leave no model. provider.stopping chooses"
+)
+_EARLY_CLAUDE = "done by the service, which looks after each epoch"
+_HERE = (_H, _H, _H)
+_ANSWERS = _approx("the tuned model is asked through the service, which gives no probabilities of labels")
+_LATER = _approx("looked at when the Model is served, not when it is tuned")
+_HOSTED_ONLY = "this machine tunes"
+
+TABLE: dict[str, Cells] = {
+    "name": _HERE,
+    "task": (_H, _H, Cell("honoured", limit=_objective("sft"))),
+    "base": _HERE,
+    "seed": (
+        _H,
+        Cell("honoured", "as well as the service can: it promises no more", limit=_seed),
+        _approx("orders the rows; the service's own draws cannot be set"),
+    ),
+    "data.*": _HERE,
+    "data.balance.*": _only_local(
+        "it weighs examples in the loss, and the service knows no weights of examples",
+        "leave it out, or data.size with select: coverage",
+    ),
+    "data.columns.weight": _only_local("the service knows no weights of examples"),
+    "prompt.system": _HERE,
+    "prompt.template": _HERE,
+    "prompt.shots": (_H, _H, _no("answers that are shown would be learnt too: no turn can be left out of the loss")),
+    "prompt.variants": (
+        _H,
+        _approx("each example is written in one of the wordings, drawn by the seed, the same in all epochs"),
+        _approx("each example is written in one of the wordings, drawn by the seed, the same in all epochs"),
+    ),
+    "prompt.teacher": _only_local("the service learns from answers, not from probabilities of a teacher"),
+    "prompt.candidates": _HERE,
+    "prompt.prompt_loss_weight": _only_local("the service learns answers alone"),
+    "train.objective": (
+        _H,
+        Cell("honoured", limit=_objective("sft", "dpo")),
+        Cell("honoured", limit=_objective("sft")),
+    ),
+    "train.method": _only_local(_WEIGHTS_ARE_THEIRS),
+    "train.save": _only_local(_NO_WEIGHTS),
+    "train.epochs": (
+        _H,
+        Cell("honoured", "whole epochs, 1 to 50", limit=_epochs(50)),
+        Cell("honoured", "whole epochs, 1 to 10", limit=_epochs(10)),
+    ),
+    "train.max_steps": (
+        _H,
+        _approx("as many whole epochs as have so many steps, rounded up"),
+        _approx("as many whole epochs as have so many steps, rounded up"),
+    ),
+    "train.batch_tokens": (
+        _H,
+        _approx("as many examples a step as have so many target tokens on average, 1 to 256; auto: the service's own"),
+        _approx("as many examples a step as have so many target tokens on average, 4 to 256; auto: the service's own"),
+    ),
+    "train.batch_examples": (
+        _H,
+        Cell("honoured", "1 to 256", limit=_batch(1, 256)),
+        Cell("honoured", "4 to 256", limit=_batch(4, 256)),
+    ),
+    "train.max_tokens": (
+        _H,
+        _approx("tokens are estimated; longer examples are left out and counted"),
+        _approx("tokens are estimated; longer examples are left out and counted"),
+    ),
+    "train.eval_every": (
+        _H,
+        Cell("honoured", "epoch alone", limit=_each_epoch),
+        Cell("honoured", "epoch alone", limit=_each_epoch),
+    ),
+    "train.precision": _only_local("the service computes as it likes"),
+    "train.threads": (_H, _NO_MACHINE, _NO_MACHINE),
+    "train.schedule.shape": _only_local(_SCHEDULE_IS_THEIRS),
+    "train.schedule.warmup": _only_local(_SCHEDULE_IS_THEIRS),
+    "train.schedule.peak": _only_local(
+        "the base's own learning rate is secret, so none can be set as a number",
+        "train.schedule.peak_factor, a factor on the service's own",
+    ),
+    "train.schedule.peak_factor": (
+        _H,
+        Cell("honoured", "as learning_rate_multiplier"),
+        Cell("honoured", "as learningRateMultiplier, 0.1 to 2", limit=_factor(0.1, 2)),
+    ),
+    "train.schedule.floor": _only_local(_SCHEDULE_IS_THEIRS),
+    "train.schedule.cycles": _only_local(_SCHEDULE_IS_THEIRS),
+    "train.schedule.growth": _only_local(_SCHEDULE_IS_THEIRS),
+    "train.schedule.shrink": _only_local(_SCHEDULE_IS_THEIRS),
+    "train.schedule.mode": _only_local(_SCHEDULE_IS_THEIRS),
+    "train.schedule.gamma": _only_local(_SCHEDULE_IS_THEIRS),
+    "train.schedule.rise": _only_local(_SCHEDULE_IS_THEIRS),
+    "train.schedule.start": _only_local(_SCHEDULE_IS_THEIRS),
+    "train.schedule.decay": _only_local(_SCHEDULE_IS_THEIRS),
+    "train.schedule.power": _only_local(_SCHEDULE_IS_THEIRS),
+    "train.schedule.factor": _only_local(_SCHEDULE_IS_THEIRS),
+    "train.schedule.patience": _only_local(_SCHEDULE_IS_THEIRS),
+    "train.schedule.layer_decay": _only_local(_WEIGHTS_ARE_THEIRS),
+    "train.schedule.rates": _only_local(_WEIGHTS_ARE_THEIRS),
+    "train.regularise.dropout": _only_local(_OPTIMISER_IS_THEIRS),
+    "train.regularise.weight_decay": _only_local(_OPTIMISER_IS_THEIRS),
+    "train.regularise.clip": _only_local(_OPTIMISER_IS_THEIRS),
+    "train.regularise.early_stopping": (_H, _approx(_EARLY), Cell("honoured", _EARLY_CLAUDE)),
+    "train.regularise.early_stopping.metric": (
+        _H,
+        Cell("honoured", "valid_loss alone", limit=_stops_by),
+        Cell("honoured", "valid_loss alone", limit=_stops_by),
+    ),
+    "train.regularise.early_stopping.patience": (
+        _H,
+        _approx("epochs without gain, by chain and watch; checkpoints chooses the best epoch and needs none"),
+        Cell("honoured", "as earlyStoppingPatience, in epochs"),
+    ),
+    "train.regularise.early_stopping.min_delta": (
+        _H,
+        _approx("by chain and watch; checkpoints chooses the best epoch and needs none; auto: 0"),
+        Cell("honoured", "as earlyStoppingThreshold; auto: the service's own"),
+    ),
+    "train.regularise.label_smoothing": _only_local(_LOSS_IS_THEIRS),
+    "train.regularise.neftune": _only_local(_LOSS_IS_THEIRS),
+    "train.regularise.r_drop": _only_local(_LOSS_IS_THEIRS),
+    "train.regularise.l2sp": _only_local(_OPTIMISER_IS_THEIRS),
+    "train.regularise.gradient_noise": _only_local(_OPTIMISER_IS_THEIRS),
+    "train.regularise.ema": _only_local(_OPTIMISER_IS_THEIRS),
+    "train.regularise.average": _only_local(_OPTIMISER_IS_THEIRS),
+    "train.lora.rank": _only_local(_WEIGHTS_ARE_THEIRS),
+    "train.lora.alpha": _only_local(_WEIGHTS_ARE_THEIRS),
+    "train.lora.dropout": _only_local(_WEIGHTS_ARE_THEIRS),
+    "train.lora.rank_stabilised": _only_local(_WEIGHTS_ARE_THEIRS),
+    "train.lora.targets": _only_local(_WEIGHTS_ARE_THEIRS),
+    "train.guard.action": _only_local(_OPTIMISER_IS_THEIRS),
+    "train.guard.spike": _only_local(_OPTIMISER_IS_THEIRS),
+    "train.shortcuts.packed": (_H, _NO_MACHINE, _NO_MACHINE),
+    "train.shortcuts.shared": (_H, _NO_MACHINE, _NO_MACHINE),
+    "train.shortcuts.last_layer": (_H, _NO_MACHINE, _NO_MACHINE),
+    "train.shortcuts.head": (_H, _NO_MACHINE, _NO_MACHINE),
+    "train.shortcuts.frozen_cache": (_H, _NO_MACHINE, _NO_MACHINE),
+    "train.compile": (_H, _NO_MACHINE, _NO_MACHINE),
+    "train.deterministic": _only_local("the service promises the same bytes to nobody"),
+    "train.shard": (_H, _NO_MACHINE, _NO_MACHINE),
+    "train.preference.variant": (
+        _H,
+        Cell("honoured", "sigmoid alone", limit=_sigmoid),
+        _no("the service compares no answers", "base: nano, or task: chat"),
+    ),
+    "train.preference.beta": (
+        _H,
+        Cell("honoured", "above 0, at most 2", limit=_beta),
+        _no("the service compares no answers", "base: nano, or task: chat"),
+    ),
+    "train.preference.label_smoothing": _only_local(_LOSS_IS_THEIRS),
+    "train.preference.nll_weight": _only_local(_LOSS_IS_THEIRS),
+    "train.preference.margin": _only_local(_LOSS_IS_THEIRS),
+    "train.preference.desirable_weight": _only_local(_LOSS_IS_THEIRS),
+    "train.preference.undesirable_weight": _only_local(_LOSS_IS_THEIRS),
+    "train.freeze": _only_local(_WEIGHTS_ARE_THEIRS),
+    "train.tokens": _only_local("the vocabulary is the service's own", "leave it out; write such tokens as words"),
+    "train.track": _only_local("curves come from the service, into metrics.jsonl and train.html alone"),
+    "provider.base_url": (_no(_HOSTED_ONLY), _H, _no("the address follows from the region")),
+    "provider.key_env": (_no(_HOSTED_ONLY), _H, _no("AWS has credentials of its own: aws configure")),
+    "provider.price": (_no(_HOSTED_ONLY), _H, _H),
+    "provider.max_usd": (_no(_HOSTED_ONLY), _H, _H),
+    "provider.poll_s": (_no(_HOSTED_ONLY), _H, _H),
+    "provider.timeout_s": (_no(_HOSTED_ONLY), _H, _H),
+    "provider.retries": (_no(_HOSTED_ONLY), _H, _H),
+    "provider.suffix": (_no(_HOSTED_ONLY), _H, _H),
+    "provider.stopping": (_no(_HOSTED_ONLY), _H, _no("the service stops by itself, after each epoch")),
+    "provider.clean_up": (_no(_HOSTED_ONLY), _H, _H),
+    "distill.*": _HERE,
+    "evaluate.*": (_H, _ANSWERS, _ANSWERS),
+    "serve.*": (_H, _LATER, _LATER),
+    "monitor.*": (_H, _LATER, _LATER),
+    "update.*": (_H, _LATER, _LATER),
+    "sweep.*": (_H, *(_approx("looked at by tunesmith sweep, which searches no hosted base"),) * 2),
+    "prompts.*": (_H, *(_approx("looked at by tunesmith prompts, which searches for no hosted base"),) * 2),
+}
+"""Setting to what each of `COLUMNS` makes of it; a section's name stands for all that is in it."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a provider makes of a setting that the recipe has."""
+
+    setting: str
+    how: How
+    why: str = ""
+    instead: str = ""
+
+
+def column_of(service: str) -> str:
+    """Return the column of a recipe's service; that of this machine for an empty one."""
+    return {"": "local", "azure": "openai"}.get(service, service)
+
+
+def cells_of(setting: str) -> Cells | None:
+    """Return the line for a setting: its own, or that of the smallest section around it; None if there is none."""
+    parts = setting.split(".")
+    for count in range(len(parts), 0, -1):
+        beginning = ".".join(parts[:count])
+        found = TABLE.get(beginning) or TABLE.get(f"{beginning}.*")
+        if found:
+            return found
+    return None
+
+
+def findings(recipe: Recipe, column: str = "") -> list[Finding]:
+    """Return what a provider, by default the recipe's own, makes of each setting the user gave; refuses nothing.
+
+    What is given as null asks for nothing and is not among them.
+    """
+    place = COLUMNS.index(column or column_of(recipe.service))
+    found = []
+    for setting in _given(recipe):
+        cells = cells_of(setting)
+        assert cells is not None, f"no line for {setting}"  # a test holds it
+        found.append(_found(setting, cells[place], recipe))
+    return found
+
+
+def _found(setting: str, cell: Cell, recipe: Recipe) -> Finding:
+    beyond = cell.limit(recipe) if cell.limit else ""
+    if beyond:
+        return Finding(setting, "refused", beyond, "a value that it knows, or a base: that is tuned here")
+    return Finding(setting, cell.how, cell.why, cell.instead)
+
+
+def check(recipe: Recipe) -> list[Finding]:
+    """Return what the recipe's provider approximates, after refusing what it does not do; nothing is sent.
+
+    Raises:
+        RecipeError: that tells all refusals at once.
+    """
+    found, refusals = findings(recipe), Refusals()
+    for one in found:
+        if one.how == "refused":
+            with refusals:
+                raise refusal(one, recipe)
+    refusals.tell()
+    return [one for one in found if one.how == "approximated"]
+
+
+def refusal(one: Finding, recipe: Recipe) -> TunesmithError:
+    """Return what is told of a setting that a provider refuses."""
+    return RecipeError(
+        f"{one.setting}: not with base: {recipe.base}: {one.why}", hint=f"{one.instead}; docs: providers"
+    )
+
+
+def _given(section: Section, prefix: str = "") -> Iterator[str]:
+    """Yield the dotted keys that the user set, in the order of their declaration."""
+    for name in type(section).model_fields:
+        if name not in section.model_fields_set:
+            continue
+        value: Any = getattr(section, name)
+        if isinstance(value, Section):
+            yield from _given(value, f"{prefix}{name}.")
+        elif value is not None:
+            yield prefix + name

@@ -1,0 +1,125 @@
+"""The table of what each provider makes of each setting: complete, in step with the docs, and told all at once."""
+
+import importlib.util
+from pathlib import Path
+from typing import get_origin
+
+import pytest
+
+from tunesmith.core.errors import RecipeError
+from tunesmith.providers.capabilities import COLUMNS, TABLE, cells_of, check, findings
+from tunesmith.recipe import Recipe, parse_recipe
+from tunesmith.recipe.section import section_type
+
+ROOT = Path(__file__).parent.parent.parent
+BASE = {"name": "t", "data": {"train": "rows.jsonl"}}
+HOSTED = "openai:gpt-4.1-mini-2025-04-14"
+
+
+def settings(section=Recipe, prefix=""):
+    """Yield every setting that holds a value, and every section that may be null."""
+    for name, info in section.model_fields.items():
+        inner = section_type(info.annotation)
+        if inner and get_origin(info.annotation) is not dict and "list" not in str(info.annotation):
+            yield from settings(inner, f"{prefix}{name}.")
+        else:
+            yield prefix + name
+
+
+def recipe(base=HOSTED, task="chat", **sections):
+    return Recipe(**BASE, base=base, task=task, **sections)
+
+
+@pytest.mark.parametrize("setting", [*settings()])
+def test_every_setting_has_its_line(setting):
+    """Bug: a setting is added, and a hosted run ignores it in silence."""
+    assert cells_of(setting) is not None, f"give {setting} a line in providers/capabilities.py"
+
+
+def test_sections_where_services_differ_are_told_setting_by_setting():
+    """Bug: a star swallows a new setting of training, and it counts as honoured."""
+    stars = [line for line in TABLE if line.endswith("*")]
+    assert not [line for line in stars if line.startswith(("train", "prompt.", "provider"))]
+
+
+def test_no_line_is_left_of_a_setting_that_is_gone():
+    known = {".".join(one.split(".")[:depth]) for one in settings() for depth in range(1, 5)}
+    assert not [line for line in TABLE if line.removesuffix(".*") not in known]
+
+
+@pytest.mark.parametrize("cells", [*TABLE.values()], ids=[*TABLE])
+def test_what_is_not_honoured_says_how_or_why(cells):
+    assert len(cells) == len(COLUMNS)
+    assert all(cell.why for cell in cells if cell.how != "honoured")
+    assert all(cell.instead for cell in cells if cell.how == "refused")
+
+
+def test_the_docs_have_the_table_as_it_is():
+    """Bug: the page promises what the code refuses."""
+    spec = importlib.util.spec_from_file_location("providers_reference", ROOT / "tools" / "providers_reference.py")
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    text = (ROOT / "docs" / "providers.md").read_text()
+    assert tool.page(text) == text, "run tools/providers_reference.py"
+
+
+def test_all_refusals_are_told_at_once_and_only_of_what_was_set():
+    """Bug: the first refusal alone, or refusals of defaults that nobody asked for."""
+    check(recipe())
+    with pytest.raises(RecipeError) as caught:
+        check(
+            recipe(
+                train={
+                    "schedule": {"peak": 1e-4, "shape": "linear"},
+                    "lora": {"rank": 8},
+                    "tokens": {"add": {"<x>": "an x"}},
+                }
+            )
+        )
+    told = str(caught.value)
+    assert "4 things do not fit" in told
+    for part in ("train.schedule.peak: ", "peak_factor", "train.schedule.shape", "train.lora.rank", "train.tokens"):
+        assert part in told
+
+
+@pytest.mark.parametrize(
+    ("task", "train", "told"),
+    [
+        ("chat", {"epochs": 51}, "whole epochs there, 1 to 50, and 51"),
+        ("chat", {"epochs": 2.5}, "and 2.5 are asked for"),
+        ("preference", {"objective": "kto"}, "train.objective"),
+        ("preference", {"preference": {"beta": 3}}, "at most 2 there, and 3"),
+        ("preference", {"preference": {"variant": "ipo"}}, "only sigmoid"),
+        ("classify", {"regularise": {"early_stopping": {"metric": "accuracy"}}}, "only valid_loss is measured there"),
+    ],
+)
+def test_a_value_beyond_what_the_service_takes_is_refused(task, train, told):
+    with pytest.raises(RecipeError, match=told.replace("(", r"\(")):
+        check(recipe(task=task, train=train))
+
+
+@pytest.mark.parametrize(
+    ("task", "train"),
+    [
+        ("chat", {"epochs": 50, "schedule": {"peak_factor": 0.5}}),
+        ("preference", {"objective": "dpo", "preference": {"beta": 2, "variant": "sigmoid"}}),
+        ("classify", {"regularise": {"early_stopping": None}, "max_steps": None, "freeze": None}),
+    ],
+)
+def test_what_the_service_does_is_honoured(task, train):
+    """Bug: null counts as a wish, or what is honoured is refused."""
+    assert check(recipe(task=task, train=train)) == []
+
+
+def test_what_is_approximated_says_how():
+    (one,) = check(recipe(train={"batch_tokens": 1000}))
+    assert one.setting == "train.batch_tokens" and "examples a step" in one.why
+
+
+def test_one_recipe_is_told_of_every_provider():
+    """Bug: `plan` shows the same for all three."""
+    mine = parse_recipe("name: t\ntask: chat\ndata: {train: r.jsonl}\nprompt: {shots: 2}\ntrain: {lora: {rank: 4}}\n")
+    how = {column: {one.setting: one.how for one in findings(mine, column)} for column in COLUMNS}
+    assert set(how["local"].values()) == {"honoured"}
+    assert (how["openai"]["prompt.shots"], how["bedrock"]["prompt.shots"]) == ("honoured", "refused")
+    assert how["openai"]["train.lora.rank"] == "refused"
