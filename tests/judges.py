@@ -43,6 +43,7 @@ class Judged:
     key: str | None = None
     foreign: str | None = None  # a body of another protocol, for all
     received: int = 0
+    written: int = 0  # events of streamed answers
     keys: list[str] = field(default_factory=list)
     together: int = 0
     most_together: int = 0
@@ -77,10 +78,24 @@ class _Handler(BaseHTTPRequestHandler):
             with judged.lock:
                 judged.asked.append(body)
             said = judged.script(_user(body))
+            if body.get("stream"):
+                return self._stream(body, said)
             return self._send(200, (_anthropic if self.path.endswith("/messages") else _openai)(body, said))
         finally:
             with judged.lock:
                 judged.together -= 1
+
+    def _stream(self, body: dict[str, Any], said: str) -> None:
+        """Send an answer word by word, as either protocol does."""
+        self.close_connection = True
+        with contextlib.suppress(ConnectionError):
+            self.wfile.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n")
+            events = _anthropic_events if self.path.endswith("/messages") else _openai_events
+            for event in events(body, re.findall(r"\S+\s*", said)):
+                self.wfile.write(event.encode())
+                self.wfile.flush()
+                time.sleep(self.judged.slow_s)
+                self.judged.written += 1
 
     def _cut(self) -> None:
         """End the connection in the middle of an answer."""
@@ -129,6 +144,33 @@ def _anthropic(body: dict[str, Any], said: str) -> dict[str, Any]:
         "id": "x", "type": "message", "role": "assistant", "model": body["model"], "stop_reason": "end_turn",
         "stop_sequence": None, "content": [{"type": "text", "text": said}], "usage": {"input_tokens": 100, "output_tokens": 10},
     }  # fmt: skip
+
+
+def _openai_events(body: dict[str, Any], pieces: Sequence[str]) -> Iterator[str]:
+    head = {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": body["model"]}
+    for piece in pieces:
+        choice = {"index": 0, "delta": {"content": piece}, "finish_reason": None}
+        yield f"data: {json.dumps({**head, 'choices': [choice]})}\n\n"
+    last = {"index": 0, "delta": {}, "finish_reason": "stop"}
+    yield f"data: {json.dumps({**head, 'choices': [last]})}\n\n"
+    usage = {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110}
+    yield f"data: {json.dumps({**head, 'choices': [], 'usage': usage})}\n\ndata: [DONE]\n\n"
+
+
+def _anthropic_events(body: dict[str, Any], pieces: Sequence[str]) -> Iterator[str]:
+    message = {**_anthropic(body, ""), "content": [], "stop_reason": None}
+    yield _event({"type": "message_start", "message": message})
+    yield _event({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}})
+    for piece in pieces:
+        yield _event({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": piece}})
+    yield _event({"type": "content_block_stop", "index": 0})
+    delta = {"stop_reason": "end_turn", "stop_sequence": None}
+    yield _event({"type": "message_delta", "delta": delta, "usage": {"output_tokens": 10}})
+    yield _event({"type": "message_stop"})
+
+
+def _event(value: dict[str, Any]) -> str:
+    return f"event: {value['type']}\ndata: {json.dumps(value)}\n\n"
 
 
 @contextlib.contextmanager

@@ -9,10 +9,12 @@ from tunesmith.providers.chat import ChatRequest, Reply
 from tunesmith.providers.remote import RemoteChat
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tunesmith.recipe.service import Service
 
 ANTHROPIC = "https://api.anthropic.com"
-_ENDED = {"end_turn": "stop", "stop_sequence": "stop", "max_tokens": "length"}
+_ENDED = {"end_turn": "stop", "stop_sequence": "stop", "max_tokens": "length", "refusal": "content_filter"}
 
 
 class AnthropicChat(RemoteChat):
@@ -35,15 +37,30 @@ class AnthropicChat(RemoteChat):
         """Close the connections."""
         self._client.close()
 
-    def _ask(self, request: ChatRequest) -> Reply | None:
+    def _worded(self, request: ChatRequest) -> dict[str, Any]:
+        """Return the request in the protocol's words."""
         sampling: dict[str, Any] = {"max_tokens": self.settings.max_tokens, **request.sampling}
         told = [one["content"] for one in request.messages if one["role"] in ("system", "developer")]
         turns: Any = [dict(one) for one in request.messages if one["role"] not in ("system", "developer")]
         if told:
             sampling["system"] = "\n\n".join(told)
-        found = self._client.messages.create(model=request.model, messages=turns, **sampling)
+        if "stop" in sampling:
+            sampling["stop_sequences"] = sampling.pop("stop")
+        return {"model": request.model, "messages": turns, **sampling}
+
+    def _stream(self, request: ChatRequest) -> Iterator[str | Reply]:
+        with self._client.messages.stream(**self._worded(request)) as events:
+            yield from events.text_stream
+            yield self._reply(events.get_final_message())
+
+    def _ask(self, request: ChatRequest) -> Reply | None:
+        found = self._client.messages.create(**self._worded(request))
         if getattr(found, "type", None) != "message":
             return None
+        return self._reply(found)
+
+    @staticmethod
+    def _reply(found: Any) -> Reply:
         text = "".join(part.text for part in found.content if part.type == "text")
         ended = _ENDED.get(str(found.stop_reason), str(found.stop_reason))
         return Reply(text, found.usage.input_tokens, found.usage.output_tokens, ended)

@@ -9,6 +9,8 @@ from tunesmith.providers.chat import ChatRequest, Reply
 from tunesmith.providers.remote import RemoteChat
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tunesmith.recipe.service import Service
 
 OPENAI = "https://api.openai.com/v1"
@@ -36,12 +38,30 @@ class OpenAIChat(RemoteChat):
         """Close the connections."""
         self._client.close()
 
-    def _ask(self, request: ChatRequest) -> Reply | None:
+    def _worded(self, request: ChatRequest) -> dict[str, Any]:
+        """Return the request in the protocol's words."""
         sampling: dict[str, Any] = dict(request.sampling)
         if "max_tokens" in sampling:
             sampling[self._most] = sampling.pop("max_tokens")
-        messages: Any = [dict(one) for one in request.messages]
-        found = self._client.chat.completions.create(model=request.model, messages=messages, **sampling)
+        return {"model": request.model, "messages": [dict(one) for one in request.messages], **sampling}
+
+    def _stream(self, request: ChatRequest) -> Iterator[str | Reply]:
+        usage, ended, pieces = None, "stop", list[str]()
+        with self._client.chat.completions.create(
+            **self._worded(request), stream=True, stream_options={"include_usage": True}
+        ) as chunks:
+            for chunk in chunks:
+                usage = chunk.usage or usage
+                for choice in chunk.choices[:1]:
+                    ended = choice.finish_reason or ended
+                    if choice.delta.content:
+                        pieces.append(choice.delta.content)
+                        yield choice.delta.content
+        asked, written = (usage.prompt_tokens, usage.completion_tokens) if usage else (0, 0)
+        yield Reply("".join(pieces), asked, written, ended)
+
+    def _ask(self, request: ChatRequest) -> Reply | None:
+        found = self._client.chat.completions.create(**self._worded(request))
         if not getattr(found, "choices", None):
             return None
         choice, usage = found.choices[0], found.usage

@@ -62,9 +62,28 @@ class RemoteChat(ABC):
         """Yield replies as they come."""
         yield from in_parallel(self._told, requests, self.settings.concurrency)
 
+    def stream(self, request: ChatRequest) -> Iterator[str | Reply]:
+        """Yield the pieces of an answer as they come, then its Reply; closing the iterator ends the request.
+
+        Raises:
+            RemoteError: if it is refused, or nobody answers.
+        """
+        try:
+            yield from self._stream(request)
+        except self._errors as error:
+            raise self._service.failed(error, request.model) from error
+        except JSONDecodeError as error:
+            raise self._service.foreign() from error
+
     @abstractmethod
     def close(self) -> None:
         """Close the connections."""
+
+    def _stream(self, request: ChatRequest) -> Iterator[str | Reply]:
+        """Yield an answer in one piece; a subclass whose protocol can do better does."""
+        reply = self._told(request)
+        yield reply.text
+        yield reply
 
     @abstractmethod
     def _ask(self, request: ChatRequest) -> Reply | None:

@@ -20,6 +20,7 @@ from tunesmith.recipe.section import (
     StrList,
     as_list,
 )
+from tunesmith.recipe.service import Service
 
 Suite = Literal["retention", "memorised", "robustness", "safety", "format", "slices"]
 Suites = Annotated[list[Suite], BeforeValidator(as_list)]
@@ -142,9 +143,22 @@ class Serve(Section):
     capture: bool = Field(True, description="keep redacted requests and answers for monitor and update")
     max_new_tokens: Annotated[int, Field(ge=1, le=100_000)] = 256
     queue: Annotated[int, Field(ge=1, le=100_000)] = Field(64, description="requests waiting before 429")
+    upstreams: dict[Name, Service] = Field(
+        default_factory=dict,
+        description="models elsewhere (ChatGPT, Claude, another server) that answer here under a name of yours, with "
+        "this server's keys, capture and feedback",
+    )
     guards: Annotated[dict[str, Any] | None, OPERATIONS] = None
     limits: Annotated[dict[str, Any] | None, OPERATIONS] = None
     canary: Annotated[Frac | None, OPERATIONS] = None
+
+    @model_validator(mode="after")
+    def _upstreams_are_elsewhere(self) -> Serve:
+        for name, service in self.upstreams.items():
+            service.name(f"serve.upstreams.{name}")
+            if service.api == "local":
+                raise ValueError(f"upstreams.{name}: a model on this machine is served under its own name; remove it")
+        return self
 
 
 class Monitor(Section):

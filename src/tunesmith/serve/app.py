@@ -31,6 +31,7 @@ from tunesmith.serve.follow import Follower
 from tunesmith.serve.gateway import Gateway, authorise, gateway_of, json_body
 from tunesmith.serve.keys import KeyRing
 from tunesmith.serve.uploads import Uploads
+from tunesmith.serve.upstream import Upstreams
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -60,7 +61,9 @@ def build_app(
     """
     settings = settings or Serve()
     engine = engine or EmbeddedEngine(settings.queue)
-    catalog, ring = Catalog(store, workspace, engine), KeyRing(store)
+    if settings.upstreams:
+        engine = Upstreams(engine, settings.upstreams, settings.queue)
+    catalog, ring = Catalog(store, workspace, engine, settings.upstreams), KeyRing(store)
     follower = Follower([catalog, ring])
     capture = Capture(store, enabled=settings.capture)
     files = Files(store, workspace.files_dir)

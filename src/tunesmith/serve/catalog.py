@@ -10,20 +10,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
 from tunesmith.core import store as tables
+from tunesmith.core.clock import now_utc
 from tunesmith.core.errors import ArtifactError
 from tunesmith.core.progress import say
 from tunesmith.serve.errors import ApiError, model_not_found
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Mapping
 
     from tunesmith.core.artifacts import Artifact, Workspace
     from tunesmith.core.store import Store
+    from tunesmith.recipe.service import Service
     from tunesmith.serve.engine import Engine
 
 PRODUCTION = "production"
@@ -31,7 +34,10 @@ PRODUCTION = "production"
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A model as somebody asked for it: the words used, the Model they stand for, and the precision it was made in."""
+    """A model as somebody asked for it: the words used, the Model they stand for, and the precision it was made in.
+
+    One that answers elsewhere has a ``service`` in place of a folder.
+    """
 
     ref: str
     name: str
@@ -40,6 +46,7 @@ class Served:
     folder: Path
     created_s: int
     precision: str
+    service: Service | None = None
 
 
 Alias = tuple[str, str]
@@ -53,6 +60,8 @@ class Catalog:
     store: Store
     workspace: Workspace
     engine: Engine
+    upstreams: Mapping[str, Service] = field(default_factory=dict)
+    _started: datetime = field(default_factory=now_utc)
     _wanted: dict[Alias, str] = field(default_factory=dict)  # what the store said last
     _serving: dict[Alias, str] = field(default_factory=dict)  # what answers
 
@@ -92,6 +101,8 @@ class Catalog:
         Raises:
             ApiError: 404 if there is none; 503 if an alias points at a model that is not on this machine.
         """
+        if ref in self.upstreams:
+            return self._upstream(ref)
         name, alias = _split(ref)
         model_id = self._serving.get((name, alias))
         if model_id is not None:
@@ -105,7 +116,7 @@ class Catalog:
 
     def knows(self, ref: str) -> bool:
         """Tell whether a name is served now."""
-        return _split(ref) in self._serving
+        return ref in self.upstreams or _split(ref) in self._serving
 
     def released(self) -> list[Served]:
         """Return what aliases stand for, production under its bare name first, then ``name@alias``."""
@@ -113,9 +124,14 @@ class Catalog:
         return sorted((one for one in found if one is not None), key=lambda one: (one.alias != PRODUCTION, one.ref))
 
     def all(self) -> list[Served]:
-        """Return everything that can be asked for: the released, then every Model by its id."""
+        """Return everything that can be asked for: the released, services elsewhere, then every Model by its id."""
         models = self.workspace.list("model")
-        return self.released() + [served_of(one) for one in models]
+        return [*self.released(), *map(self._upstream, self.upstreams), *map(served_of, models)]
+
+    def _upstream(self, name: str) -> Served:
+        service = self.upstreams[name]
+        created_s = int(self._started.timestamp())
+        return Served(name, name, None, f"{service.api}:{service.model}", Path(), created_s, "", service)
 
     def _find(self, name: str, alias: str, model_id: str) -> Served | None:
         try:

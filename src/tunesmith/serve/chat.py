@@ -57,7 +57,15 @@ def question_of(request: ChatRequest, served: Served, default_tokens: int) -> Qu
         top_p=1.0 if request.top_p is None else request.top_p,
         seed=secrets.randbits(63) if request.seed is None else request.seed,
         stops=tuple(request.stop or ()),
+        given=_given(request),
     )
+
+
+def _given(request: ChatRequest) -> Json:
+    """Return the sampling parameters that the client gave, under OpenAI's older names."""
+    named = {name: getattr(request, name) for name in ("temperature", "top_p", "seed", "stop")}
+    named["max_tokens"] = request.token_limit
+    return {name: value for name, value in named.items() if value is not None}
 
 
 @dataclass

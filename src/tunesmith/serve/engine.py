@@ -16,7 +16,7 @@ from tunesmith.core.progress import say
 from tunesmith.serve.errors import ApiError, draining, queue_full
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from tunesmith.serve.answering import Ready
     from tunesmith.serve.catalog import Served
@@ -41,6 +41,7 @@ class Question:
         top_p: sample from the smallest set of tokens with at least this probability.
         seed: of the sampling.
         stops: strings that end the answer.
+        given: sampling parameters as the client gave them, for engines that have defaults of their own.
         cancelled: set by the asker who no longer listens.
     """
 
@@ -51,6 +52,7 @@ class Question:
     top_p: float = 1.0
     seed: int = 0
     stops: tuple[str, ...] = ()
+    given: Mapping[str, Any] = field(default_factory=dict)
     cancelled: threading.Event = field(default_factory=threading.Event)
 
 
@@ -72,6 +74,7 @@ class Answer:
         finish_reason: ``stop`` or ``length``.
         made_in: how it was computed; see `LoadedModel.arithmetic`.
         labels: those of a classification with their probabilities, best first, else None.
+        counted: tokens of the question and the answer, where a service counted them and told no ids.
     """
 
     text: str
@@ -80,16 +83,17 @@ class Answer:
     finish_reason: str
     made_in: str
     labels: tuple[tuple[str, float], ...] | None = None
+    counted: tuple[int, int] | None = None
 
     @property
     def prompt_tokens(self) -> int:
         """How many tokens the model was asked with."""
-        return len(self.prompt_ids)
+        return self.counted[0] if self.counted else len(self.prompt_ids)
 
     @property
     def completion_tokens(self) -> int:
         """How many tokens the answer has."""
-        return len(self.ids)
+        return self.counted[1] if self.counted else len(self.ids)
 
 
 Event = Piece | Answer | ApiError
