@@ -133,12 +133,15 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Rows:
-    """What is tuned on: examples of both splits, the prompt around them, and a folder for files to upload."""
+    """What is tuned on: examples of both splits, the prompt around them, a folder for files to upload, other prompts
+    that training examples draw from.
+    """
 
     train: Sequence[Example]
     valid: Sequence[Example]
     task: TaskSpec
     folder: Path
+    variants: tuple[TaskSpec, ...] = ()
 
 
 class Tell(Protocol):
