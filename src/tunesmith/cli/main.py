@@ -35,6 +35,7 @@ VERBS = {
     "serve": "answer over HTTP as OpenAI's API does",
     "keys": "create, list and revoke API keys",
     "monitor": "how the model does in the world",
+    "lifecycle": "how long models elsewhere go on answering",
     "update": "the next version, from what users corrected",
     "models": "releases and models in this workspace",
     "promote": "point an alias at a model",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.errors import MissingExtraError
 from tunesmith.providers.chat import ChatRequest, Reply
+from tunesmith.providers.lifecycle import Life, by_anthropic
 from tunesmith.providers.remote import RemoteChat
 
 if TYPE_CHECKING:
@@ -31,11 +32,18 @@ class AnthropicChat(RemoteChat):
         except ModuleNotFoundError as error:
             raise MissingExtraError("providers", error.name or "anthropic") from error
         super().__init__(settings, anthropic, ANTHROPIC, settings.key_env or "ANTHROPIC_API_KEY")
+        self._missing = anthropic.NotFoundError
         self._client = anthropic.Anthropic(**self._options)
 
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
+
+    def _life(self, model: str) -> Life:
+        try:
+            return by_anthropic(self._client.models.retrieve(model))
+        except self._missing:
+            return by_anthropic(None)
 
     def _worded(self, request: ChatRequest) -> dict[str, Any]:
         """Return the request in the protocol's words."""

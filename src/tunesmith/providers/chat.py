@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from tunesmith.core.artifacts import Workspace
+    from tunesmith.providers.lifecycle import Life
     from tunesmith.recipe.service import Service
 
 SAMPLING = {
@@ -68,6 +69,14 @@ class ChatProvider(Protocol):
 
         Raises:
             RemoteError: if one is refused or nobody answers.
+        """
+        ...
+
+    def life(self, model: str) -> Life:
+        """Return how long a model goes on answering, as its service says.
+
+        Raises:
+            RemoteError: if it refuses or nobody answers.
         """
         ...
 

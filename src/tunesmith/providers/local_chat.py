@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tunesmith.providers.chat import ChatRequest, Reply
+from tunesmith.providers.lifecycle import Life
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -49,6 +50,10 @@ class LocalChat:
         if model not in self._identities:
             self._identities[model] = f"local:{identity(reference(model, self.workspace))}"
         return self._identities[model]
+
+    def life(self, model: str) -> Life:
+        """Return that it answers as long as it lies here."""
+        return Life("active")
 
     def answer(self, requests: Sequence[ChatRequest]) -> Iterator[tuple[int, Reply]]:
         """Yield replies, model by model, in pieces."""

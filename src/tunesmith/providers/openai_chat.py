@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.errors import MissingExtraError
 from tunesmith.providers.chat import ChatRequest, Reply
+from tunesmith.providers.lifecycle import Life, by_openai
 from tunesmith.providers.remote import RemoteChat
 
 if TYPE_CHECKING:
@@ -32,11 +33,21 @@ class OpenAIChat(RemoteChat):
         key_env = settings.key_env or (None if settings.base_url else "OPENAI_API_KEY")
         super().__init__(settings, openai, OPENAI, key_env)
         self._most = "max_tokens" if settings.base_url else "max_completion_tokens"
+        self._missing = openai.NotFoundError
         self._client = openai.OpenAI(**self._options)
 
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
+
+    def _life(self, model: str) -> Life:
+        return by_openai(model, self._model)
+
+    def _model(self, name: str) -> Any:
+        try:
+            return self._client.models.retrieve(name)
+        except self._missing:
+            return None
 
     def _worded(self, request: ChatRequest) -> dict[str, Any]:
         """Return the request in the protocol's words."""

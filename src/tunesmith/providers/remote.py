@@ -15,6 +15,7 @@ from json import JSONDecodeError
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.errors import RecipeError, RemoteError
+from tunesmith.providers.lifecycle import Life
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -74,6 +75,23 @@ class RemoteChat(ABC):
             raise self._service.failed(error, request.model) from error
         except JSONDecodeError as error:
             raise self._service.foreign() from error
+
+    def life(self, model: str) -> Life:
+        """Return how long a model goes on answering; see `providers.lifecycle`.
+
+        Raises:
+            RemoteError: if the service refuses or cannot be reached.
+        """
+        try:
+            return self._life(model)
+        except self._errors as error:
+            raise self._service.failed(error, model) from error
+        except JSONDecodeError as error:
+            raise self._service.foreign() from error
+
+    def _life(self, model: str) -> Life:
+        """Ask; a subclass whose service tells does so."""
+        return Life("unknown")
 
     @abstractmethod
     def close(self) -> None:
