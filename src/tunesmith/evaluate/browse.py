@@ -6,6 +6,7 @@ how a text becomes HTML (`core.shown`).
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -133,13 +134,14 @@ def _kinds_there(rows: Rows, picked: Sequence[Picked]) -> list[str]:
 
 def _example(rows: Rows, one: Picked, names: Sequence[str]) -> str:
     right, own = rows.expected[one.row], rows.ours.answers
-    sure = f"probability {own.confidences[one.row]:.3f}"
+    sure = own.confidences[one.row]
+    told = "" if math.isnan(sure) else f", probability {sure:.3f}"
     good = bool(rows.ours.columns["correct"][one.row])
     titles = "right answer", "right", "wrong"
     if rows.task == "preference":
         titles = "chosen", "chosen, and preferred", "rejected, but preferred"
     sides = [_side(titles[0], block(_plain(right)))]
-    sides.append(_side(f"tuned, {titles[1 if good else 2]}, {sure}", _answer(rows, right, own.texts[one.row], good)))
+    sides.append(_side(f"tuned, {titles[1 if good else 2]}{told}", _answer(rows, right, own.texts[one.row], good)))
     sides += [
         _side(_came(one, who), _answer(rows, right, text, fine), who) for (text, fine), who in _given(rows, one).items()
     ]

@@ -97,10 +97,11 @@ def grouped(groups: Sequence[str | None]) -> list[str]:
 
 
 def measure(test: Questions, answers: Answers, metrics: Sequence[Metric]) -> Contestant:
-    """Return our model with its estimates on all rows."""
+    """Return our model with its estimates on all rows; a model that tells no probabilities has no metric of them."""
     rows = list(range(len(test.expected)))
     columns, clusters = test.columns(rows, answers, metrics), test.clusters(rows)
     refuse_idle(metrics, columns)
+    metrics = [metric for metric in metrics if metric.own is not None or not math.isnan(metric.on(columns))]
     estimates = {
         metric.name: metric.estimate(columns, test.seed, clusters)
         if metric.own is None

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from tunesmith.core.estimates import wilson
 from tunesmith.core.page import some_of, table, wide
 from tunesmith.evaluate.compare import show_estimate
@@ -18,7 +20,6 @@ from tunesmith.evaluate.values import reliability
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from tunesmith.core.estimates import Estimate
@@ -70,6 +71,8 @@ def _pairs(names: Sequence[str], counts: NDArray[np.int64]) -> str:
 
 
 def _calibration(columns: Columns) -> str:
+    if np.isnan(columns["confidence"]).any():
+        return ""  # nobody said any
     plot = reliability_plot(*reliability(columns))
     return (
         "<h2>Can its probabilities be believed?</h2>"

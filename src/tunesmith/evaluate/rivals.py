@@ -50,7 +50,12 @@ class Rivals:
             RecipeError: if its key is not set, or a row asks for more than words.
             RemoteError: if it refuses or cannot be reached; what was answered until then is kept.
         """
-        rival = self.recipe.evaluate.rivals[name]
+        return self.ask(name, self.recipe.evaluate.rivals[name], task, train, rows)
+
+    def ask(
+        self, name: str, rival: RivalModel, task: TaskSpec, train: Sequence[Example], rows: Sequence[Example]
+    ) -> Answers:
+        """Return what a model elsewhere answers that the recipe need not name; see `answers`."""
         asked = requests(rival, task, train, rows, self.recipe.seed)
         with Asker(connect(rival, self.workspace), ReplyCache(self.workspace.root)) as asker:
             replies = asker.ask(asked, f"answers of {name}")

@@ -7,6 +7,7 @@ gate (their modules).
 
 from __future__ import annotations
 
+import math
 import os
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from tunesmith.evaluate.criteria import compared, criteria_of, gated_metrics
 from tunesmith.evaluate.gate import Verdict, judge
 from tunesmith.evaluate.graders.run import asks
 from tunesmith.evaluate.grading import label_names
+from tunesmith.evaluate.hosted import baseline_at, check_hosted, tuned_at
 from tunesmith.evaluate.judge.columns import judged_columns
 from tunesmith.evaluate.judge.cost import planned
 from tunesmith.evaluate.judge.judging import check_judge, judging_of
@@ -47,6 +49,7 @@ from tunesmith.evaluate.suites.run import run_suites
 from tunesmith.evaluate.suites.system import BASE, PRODUCTION, TUNED
 from tunesmith.evaluate.summary import summarise
 from tunesmith.evaluate.systems import Systems
+from tunesmith.providers.hosted import hosted_model
 from tunesmith.text.canaries import canaries_of
 from tunesmith.text.examples import read_examples
 from tunesmith.text.prompts import prompts_of
@@ -76,6 +79,7 @@ def check(recipe: Recipe, folder: Path = HERE, workspace: Workspace | None = Non
     for metric in gated_metrics(recipe, folder):
         if metric.check is not None:
             metric.check()
+    check_hosted(recipe)
     check_suites(recipe)
     chosen_baselines(recipe)
     check_rivals(recipe, workspace)
@@ -187,7 +191,7 @@ def evaluate(
         ArtifactError: if a model cannot be loaded or no longer reads prompts as in training.
     """
     check(recipe, recipe_dir, workspace)
-    asker = asker if recipe.evaluate.served else None
+    asker = asker if recipe.evaluate.served and hosted_model(model) is None else None
     plan = plan_scorecard(recipe, dataset, model, production, recipe_dir, served=asker is not None)
     return workspace.make(
         plan, lambda draft: _Evaluation(recipe, recipe_dir, dataset, model, production, workspace, draft, asker).make()
@@ -300,7 +304,7 @@ class _Evaluation:
     def _contest(self) -> tuple[Contestant, list[Contestant]]:
         """Return the tuned model and all the others, measured."""
         everything = list(range(len(self.test)))
-        answers = self.systems.tuned(TUNED, self.model)
+        answers = self._ours(TUNED, self.model)
         self._note(TUNED, answers, len(everything))
         if self.judging is not None:
             self.judging.know_tuned(self.test, answers.texts)
@@ -308,16 +312,30 @@ class _Evaluation:
         others: list[Contestant] = []
         for name in chosen_baselines(self.recipe):
             rows = self._sample() if name in _SLOW else everything
-            others.append(self._against(ours, name, rows, self.systems.baseline(name, rows)))
+            others.append(self._against(ours, name, rows, self._baseline(name, rows)))
         rows = self._sample()
         for name in self.recipe.evaluate.rivals:
             asked = [self.test[row] for row in rows]
             answers = self.rivals.answers(name, self.systems.task, self.train, asked)
             others.append(self._against(ours, name, rows, answers))
         if self.production is not None:
-            answers = self.systems.tuned(PRODUCTION, self.production)
+            answers = self._ours(PRODUCTION, self.production)
             others.append(self._against(ours, PRODUCTION, everything, answers))
         return ours, others
+
+    def _ours(self, name: str, model: Artifact) -> Answers:
+        """Return the answers of a Model of ours, from here or from the service where it lies."""
+        hosted = hosted_model(model)
+        if hosted is None:
+            return self.systems.tuned(name, model)
+        return self.rivals.ask(name, tuned_at(hosted, self.recipe), self.systems.task, self.train, self.test)
+
+    def _baseline(self, name: str, rows: list[int]) -> Answers:
+        hosted = hosted_model(self.model) if name in _SLOW else None
+        if hosted is None:
+            return self.systems.baseline(name, rows)
+        asked = [self.test[row] for row in rows]
+        return self.rivals.ask(name, baseline_at(name, hosted, self.recipe), self.systems.task, self.train, asked)
 
     def _as_served(self, answers: Answers) -> Parity | None:
         """Return how the model answers through the server; None if that is not asked for."""
@@ -391,8 +409,11 @@ class _Evaluation:
             "expected": self.questions.expected,
             "answer": answers.texts,
             "correct": ours.columns["correct"].tolist(),
-            "probability": answers.confidences,
-            "nll": [nats if known else None for nats, known in zip(answers.nats, scored, strict=True)],
+            "probability": [None if math.isnan(one) else one for one in answers.confidences],
+            "nll": [
+                nats if known and not math.isnan(nats) else None
+                for nats, known in zip(answers.nats, scored, strict=True)
+            ],
         }
         schema: dict[str, Any] = {"probability": pl.Float64, "nll": pl.Float64}
         if any(self.questions.groups):
