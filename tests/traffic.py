@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tunesmith.core import store as tables
+from tunesmith.core import tables
 from tunesmith.core.clock import now_utc
 from tunesmith.core.store import Store
 

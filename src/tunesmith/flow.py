@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tunesmith.core.artifacts import Artifact
     from tunesmith.core.store import Store
     from tunesmith.evaluate.served.replies import Asker
+    from tunesmith.recipe.graders import Grader
     from tunesmith.train.checkpoint import Progress
     from tunesmith.train.underway import Underway
 
@@ -210,6 +211,13 @@ def test_score(project: Project, dataset: Artifact, model: Artifact) -> Result:
     found = {"metric": metric.name, **card.result["metrics"][metric.name], "higher_is_better": metric.higher_is_better}
     project.workspace.discard(card)
     return found
+
+
+def grade_one(grader: Grader, text: str, item: dict[str, Any]) -> dict[str, float | str | None]:
+    """Return what a grader that asks no model says of one text (see `evaluate.graders.run.score_one`)."""
+    from tunesmith.evaluate.graders.run import score_one
+
+    return score_one(grader, "grader", text, item)
 
 
 def release(project: Project, *, force: bool = False) -> Result:

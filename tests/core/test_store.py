@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from stores import free_port
-from tunesmith.core import store as tables
+from tunesmith.core import tables
 from tunesmith.core.errors import SetupError
 from tunesmith.core.store import MIGRATIONS, SCHEMA, Store
 

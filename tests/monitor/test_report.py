@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from rich.console import Console
 
 from traffic import Traffic
-from tunesmith.core import store as tables
+from tunesmith.core import tables
 from tunesmith.core.clock import now_utc
 from tunesmith.monitor.report import FALSE_ALARM_FRAC, SHIFT_NEEDS, _shift, render, report
 

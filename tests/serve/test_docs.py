@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from tunesmith.core import store as tables
+from tunesmith.core import tables
 
 DOCS = Path(__file__).parents[2] / "docs"
 HERE = "http://127.0.0.1:8000"

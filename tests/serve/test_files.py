@@ -18,7 +18,7 @@ import pytest
 import sqlalchemy as sa
 
 from serving import serving, wait_until
-from tunesmith.core import store as tables
+from tunesmith.core import tables
 from tunesmith.core.artifacts import Workspace
 from tunesmith.core.clock import now_utc
 from tunesmith.core.store import Store

@@ -5,7 +5,7 @@ import pytest
 import sqlalchemy as sa
 
 from serving import serving, wait_until
-from tunesmith.core import store as tables
+from tunesmith.core import tables
 from tunesmith.core.errors import SetupError
 from tunesmith.release.aliases import promote
 from tunesmith.serve.keys import create_key, list_keys, revoke_key

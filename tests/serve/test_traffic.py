@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from serving import make_model, serving, wait_until
-from tunesmith.core import store as tables
+from tunesmith.core import tables
 from tunesmith.core.clock import now_utc
 from tunesmith.recipe import Serve
 from tunesmith.release.aliases import promote

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from judges import CUT, judging
 from serving import serving, wait_until
-from tunesmith.core import store as tables
+from tunesmith.core import tables
 from tunesmith.core.errors import RecipeError
 from tunesmith.recipe import Serve
 from tunesmith.serve.app import build_app

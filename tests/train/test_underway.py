@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from killed import killed_after
 from made import CARDS, make_dataset
+from tunesmith.core.errors import RecipeError
 from tunesmith.models.load import load_model
-from tunesmith.recipe import Recipe
+from tunesmith.models.save import merge_adapter
+from tunesmith.recipe import Recipe, Schedule
 from tunesmith.train import stage
 
 pytestmark = pytest.mark.slow
@@ -71,3 +74,21 @@ def test_a_kill_after_an_epoch_loses_no_model(workspace, tiny):
     killed_after(1, lambda: stage.train(recipe(tiny), same, elsewhere, along=keeping(again)))
     stage.train(recipe(tiny), same, elsewhere, along=keeping(again))
     assert {step: weights(one) for step, one in again.items()} == {step: weights(kept[step]) for step in (4, 6)}
+
+
+def test_on_an_earlier_adapter_a_whole_model_is_made(workspace, tiny):
+    """Catches an earlier adapter that is lost in the next model, or in what is kept on the way."""
+    dataset, kept = make_dataset(workspace, CARDS[::2], CARDS[1::2]), {}
+    first = stage.train(recipe(tiny), dataset, workspace)
+    still = recipe(tiny).train.model_copy(update={"save": "merged", "schedule": Schedule(peak=1e-12)})
+    second = stage.train(
+        recipe(tiny).model_copy(update={"base": first.id, "train": still}), dataset, workspace, along=keeping(kept)
+    )
+    wanted = load_model(first.path / "model")
+    merge_adapter(wanted)
+    for model in (second, *kept.values()):
+        found = dict(load_model(model.path / "model").model.named_parameters())
+        for name, weight in wanted.model.named_parameters():
+            torch.testing.assert_close(found[name], weight, rtol=1e-4, atol=1e-5)
+    with pytest.raises(RecipeError, match="itself an adapter"):
+        stage.train(recipe(tiny).model_copy(update={"base": first.id}), dataset, workspace)

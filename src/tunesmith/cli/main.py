@@ -48,6 +48,9 @@ VERBS = {
     "clean": "delete unfinished work and free disk",
 }
 
+HIDDEN = {"tuning-job": "tuning_job"}
+"""Verbs that programs call, and the files they are in."""
+
 
 class _Verbs(click.Group):
     """A group whose commands live in files of their own, imported when called."""
@@ -56,9 +59,10 @@ class _Verbs(click.Group):
         return list(VERBS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in VERBS:
+        if cmd_name not in VERBS and cmd_name not in HIDDEN:
             return None
-        command: click.Command = importlib.import_module(f"tunesmith.cli.{cmd_name}").command
+        module = HIDDEN.get(cmd_name, cmd_name)
+        command: click.Command = importlib.import_module(f"tunesmith.cli.{module}").command
         command.help = command.help or VERBS[cmd_name]
         return command
 
@@ -69,7 +73,7 @@ class _Verbs(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in VERBS and not args[0].startswith("-"):
+        if args and args[0] not in {**VERBS, **HIDDEN} and not args[0].startswith("-"):
             from tunesmith.core.errors import did_you_mean
 
             raise click.UsageError(f"no command {args[0]!r}; {did_you_mean(args[0], VERBS)}")

@@ -28,7 +28,8 @@ def command(recipe: Path | None, host: str, port: int, home: Path | None) -> Non
         recipe = here
     if recipe is None:
         workspace, store = store_here(home, make=True)
-        run(store, workspace, host=host, port=port)
+        run(store, workspace, host=host, port=port, grade=flow.grade_one)
         return
     project = flow.Project.of(recipe, home)
-    run(project.store, project.workspace, host=host, port=port, settings=project.recipe.serve)
+    settings = project.recipe.serve
+    run(project.store, project.workspace, host=host, port=port, settings=settings, grade=flow.grade_one)

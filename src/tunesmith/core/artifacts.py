@@ -220,6 +220,11 @@ class Workspace:
         return self.root / "files"
 
     @property
+    def jobs_dir(self) -> Path:
+        """Where the fine-tuning jobs of the server lie, a folder each."""
+        return self.root / "jobs"
+
+    @property
     def tracking_dir(self) -> Path:
         """Where the curves of runs lie that are tracked by files."""
         return self.root / "tracking"

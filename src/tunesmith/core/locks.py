@@ -49,6 +49,40 @@ def locked(path: Path) -> Iterator[None]:
             return
 
 
+@contextlib.contextmanager
+def locked_if_free(path: Path) -> Iterator[bool]:
+    """Hold an exclusive lock on a file if nobody does; yield whether it is held. The file has our process id meanwhile.
+
+    It is removed on release.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        with path.open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+                return
+            if not path.exists() or path.stat().st_ino != os.fstat(file.fileno()).st_ino:
+                continue  # the former holder removed it
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
+            try:
+                yield True
+            finally:
+                path.unlink(missing_ok=True)
+            return
+
+
+def holder(path: Path) -> int | None:
+    """Return the process that holds the lock of `locked_if_free` on a file; None if nobody does."""
+    try:
+        return int(path.read_text() or 0) or None if is_locked(path) else None
+    except FileNotFoundError:
+        return None
+
+
 def is_locked(path: Path) -> bool:
     """Tell whether a process holds the lock on a file."""
     if not path.exists():

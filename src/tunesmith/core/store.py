@@ -1,9 +1,7 @@
 """The store: the one database of a workspace, for what changes (artifacts never do).
 
-Owns the tables, how to reach them (SQLite in WAL mode by default, PostgreSQL by URL), migrations, and transactions.
-Does not own what rows mean: aliases belong to `release`, keys, requests, feedback, files and uploads to `serve`.
-
-Changing a table: edit it here, add ``migrations/versions/vNNNN_what.py``, raise `SCHEMA`; a test compares the two.
+Owns how to reach it (SQLite in WAL mode by default, PostgreSQL by URL), migrations, and transactions. Does not own the
+tables (`tables`).
 """
 
 from __future__ import annotations
@@ -14,7 +12,6 @@ import sqlite3
 import time
 import weakref
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,10 +23,10 @@ from tunesmith.core.errors import MissingExtraError, SetupError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sqlalchemy.engine import Connection, Dialect, Engine
+    from sqlalchemy.engine import Connection, Engine
 
-SCHEMA = "0002"
-"""Revision of the tables below; the newest file in ``migrations/versions`` bears the same."""
+SCHEMA = "0003"
+"""Revision of `tables`; the newest file in ``migrations/versions`` bears the same."""
 
 VARIABLE = "TUNESMITH_STORE"
 """Environment variable with the URL of a store to use instead of the workspace's own."""
@@ -39,134 +36,6 @@ BUSY_S = 30.0
 """How long a writer waits for another one."""
 
 _MIGRATION_LOCK = 0x74756E65  # "tune", the advisory lock's key in PostgreSQL
-
-
-class UtcDateTime(sa.TypeDecorator[datetime]):
-    """A moment, aware and in UTC on both sides, also where the database knows no time zones."""
-
-    impl = sa.DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Refuse a naive moment, turn any other into UTC."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError(f"naive time {value}: the store keeps aware times only")
-        value = value.astimezone(UTC)
-        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Return the moment aware, in UTC."""
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-metadata = sa.MetaData()
-
-aliases = sa.Table(
-    "aliases",
-    metadata,
-    sa.Column("name", sa.String(64), primary_key=True),
-    sa.Column("alias", sa.String(64), primary_key=True),
-    sa.Column("model_id", sa.String(128), nullable=False),
-    sa.Column("updated", UtcDateTime, nullable=False),
-)
-
-release_history = sa.Table(
-    "release_history",
-    metadata,
-    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("name", sa.String(64), nullable=False, index=True),
-    sa.Column("alias", sa.String(64), nullable=False),
-    sa.Column("model_id", sa.String(128), nullable=False),
-    sa.Column("previous_id", sa.String(128)),
-    sa.Column("scorecard_id", sa.String(128)),
-    sa.Column("action", sa.String(16), nullable=False),
-    sa.Column("reason", sa.Text, nullable=False),
-    sa.Column("at", UtcDateTime, nullable=False),
-)
-
-api_keys = sa.Table(
-    "api_keys",
-    metadata,
-    sa.Column("id", sa.String(32), primary_key=True),
-    sa.Column("name", sa.String(200), nullable=False),
-    sa.Column("prefix", sa.String(16), nullable=False),
-    sa.Column("hash", sa.String(64), nullable=False, unique=True),
-    sa.Column("created", UtcDateTime, nullable=False),
-    sa.Column("revoked", UtcDateTime),
-)
-
-requests = sa.Table(
-    "requests",
-    metadata,
-    sa.Column("id", sa.String(40), primary_key=True),
-    sa.Column("at", UtcDateTime, nullable=False),
-    sa.Column("name", sa.String(128), nullable=False),
-    sa.Column("alias", sa.String(64)),
-    sa.Column("model_id", sa.String(128), nullable=False),
-    sa.Column("messages", sa.JSON, nullable=False),
-    sa.Column("answer", sa.Text),
-    sa.Column("label", sa.Text),
-    sa.Column("probability", sa.Float),
-    sa.Column("prompt_tokens", sa.Integer, nullable=False),
-    sa.Column("completion_tokens", sa.Integer, nullable=False),
-    sa.Column("latency_ms", sa.Float, nullable=False),
-    sa.Column("status", sa.Integer, nullable=False),
-    sa.Column("finish_reason", sa.String(32)),
-    sa.Column("key_id", sa.String(32)),
-    sa.Index("ix_requests_name_at", "name", "at"),
-)
-
-feedback = sa.Table(
-    "feedback",
-    metadata,
-    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("request_id", sa.String(40), nullable=False, index=True),
-    sa.Column("at", UtcDateTime, nullable=False),
-    sa.Column("rating", sa.Integer),
-    sa.Column("correction", sa.Text),
-    sa.Column("comment", sa.Text),
-)
-
-
-files = sa.Table(
-    "files",
-    metadata,
-    sa.Column("id", sa.String(40), primary_key=True),
-    sa.Column("at", UtcDateTime, nullable=False),
-    sa.Column("expires", UtcDateTime),
-    sa.Column("bytes", sa.BigInteger, nullable=False),
-    sa.Column("filename", sa.Text, nullable=False),
-    sa.Column("purpose", sa.String(32), nullable=False),
-    sa.Column("key_id", sa.String(32)),
-)
-
-uploads = sa.Table(
-    "uploads",
-    metadata,
-    sa.Column("id", sa.String(40), primary_key=True),
-    sa.Column("at", UtcDateTime, nullable=False),
-    sa.Column("expires", UtcDateTime, nullable=False),
-    sa.Column("bytes", sa.BigInteger, nullable=False),
-    sa.Column("filename", sa.Text, nullable=False),
-    sa.Column("purpose", sa.String(32), nullable=False),
-    sa.Column("file_expires_after_s", sa.Integer),
-    sa.Column("status", sa.String(16), nullable=False),
-    sa.Column("file_id", sa.String(40)),
-    sa.Column("key_id", sa.String(32)),
-)
-
-upload_parts = sa.Table(
-    "upload_parts",
-    metadata,
-    sa.Column("id", sa.String(40), primary_key=True),
-    sa.Column("upload_id", sa.String(40), nullable=False, index=True),
-    sa.Column("at", UtcDateTime, nullable=False),
-    sa.Column("bytes", sa.BigInteger, nullable=False),
-)
 
 
 @dataclass(frozen=True)

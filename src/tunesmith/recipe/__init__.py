@@ -19,6 +19,8 @@ from tunesmith.recipe.data import Relevance as Relevance
 from tunesmith.recipe.data import Size as Size
 from tunesmith.recipe.data import Split as Split
 from tunesmith.recipe.distill import Distill as Distill
+from tunesmith.recipe.jobs import Jobs as Jobs
+from tunesmith.recipe.jobs import Webhooks as Webhooks
 from tunesmith.recipe.judge import Judge as Judge
 from tunesmith.recipe.parse import json_schema as json_schema
 from tunesmith.recipe.parse import load_recipe as load_recipe

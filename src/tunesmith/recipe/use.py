@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from tunesmith.recipe.graders import Grader
+from tunesmith.recipe.jobs import Jobs, Webhooks
 from tunesmith.recipe.judge import Judge
 from tunesmith.recipe.rival import RivalModel
 from tunesmith.recipe.section import (
@@ -148,6 +149,8 @@ class Serve(Section):
         description="models elsewhere (ChatGPT, Claude, another server) that answer here under a name of yours, with "
         "this server's keys, capture and feedback",
     )
+    jobs: Jobs = Jobs()
+    webhooks: Webhooks | None = Field(None, description="who is told when a fine-tuning job ends; None: nobody")
     guards: Annotated[dict[str, Any] | None, OPERATIONS] = None
     limits: Annotated[dict[str, Any] | None, OPERATIONS] = None
     canary: Annotated[Frac | None, OPERATIONS] = None

@@ -1,7 +1,8 @@
 """The gateway's routes: OpenAI's surface, feedback, and what a load balancer asks.
 
 Owns request ids, and which function answers which path. Does not own sockets and signals (`server`), who may ask
-(`gateway`), what happens inside a chat completion (`chat`), nor files (`file_routes`).
+(`gateway`), what happens inside a chat completion (`chat`), nor files (`file_routes`) and fine-tuning jobs
+(`tuning.routes`).
 """
 
 from __future__ import annotations
@@ -30,6 +31,13 @@ from tunesmith.serve.files import Files
 from tunesmith.serve.follow import Follower
 from tunesmith.serve.gateway import Gateway, authorise, gateway_of, json_body
 from tunesmith.serve.keys import KeyRing
+from tunesmith.serve.tuning.graders import grader_routes
+from tunesmith.serve.tuning.jobs import Jobs
+from tunesmith.serve.tuning.permission_routes import permission_routes
+from tunesmith.serve.tuning.routes import job_routes
+from tunesmith.serve.tuning.service import Tuning
+from tunesmith.serve.tuning.supervisor import Supervisor
+from tunesmith.serve.tuning.webhooks import Webhooks
 from tunesmith.serve.uploads import Uploads
 from tunesmith.serve.upstream import Upstreams
 
@@ -43,21 +51,31 @@ if TYPE_CHECKING:
     from tunesmith.core.artifacts import Workspace
     from tunesmith.core.store import Store
     from tunesmith.serve.engine import Engine
+    from tunesmith.serve.tuning.graders import Grade
 
 CAPTURED_WITHIN_S = 5.0
 """How long feedback waits for its request to reach the store."""
 
 
 def build_app(
-    store: Store, workspace: Workspace, *, settings: Serve | None = None, engine: Engine | None = None
+    store: Store,
+    workspace: Workspace,
+    *,
+    settings: Serve | None = None,
+    engine: Engine | None = None,
+    grade: Grade | None = None,
 ) -> Starlette:
-    """Return the application. Its threads begin now and end with the application's lifespan.
+    """Return the application. Its threads begin now and end with the application's lifespan, in which jobs are seen to.
 
     Args:
         store: aliases, keys, traffic.
         workspace: where Models lie.
         settings: the recipe's section; None means its defaults.
         engine: who answers; None means `EmbeddedEngine`.
+        grade: what runs graders; None means that none are run.
+
+    Raises:
+        RecipeError: without the secret that webhooks are signed with.
     """
     settings = settings or Serve()
     engine = engine or EmbeddedEngine(settings.queue)
@@ -68,9 +86,14 @@ def build_app(
     capture = Capture(store, enabled=settings.capture)
     files = Files(store, workspace.files_dir)
     uploads = Uploads(store, files, workspace.files_dir / "parts")
-    for kept in (files, uploads):
+    webhooks = None if settings.webhooks is None else Webhooks(store, workspace, settings.webhooks)
+    tuning = Tuning(Jobs(store, announces=webhooks is not None), workspace, files, catalog, settings.jobs)
+    for kept in (files, uploads, tuning):
         kept.tidy()
-    gateway = Gateway(store, catalog, ring, follower, engine, capture, settings, files, uploads)
+    supervisor = Supervisor(tuning, workspace, files, webhooks)
+    gateway = Gateway(
+        store, catalog, ring, follower, engine, capture, settings, files, uploads, tuning, supervisor, grade
+    )
     handlers = {ApiError: _on_api_error, HTTPException: _on_http_error, sa.exc.SQLAlchemyError: _on_store_error}
     app = Starlette(routes=_routes(), lifespan=_lifespan, exception_handlers={**handlers, Exception: _on_bug})
     app.add_middleware(_RequestIds, statuses=gateway.statuses)
@@ -86,6 +109,9 @@ def _routes() -> list[Route]:
         Route("/v1/models/{ref:path}", _model, methods=["GET"]),
         Route("/v1/feedback", _feedback, methods=["POST"]),
         *file_routes(),
+        *job_routes(),
+        *permission_routes(),
+        *grader_routes(),
         Route("/healthz", _healthz, methods=["GET"]),
         Route("/readyz", _readyz, methods=["GET"]),
     ]
@@ -96,6 +122,7 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
     gateway: Gateway = app.state.gateway
     for one in _production(gateway):
         gateway.engine.warm(one)
+    gateway.supervisor.start()
     yield
     await run_in_threadpool(gateway.close)
 
@@ -136,7 +163,7 @@ async def _chained(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[by
 
 async def _models(request: Request) -> Response:
     await authorise(request)
-    found = await run_in_threadpool(gateway_of(request).catalog.all)
+    found = await run_in_threadpool(_all, gateway_of(request))
     return JSONResponse({"object": "list", "data": [_model_object(one) for one in found]})
 
 
@@ -144,6 +171,13 @@ async def _model(request: Request) -> Response:
     await authorise(request)
     found = await run_in_threadpool(_find, gateway_of(request), request.path_params["ref"])
     return JSONResponse(_model_object(found))
+
+
+def _all(gateway: Gateway) -> list[Served]:
+    """Return the models that can be asked for, also those of a moment ago."""
+    if gateway.follower.failing_s() is None:
+        gateway.follower.refresh()
+    return gateway.catalog.all()
 
 
 def _find(gateway: Gateway, ref: str) -> Served:

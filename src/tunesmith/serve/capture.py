@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from tunesmith.core import store as tables
+from tunesmith.core import tables
 from tunesmith.core.clock import monotonic_s, now_utc
 from tunesmith.core.progress import say
 

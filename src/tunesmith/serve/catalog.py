@@ -1,25 +1,26 @@
 """Which models can be asked for, and under which names.
 
-Owns reading ``name``, ``name@alias`` and Model ids as requests give them. What the aliases point at is read from the
+Owns reading ``name``, ``name@alias``, ``ft:…`` and Model ids as requests give them. What they point at is read from the
 store every `FOLLOW_S` (see `follow`), never while a request waits, so a slow or dead store costs no answer. A name
 whose alias was moved goes on being answered by the old model until the new one is in memory. Does not own moving
-aliases (`release`) nor loading (`engine`).
+aliases (`release`), naming what jobs made (`tuning.tuned`) nor loading (`engine`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from tunesmith.core import store as tables
+from tunesmith.core import tables
 from tunesmith.core.clock import now_utc
 from tunesmith.core.errors import ArtifactError
 from tunesmith.core.progress import say
 from tunesmith.serve.errors import ApiError, model_not_found
+from tunesmith.serve.tuning.tuned import all_tuned
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from tunesmith.core.store import Store
     from tunesmith.recipe.service import Service
     from tunesmith.serve.engine import Engine
+    from tunesmith.serve.tuning.tuned import Tuned
 
 PRODUCTION = "production"
 
@@ -64,6 +66,7 @@ class Catalog:
     _started: datetime = field(default_factory=now_utc)
     _wanted: dict[Alias, str] = field(default_factory=dict)  # what the store said last
     _serving: dict[Alias, str] = field(default_factory=dict)  # what answers
+    _tuned: dict[str, Tuned] = field(default_factory=dict)  # what jobs made
 
     def refresh(self) -> None:
         """Read the aliases anew. A moved one is followed at once, or when its new model is in memory.
@@ -74,6 +77,7 @@ class Catalog:
         table = tables.aliases
         with self.store.reading() as connection:
             rows = connection.execute(sa.select(table.c.name, table.c.alias, table.c.model_id)).all()
+        self._tuned = all_tuned(self.store)
         self._wanted = {(row.name, row.alias): row.model_id for row in rows}
         loaded = self.engine.loaded()
         self._serving = {alias: self._follow(alias, wanted, loaded) for alias, wanted in self._wanted.items()}
@@ -109,6 +113,10 @@ class Catalog:
             if (served := self._find(name, alias, model_id)) is None:
                 raise ApiError(503, f"The model {model_id} of {ref!r} is not on this machine.", code="model_missing")
             return served
+        if (tuned := self._tuned.get(ref)) is not None:
+            if (served := self._made_by_job(tuned)) is None:
+                raise ApiError(503, f"The model {ref!r} is not on this machine.", code="model_missing")
+            return served
         artifact = self.workspace.find(ref)
         if artifact is None or artifact.stage != "model":
             raise model_not_found(ref, [one.ref for one in self.released()])
@@ -116,22 +124,32 @@ class Catalog:
 
     def knows(self, ref: str) -> bool:
         """Tell whether a name is served now."""
-        return ref in self.upstreams or _split(ref) in self._serving
+        return ref in self.upstreams or ref in self._tuned or _split(ref) in self._serving
 
     def released(self) -> list[Served]:
         """Return what aliases stand for, production under its bare name first, then ``name@alias``."""
         found = [self._find(*alias, model_id) for alias, model_id in self._serving.items()]
         return sorted((one for one in found if one is not None), key=lambda one: (one.alias != PRODUCTION, one.ref))
 
+    def named(self) -> list[Served]:
+        """Return what has a name of its own: the released, then what jobs made."""
+        made = [self._made_by_job(one) for one in self._tuned.values()]
+        return self.released() + [one for one in made if one is not None]
+
     def all(self) -> list[Served]:
-        """Return everything that can be asked for: the released, services elsewhere, then every Model by its id."""
-        models = self.workspace.list("model")
-        return [*self.released(), *map(self._upstream, self.upstreams), *map(served_of, models)]
+        """Return everything that can be asked for: what has a name, services elsewhere, other Models by id."""
+        tuned = {one.model_id for one in self._tuned.values()}
+        others = (served_of(one) for one in self.workspace.list("model") if one.id not in tuned)
+        return [*self.named(), *map(self._upstream, self.upstreams), *others]
 
     def _upstream(self, name: str) -> Served:
         service = self.upstreams[name]
         created_s = int(self._started.timestamp())
         return Served(name, name, None, f"{service.api}:{service.model}", Path(), created_s, "", service)
+
+    def _made_by_job(self, tuned: Tuned) -> Served | None:
+        served = self._find(tuned.job_id, "", tuned.model_id)
+        return served and replace(served, ref=tuned.name, alias=None, created_s=int(tuned.at.timestamp()))
 
     def _find(self, name: str, alias: str, model_id: str) -> Served | None:
         try:

@@ -56,6 +56,8 @@ class ApiError(Exception):
         headers = {"WWW-Authenticate": "Bearer"} if self.status == 401 else {}
         if self.retry_after_s is not None:
             headers["Retry-After"] = str(self.retry_after_s)
+        elif self.status == 429:
+            headers["x-should-retry"] = "false"  # OpenAI's client would ask again at once, in vain
         return headers
 
 

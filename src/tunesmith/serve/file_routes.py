@@ -131,7 +131,7 @@ async def _list(request: Request) -> Response:
         return files.page(asked.purpose, asked.after, asked.limit, newest_first=asked.order == "desc")
 
     found, more = await run_in_threadpool(page)
-    ids = {"first_id": found[0].id, "last_id": found[-1].id} if found else {"first_id": None, "last_id": None}
+    ids = {"first_id": found[0].id, "last_id": found[-1].id} if found else {"first_id": "", "last_id": ""}
     return JSONResponse({"object": "list", "data": [one.body() for one in found], **ids, "has_more": more})
 
 

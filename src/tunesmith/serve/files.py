@@ -7,6 +7,7 @@ away later. Does not own HTTP (`file_routes`), uploads in parts (`uploads`), nor
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import secrets
 import shutil
@@ -17,13 +18,15 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import sqlalchemy as sa
 
-from tunesmith.core import store as tables
+from tunesmith.core import tables
 from tunesmith.core.clock import now_utc
 from tunesmith.core.disk import fsync
 from tunesmith.serve.errors import bad_request, disk_told, no_such
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from sqlalchemy.engine import Connection
 
     from tunesmith.core.store import Store
 
@@ -97,7 +100,7 @@ class Files:
             ApiError: 400 if it is empty, 507 if the disk takes no more.
         """
         self.tidy()
-        file_id = f"file-{secrets.token_hex(12)}"
+        file_id = _new_id()
         with disk_told():
             size = self._write(source, file_id)
         if size == 0:
@@ -106,10 +109,18 @@ class Files:
         now = now_utc()
         expires = None if asked.expires_after_s is None else now + timedelta(seconds=asked.expires_after_s)
         kept = StoredFile(file_id, now, expires, size, asked.filename, asked.purpose)
-        row = {name: getattr(kept, name) for name in StoredFile.__slots__}
         with self._store.writing() as connection:
-            connection.execute(sa.insert(tables.files).values(**row, key_id=key_id))
+            record(connection, kept, key_id)
         return kept
+
+    def write(self, content: bytes, filename: str, purpose: str) -> StoredFile:
+        """Keep a file of the server's own; who calls records it (`record`), or it goes away again.
+
+        Raises:
+            OSError: if the disk refuses.
+        """
+        file_id = _new_id()
+        return StoredFile(file_id, now_utc(), None, self._write(io.BytesIO(content), file_id), filename, purpose)
 
     def _write(self, source: BinaryIO, file_id: str) -> int:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -188,6 +199,16 @@ class Files:
             with contextlib.suppress(FileNotFoundError):
                 if path.name not in known and time.time() - path.stat().st_mtime > FORGOTTEN_S:
                     path.unlink()
+
+
+def _new_id() -> str:
+    return f"file-{secrets.token_hex(12)}"
+
+
+def record(connection: Connection, kept: StoredFile, key_id: str | None) -> None:
+    """Let the store know a file that lies in its folder, in the transaction of a connection."""
+    row = {name: getattr(kept, name) for name in StoredFile.__slots__}
+    connection.execute(sa.insert(tables.files).values(**row, key_id=key_id))
 
 
 def _known() -> sa.Select[Any]:

@@ -42,6 +42,9 @@ if TYPE_CHECKING:
     from tunesmith.serve.files import Files
     from tunesmith.serve.follow import Follower
     from tunesmith.serve.keys import KeyRing
+    from tunesmith.serve.tuning.graders import Grade
+    from tunesmith.serve.tuning.service import Tuning
+    from tunesmith.serve.tuning.supervisor import Supervisor
     from tunesmith.serve.uploads import Uploads
 
 BODY_BYTES = 1 << 20
@@ -73,13 +76,17 @@ class Gateway:
     settings: Serve
     files: Files
     uploads: Uploads
+    tuning: Tuning
+    supervisor: Supervisor
+    grade: Grade | None = None
     draining: bool = False
     statuses: Counter[int] = field(default_factory=Counter)
     started_s: float = field(default_factory=monotonic_s)
 
     def close(self) -> None:
-        """Answer what is waiting, write what is captured, stop the threads."""
+        """Answer what is waiting, write what is captured, stop the threads and what they started."""
         self.draining = True
+        self.supervisor.close()
         self.engine.close()
         self.capture.close()
         self.follower.close()

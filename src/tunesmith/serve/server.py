@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tunesmith.core.store import Store
     from tunesmith.recipe import Serve
     from tunesmith.serve.engine import Engine
+    from tunesmith.serve.tuning.graders import Grade
 
 DRAIN_S = 30
 """How long answers in progress may take after a signal."""
@@ -38,6 +39,7 @@ def run(
     port: int = 8000,
     settings: Serve | None = None,
     engine: Engine | None = None,
+    grade: Grade | None = None,
 ) -> None:
     """Serve until a signal comes; a second one stops at once.
 
@@ -48,6 +50,7 @@ def run(
         port: TCP port; 0 takes a free one and says which.
         settings: the recipe's section; None means its defaults.
         engine: who answers; None means the models in this process.
+        grade: what runs graders; None means that none are run.
 
     Raises:
         MissingExtraError: without the ``serve`` or ``train`` extra.
@@ -59,7 +62,7 @@ def run(
     listener = listen(host, port)
     try:
         _need_keys(store, listener.getsockname()[0])
-        app = build_app(store, workspace, settings=settings, engine=engine)
+        app = build_app(store, workspace, settings=settings, engine=engine, grade=grade)
         _introduce(app, *listener.getsockname()[:2])
         make_server(app).run(sockets=[listener])
         say("stopped")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import sqlalchemy as sa
 
-from tunesmith.core import store as tables
+from tunesmith.core import tables
 from tunesmith.core.clock import now_utc
 from tunesmith.serve.errors import ApiError, bad_request, disk_told, no_such
 from tunesmith.serve.files import Asked, Files, StoredFile

@@ -29,10 +29,10 @@ def load_start(recipe: Recipe, base: str) -> LoadedModel:
     """
     refuse_quantised(recipe.base, base)
     loaded = load_model(base, device="cpu" if recipe.train.method == "qlora" else "auto")
-    if is_adapted(loaded.model) and recipe.train.method != "full":
+    if is_adapted(loaded.model) and recipe.train.method != "full" and recipe.train.save != "merged":
         raise RecipeError(
             f"base: {recipe.base} is itself an adapter, and train.method is {recipe.train.method}",
-            hint="train.method: full, or the adapter's own base as base",
+            hint="train.method: full, train.save: merged, or the adapter's own base as base",
         )
     merge_adapter(loaded)
     if recipe.train.tokens is not None:

@@ -10,14 +10,19 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from tunesmith.models.save import save_model
+from tunesmith.models.quantised import restore_quantised
+from tunesmith.models.save import merge_adapter, save_model
 from tunesmith.text.parity import save_samples
 from tunesmith.text.prompts import prompts_of
+from tunesmith.train.adapters import with_adapter
+from tunesmith.train.checkpoint import set_weights
+from tunesmith.train.start import load_start
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tunesmith.core.artifacts import Artifact, Draft, Plan, Workspace
+    from tunesmith.models.load import LoadedModel
     from tunesmith.train.checkpoint import Progress
     from tunesmith.train.loop import Run
     from tunesmith.train.sets import Sets
@@ -33,7 +38,7 @@ class Underway:
         total_steps: planned steps over all epochs.
         epoch_ends: how many steps are done at the end of each epoch.
         keep: makes a Model of the weights as they are after a step, or returns it if it is there. A mean of the weights
-            (``ema``, ``average``) is not looked at, and what ``save: merged`` asks for is done at the end alone.
+            (``ema``, ``average``) is not looked at.
     """
 
     model_id: str
@@ -51,7 +56,7 @@ def underway(job: Job, plan: Plan, workspace: Workspace, run: Run, sets: Sets) -
 
         def build(draft: Draft) -> None:
             folder = draft.path / "model"
-            save_model(run.loaded, folder)
+            save_model(_as_saved(job, run), folder)
             task.save(folder)
             save_samples(folder, task, run.loaded.tokenizer, sets.samples)
             lines = "".join(f"{json.dumps(row)}\n" for row in progress.metrics)
@@ -61,6 +66,22 @@ def underway(job: Job, plan: Plan, workspace: Workspace, run: Run, sets: Sets) -
         return workspace.make(own, build)
 
     return Underway(plan.id, run.total_steps, run.epoch_ends, keep)
+
+
+def _as_saved(job: Job, run: Run) -> LoadedModel:
+    """Return the model as the recipe saves it: itself, or a copy of all of it with what was learnt made part of it."""
+    recipe = job.recipe
+    if recipe.train.save != "merged" or recipe.train.method == "full":
+        return run.loaded
+    copy = load_start(recipe, job.base)
+    copy.model = with_adapter(recipe, copy)
+    set_weights(
+        {name: weight for name, weight in copy.model.named_parameters() if name in run.learning.weights},
+        run.learning.weights,
+    )
+    restore_quantised(copy.model, lambda: load_start(recipe, job.base).model)
+    merge_adapter(copy)
+    return copy
 
 
 def _result(run: Run, progress: Progress, model_id: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from tunesmith.core import store as tables
+from tunesmith.core import tables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

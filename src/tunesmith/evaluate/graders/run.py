@@ -111,6 +111,19 @@ def grader_metric(grader: Single | Multi, where: str, judge: Judge | None = None
     )
 
 
+def score_one(grader: Single | Multi, where: str, text: str, item: Mapping[str, Any]) -> dict[str, Score]:
+    """Return what a grader that asks no model says of one text, under "", and of a sum what each part says, by its key.
+
+    Raises:
+        RecipeError: for a grader that cannot run here, with what is wrong in it.
+        MissingExtraError: without what a similarity is computed with.
+    """
+    row, place = {"item": item, "sample": _sample(text)}, _Place(where, None)
+    [whole] = _scores(grader, place)([row])
+    parts = _parts(grader) if isinstance(grader, Multi) else {}
+    return {"": whole, **{key: _scores(part, place.at(key))([row])[0] for key, part in parts.items()}}
+
+
 def asks(grader: Single | Multi) -> bool:
     """Return whether a grader asks a model."""
     parts = _parts(grader).values() if isinstance(grader, Multi) else [grader]

@@ -1,0 +1,58 @@
+"""What clients may tune, and what their names for it stand for.
+
+A name that a client sends is never a path: it is looked up, among what the operator allows, what is released, and what
+is in the workspace. Does not own the settings (`recipe.jobs`) nor the names of tuned models (`tuned`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tunesmith.serve.errors import ApiError, bad_request
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tunesmith.core.artifacts import Artifact, Workspace
+    from tunesmith.serve.catalog import Catalog
+
+BUNDLED = "nano"
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What a recipe calls a base, and whether it is itself an adapter on another."""
+
+    reference: str
+    adapter: bool = False
+
+
+def base_of(name: str, allowed: Mapping[str, str], catalog: Catalog, workspace: Workspace) -> Base:
+    """Return the base that a client names.
+
+    Raises:
+        ApiError: 400 if it is none that may be tuned.
+    """
+    if name in allowed or name == BUNDLED:
+        reference = allowed.get(name, name)
+        known = workspace.find(reference)
+        return Base(reference, known is not None and _is_adapter(known))
+    try:
+        model_id = catalog.find(name).model_id
+    except ApiError as error:
+        raise _not_allowed(name, [BUNDLED, *allowed, *(one.ref for one in catalog.named())]) from error
+    artifact = workspace.find(model_id)
+    if artifact is None:
+        raise _not_allowed(name, [BUNDLED, *allowed])
+    return Base(model_id, _is_adapter(artifact))
+
+
+def _is_adapter(model: Artifact) -> bool:
+    return (model.path / "model" / "adapter_config.json").exists()
+
+
+def _not_allowed(name: str, known: list[str]) -> ApiError:
+    shown = ", ".join(known[:10]) + (", …" if len(known) > 10 else "")
+    message = f"The model {name!r} cannot be fine-tuned here. These can: {shown}, and every Model of the workspace."
+    return bad_request(message, "model", "model_not_available")

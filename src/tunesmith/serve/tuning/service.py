@@ -1,0 +1,110 @@
+"""The fine-tuning service of a server: takes jobs in, and hands out what is known of them.
+
+Owns what happens between a request that was read and a job that is kept for sure. Does not own HTTP (`routes`), rows
+(`jobs`), nor the work on jobs (`supervisor`).
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from tunesmith.core import tables
+from tunesmith.core.clock import now_utc
+from tunesmith.serve.errors import ApiError, disk_told
+from tunesmith.serve.tuning import folder
+from tunesmith.serve.tuning.bases import base_of
+from tunesmith.serve.tuning.folder import JobFolder
+from tunesmith.serve.tuning.jobs import Job, new_id
+from tunesmith.serve.tuning.recipe import recipe_of
+from tunesmith.serve.tuning.request import SEEDS
+from tunesmith.serve.tuning.tuned import PREFIX, all_tuned, forget
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tunesmith.core.artifacts import Workspace
+    from tunesmith.recipe.jobs import Jobs as Settings
+    from tunesmith.serve.catalog import Catalog
+    from tunesmith.serve.files import Files
+    from tunesmith.serve.tuning.jobs import Jobs
+    from tunesmith.serve.tuning.request import JobRequest
+
+
+class Tuning:
+    """Takes fine-tuning jobs.
+
+    Args:
+        jobs: those that are known.
+        workspace: where their folders and Models lie.
+        files: what clients uploaded.
+        catalog: the models that may be tuned further.
+        settings: the recipe's ``serve.jobs``.
+    """
+
+    def __init__(self, jobs: Jobs, workspace: Workspace, files: Files, catalog: Catalog, settings: Settings) -> None:
+        self.jobs = jobs
+        self.settings = settings
+        self._workspace, self._files, self._catalog = workspace, files, catalog
+
+    def create(self, asked: JobRequest, key_id: str | None) -> Job:
+        """Take a job.
+
+        Raises:
+            ApiError: 400 for a base or settings that cannot be, 403 if none are taken, 404 without the files, 429 if
+                the key has too many, 507 if the disk takes no more.
+        """
+        if self.settings.at_once == 0:
+            message = "This server takes no fine-tuning jobs (serve.jobs.at_once: 0)."
+            raise ApiError(403, message, code="training_not_available")
+        train = self._file(asked.training_file, "training_file")
+        valid = self._file(asked.validation_file, "validation_file") if asked.validation_file else None
+        base = base_of(asked.model, self.settings.bases, self._catalog, self._workspace)
+        seed = secrets.randbelow(SEEDS) if asked.seed is None else asked.seed
+        job_id = new_id("ftjob-")
+        recipe = recipe_of(asked, job_id, base, seed)
+        job = Job(
+            job_id, now_utc(), key_id, "validating_files", False, asked.model, asked.kind, asked.wanted,
+            asked.training_file, asked.validation_file, asked.suffix, seed, asked.metadata,
+        )  # fmt: skip
+        with disk_told():
+            self.folder_of(job_id).fill(recipe, train, valid)
+        try:
+            return self.jobs.add(job, self.settings.per_key)
+        except BaseException:
+            self.folder_of(job_id).delete()
+            raise
+
+    def _file(self, file_id: str, param: str) -> Path:
+        return self._files.path(self._files.get(file_id, param).id)
+
+    def folder_of(self, job_id: str) -> JobFolder:
+        """Return a job's folder, whether it is there or not."""
+        return JobFolder(self._workspace.jobs_dir / job_id)
+
+    def delete_model(self, name: str) -> None:
+        """Take a job's model away, by its name; its Artifact goes too unless an alias or another Model needs it.
+
+        Raises:
+            ApiError: 404 if there is none, 403 if it is not one that a job made.
+        """
+        made = all_tuned(self.jobs.store)
+        if name not in made:
+            self._catalog.find(name)
+            message = f"Only models that jobs made ({PREFIX}…) are deleted here, and {name!r} is none."
+            raise ApiError(403, message, code="model_not_deletable", param="model")
+        with self.jobs.store.writing() as connection:
+            forget(connection, name)
+            aliases = set(connection.execute(sa.select(tables.aliases.c.model_id)).scalars())
+        model_id = made.pop(name).model_id
+        needed = aliases.union(*(model.parents for model in self._workspace.list("model")))
+        needed |= {one.model_id for one in made.values()}
+        artifact = self._workspace.find(model_id)
+        if artifact is not None and artifact.id not in needed:
+            self._workspace.discard(artifact)
+
+    def tidy(self) -> None:
+        """Delete what a crash left."""
+        folder.tidy(self._workspace.jobs_dir, self.jobs.ids())

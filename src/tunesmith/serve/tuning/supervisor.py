@@ -1,0 +1,175 @@
+"""Sees to it that jobs are worked on: starts workers, takes in what they tell, ends those that nobody wants.
+
+A thread of the server, one per workspace by a lock: a second server waits until the first is gone. What it knows is in
+the store and in the folders of jobs, so a server that was killed is followed by one that finds its workers or starts
+new ones, which go on from their checkpoints. Does not own what workers do (`worker`) nor tell (`taking_in`).
+"""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from tunesmith.core.clock import now_utc
+from tunesmith.core.locks import locked_if_free
+from tunesmith.core.progress import say
+from tunesmith.serve.tuning.events import tell
+from tunesmith.serve.tuning.jobs import ACTIVE, UNFINISHED
+from tunesmith.serve.tuning.taking_in import take_in
+from tunesmith.serve.tuning.worker import Worker
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection
+
+    from tunesmith.core.artifacts import Workspace
+    from tunesmith.serve.files import Files
+    from tunesmith.serve.tuning.folder import JobFolder
+    from tunesmith.serve.tuning.jobs import Job
+    from tunesmith.serve.tuning.service import Tuning
+    from tunesmith.serve.tuning.webhooks import Webhooks
+
+LOOK_S = 0.25
+"""How often it looks."""
+
+MOST_DEATHS = 3
+"""Workers of a job that may die without having got further, before the job fails."""
+
+
+class Supervisor:
+    """Sees to the jobs of a workspace.
+
+    Args:
+        tuning: the jobs, and how many may train at once.
+        workspace: where their Models are made.
+        files: where their results go.
+        webhooks: who tells of their ends, if anybody is told.
+    """
+
+    def __init__(self, tuning: Tuning, workspace: Workspace, files: Files, webhooks: Webhooks | None = None) -> None:
+        self._tuning, self._workspace, self._files, self._webhooks = tuning, workspace, files, webhooks
+        self._workers: dict[str, Worker] = {}
+        self._stop = threading.Event()
+        self._failing = False
+        self._thread = threading.Thread(target=self._work, name="tunesmith-jobs", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+        if self._webhooks is not None:
+            self._webhooks.start()
+
+    def close(self) -> None:
+        """End the workers and stop; the next server goes on with their jobs."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        if self._webhooks is not None:
+            self._webhooks.close()
+
+    def _work(self) -> None:
+        while not self._stop.is_set():
+            with locked_if_free(self._workspace.root / "jobs.lock") as ours:
+                if ours:
+                    self._see_to_it()
+            self._stop.wait(1.0)
+
+    def _see_to_it(self) -> None:
+        self._find_workers()
+        try:
+            while not self._stop.wait(LOOK_S):
+                try:
+                    self.look()
+                    self._failing = False
+                except (sa.exc.SQLAlchemyError, OSError) as error:
+                    self._say_once(error)
+        finally:
+            for worker in self._workers.values():
+                worker.kill()
+            self._workers.clear()
+
+    def _say_once(self, error: Exception) -> None:
+        if not self._failing:
+            say(f"cannot see to the fine-tuning jobs: {str(error).splitlines()[0]}; trying again")
+        self._failing = True
+
+    def _find_workers(self) -> None:
+        """Find the workers that an earlier server started."""
+        for path in sorted(self._workspace.jobs_dir.glob("ftjob-*")):
+            if (worker := Worker.find(self._tuning.folder_of(path.name))) is not None:
+                self._workers[path.name] = worker
+
+    def look(self) -> None:
+        """Take in what is new, end workers that nobody wants, start those that are."""
+        for job in self._active():
+            self._take_in(job)
+        active = self._active()
+        wanted = {job.id for job in active}
+        for job_id in [one for one in self._workers if one not in wanted]:
+            self._workers.pop(job_id).kill()
+            self._clear_up(job_id)
+        for job in active:
+            worker = self._workers.get(job.id)
+            if worker is not None and not worker.lives():
+                self._ended(job)
+        self._start_some()
+
+    def _active(self) -> list[Job]:
+        """Return the jobs to work on whose folders are here; another server of the same store has the others."""
+        return [job for job in self._tuning.jobs.with_status(*ACTIVE) if self._folder(job).recipe.exists()]
+
+    def _folder(self, job: Job) -> JobFolder:
+        return self._tuning.folder_of(job.id)
+
+    def _take_in(self, job: Job) -> None:
+        for gone in take_in(self._tuning.jobs, job, self._folder(job), self._files):
+            if (artifact := self._workspace.find(gone.model_id)) is not None:
+                self._workspace.discard(artifact)
+
+    def _ended(self, job: Job) -> None:
+        """Take in the last words of a worker that is gone; count it as dead if there is still work to do."""
+        worker = self._workers.pop(job.id)
+        self._take_in(self._tuning.jobs.get(job.id))
+        job = self._tuning.jobs.get(job.id)
+        if job.status not in ACTIVE or (job.validated and not worker.trains):
+            return
+        if job.deaths + 1 < MOST_DEATHS:
+            self._tuning.jobs.move(job.id, job.status, (job.status,), deaths=job.deaths + 1)
+            return
+        message = f"The process that works on the job ended {MOST_DEATHS} times without getting further."
+        self._fail(job, message)
+
+    def _fail(self, job: Job, message: str) -> None:
+        def also(connection: Connection) -> None:
+            tell(connection, job.id, f"The job failed: {message}", level="error")
+
+        error = {"code": "server_error", "message": message, "param": None}
+        self._tuning.jobs.move(
+            job.id, "failed", ACTIVE, also, finished=now_utc(), estimated_finish=None, error=error
+        )  # fmt: skip
+        say(f"the fine-tuning job {job.id} failed: {self._folder(job).log} says why")
+
+    def _clear_up(self, job_id: str) -> None:
+        """Delete what nobody needs of a job that is finished: its rows, and the checkpoints to go on from."""
+        job, folder = self._tuning.jobs.get(job_id), self._tuning.folder_of(job_id)
+        if job.status in UNFINISHED:
+            return
+        folder.drop_rows()
+        for path in self._workspace.leftovers():
+            if path.name.startswith(job_id):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    def _start_some(self) -> None:
+        """Start workers: of so many jobs as may train at once, and one that checks the rows of another."""
+        free = self._tuning.settings.at_once - sum(worker.trains for worker in self._workers.values())
+        checking = any(not worker.trains for worker in self._workers.values())
+        for job in self._active():
+            if job.id in self._workers:
+                continue
+            trains = free > 0
+            if not trains and (job.validated or checking):
+                continue
+            self._workers[job.id] = Worker.start(self._folder(job), self._workspace.root, trains=trains)
+            free, checking = free - trains, checking or not trains

@@ -1,0 +1,102 @@
+"""Webhooks of jobs that end, read by OpenAI's own client; the receiver is a real server that may be away."""
+
+from __future__ import annotations
+
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import openai
+import pytest
+import sqlalchemy as sa
+
+from serve_tuning import Shop, settings_of, sft_rows
+from serving import serving, wait_until
+from tunesmith.core import tables
+from tunesmith.core.artifacts import Workspace
+from tunesmith.core.errors import RecipeError
+from tunesmith.core.store import Store
+from tunesmith.serve.tuning import webhooks
+
+pytestmark = pytest.mark.slow
+
+SECRET = "whsec_c2VjcmV0IG9mIHR1bmVzbWl0aA=="
+
+
+@pytest.fixture
+def receiver():
+    """A server that refuses the first delivery, and keeps all."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            server.got.append((body, {name.lower(): value for name, value in self.headers.items()}))
+            self.send_response(503 if len(server.got) == 1 else 204)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    server.got = []
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_the_end_of_a_job_is_told_until_it_is_heard(tmp_path, tiny, receiver, monkeypatch):
+    """Catches a signature that OpenAI's client refuses, an end that is told once and lost, or told to nobody."""
+    monkeypatch.setenv("OPENAI_WEBHOOK_SECRET", SECRET)
+    monkeypatch.setattr(webhooks, "FIRST_WAIT_S", 0.1)
+    workspace = Workspace(tmp_path / "home")
+    store = Store.open_workspace(workspace.root)
+    url = f"http://127.0.0.1:{receiver.server_port}/hook"
+    settings = settings_of(tiny).model_copy(update={"webhooks": webhooks_settings(url)})
+    with serving(store, workspace, settings=settings) as server, server.client() as client:
+        shop = Shop(server, client, workspace)
+        failed, given_up = shop.job(sft_rows(3)), shop.job()
+        shop.jobs.cancel(given_up.id)
+        shop.ended(failed.id)
+        wait_until(lambda: len(receiver.got) >= 3)
+        told = [client.webhooks.unwrap(body, headers, secret=SECRET) for body, headers in receiver.got]
+        assert {(one.type, one.data.id) for one in told} == {
+            ("fine_tuning.job.failed", failed.id),
+            ("fine_tuning.job.cancelled", given_up.id),
+        }
+        ids = [headers["webhook-id"] for _, headers in receiver.got]
+        assert ids.count(ids[0]) == 2 and len(set(ids)) == 2, "the refused one comes again, under the same id"
+        for body, headers in receiver.got[:1]:
+            with pytest.raises(openai.InvalidWebhookSignatureError):
+                client.webhooks.unwrap(body.replace(b"failed", b"succeeded"), headers, secret="whsec_eA==")
+        wait_until(lambda: left(store) == 0)
+
+
+def webhooks_settings(url):
+    from tunesmith.recipe import Webhooks
+
+    return Webhooks(url=url)
+
+
+def left(store):
+    with store.reading() as connection:
+        return connection.execute(sa.select(sa.func.count()).select_from(tables.webhook_deliveries)).scalar()
+
+
+@pytest.mark.parametrize(
+    ("secret", "told"), [("", "OPENAI_WEBHOOK_SECRET is not set"), ("whsec_?", "no base64 follows")]
+)
+def test_a_secret_that_is_none_is_refused_at_the_start(tmp_path, monkeypatch, secret, told):
+    """Catches deliveries that nobody can verify, and a secret in an error."""
+    monkeypatch.setenv("OPENAI_WEBHOOK_SECRET", secret)
+    workspace = Workspace(tmp_path)
+    with pytest.raises(RecipeError, match=told):
+        webhooks.Webhooks(Store.open_workspace(tmp_path), workspace, webhooks_settings("http://127.0.0.1:9/"))
+
+
+def test_without_webhooks_nothing_is_kept_to_be_told(shop):
+    """Catches a table that grows for nobody."""
+    job = shop.job()
+    shop.jobs.cancel(job.id)
+    assert left(shop.server.app.state.gateway.store) == 0
