@@ -11,9 +11,13 @@ import sqlalchemy as sa
 from judges import CUT, judging
 from serving import serving, wait_until
 from tunesmith.core import tables
+from tunesmith.core.artifacts import Plan
 from tunesmith.core.errors import RecipeError
+from tunesmith.providers.hosted import HostedModel
 from tunesmith.recipe import Serve
+from tunesmith.release.aliases import promote
 from tunesmith.serve.app import build_app
+from tunesmith.text.task import TaskSpec
 
 pytestmark = pytest.mark.slow
 
@@ -143,6 +147,28 @@ def test_a_full_line_sheds_and_the_other_service_goes_on(local_store, workspace,
             assert ours.ask("go", "other").choices[0].message.content == WORDS
             failures = [one.exception() for one in asked]
     assert [type(one) for one in failures if one] == [openai.RateLimitError] * 2
+
+
+def test_a_model_of_ours_that_lies_at_a_service_is_promoted_and_served(local_store, workspace, keyed):
+    """Would let through: the task's prompt left out, a release that never becomes ready, weights looked for in vain."""
+    plan = Plan(
+        "tickets", "model", {"task": "classify"}, given={"base": "openai:big"}, parents=("tickets-dddddddddddd",)
+    )
+    with judging(lambda said: "refund") as service:
+        with workspace.draft(plan) as draft:
+            (draft.path / "model").mkdir()
+            TaskSpec("classify", ("card", "refund"), system="Name the topic.").save(draft.path / "model")
+            HostedModel("openai", "ft:big:acme::x", "big", base_url=service.url, key_env="A_KEY").save(draft.path)
+        promote(local_store, "tickets", plan.id, force=True)
+        with serving(local_store, workspace) as ours:
+            answer = ours.ask("money back", "tickets")
+            with ours.http() as http:
+                assert http.get("/readyz").status_code == 200
+            assert ours.ask("money back", plan.id).choices[0].message.content == "refund"
+            assert ours.health()["engine"]["upstreams"][plan.id]["answered"] == 2
+    assert answer.choices[0].message.content == "refund" and answer.system_fingerprint == plan.id
+    assert service.asked[0]["model"] == "ft:big:acme::x" and service.keys[0] == "sk-secret"
+    assert [one["content"] for one in service.asked[0]["messages"]] == ["Name the topic.", "money back"]
 
 
 def test_our_own_server_can_stand_behind_another(local_store, workspace, running, tmp_path):

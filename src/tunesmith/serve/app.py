@@ -78,9 +78,7 @@ def build_app(
         RecipeError: without the secret that webhooks are signed with.
     """
     settings = settings or Serve()
-    engine = engine or EmbeddedEngine(settings.queue)
-    if settings.upstreams:
-        engine = Upstreams(engine, settings.upstreams, settings.queue)
+    engine = Upstreams(engine or EmbeddedEngine(settings.queue), settings.upstreams, settings.queue)
     catalog, ring = Catalog(store, workspace, engine, settings.upstreams), KeyRing(store)
     follower = Follower([catalog, ring])
     capture = Capture(store, enabled=settings.capture)

@@ -19,6 +19,9 @@ from tunesmith.core import tables
 from tunesmith.core.clock import now_utc
 from tunesmith.core.errors import ArtifactError
 from tunesmith.core.progress import say
+from tunesmith.providers.hosted import hosted_model
+from tunesmith.providers.hosted_chat import chat_settings
+from tunesmith.recipe.service import Service
 from tunesmith.serve.errors import ApiError, model_not_found
 from tunesmith.serve.tuning.tuned import all_tuned
 
@@ -27,7 +30,6 @@ if TYPE_CHECKING:
 
     from tunesmith.core.artifacts import Artifact, Workspace
     from tunesmith.core.store import Store
-    from tunesmith.recipe.service import Service
     from tunesmith.serve.engine import Engine
     from tunesmith.serve.tuning.tuned import Tuned
 
@@ -38,7 +40,8 @@ PRODUCTION = "production"
 class Served:
     """A model as somebody asked for it: the words used, the Model they stand for, and the precision it was made in.
 
-    One that answers elsewhere has a ``service`` in place of a folder.
+    One that answers elsewhere has a ``service``, and a folder only if it is a Model of ours that lies there: with the
+    task's prompt.
     """
 
     ref: str
@@ -168,7 +171,11 @@ def _named(name: str, alias: str | None, artifact: Artifact) -> Served:
     ref = artifact.id if alias is None else name if alias == PRODUCTION else f"{name}@{alias}"
     created = datetime.fromisoformat(artifact.manifest["created"])
     precision = artifact.manifest["config"].get("train", {}).get("precision", "auto")
-    return Served(ref, name, alias, artifact.id, artifact.path / "model", int(created.timestamp()), precision)
+    hosted = hosted_model(artifact)
+    service = Service(**chat_settings(hosted)) if hosted else None
+    return Served(
+        ref, name, alias, artifact.id, artifact.path / "model", int(created.timestamp()), precision, service
+    )  # fmt: skip
 
 
 def served_of(model: Artifact) -> Served:

@@ -11,11 +11,13 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from tunesmith.core.errors import RemoteError
+from tunesmith.core.errors import RemoteError, TunesmithError
 from tunesmith.core.progress import say
 from tunesmith.providers.chat import SAMPLING, ChatRequest, Reply, connect
 from tunesmith.serve.engine import Answer, Piece
 from tunesmith.serve.errors import ApiError, bad_request, draining, queue_full
+from tunesmith.text.examples import text_of
+from tunesmith.text.task import TaskSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -44,23 +46,29 @@ class Upstreams:
 
     def __init__(self, own: Engine, services: Mapping[str, Service], queue_size: int) -> None:
         self._own = own
+        self._queue_size = queue_size
         self._lines = {name: _Line(service, queue_size) for name, service in services.items()}
+        self._hosted: dict[str, _Line] = {}
+        self._ready: set[str] = set()
+        self._lock = threading.Lock()
 
     def submit(self, question: Question, deliver: Callable[[Event], None]) -> None:
         """Take a question; see `Engine`."""
         if question.served.service is None:
             self._own.submit(question, deliver)
         else:
-            self._lines[question.served.name].submit(question, deliver)
+            self._line(question.served).submit(question, deliver)
 
     def warm(self, served: Served) -> None:
-        """Load a model of this machine; see `Engine`."""
+        """Load a model of this machine; one that lies at a service is ready as it is. See `Engine`."""
         if served.service is None:
             self._own.warm(served)
+        else:
+            self._ready.add(served.model_id)
 
     def loaded(self) -> set[str]:
         """Return what is in memory; see `Engine`."""
-        return self._own.loaded()
+        return self._own.loaded() | self._ready
 
     def broken(self) -> dict[str, str]:
         """Return what cannot be loaded; see `Engine`."""
@@ -68,20 +76,42 @@ class Upstreams:
 
     def status(self) -> dict[str, Any]:
         """Return counts, those of services by name; see `Engine`."""
-        return {**self._own.status(), "upstreams": {name: line.status() for name, line in self._lines.items()}}
+        counts = {name: line.status() for name, line in {**self._lines, **self._hosted}.items()}
+        return {**self._own.status(), **({"upstreams": counts} if counts else {})}
 
     def close(self) -> None:
         """Answer what is waiting, then stop; see `Engine`."""
-        for line in self._lines.values():
+        for line in (*self._lines.values(), *self._hosted.values()):
             line.close()
         self._own.close()
+
+    def _line(self, served: Served) -> _Line:
+        """Return the line to a service; to a Model of ours that lies at one, the line is made when it is first asked.
+
+        Raises:
+            ApiError: 503 if its key is not set.
+        """
+        if served.name in self._lines and served.alias is None:
+            return self._lines[served.name]
+        with self._lock:
+            if served.model_id not in self._hosted:
+                assert served.service is not None
+                try:
+                    line = _Line(served.service, self._queue_size, TaskSpec.load(served.folder))
+                except TunesmithError as error:
+                    say(f"cannot ask {served.model_id}: {error.message}")
+                    raise ApiError(
+                        503, f"The model {served.model_id} cannot be asked.", code="model_unavailable"
+                    ) from error
+                self._hosted[served.model_id] = line
+            return self._hosted[served.model_id]
 
 
 class _Line:
     """The line to one service, ``concurrency`` questions at a time."""
 
-    def __init__(self, service: Service, queue_size: int) -> None:
-        self._service = service
+    def __init__(self, service: Service, queue_size: int, task: TaskSpec | None = None) -> None:
+        self._service, self._task = service, task
         self._chat: RemoteChat = connect(service, None)  # type: ignore[assignment]
         self._most = service.concurrency + queue_size
         self._counts = dict.fromkeys(("answered", "failed", "cancelled", "shed"), 0)
@@ -126,7 +156,8 @@ class _Line:
         usual: dict[str, Any] = {"max_tokens": self._service.max_tokens}
         if self._service.temperature is not None:
             usual["temperature"] = self._service.temperature
-        messages = [{"role": one["role"], "content": one["content"]} for one in question.messages]
+        asked = self._task.prompt(question.messages) if self._task else question.messages
+        messages = [{"role": one["role"], "content": text_of(one)} for one in asked]
         return ChatRequest(self._service.model, messages, {**usual, **question.given})
 
     def _work(self, question: Question, request: ChatRequest, deliver: Callable[[Event], None]) -> None:
