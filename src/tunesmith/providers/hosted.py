@@ -32,7 +32,10 @@ Row = dict[str, Any]
 """A row of ``metrics.jsonl`` as local runs have them: ``step``, and of ``loss``, ``valid_loss`` and others what the
 service tells. A step's validation stands in the same row as its loss."""
 
-TUNERS: dict[str, tuple[str, str]] = {}
+TUNERS: dict[str, tuple[str, str]] = {
+    "openai": ("tunesmith.providers.openai_tuning", "OpenAITuner"),
+    "azure": ("tunesmith.providers.openai_tuning", "OpenAITuner"),
+}
 """Service to the module and the class in it that tunes there."""
 
 Status = Literal["waiting", "running", "succeeded", "failed", "cancelled", "unknown"]

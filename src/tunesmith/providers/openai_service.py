@@ -1,0 +1,196 @@
+"""OpenAI's files and fine-tuning jobs through the official client: nothing is made twice, and refusals are sentences.
+
+Owns how something is made exactly once where a request may have arrived without an answer: under a name of ours that
+is in the journal first, and looked for before it is asked for again. Does not own what is made (`openai_tuning`).
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from tunesmith.core.errors import MissingExtraError, RemoteError
+from tunesmith.providers.remote import key_in, refuse_long_waits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tunesmith.providers.journal import Journal
+    from tunesmith.recipe import Recipe
+
+OPENAI = "https://api.openai.com/v1"
+KEY_ENVS = {"openai": "OPENAI_API_KEY", "azure": "AZURE_OPENAI_API_KEY"}
+OURS = "tunesmith"
+"""Key of the metadata by which a job is known to be ours."""
+WAY_OUT = "the same recipe with an open model as its base, such as base: Qwen/Qwen3-0.6B, or nano"
+
+_CLOSED, _DAILY = "training_not_available", "daily_rate_limit_exceeded"
+_LOOKS = 3
+"""How often something that may have been made is looked for before it is made again: lists may lag behind."""
+
+
+class OpenAIService:
+    """One endpoint with one key.
+
+    Raises:
+        RecipeError: (when made) if the key's environment variable is not set.
+        MissingExtraError: (when made) without the ``providers`` extra.
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        try:
+            import openai
+        except ModuleNotFoundError as error:
+            raise MissingExtraError("providers", error.name or "openai") from error
+        at = recipe.hosting
+        self.url, self.retries, self.poll_s = at.base_url or OPENAI, at.retries, at.poll_s
+        self.key_env = at.key_env or KEY_ENVS[recipe.service]
+        self._key = key_in(self.key_env, "provider.key_env")
+        self._openai: Any = openai
+        self.client = openai.OpenAI(
+            api_key=self._key, base_url=self.url, timeout=at.timeout_s, max_retries=at.retries,
+            http_client=openai.DefaultHttpxClient(event_hooks={"response": [refuse_long_waits, _refuse_daily]}),
+        )  # fmt: skip
+        self._once = self.client.with_options(max_retries=0)
+
+    def asked(self, call: Callable[[], Any]) -> Any:
+        """Return what a call that may be repeated gives.
+
+        Raises:
+            RemoteError: if the service refuses, fails or cannot be reached.
+        """
+        try:
+            return call()
+        except self._openai.APIError as error:
+            raise self.told(error) from error
+
+    def gone(self, call: Callable[[], Any]) -> bool:
+        """Delete something; True unless it was not there."""
+        try:
+            call()
+        except self._openai.NotFoundError:
+            return False
+        except self._openai.APIError as error:
+            raise self.told(error) from error
+        return True
+
+    def file(self, journal: Journal, step: str, path: Path) -> str:
+        """Return the id of an uploaded file, uploaded now unless it was before."""
+
+        def make(key: str) -> str:
+            with path.open("rb") as content:
+                return str(self._once.files.create(file=(f"{key}.jsonl", content), purpose="fine-tune").id)
+
+        def find(key: str) -> list[str]:
+            return [one.id for one in self.client.files.list(purpose="fine-tune") if one.filename == f"{key}.jsonl"]
+
+        return self._made(journal, step, make, find)
+
+    def job(self, journal: Journal, step: str, body: dict[str, Any]) -> str:
+        """Return the id of a job, created now unless it was before."""
+        jobs = self._once.fine_tuning.jobs
+
+        def make(key: str) -> str:
+            return str(jobs.create(**body, metadata={OURS: key}).id)
+
+        def find(key: str) -> list[str]:
+            listed = self.client.fine_tuning.jobs.list(metadata={OURS: key}, limit=100)
+            return [one.id for one in listed if (one.metadata or {}).get(OURS) == key]
+
+        return self._made(journal, step, make, find)
+
+    def _made(
+        self, journal: Journal, step: str, make: Callable[[str], str], find: Callable[[str], list[str]]
+    ) -> str:  # fmt: skip
+        if (done := journal.of(step)) is not None:
+            return str(done["id"])
+        begun = journal.unclear(step)
+        key = begun["key"] if begun else f"{OURS}-{uuid.uuid4().hex}"
+        if begun is None:
+            journal.begin(step, key=key)
+        elif found := self._found(key, find):
+            return str(journal.done(step, id=found)["id"])
+        for attempt in range(self.retries + 1):
+            try:
+                return str(journal.done(step, id=make(key))["id"])
+            except self._openai.APIError as error:
+                if self._surely_refused(error):
+                    journal.forget(step)
+                    raise self.told(error) from error
+                if getattr(error, "status_code", 0) != 429 and (found := self._found(key, find)):
+                    return str(journal.done(step, id=found)["id"])
+                if attempt == self.retries:
+                    raise self.told(error) from error
+                time.sleep(_wait_s(error, attempt))
+        raise AssertionError
+
+    def _found(self, key: str, find: Callable[[str], list[str]]) -> str:
+        """Return the id of what was made under a key; empty if nothing was, as far as lists tell."""
+        for look in range(_LOOKS):
+            if found := self.asked(lambda: find(key)):
+                return str(found[0])
+            if look < _LOOKS - 1:
+                time.sleep(min(self.poll_s, 2.0))
+        return ""
+
+    def _surely_refused(self, error: Any) -> bool:
+        """Tell whether nothing was made and asking again changes nothing."""
+        status = getattr(error, "status_code", None)
+        if status == 429:
+            response = error.response
+            return bool(error.code == _DAILY or response.headers.get("x-should-retry") == "false")
+        return bool(status is not None and 400 <= status < 500 and status not in (408, 409))
+
+    def told(self, error: Any) -> RemoteError:
+        """Return what a failure of the client means, for people."""
+        status, code = getattr(error, "status_code", None), getattr(error, "code", None)
+        said = " ".join(str(getattr(error, "message", error)).split()).replace(self._key, f"<{self.key_env}>")[:300]
+        if code == _CLOSED:
+            return RemoteError(
+                f"{self.url} no longer creates fine-tuning jobs for this account ({_CLOSED}): {said}",
+                expected="an account that may still tune; OpenAI ends it for all on 2027-01-06", hint=WAY_OUT,
+            )  # fmt: skip
+        if code == _DAILY:
+            return RemoteError(
+                f"{self.url} takes no more jobs of this model today ({_DAILY}): {said}",
+                hint="the same command tomorrow: it goes on from here; or provider.stopping: checkpoints, which makes "
+                "one job alone",
+            )
+        if status == 429:
+            return RemoteError(
+                f"{self.url} takes no more requests for now (HTTP 429): {said}",
+                hint="the same command later: it goes on from here",
+            )
+        if status in (401, 403):
+            return RemoteError(
+                f"{self.url} refuses the key in {self.key_env} (HTTP {status}): {said}",
+                expected="a key that may tune", hint="provider.key_env names the variable that holds it",
+            )  # fmt: skip
+        if status is None:
+            return RemoteError(
+                f"{self.url} cannot be reached, or ends connections before it answers: {said}",
+                hint="see provider.base_url; the same command goes on from here",
+            )
+        later = "later: the same command goes on from here" if status >= 500 else "see provider and base in the recipe"
+        return RemoteError(f"{self.url} fails (HTTP {status}): {said}", hint=later)
+
+
+def _refuse_daily(response: Any) -> None:
+    """Tell the client not to ask again today what is refused for today."""
+    if response.status_code == 429:
+        response.read()
+        if _DAILY.encode() in response.content:
+            response.headers["x-should-retry"] = "false"
+
+
+def _wait_s(error: Any, attempt: int) -> float:
+    """Return how long to wait: as the service asks, else twice as long each time, at most 8 s."""
+    headers = error.response.headers if getattr(error, "response", None) is not None else {}
+    try:
+        if "retry-after-ms" in headers:
+            return float(headers["retry-after-ms"]) / 1000
+        return float(headers["retry-after"])
+    except (KeyError, ValueError):
+        return min(0.5 * 2.0**attempt, 8.0)

@@ -1,0 +1,285 @@
+"""Tuning at OpenAI's protocol against a real server with faults: one job whatever happens, and nothing left behind."""
+
+import os
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from openai_service import CUT, Fault, standing_in
+from openai_service import _event as event
+from tunesmith.core.errors import DataError, RecipeError, RemoteError
+from tunesmith.providers.hosted import Rows, tuner
+from tunesmith.providers.journal import Journal
+from tunesmith.recipe import Recipe
+from tunesmith.text.examples import Example
+from tunesmith.text.task import TaskSpec
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parent.parent.parent
+CREATE, UPLOAD = "POST fine_tuning/jobs", "POST files"
+CLOSED = {
+    "error": {
+        "message": "winding down",
+        "type": "invalid_request_error",
+        "param": None,
+        "code": "training_not_available",
+    }
+}
+DAILY = {"error": {"message": "8 jobs a day", "type": "invalid_request_error", "code": "daily_rate_limit_exceeded"}}
+
+
+class Heard:
+    def __init__(self):
+        self.sentences, self.rows, self.total = [], [], None
+
+    def said(self, sentence):
+        self.sentences.append(sentence)
+
+    def measured(self, row, total_steps=None):
+        self.rows.append(row)
+        self.total = total_steps
+
+
+@pytest.fixture(autouse=True)
+def key(monkeypatch):
+    monkeypatch.setenv("THE_KEY", "sk-secret")
+
+
+def recipe(url, train=None, task="chat", **provider):
+    at = {"base_url": url, "key_env": "THE_KEY", "poll_s": 0.01, "retries": 2, **provider}
+    return Recipe(name="t", task=task, base="openai:gpt-4.1-mini", data={"train": "r"}, provider=at, train=train or {})
+
+
+def rows(folder, valid=3):
+    examples = [
+        Example(
+            [{"role": "user", "content": f"question {n}"}, {"role": "assistant", "content": "answer"}],
+            row_id=f"r{n}", meta={"source": "r.jsonl", "line": n + 1},
+            rejected=[{"role": "assistant", "content": "no"}],
+        )
+        for n in range(12)
+    ]  # fmt: skip
+    return Rows(examples, examples[:valid], TaskSpec("chat"), folder)
+
+
+def tune(folder, service, train=None, valid=3, task="chat", heard=None, **provider):
+    folder.mkdir(exist_ok=True)
+    with closing(tuner(recipe(service.url, train, task, **provider))) as ours:
+        return ours.tune(rows(folder, valid), Journal(folder), heard or Heard())
+
+
+def available(service):
+    with closing(tuner(recipe(service.url))) as ours:
+        return ours.available()
+
+
+def test_a_run_gives_the_best_epochs_model_its_curve_and_leaves_nothing(tmp_path):
+    """Bug: the last model although an earlier epoch was better, events twice or out of order, files left behind."""
+    with standing_in() as service:
+        heard = Heard()
+        outcome = tune(
+            tmp_path, service, {"epochs": 3, "schedule": {"peak_factor": 0.5}, "batch_examples": 4}, heard=heard
+        )
+    assert outcome.model == "ft:ftjob-0:ckpt-step-4" and outcome.best == {
+        "step": 4,
+        "metric": "valid_loss",
+        "value": 1.2,
+    }
+    assert (outcome.stopped_by, outcome.trained_tokens, outcome.jobs) == ("early stopping", 1000, ("ftjob-0",))
+    assert [row["step"] for row in outcome.metrics] == [1, 2, 3, 4, 5, 6]
+    assert outcome.metrics[1] == {"step": 2, "loss": 2.0, "valid_loss": 1.5}
+    assert [row["step"] for row in heard.rows] == [1, 2, 3, 4, 5, 6] and heard.total == 6
+    assert heard.sentences.count("Created fine-tuning job") == 1
+    assert service.files == {} and len(service.deleted) == 2
+    body = service.jobs["ftjob-0"]["body"]
+    assert body["method"]["supervised"]["hyperparameters"] == {
+        "n_epochs": 3, "batch_size": 4, "learning_rate_multiplier": 0.5,
+    }  # fmt: skip
+    assert body["validation_file"] != body["training_file"]
+
+
+def test_preferences_are_trained_by_dpo(tmp_path):
+    with standing_in() as service:
+        tune(tmp_path, service, {"preference": {"beta": 0.3}}, task="preference")
+    method = service.jobs["ftjob-0"]["body"]["method"]
+    assert method["type"] == "dpo" and method["dpo"]["hyperparameters"]["beta"] == 0.3
+
+
+def test_a_chain_stops_when_no_epoch_gains_and_takes_the_best(tmp_path):
+    """Bug: every job begins at the base again, or the last model is taken."""
+    with standing_in(losses=[1.5, 1.2, 1.4, 1.3, 1.1]) as service:
+        stopping = {"early_stopping": {"patience": 2}}
+        outcome = tune(tmp_path, service, {"epochs": 5, "regularise": stopping}, stopping="chain")
+    assert [one["body"]["model"] for one in service.jobs.values()] == [
+        "gpt-4.1-mini", "ft:ftjob-0", "ft:ftjob-1", "ft:ftjob-2",
+    ]  # fmt: skip
+    assert (outcome.model, outcome.stopped_by, outcome.epochs) == ("ft:ftjob-1", "early stopping", 4)
+    assert outcome.trained_tokens == 4000 and service.files == {}
+    assert [row["step"] for row in outcome.metrics] == [1, 2, 3, 4, 5, 6, 7, 8]
+
+
+def test_watching_cancels_the_job_when_validation_no_longer_gains(tmp_path):
+    with standing_in(states=["running"] * 50 + ["succeeded"], losses=[1.0, 1.2, 1.3, 1.4]) as service:
+        stopping = {"early_stopping": {"patience": 2}}
+        outcome = tune(tmp_path, service, {"epochs": 4, "regularise": stopping}, stopping="watch")
+        assert "POST fine_tuning/jobs/ftjob-0/cancel" in service.asked
+    assert outcome.stopped_by == "early stopping" and outcome.model.startswith("ft:ftjob-0:ckpt")
+
+
+def test_unknown_words_and_empty_errors_are_no_failure(tmp_path):
+    """Bug: "paused", or `error: {}`, which every running job has, ends a run that is paid for."""
+    with standing_in(states=["queued", "paused", "paused", "running", "succeeded"]) as service:
+        heard = Heard()
+        assert tune(tmp_path, service, heard=heard).model
+    assert sum("'paused'" in one for one in heard.sentences) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "fault"),
+    [
+        (CREATE, Fault(CUT, does=True)),
+        (CREATE, Fault(500, does=True)),
+        (CREATE, Fault(CUT)),
+        (CREATE, Fault(429, headers={"retry-after-ms": "5"})),
+        (CREATE, Fault(429, headers={"retry-after": "0.02"}, times=2)),
+        (UPLOAD, Fault(500, headers={"retry-after-ms": "5"})),
+        (UPLOAD, Fault(500, headers={"retry-after-ms": "5"}, does=True)),
+        (UPLOAD, Fault(CUT, does=True)),
+        ("GET fine_tuning/jobs/ftjob-0", Fault(500, headers={"retry-after-ms": "5"}, times=2)),
+        ("GET fine_tuning/jobs/ftjob-0/events", Fault(CUT)),
+    ],
+)  # fmt: skip
+def test_a_fault_that_passes_makes_no_second_job_and_leaves_no_file(kind, fault, tmp_path):
+    """Bug: the answer to a job's creation is lost, and a second job is paid for."""
+    with standing_in(faults={kind: fault}) as service:
+        assert tune(tmp_path, service).model
+        assert fault.times == 0 and len(service.jobs) == 1 and service.files == {}
+        assert len(service.deleted) == 2
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (CLOSED, ["no longer creates fine-tuning jobs", "training_not_available", "2027-01-06", "base: Qwen"]),
+        ({"error": {"message": "key sk-secret may not", "code": None}}, ["refuses the key in THE_KEY", "<THE_KEY>"]),
+    ],
+)
+def test_what_is_refused_for_good_is_told_and_the_files_are_deleted(body, told, tmp_path):
+    """Bug: files stay at the service for ever, since uploading succeeds where training is refused."""
+    with standing_in(faults={CREATE: Fault(403, body)}) as service:
+        with pytest.raises(RemoteError) as caught:
+            tune(tmp_path, service)
+        assert service.files == {} and service.asked.count(CREATE) == 1
+    assert all(part in str(caught.value) for part in told) and "sk-secret" not in str(caught.value)
+
+
+def test_the_limit_of_a_day_is_not_asked_again_today(tmp_path):
+    """Bug: the client asks three times what is refused until tomorrow."""
+    with standing_in(faults={CREATE: Fault(429, DAILY, times=9)}) as service:
+        with pytest.raises(RemoteError, match="no more jobs of this model today"):
+            tune(tmp_path, service)
+        assert service.asked.count(CREATE) == 1
+        service.faults.clear()
+        assert tune(tmp_path, service).model and service.files == {}
+
+
+def test_a_job_that_failed_by_data_names_the_row(tmp_path):
+    error = {
+        "code": "invalid_training_file",
+        "message": "Example 3 message contains an invalid token",
+        "param": "training_file",
+    }
+    with standing_in(states=["validating_files", "failed"], error=error) as service:
+        with pytest.raises(DataError, match=r"failed by its data(.|\n)*r\.jsonl:3 \(its example 3\)"):
+            tune(tmp_path, service)
+        assert service.files == {}
+        service.states = ["succeeded"]
+        assert tune(tmp_path, service).jobs == ("ftjob-1",)
+
+
+def test_a_failure_without_a_reason_and_a_cancellation_are_told(tmp_path):
+    with standing_in(states=["failed"], error={}) as service:
+        with pytest.raises(RemoteError, match="the service does not say why"):
+            tune(tmp_path / "a", service)
+        service.states = ["cancelled"]
+        with pytest.raises(RemoteError, match="was cancelled at the service"):
+            tune(tmp_path / "b", service)
+
+
+def test_moderation_is_told_and_result_files_give_the_curve(tmp_path):
+    checks = [event("e-m", 99, "Moderation checks passed", kind="moderation_checks")]
+    with standing_in(events_told=False, extra_events=checks) as service:
+        outcome = tune(tmp_path, service, valid=0)
+    assert "Moderation checks passed" in outcome.notes
+    assert [row["loss"] for row in outcome.metrics] == [2.5, 2.25] and outcome.model == "ft:ftjob-0"
+
+
+def test_a_missing_key_and_too_little_money_are_told_before_anything_is_sent(tmp_path, monkeypatch):
+    with standing_in() as service:
+        with pytest.raises(RecipeError, match=r"provider\.max_usd: 1, .*without a price"):
+            tune(tmp_path, service, max_usd=1)
+        with pytest.raises(RecipeError, match=r"would cost about"):
+            tune(tmp_path, service, max_usd=0.001, price={"training": 25})
+        monkeypatch.delenv("THE_KEY")
+        with pytest.raises(RecipeError, match="THE_KEY is not set"):
+            tune(tmp_path, service)
+        assert service.asked == []
+
+
+def test_the_service_says_until_when_the_base_is_there():
+    with standing_in(shutdown_date="2100-01-14") as service:
+        found = available(service)
+        assert found.may_tune and str(found.ends_on) == "2100-01-14" and "2100-01-14" in found.sentence
+        service.shutdown_date = "2020-01-01"
+        assert available(service).state == "ended"
+        service.faults["GET models/gpt-4.1-mini"] = Fault(404, times=9)
+        assert available(service).state == "unavailable"
+
+
+def test_an_estimate_counts_epochs_and_needs_no_service(tmp_path):
+    asked = recipe("http://127.0.0.1:9/v1", {"max_steps": 5, "batch_examples": 6}, price={"training": 25})
+    found = tuner(asked).estimate(rows(tmp_path))
+    assert (found.examples, found.valid_examples, found.epochs) == (12, 3, 3)  # 5 steps of 6 rows: 2.5 epochs
+    assert found.usd == found.trained_tokens * 25 / 1e6 and found.missing == ""
+
+
+SCRIPT = """
+import sys
+sys.path[:0] = [{tests!r}, {here!r}]
+from pathlib import Path
+from openai_service import OpenAIStandIn
+import importlib.util
+spec = importlib.util.spec_from_file_location("ours", {file!r})
+ours = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(ours)
+sys.stdin.readline()
+ours.tune(Path({folder!r}), OpenAIStandIn(url={url!r}))
+"""
+
+
+@pytest.mark.parametrize("moment", range(1, 17))
+def test_killed_at_any_request_the_run_goes_on_with_one_job_and_no_file_left(moment, tmp_path):
+    """Bug: a second job, or files that nobody deletes. Odd: killed before the request is done; even: after it."""
+    with standing_in() as service:
+        here = Path(__file__)
+        script = SCRIPT.format(
+            tests=str(here.parent.parent), here=str(here.parent), file=str(here), folder=str(tmp_path), url=service.url
+        )
+        command = [sys.executable, "-c", script]
+        ours = subprocess.Popen(command, stdin=subprocess.PIPE, env={**os.environ, "THE_KEY": "sk"})
+        assert ours.stdin is not None
+        service.kill = (ours.pid, moment)
+        ours.stdin.write(b"go\n")
+        ours.stdin.close()
+        assert ours.wait(60) == -9
+        until = time.monotonic() + 5
+        while service.kill and time.monotonic() < until:
+            time.sleep(0.01)
+        outcome = tune(tmp_path, service)
+        assert outcome.jobs == ("ftjob-0",) and len(service.jobs) == 1
+        assert service.files == {}
