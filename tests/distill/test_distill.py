@@ -12,6 +12,7 @@ import yaml
 from click.testing import CliRunner
 
 from judges import judging
+from traffic import Traffic
 from tunesmith import flow
 from tunesmith.cli.distill import command
 from tunesmith.core.errors import ArtifactError, DataError, RecipeError, RemoteError
@@ -144,6 +145,24 @@ def test_the_questions_of_train_are_answered_anew_with_examples_shown(tmp_path):
     train = {json.dumps(one["messages"]) for one in dataset_rows(dataset, "train")}
     assert {json.dumps(one["messages"]) for one in rows_of(tmp_path / "x/taught.jsonl")} <= train
     assert "data.train: [x/taught.jsonl]" in result["notes"][-1]
+
+
+def test_what_users_asked_can_be_asked_too(tmp_path):
+    """Would let through: failed requests, those of another release, a question asked as often as users asked it."""
+    with judging(knows) as served:
+        made = project(tmp_path, served.url, questions=None, distill={"traffic": True})
+        with pytest.raises(DataError, match="captured traffic"):
+            distill(made)
+        ours, other = Traffic(made.store, "d"), Traffic(made.store, "other")
+        for text in ("my card is gone", "money back", "My card is  gone"):
+            ours.ask(text)
+        ours.ask("my card failed", None, status=500)
+        other.ask("my card elsewhere")
+        result = distill(made)
+    assert [(one["messages"][0]["content"], one["source"], one["line"]) for one in rows_of(tmp_path / "distilled.jsonl")] == [
+        ("my card is gone", "traffic", "req-d-000001"), ("money back", "traffic", "req-d-000002")
+    ]  # fmt: skip
+    assert result["again"] == 1
 
 
 def dataset_rows(dataset: Any, split: str) -> list[dict[str, Any]]:

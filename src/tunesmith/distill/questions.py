@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+import sqlalchemy as sa
+
+from tunesmith.core import tables
 from tunesmith.core.errors import DataError
 from tunesmith.data.beside import text_columns
 from tunesmith.data.read.columns import Mapping
@@ -21,10 +25,11 @@ from tunesmith.text.examples import Example, Message, read_examples
 from tunesmith.update.harvest import question_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tunesmith.core.artifacts import Artifact
+    from tunesmith.core.store import Store
     from tunesmith.data.read.files import Table
     from tunesmith.data.rows import Row
     from tunesmith.recipe import Recipe
@@ -44,29 +49,32 @@ class Questions:
     again: int = 0
 
 
-def questions_of(recipe: Recipe, folder: Path, dataset: Artifact | None) -> Questions:
+def questions_of(recipe: Recipe, folder: Path, dataset: Artifact | None, store: Store | None = None) -> Questions:
     """Return the questions that ``distill`` is about, each once, in their order.
 
     Args:
         recipe: with ``distill``.
         folder: what its paths are relative to.
-        dataset: the recipe's Dataset, whose train split is asked where no files are named.
+        dataset: the recipe's Dataset, whose train split is asked where neither files nor traffic are.
+        store: where traffic is.
 
     Raises:
         DataError: if a file is not there or no question is in any.
     """
     assert recipe.distill is not None
     found = Questions()
+    if recipe.distill.traffic:
+        assert store is not None
+        found.rows += _captured(store, recipe.name)
     if recipe.distill.questions:
         for source in expand(recipe.distill.questions, folder, SETTING):
             _take(read(source), recipe, found)
-    else:
+    elif not recipe.distill.traffic:
         assert dataset is not None
         found.rows = [_asked(one) for one in read_examples(dataset.path / "train.parquet")]
     if not found.rows:
-        raise DataError(
-            f"{SETTING}: no question is in any file", expected="a record with a text or a conversation each"
-        )
+        where = "in the captured traffic" if recipe.distill.traffic else "in any file"
+        raise DataError(f"distill: no question is {where}", expected="a text or a conversation each")
     return _once(found, recipe.distill.rows, recipe.seed)
 
 
@@ -79,6 +87,20 @@ def _once(found: Questions, most: int | None, seed: int) -> Questions:
     if most is not None and most < len(once):
         once = [once[place] for place in sorted(random.Random(seed).sample(range(len(once)), most))]
     return Questions(once, found.left_out, again)
+
+
+def _captured(store: Store, name: str) -> Iterator[Example]:
+    """Yield what users asked a released name and were answered, oldest first; redacted, as it was kept."""
+    requests = tables.requests
+    wanted = (
+        sa.select(requests.c.id, requests.c.messages)
+        .where(requests.c.name == name, requests.c.status == HTTPStatus.OK)
+        .order_by(requests.c.at, requests.c.id)
+    )
+    with store.reading() as connection:
+        rows = connection.execute(wanted).all()
+    for row in rows:
+        yield Example([*row.messages, NO_ANSWER], row.id, meta={"source": "traffic", "line": row.id})
 
 
 def _asked(example: Example) -> Example:

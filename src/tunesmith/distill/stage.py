@@ -110,7 +110,8 @@ class _Distillation:
     @cached_property
     def dataset(self) -> Artifact | None:
         """The recipe's Dataset; None if its train is what is about to be written, or is not there yet."""
-        return None if self.settings.questions and self._learnt_from else flow.prepare(self.project)
+        named = self.settings.questions or self.settings.traffic
+        return None if named and self._learnt_from else flow.prepare(self.project)
 
     @property
     def _learnt_from(self) -> bool:
@@ -120,7 +121,8 @@ class _Distillation:
 
     @cached_property
     def questions(self) -> Questions:
-        return questions_of(self.recipe, self.project.folder, self.dataset)
+        store = self.project.store if self.settings.traffic else None
+        return questions_of(self.recipe, self.project.folder, self.dataset, store)
 
     @cached_property
     def train(self) -> list[Example]:

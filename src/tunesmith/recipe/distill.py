@@ -18,6 +18,10 @@ class Distill(Section):
         default_factory=list,
         description="files of questions, their answers left out; empty: the questions of the recipe's train split",
     )
+    traffic: bool = Field(
+        False,
+        description="answer what users asked the release of this name, as it was captured; beside questions, or alone",
+    )
     to: Annotated[str, Field(min_length=1, pattern=r"\.jsonl$")] = Field(
         "distilled.jsonl", description="the file of examples that is written, which data.train then names"
     )
