@@ -7,7 +7,8 @@ takes a `Project` and returns the JSON-able result that the command prints.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
 from functools import cached_property, partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,7 +17,8 @@ from tunesmith.by_answers import base_probe, stopping_judge
 from tunesmith.core.artifacts import Workspace
 from tunesmith.core.errors import ArtifactError, GateError, MissingExtraError, RecipeError, Refusals
 from tunesmith.core.progress import say
-from tunesmith.recipe import Gate, Recipe, load_recipe, naming_lines
+from tunesmith.recipe import Gate, Recipe, load_recipe, naming_lines, parse_recipe
+from tunesmith.recipe.provider import service_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -115,6 +117,16 @@ def planned_model(project: Project, dataset: Artifact) -> str:
     return plan_model(project.recipe, dataset, project.workspace).id
 
 
+def refuse_hosted(project: Project, why: str) -> None:
+    """Refuse a base that a service tunes for a command that cannot work with one; ``why`` says so.
+
+    Raises:
+        RecipeError: if the recipe has one.
+    """
+    if project.recipe.service:
+        raise RecipeError(f"base: {project.recipe.base}: {why}", hint="base: nano, or an open model")
+
+
 @_naming_lines
 def check_training(project: Project) -> None:
     """Raise what training is asked for in vain, before anything is spent."""
@@ -139,6 +151,9 @@ def check_fit(project: Project, dataset: Artifact) -> None:
     from tunesmith.train.plan import prepared
 
     check_training(project)
+    if project.recipe.service:
+        _planned_training(project, dataset)
+        return
     with TemporaryDirectory() as folder:
         prepared(project.recipe, dataset, project.workspace, Path(folder))
 
@@ -299,16 +314,42 @@ def update(project: Project) -> Result:
 
 @_naming_lines
 def plan(project: Project) -> Result:
-    """Return what training the recipe would do and cost: rows, tokens, steps, time, memory, learning-rate curve."""
-    from tunesmith.evaluate.stage import plan_judge, plan_rivals
-    from tunesmith.train.plan import estimate
+    """Return what training the recipe would do and cost: rows, tokens, steps, time, memory, learning-rate curve.
 
-    _check(project)
+    Where a service would tune: tokens, money, and which settings it honours, approximates and refuses; it is not asked.
+    """
+    from tunesmith.evaluate.stage import plan_judge, plan_rivals
+
+    (_check_the_rest if project.recipe.service else _check)(project)
     dataset = prepare(project)
     judge = plan_judge(project.recipe, dataset, project.folder)
-    planned = {"dataset": dataset.id, **estimate(project.recipe, dataset, project.workspace)}
+    planned = {"dataset": dataset.id, **_planned_training(project, dataset)}
     rivals = plan_rivals(project.recipe, dataset)
     return planned | ({"judge": judge} if judge else {}) | ({"rivals": rivals} if rivals else {})
+
+
+def _planned_training(project: Project, dataset: Artifact) -> Result:
+    from tempfile import TemporaryDirectory
+
+    from tunesmith.train import hosted
+    from tunesmith.train.plan import estimate
+
+    if not project.recipe.service:
+        return estimate(project.recipe, dataset, project.workspace)
+    with TemporaryDirectory() as folder:
+        return hosted.plan(project.recipe, dataset, Path(folder))
+
+
+def on_base(project: Project, base: str) -> Project:
+    """Return a project whose recipe has another base; ``provider`` goes along where a service tunes that one, too.
+
+    Raises:
+        RecipeError: if the recipe does not fit the base.
+    """
+    given = {**project.recipe.given(), "base": base}
+    if not service_of(base):
+        given.pop("provider", None)
+    return replace(project, recipe=parse_recipe(json.dumps(given), f"{project.file} with base: {base}"))
 
 
 def audit(project: Project) -> Result:
@@ -360,10 +401,24 @@ def _label_counts(project: Project, model: Artifact) -> dict[str, int] | None:
 @_naming_lines
 def _check(project: Project) -> None:
     """Raise what the recipe asks for in vain, before anything is spent."""
+    refusals = Refusals()
+    _look_at_training(project.recipe, refusals)
+    _look_at_the_rest(project, refusals)
+    refusals.tell()
+
+
+@_naming_lines
+def _check_the_rest(project: Project) -> None:
+    """As `_check`, but for what training is asked for."""
+    refusals = Refusals()
+    _look_at_the_rest(project, refusals)
+    refusals.tell()
+
+
+def _look_at_the_rest(project: Project, refusals: Refusals) -> None:
     from tunesmith.evaluate.stage import check as check_evaluation
 
-    recipe, refusals = project.recipe, Refusals()
-    _look_at_training(recipe, refusals)
+    recipe = project.recipe
     with refusals:
         check_evaluation(recipe, project.folder, project.workspace)
     with refusals:
@@ -372,7 +427,6 @@ def _check(project: Project) -> None:
                 "data.split.test is 0 and there is no data.test: nothing to evaluate on",
                 hint="hold some rows out for the test, or run tunesmith train alone",
             )
-    refusals.tell()
 
 
 def _project(recipe: Project | Recipe | Path | str, home: Path | None) -> Project:

@@ -208,7 +208,6 @@ WITH_THE_BASE = {
         {"*": {"prompt": {"teacher": {"shots": 40}}}}, ["prompt.teacher.shots: 40", "must fit into 512"],
         {"*": {"prompt": {"teacher": {"shots": 4}}}},
     ),
-    "a hosted base": ({"*": {"base": "openai:gpt-4.1-mini"}}, ["base: openai", "a Hugging Face name"], {}),
     "nothing to evaluate on": (
         {"*": {"data": {"train": "cards.csv", "split": {"test": 0}}}}, ["data.split.test is 0", "hold some rows out"], {},
     ),
@@ -315,12 +314,8 @@ def test_four_bits_without_what_calculates_with_them_are_refused(folder, monkeyp
             {"regularise": {"ema": 0.9999}, "freeze": {"layers": "0:9"}, "schedule": {"warmup": 5000}},
             ["regularise.ema", "freeze.layers", "schedule.warmup"],
         ),
-        (
-            {"*": {"base": "openai:x"}, "regularise": {"early_stopping": {"metric": "x"}}},
-            ["hosted", "early_stopping.metric"],
-        ),
     ],
-    ids=["by itself", "of the base", "of the run", "before the data"],
+    ids=["by itself", "of the base", "of the run"],
 )
 def test_what_is_found_together_is_told_together(folder, train, told):
     """Would let through: one error after the other, each after a minute of preparing."""

@@ -190,7 +190,7 @@ def test_too_long_examples_are_counted_or_refused_never_cut(workspace, tiny):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"base": "openai:gpt-4.1-mini"}, "hosted model"),
+        ({"base": "openai:gpt-4.1-mini"}, "not with base: openai"),
     ],
 )
 def test_what_cannot_be_trained_is_refused_before_anything_is_spent(changes, message, tiny):

@@ -15,15 +15,19 @@ from tunesmith.core.progress import say, sparkline
 @recipe_argument
 @home_option
 @json_option
-def command(recipe: Path, home: Path | None, as_json: bool) -> None:
-    """Show what training would do and cost on this machine. Prepares the data, trains nothing."""
+@click.option("--base", help="Plan as if the recipe had this base, such as openai:gpt-4.1-mini-2025-04-14.")
+def command(recipe: Path, home: Path | None, as_json: bool, base: str | None) -> None:
+    """Show what training would do and cost, here or at a service. Prepares the data, trains and spends nothing."""
     from tunesmith import flow
 
-    result = flow.plan(flow.Project.of(recipe, home))
+    project = flow.Project.of(recipe, home)
+    result = flow.plan(flow.on_base(project, base) if base else project)
     if as_json:
         print_json(result)
-    else:
+    elif result["provider"] == "local":
         _show(result)
+    else:
+        _show_hosted(result)
 
 
 def _show(plan: dict[str, Any]) -> None:
@@ -52,6 +56,26 @@ def _show(plan: dict[str, Any]) -> None:
         _show_rival(name, asked)
     if plan["rates"]:
         say(f"    times {_factors(plan['rates'])}")
+
+
+def _show_hosted(plan: dict[str, Any]) -> None:
+    examples = plan["examples"]
+    say(f"  {examples['train']:,} training and {examples['valid']:,} validation examples for {plan['base']}")
+    tokens = f"about {plan['tokens_per_epoch']['total']:,} tokens, {plan['trained_tokens']:,} billed"
+    say(f"  {plan['epochs']} epochs of {tokens}; {plan['money_told']}")
+    say(f"  about {plan['hours']:.1f} h" if plan["hours"] else "  how long it takes the service does not say before")
+    for note in plan["notes"]:
+        say(f"  {note}")
+    for how, style in (("honoured", ""), ("approximated", "yellow"), ("refused", "red")):
+        own = plan["settings"][how]
+        if how == "honoured":
+            say(f"  {len(own)} settings are honoured")
+        for setting, why in own.items() if how != "honoured" else ():
+            say(f"  {how}: {setting}: {why}", style=style)
+    if judge := plan.get("judge"):
+        _show_judge(judge)
+    for name, asked in plan.get("rivals", {}).items():
+        _show_rival(name, asked)
 
 
 def _show_judge(judge: dict[str, Any]) -> None:

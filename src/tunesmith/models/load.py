@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from tunesmith.core.artifacts import Workspace
 
 ASSETS = Path(__file__).parent.parent / "assets"
+HOSTED_FILE = "hosted.json"
+"""What a Model's folder has in place of weights that lie at a service."""
 ADAPTER_CONFIG = "adapter_config.json"
 
 _PLAIN_TOKENIZERS = ("PreTrainedTokenizerFast", "TokenizersBackend")
@@ -75,7 +77,24 @@ def identity(ref: str) -> str:
 def reference(base: str, workspace: Workspace) -> str:
     """Return the reference of a recipe's base: an earlier Model's folder if ``base`` is its id, or the name itself."""
     earlier = workspace.find(base)
+    if earlier:
+        refuse_hosted(earlier.path / "model")
     return str(earlier.path / "model") if earlier else base
+
+
+def refuse_hosted(folder: Path) -> None:
+    """Refuse the ``model`` folder of a Model whose weights lie at a service.
+
+    Raises:
+        SetupError: that says what can be done with such a Model.
+    """
+    if (folder.parent / HOSTED_FILE).is_file():
+        raise SetupError(
+            f"{folder.parent.name} lies at the service that tuned it: its weights are not on this machine",
+            expected="a Model whose weights are here",
+            hint="evaluate, release and serve ask it there; for weights of your own train the same recipe with an open "
+            "model as its base",
+        )
 
 
 def load_tokenizer(ref: str) -> PreTrainedTokenizerBase:
@@ -161,6 +180,8 @@ def load_model(ref: str | Path, *, dtype: torch.dtype | None = None, device: str
         raise MissingExtraError("train", "torch") from error
     name = str(ref)
     folder = locate(name)
+    if folder:
+        refuse_hosted(folder)
     adapter = folder if folder and (folder / ADAPTER_CONFIG).exists() else None
     source = _base_of(adapter) if adapter else str(folder or name)
     from tunesmith.models.adapter import with_adapter

@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from tunesmith.core.errors import ArtifactError, RecipeError
+from tunesmith.models.load import HOSTED_FILE
 from tunesmith.recipe.provider import service_of
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from tunesmith.text.examples import Example
     from tunesmith.text.task import TaskSpec
 
-FILE = "hosted.json"
+FILE = HOSTED_FILE
 
 Row = dict[str, Any]
 """A row of ``metrics.jsonl`` as local runs have them: ``step``, and of ``loss``, ``valid_loss`` and others what the

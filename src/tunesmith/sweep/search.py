@@ -59,6 +59,7 @@ def sweep(project: Project, settings: Sweep | None = None, devices: int = 1) -> 
         SetupError: if the machine has fewer devices.
         MissingExtraError: without Optuna.
     """
+    flow.refuse_hosted(project, "a sweep trains many models, each of which a service would bill")
     studies.require()
     settings = settings or project.recipe.sweep
     space = Space(project.recipe, settings.fields)

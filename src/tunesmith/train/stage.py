@@ -18,7 +18,7 @@ from tunesmith.core.errors import MissingExtraError, RecipeError, Refusals
 from tunesmith.core.progress import say, steps
 from tunesmith.models.load import identity, reference
 from tunesmith.text.prompts import prompts_of
-from tunesmith.train import track, trackers
+from tunesmith.train import hosted, track, trackers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,11 +57,8 @@ def check(recipe: Recipe) -> None:
             hint="train.regularise.early_stopping.metric: valid_loss",
         )
     if recipe.service:
-        raise RecipeError(
-            f"base: {recipe.base} is a hosted model, which this version cannot tune",
-            expected="nano, a folder, a Hugging Face name, or a Model's id",
-            hint="base: nano, which is here already",
-        )
+        hosted.check(recipe)
+        return
     for package in ("torch", "transformers", "peft"):
         if find_spec(package) is None:
             raise MissingExtraError("train", package)
@@ -73,6 +70,8 @@ def check(recipe: Recipe) -> None:
 
 def plan_model(recipe: Recipe, dataset: Artifact, workspace: Workspace) -> Plan:
     """Return the plan of the Model. Its parents are the Dataset and, if it starts from an earlier Model, that one."""
+    if recipe.service:
+        return hosted.plan_model(recipe, dataset)
     earlier = workspace.find(recipe.base)
     without = {"threads", "track"} | ({"batch_examples"} if recipe.train.batch_examples is None else set())
     config = {
@@ -127,6 +126,8 @@ def train(
         DataError: if too many examples are too long, or the loss stops being a number.
         ValueError: for a metric of early stopping without its judge.
     """
+    if recipe.service:
+        return hosted.train(recipe, dataset, workspace)
     check(recipe)
     stopping = recipe.train.regularise.early_stopping
     if judge is None and stopping is not None and stopping.metric != "valid_loss":

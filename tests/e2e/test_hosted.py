@@ -1,0 +1,129 @@
+"""A recipe whose base a service tunes, from rows to a Model, through the commands people use."""
+
+import json
+import socket
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from openai_service import CUT, Fault, standing_in
+from tunesmith import flow
+from tunesmith.cli.main import root
+from tunesmith.core.artifacts import Workspace
+from tunesmith.core.errors import RecipeError, RemoteError, SetupError
+from tunesmith.models.load import load_model, reference
+from tunesmith.providers.hosted import hosted_model
+from tunesmith.text.task import TaskSpec
+
+pytestmark = pytest.mark.slow
+
+NAMES = ["card", "refund", "transfer"]
+ROWS = [
+    {
+        "messages": [
+            {"role": "user", "content": f"{name} question {n} of {n * 7919 % 997}"},
+            {"role": "assistant", "content": name},
+        ]
+    }
+    for n in range(30)
+    for name in NAMES
+]
+
+
+@pytest.fixture(autouse=True)
+def key(monkeypatch):
+    monkeypatch.setenv("THE_KEY", "sk-secret")
+
+
+def project(folder, url="http://127.0.0.1:9/v1", base="openai:gpt-4.1-mini", train=None, **provider):
+    (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    at = {"base_url": url, "key_env": "THE_KEY", "poll_s": 0.01, "retries": 1, **provider}
+    recipe = {
+        "name": "h", "task": "chat", "base": base, "data": {"train": "rows.jsonl", "processes": 1},
+        "prompt": {"system": "Be brief."}, "provider": at, "train": train or {},
+    }  # fmt: skip
+    (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    return flow.Project.of(folder / "recipe.yaml")
+
+
+def test_a_hosted_recipe_becomes_a_model_that_says_how_it_is_asked(tmp_path):
+    """Bug: the prompt, the address or the curve is lost, or the same run is paid for twice."""
+    with standing_in(shutdown_date="2100-01-01") as service:
+        ours = project(tmp_path, service.url, price={"training": 25})
+        model = flow.train(ours)
+        hosted = hosted_model(model)
+        assert hosted and hosted.model == model.result["hosted"] == "ft:ftjob-0:ckpt-step-4"
+        assert (hosted.base_url, hosted.key_env, hosted.jobs) == (service.url, "THE_KEY", ("ftjob-0",))
+        assert [one.step for one in hosted.checkpoints] == [2, 4, 6]
+        assert TaskSpec.load(model.path / "model").system == "Be brief."
+        rows = [json.loads(line) for line in (model.path / "metrics.jsonl").read_text().splitlines()]
+        assert rows[3] == {"step": 4, "loss": 1.0, "valid_loss": 1.2}
+        assert model.result["best"] == {"step": 4, "metric": "valid_loss", "value": 1.2}
+        assert model.result["money_usd"] == 0.025 and "ftjob-0" in (model.path / "train.html").read_text()
+        assert (
+            flow.train(ours).id == model.id == flow.planned_model(ours, flow.prepare(ours)) and len(service.jobs) == 1
+        )
+    with pytest.raises(SetupError, match="lies at the service that tuned it"):
+        load_model(model.path / "model")
+    with pytest.raises(SetupError, match="lies at the service that tuned it"):
+        reference(model.id, ours.workspace)
+
+
+def test_a_run_that_was_cut_off_goes_on_with_its_job(tmp_path):
+    """Bug: what failed for a moment is thrown away, and the next command makes a second job."""
+    with standing_in(states=["running"] * 3 + ["succeeded"]) as service:
+        service.faults["GET fine_tuning/jobs/ftjob-0"] = Fault(CUT, times=2)
+        ours = project(tmp_path, service.url)
+        with pytest.raises(RemoteError, match="goes on from here"):
+            flow.train(ours)
+        assert flow.train(ours).result["jobs"] == ["ftjob-0"] and len(service.jobs) == 1 and service.files == {}
+
+
+def test_a_base_that_has_ended_is_told_before_anything_is_uploaded(tmp_path):
+    with standing_in(shutdown_date="2020-01-01") as service:
+        with pytest.raises(RemoteError, match=r"was shut down on 2020-01-01(.|\n)*open model"):
+            flow.train(project(tmp_path, service.url))
+        assert not [one for one in service.asked if one.startswith("POST")]
+
+
+def test_settings_that_the_service_does_not_honour_are_told_with_their_lines(tmp_path):
+    with pytest.raises(RecipeError) as caught:
+        flow.train(project(tmp_path, train={"lora": {"rank": 4}, "schedule": {"peak": 0.001}}))
+    assert "2 things do not fit" in str(caught.value) and "recipe.yaml:" in str(caught.value)
+    assert not (tmp_path / ".tunesmith" / "artifacts").exists()
+
+
+def test_plan_tells_each_provider_with_the_network_closed(tmp_path, monkeypatch):
+    """Bug: `plan` asks the service, needs the key, or raises what it should list."""
+    train = {"batch_examples": 4, "max_tokens": 400, "lora": {"rank": 4}, "threads": 1}
+    project(tmp_path, train=train, price={"training": 25})
+    monkeypatch.delenv("THE_KEY")
+
+    def closed(*_):
+        raise AssertionError("plan opened a connection")
+
+    monkeypatch.setattr(socket.socket, "connect", closed)
+    found = {}
+    for base in ("openai:gpt-4.1-mini", "nano"):
+        done = CliRunner().invoke(root, ["plan", str(tmp_path / "recipe.yaml"), "--base", base, "--json"])
+        assert done.exit_code == 0, done.output
+        found[base] = json.loads(done.stdout)
+    hosted = found["openai:gpt-4.1-mini"]
+    assert hosted["money_usd"] == pytest.approx(hosted["trained_tokens"] * 25 / 1e6)
+    assert list(hosted["settings"]["refused"]) == ["train.lora.rank"]
+    assert (
+        "train.batch_examples" in hosted["settings"]["honoured"]
+        and "train.threads" in hosted["settings"]["approximated"]
+    )
+    assert found["nano"]["provider"] == "local" and found["nano"]["money_usd"] == 0
+    told = CliRunner().invoke(root, ["plan", str(tmp_path / "recipe.yaml")])
+    assert "refused: train.lora.rank" in " ".join(told.stderr.split()) and "USD" in told.stderr
+
+
+def test_a_sweep_of_a_hosted_base_is_refused(tmp_path):
+    with pytest.raises(RecipeError, match="each of which a service would bill"):
+        from tunesmith.sweep import search
+
+        search.sweep(project(tmp_path))
+    assert Workspace(tmp_path / ".tunesmith").list() == []
