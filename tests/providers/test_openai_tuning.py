@@ -12,6 +12,7 @@ import pytest
 from openai_service import CUT, Fault, standing_in
 from openai_service import _event as event
 from tunesmith.core.errors import DataError, RecipeError, RemoteError
+from tunesmith.providers import openai_service
 from tunesmith.providers.hosted import Rows, tuner
 from tunesmith.providers.journal import Journal
 from tunesmith.recipe import Recipe
@@ -231,14 +232,19 @@ def test_a_missing_key_and_too_little_money_are_told_before_anything_is_sent(tmp
         assert service.asked == []
 
 
-def test_the_service_says_until_when_the_base_is_there():
+def test_the_service_says_until_when_the_base_is_there(monkeypatch):
+    """Bug: a server that lists no bases is taken for one that tunes none, or OpenAI's "no such model" for a maybe."""
     with standing_in(shutdown_date="2100-01-14") as service:
         found = available(service)
         assert found.may_tune and str(found.ends_on) == "2100-01-14" and "2100-01-14" in found.sentence
         service.shutdown_date = "2020-01-01"
         assert available(service).state == "ended"
         service.faults["GET models/gpt-4.1-mini"] = Fault(404, times=9)
-        assert available(service).state == "unavailable"
+        assert available(service).state == "unknown" and available(service).may_tune
+        monkeypatch.setattr(openai_service, "OPENAI", service.url)
+        monkeypatch.setenv("OPENAI_API_KEY", "sk")
+        with closing(tuner(Recipe(name="t", task="chat", base="openai:gpt-4.1-mini", data={"train": "r"}))) as ours:
+            assert ours.available().state == "unavailable"
 
 
 def test_an_estimate_counts_epochs_and_needs_no_service(tmp_path):

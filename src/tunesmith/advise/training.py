@@ -60,7 +60,7 @@ def nothing_learnt(known: Evidence) -> Iterator[Advice]:
     """The training loss hardly fell."""
     losses = [one["loss"] for one in known.steps if "loss" in one]
     tenth = max(1, len(losses) // 10)
-    if len(losses) < 10:
+    if len(losses) < 10 or "peak_learning_rate" not in known.model:  # a service keeps its own rate
         return
     first, last = (sum(some) / tenth for some in (losses[:tenth], losses[-tenth:]))
     if first - last < LEARNT_SHARE * first:

@@ -42,6 +42,8 @@ TUNERS: dict[str, tuple[str, str]] = {
 Status = Literal["waiting", "running", "succeeded", "failed", "cancelled", "unknown"]
 """What a remote job is at; the last is a word we do not know, which says nothing about how the job does."""
 
+LAST_STEP = "last step"
+"""What ends a run that nothing else ends; the word of local runs."""
 ENDED = ("succeeded", "failed", "cancelled")
 
 
@@ -117,7 +119,7 @@ class Outcome:
         metrics: the curves, ascending by step.
         trained_tokens: what the service billed; None if it does not say.
         epochs: how many were made.
-        stopped_by: as local runs say: ``epochs``, ``max_steps``, ``early stopping``.
+        stopped_by: `LAST_STEP`, or ``early stopping``.
         best: ``{"step", "metric", "value"}`` of what was chosen; None if nothing was validated.
         options: whatever else is needed to ask the model, such as a region; goes into ``hosted.json``.
         notes: sentences for people: moderation results, what was approximated, what is left at the service.
@@ -129,7 +131,7 @@ class Outcome:
     metrics: Sequence[Row] = ()
     trained_tokens: int | None = None
     epochs: float = 0
-    stopped_by: str = "epochs"
+    stopped_by: str = LAST_STEP
     best: dict[str, Any] | None = None
     options: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()

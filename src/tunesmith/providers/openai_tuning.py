@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.clock import now_utc
 from tunesmith.core.errors import DataError, RecipeError, RemoteError
-from tunesmith.providers.hosted import ENDED, Availability, Checkpoint, Estimate, Outcome, status_of
+from tunesmith.providers.hosted import ENDED, LAST_STEP, Availability, Checkpoint, Estimate, Outcome, status_of
 from tunesmith.providers.openai_curve import Curve
 from tunesmith.providers.openai_rows import render
 from tunesmith.providers.openai_service import WAY_OUT, OpenAIService
@@ -61,6 +61,10 @@ class OpenAITuner:
         try:
             found = service.client.models.retrieve(self.base)
         except service._openai.NotFoundError:
+            if self.recipe.hosting.base_url is not None:  # others need not list what they tune
+                return Availability(
+                    "unknown", f"{service.url} does not list {self.base!r}; whether it tunes it a job tells"
+                )
             return Availability(
                 "unavailable", f"{service.url} has no model {self.base!r} for this account; {WAY_OUT}"
             )  # fmt: skip
@@ -230,7 +234,7 @@ class _Run:
         early = stopped or (best is not None and best != last)
         found = {"step": best, "metric": "valid_loss", "value": losses[best]} if best is not None else None
         return self._outcome(
-            model, [job.id], points, curve, epochs, "early stopping" if early else self._by(), found
+            model, [job.id], points, curve, epochs, "early stopping" if early else LAST_STEP, found
         )  # fmt: skip
 
     def chained(self) -> Outcome:
@@ -240,7 +244,7 @@ class _Run:
         delta = 0.0 if stopping.min_delta == "auto" else stopping.min_delta
         model, models, jobs, curve, stall = self.tuner.base, [], [], Curve(), 0
         best: tuple[float, int, str] | None = None
-        epochs, by = self.tuner._epochs(self.train), self._by()
+        epochs, by = self.tuner._epochs(self.train), LAST_STEP
         for number in range(epochs):
             job, curve = self._job(number, model, 1, curve)
             jobs.append(job.id)
@@ -257,14 +261,6 @@ class _Run:
         assert best is not None
         found = {"step": best[1], "metric": "valid_loss", "value": best[0]} if math.isfinite(best[0]) else None
         return self._outcome(best[2], jobs, models, curve, len(jobs), by, found)
-
-    def _by(self) -> str:
-        most = self.tuner.recipe.train.max_steps
-        return (
-            "max_steps"
-            if most is not None and self.tuner._epochs(self.train) < self.tuner.recipe.train.epochs
-            else "epochs"
-        )
 
     def _outcome(
         self, model: str, jobs: list[str], points: list[Checkpoint], curve: Curve, epochs: int, by: str,
