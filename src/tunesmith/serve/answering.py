@@ -38,11 +38,12 @@ class Ready:
             ArtifactError: if it is damaged, or renders prompts otherwise than in training.
         """
         from tunesmith.models.load import load_model
-        from tunesmith.text.chat import answer_ids
+        from tunesmith.text.chat import answer_ids, ensure_template
         from tunesmith.text.parity import check_samples
         from tunesmith.text.task import TaskSpec
 
-        loaded = load_model(served.folder, device=device)
+        loaded = load_model(str(served.folder), device=device)
+        ensure_template(loaded.tokenizer)
         check_samples(served.folder, loaded.tokenizer)
         task = TaskSpec.load(served.folder)
         asked = task.prompt([{"role": "user", "content": "?"}])

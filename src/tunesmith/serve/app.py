@@ -31,6 +31,7 @@ from tunesmith.serve.files import Files
 from tunesmith.serve.follow import Follower
 from tunesmith.serve.gateway import Gateway, authorise, gateway_of, json_body
 from tunesmith.serve.keys import KeyRing
+from tunesmith.serve.tuning.bases import bases_of
 from tunesmith.serve.tuning.graders import grader_routes
 from tunesmith.serve.tuning.jobs import Jobs
 from tunesmith.serve.tuning.permission_routes import permission_routes
@@ -79,7 +80,7 @@ def build_app(
     """
     settings = settings or Serve()
     engine = Upstreams(engine or EmbeddedEngine(settings.queue), settings.upstreams, settings.queue)
-    catalog, ring = Catalog(store, workspace, engine, settings.upstreams), KeyRing(store)
+    catalog, ring = Catalog(store, workspace, engine, settings.upstreams, bases_of(settings)), KeyRing(store)
     follower = Follower([catalog, ring])
     capture = Capture(store, enabled=settings.capture)
     files = Files(store, workspace.files_dir)

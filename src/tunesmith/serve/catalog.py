@@ -66,6 +66,7 @@ class Catalog:
     workspace: Workspace
     engine: Engine
     upstreams: Mapping[str, Service] = field(default_factory=dict)
+    bases: Mapping[str, str] = field(default_factory=dict)  # what may be tuned, by the names clients know
     _started: datetime = field(default_factory=now_utc)
     _wanted: dict[Alias, str] = field(default_factory=dict)  # what the store said last
     _serving: dict[Alias, str] = field(default_factory=dict)  # what answers
@@ -120,6 +121,8 @@ class Catalog:
             if (served := self._made_by_job(tuned)) is None:
                 raise ApiError(503, f"The model {ref!r} is not on this machine.", code="model_missing")
             return served
+        if ref in self.bases:
+            return self._base(ref)
         artifact = self.workspace.find(ref)
         if artifact is None or artifact.stage != "model":
             raise model_not_found(ref, [one.ref for one in self.released()])
@@ -127,7 +130,7 @@ class Catalog:
 
     def knows(self, ref: str) -> bool:
         """Tell whether a name is served now."""
-        return ref in self.upstreams or ref in self._tuned or _split(ref) in self._serving
+        return any(ref in one for one in (self.upstreams, self._tuned, self.bases)) or _split(ref) in self._serving
 
     def released(self) -> list[Served]:
         """Return what aliases stand for, production under its bare name first, then ``name@alias``."""
@@ -140,15 +143,23 @@ class Catalog:
         return self.released() + [one for one in made if one is not None]
 
     def all(self) -> list[Served]:
-        """Return everything that can be asked for: what has a name, services elsewhere, other Models by id."""
+        """Return everything that can be asked for: what has a name, services elsewhere, bases, other Models by id."""
         tuned = {one.model_id for one in self._tuned.values()}
         others = (served_of(one) for one in self.workspace.list("model") if one.id not in tuned)
-        return [*self.named(), *map(self._upstream, self.upstreams), *others]
+        bases = [self._base(name) for name, reference in self.bases.items() if name != reference]
+        return [*self.named(), *map(self._upstream, self.upstreams), *bases, *others]
 
     def _upstream(self, name: str) -> Served:
         service = self.upstreams[name]
         created_s = int(self._started.timestamp())
         return Served(name, name, None, f"{service.api}:{service.model}", Path(), created_s, "", service)
+
+    def _base(self, name: str) -> Served:
+        """Return an untuned model, which clients compare with, under the name by which they tune it."""
+        reference = self.bases[name]
+        if (artifact := self.workspace.find(reference)) is not None:
+            return replace(served_of(artifact), ref=name, name=name)
+        return Served(name, name, None, f"base:{name}", Path(reference), int(self._started.timestamp()), "auto")
 
     def _made_by_job(self, tuned: Tuned) -> Served | None:
         served = self._find(tuned.job_id, "", tuned.model_id)

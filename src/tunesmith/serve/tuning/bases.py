@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tunesmith.core.artifacts import Artifact, Workspace
+    from tunesmith.recipe import Serve
     from tunesmith.serve.catalog import Catalog
 
 BUNDLED = "nano"
@@ -26,6 +27,11 @@ class Base:
 
     reference: str
     adapter: bool = False
+
+
+def bases_of(settings: Serve) -> dict[str, str]:
+    """Return what clients may tune besides Models: their names for it to what a recipe calls it."""
+    return {BUNDLED: BUNDLED, **settings.jobs.bases} if settings.jobs.at_once else {}
 
 
 def base_of(name: str, allowed: Mapping[str, str], catalog: Catalog, workspace: Workspace) -> Base:
