@@ -110,6 +110,23 @@ def train_on(
     return stage.train(recipe, dataset, project.workspace, judge=judge, watch=watch, along=along)
 
 
+@_naming_lines
+def cancel_training(project: Project) -> Result:
+    """Cancel the jobs with which a service trains the recipe's Model; ``cancelled`` has their ids.
+
+    Raises:
+        RecipeError: if this machine trains it: its process is interrupted with Ctrl-C.
+    """
+    from tunesmith.train import hosted
+
+    if not project.recipe.service:
+        raise RecipeError(
+            f"base: {project.recipe.base} is tuned by this machine, which has no jobs to cancel",
+            hint="Ctrl-C where it runs; the same command goes on from its last checkpoint",
+        )
+    return {"cancelled": hosted.cancel(project.recipe, prepare(project), project.workspace)}
+
+
 def planned_model(project: Project, dataset: Artifact) -> str:
     """Return the id that the Model of the recipe and a Dataset has or will have."""
     from tunesmith.train.stage import plan_model

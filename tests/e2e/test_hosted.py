@@ -2,6 +2,8 @@
 
 import json
 import socket
+import threading
+import time
 
 import pytest
 import yaml
@@ -127,3 +129,30 @@ def test_a_sweep_of_a_hosted_base_is_refused(tmp_path):
 
         search.sweep(project(tmp_path))
     assert Workspace(tmp_path / ".tunesmith").list() == []
+
+
+def test_a_run_is_cancelled_by_command_and_the_next_begins_anew(tmp_path):
+    """Bug: Ctrl-C leaves a job that goes on costing money, and nobody has its id; or a cancelled job is waited for again."""
+    with standing_in(states=["running"]) as service:
+        ours = project(tmp_path, service.url)
+        waiting = threading.Thread(target=lambda: outcome.append(_error_of(ours)))
+        outcome = []
+        waiting.start()
+        until = time.monotonic() + 30
+        while "GET fine_tuning/jobs/ftjob-0" not in service.asked and time.monotonic() < until:
+            time.sleep(0.01)
+        done = CliRunner().invoke(root, ["train", str(tmp_path / "recipe.yaml"), "--cancel", "--json"])
+        waiting.join(30)
+        assert json.loads(done.stdout) == {"cancelled": ["ftjob-0"]}
+        assert "ftjob-0 was cancelled" in outcome[0] and service.files == {}
+        service.states = ["succeeded"]
+        assert flow.train(ours).result["jobs"] == ["ftjob-1"]
+    with pytest.raises(RecipeError, match="no jobs to cancel"):
+        flow.cancel_training(flow.on_base(ours, "nano"))
+
+
+def _error_of(ours):
+    try:
+        flow.train(ours)
+    except RemoteError as error:
+        return str(error)

@@ -1,5 +1,6 @@
 """Tuning at OpenAI's protocol against a real server with faults: one job whatever happens, and nothing left behind."""
 
+import base64
 import os
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from tunesmith.core.errors import DataError, RecipeError, RemoteError
 from tunesmith.providers import openai_service
 from tunesmith.providers.hosted import Rows, tuner
 from tunesmith.providers.journal import Journal
+from tunesmith.providers.openai_curve import Curve
 from tunesmith.recipe import Recipe
 from tunesmith.text.examples import Example
 from tunesmith.text.task import TaskSpec
@@ -208,7 +210,7 @@ def test_a_failure_without_a_reason_and_a_cancellation_are_told(tmp_path):
         with pytest.raises(RemoteError, match="the service does not say why"):
             tune(tmp_path / "a", service)
         service.states = ["cancelled"]
-        with pytest.raises(RemoteError, match="was cancelled at the service"):
+        with pytest.raises(RemoteError, match="was cancelled"):
             tune(tmp_path / "b", service)
 
 
@@ -252,6 +254,30 @@ def test_an_estimate_counts_epochs_and_needs_no_service(tmp_path):
     found = tuner(asked).estimate(rows(tmp_path))
     assert (found.examples, found.valid_examples, found.epochs) == (12, 3, 3)  # 5 steps of 6 rows: 2.5 epochs
     assert found.usd == found.trained_tokens * 25 / 1e6 and found.missing == ""
+
+
+def test_a_chain_that_was_cut_off_goes_on_where_it_was(tmp_path):
+    """Bug: the epochs that are made and paid for are made again."""
+    with standing_in(losses=[1.5, 1.2, 1.1]) as service:
+        service.faults["GET fine_tuning/jobs/ftjob-1"] = Fault(500, headers={"retry-after-ms": "5"}, times=9)
+        with pytest.raises(RemoteError, match="fails"):
+            tune(tmp_path, service, {"epochs": 3}, stopping="chain")
+        service.faults.clear()
+        outcome = tune(tmp_path, service, {"epochs": 3}, stopping="chain")
+    assert outcome.jobs == ("ftjob-0", "ftjob-1", "ftjob-2") and len(service.jobs) == 3
+    assert outcome.model == "ft:ftjob-2" and service.files == {} and service.made == 2
+
+
+@pytest.mark.parametrize("encoded", [False, True])
+def test_result_files_are_read_plain_and_in_base64(encoded):
+    """Bug: a curve without a row, since some services encode the file."""
+    text = b"\xef\xbb\xbfstep,train_loss,train_accuracy,valid_loss,valid_mean_token_accuracy\n1,2.5,0.5,,\n2,nan,0.6,3.0,0.1\n"
+    curve = Curve(before=4)
+    curve.result_file(base64.b64encode(text) if encoded else text)
+    assert curve.ordered() == [
+        {"step": 5, "loss": 2.5, "token_accuracy": 0.5},
+        {"step": 6, "token_accuracy": 0.6, "batch_valid_loss": 3.0, "batch_valid_token_accuracy": 0.1},
+    ]
 
 
 SCRIPT = """

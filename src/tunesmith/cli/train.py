@@ -14,6 +14,7 @@ from tunesmith.cli.common import (
     print_json,
     recipe_argument,
 )
+from tunesmith.core.progress import say
 
 
 @click.command("train")
@@ -21,11 +22,16 @@ from tunesmith.cli.common import (
 @home_option
 @json_option
 @devices_option
-def command(recipe: Path, home: Path | None, as_json: bool, devices: int) -> None:
+@click.option("--cancel", is_flag=True, help="Cancel the jobs with which a service trains it.")
+def command(recipe: Path, home: Path | None, as_json: bool, devices: int, cancel: bool) -> None:
     """Tune the recipe's base on its dataset (which is prepared first if missing)."""
     from tunesmith import flow
     from tunesmith.cli.summaries import show_model
 
+    if cancel:
+        cancelled = flow.cancel_training(flow.Project.of(recipe, home))
+        say(f"  cancelled: {', '.join(cancelled['cancelled']) or 'nothing runs there'}")
+        return print_json(cancelled) if as_json else None
     result = as_ranks(devices, lambda: flow.result_of(flow.train(flow.Project.of(recipe, home))))
     if as_json:
         print_json(result)

@@ -192,6 +192,14 @@ class Tuner(Protocol):
         """
         ...
 
+    def cancel(self, journal: Journal) -> list[str]:
+        """Cancel the jobs of a run that have not ended; returns their ids. The service tells who waits for them.
+
+        Raises:
+            RemoteError: if it refuses or cannot be reached.
+        """
+        ...
+
     def clean(self, journal: Journal) -> list[str]:
         """Delete what the journal says was left at the service and is not needed; returns what was deleted.
 

@@ -336,9 +336,8 @@ class _Run:
     def _refuse_failed(self, job: Any) -> None:
         status = status_of(job.status, STATUSES)
         if status == "cancelled" and self.journal.of("cancel") is None:
-            raise RemoteError(
-                f"job {job.id} was cancelled at the service", hint="tunesmith clean, then train again, for a new one"
-            )
+            self._forget(job)
+            raise RemoteError(f"job {job.id} was cancelled", hint="the same command makes a new one")
         if status != "failed":
             return
         error = job.error if job.error and getattr(job.error, "code", None) else None
@@ -346,13 +345,17 @@ class _Run:
         split = self.valid if error and error.param == "validation_file" else self.train
         places = [f"{place} (its example {number})" for number in _NUMBERED.findall(why)
                   if (place := split.place(int(number)))]  # fmt: skip
-        self.journal.forget(next(step for step, one in self.journal.steps("job:").items() if one["id"] == job.id))
+        self._forget(job)
         if places or (error and error.param in ("training_file", "validation_file")):
             raise DataError(
                 f"job {job.id} failed by its data: {why}" + (f"\n- {', '.join(places)}" if places else ""),
                 hint="mend or remove these rows, then train again",
             )
         raise RemoteError(f"job {job.id} failed: {why}", hint="train again makes a new one; see the service's console")
+
+    def _forget(self, job: Any) -> None:
+        """Note that a job came to nothing, so that the next process makes a new one."""
+        self.journal.forget(next(step for step, one in self.journal.steps("job:").items() if one["id"] == job.id))
 
     def _moderated(self) -> str:
         return f" ({'; '.join(dict.fromkeys(self.notes))})" if self.notes else ""

@@ -76,6 +76,20 @@ def train(recipe: Recipe, dataset: Artifact, workspace: Workspace) -> Artifact:
     return workspace.make(plan_model(recipe, dataset), lambda draft: _make(recipe, dataset, draft))
 
 
+def cancel(recipe: Recipe, dataset: Artifact, workspace: Workspace) -> list[str]:
+    """Cancel the jobs of a recipe's run, whether or not a process waits for them; returns their ids.
+
+    Raises:
+        RecipeError: if no service tunes the base.
+        RemoteError: if the service refuses or cannot be reached.
+    """
+    folder = workspace.work_dir / plan_model(recipe, dataset).id
+    if not folder.is_dir():
+        return []
+    with closing(tuner(recipe)) as ours:
+        return ours.cancel(Journal(folder))
+
+
 def _make(recipe: Recipe, dataset: Artifact, draft: Draft) -> None:
     rows, journal, started_s = _rows(recipe, dataset, draft.scratch), Journal(draft.scratch), monotonic_s()
     for one in check_settings(recipe):
