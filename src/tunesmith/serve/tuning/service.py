@@ -17,12 +17,13 @@ from tunesmith.serve.errors import ApiError, disk_told
 from tunesmith.serve.tuning import folder
 from tunesmith.serve.tuning.bases import base_of
 from tunesmith.serve.tuning.folder import JobFolder
-from tunesmith.serve.tuning.jobs import Job, new_id
+from tunesmith.serve.tuning.jobs import UNFINISHED, Job, new_id
 from tunesmith.serve.tuning.recipe import recipe_of
 from tunesmith.serve.tuning.request import SEEDS
 from tunesmith.serve.tuning.tuned import PREFIX, all_tuned, forget
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from tunesmith.core.artifacts import Workspace
@@ -97,13 +98,24 @@ class Tuning:
             raise ApiError(403, message, code="model_not_deletable", param="model")
         with self.jobs.store.writing() as connection:
             forget(connection, name)
-            aliases = set(connection.execute(sa.select(tables.aliases.c.model_id)).scalars())
-        model_id = made.pop(name).model_id
-        needed = aliases.union(*(model.parents for model in self._workspace.list("model")))
-        needed |= {one.model_id for one in made.values()}
-        artifact = self._workspace.find(model_id)
-        if artifact is not None and artifact.id not in needed:
-            self._workspace.discard(artifact)
+        self.discard([made[name].model_id])
+
+    def discard(self, model_ids: Iterable[str]) -> None:
+        """Delete Models that have lost their names, but for those that an alias, another name or Model needs."""
+        with self.jobs.store.reading() as connection:
+            needed = set(connection.execute(sa.select(tables.aliases.c.model_id)).scalars())
+        needed |= {one.model_id for one in all_tuned(self.jobs.store).values()}
+        needed = needed.union(*(model.parents for model in self._workspace.list("model")))
+        for model_id in set(model_ids) - needed:
+            if (artifact := self._workspace.find(model_id)) is not None:
+                self._workspace.discard(artifact)
+
+    def discard_nameless(self) -> None:
+        """Delete Models of finished jobs whose names went with a kill in between."""
+        active = {job.id for job in self.jobs.with_status(*UNFINISHED)}
+        known = self.jobs.ids() - active
+        models = (model for model in self._workspace.list("model") if model.manifest["name"] in known)
+        self.discard(model.id for model in models if "kept_at_step" in model.manifest["config"])
 
     def tidy(self) -> None:
         """Delete what a crash left."""

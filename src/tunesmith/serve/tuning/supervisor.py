@@ -79,6 +79,7 @@ class Supervisor:
     def _see_to_it(self) -> None:
         self._find_workers()
         try:
+            self._tuning.discard_nameless()
             while not self._stop.wait(LOOK_S):
                 try:
                     self.look()
@@ -124,9 +125,8 @@ class Supervisor:
         return self._tuning.folder_of(job.id)
 
     def _take_in(self, job: Job) -> None:
-        for gone in take_in(self._tuning.jobs, job, self._folder(job), self._files):
-            if (artifact := self._workspace.find(gone.model_id)) is not None:
-                self._workspace.discard(artifact)
+        if gone := take_in(self._tuning.jobs, job, self._folder(job), self._files):
+            self._tuning.discard(one.model_id for one in gone)
 
     def _ended(self, job: Job) -> None:
         """Take in the last words of a worker that is gone; count it as dead if there is still work to do."""
