@@ -1,15 +1,15 @@
 """The gateway's routes: OpenAI's surface, feedback, and what a load balancer asks.
 
 Owns request ids, and which function answers which path. Does not own sockets and signals (`server`), who may ask
-(`gateway`), what happens inside a chat completion (`chat`), nor files (`file_routes`) and fine-tuning jobs
-(`tuning.routes`).
+(`gateway`), what happens inside a chat completion (`chat`), nor models (`model_routes`), files (`file_routes`)
+and fine-tuning jobs (`tuning.routes`).
 """
 
 from __future__ import annotations
 
 import contextlib
 import secrets
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 from starlette.applications import Starlette
@@ -31,6 +31,7 @@ from tunesmith.serve.files import Files
 from tunesmith.serve.follow import Follower
 from tunesmith.serve.gateway import Gateway, authorise, gateway_of, json_body
 from tunesmith.serve.keys import KeyRing
+from tunesmith.serve.model_routes import find_served, model_routes
 from tunesmith.serve.tuning.bases import bases_of
 from tunesmith.serve.tuning.graders import grader_routes
 from tunesmith.serve.tuning.jobs import Jobs
@@ -104,8 +105,7 @@ def build_app(
 def _routes() -> list[Route]:
     return [
         Route("/v1/chat/completions", _chat_completions, methods=["POST"]),
-        Route("/v1/models", _models, methods=["GET"]),
-        Route("/v1/models/{ref:path}", _model, methods=["GET"]),
+        *model_routes(),
         Route("/v1/feedback", _feedback, methods=["POST"]),
         *file_routes(),
         *job_routes(),
@@ -140,7 +140,7 @@ async def _chat_completions(request: Request) -> Response:
     if gateway.draining:
         raise draining()
     asked = protocol.read_chat(await json_body(request))
-    served = await run_in_threadpool(_find, gateway, asked.model)
+    served = await run_in_threadpool(find_served, gateway, asked.model)
     question = question_of(asked, served, gateway.settings.max_new_tokens)
     talk = Conversation(
         request.state.request_id, asked, question, gateway.engine, gateway.capture, key_id, request.is_disconnected
@@ -158,46 +158,6 @@ async def _chained(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[by
     yield first
     async for chunk in rest:
         yield chunk
-
-
-async def _models(request: Request) -> Response:
-    await authorise(request)
-    found = await run_in_threadpool(_all, gateway_of(request))
-    return JSONResponse({"object": "list", "data": [_model_object(one) for one in found]})
-
-
-async def _model(request: Request) -> Response:
-    await authorise(request)
-    found = await run_in_threadpool(_find, gateway_of(request), request.path_params["ref"])
-    return JSONResponse(_model_object(found))
-
-
-def _all(gateway: Gateway) -> list[Served]:
-    """Return the models that can be asked for, also those of a moment ago."""
-    if gateway.follower.failing_s() is None:
-        gateway.follower.refresh()
-    return gateway.catalog.all()
-
-
-def _find(gateway: Gateway, ref: str) -> Served:
-    """Return the model a request asks for; a name not known yet may have been released a moment ago.
-
-    Raises:
-        ApiError: as `Catalog.find`.
-    """
-    if not gateway.catalog.knows(ref) and gateway.follower.failing_s() is None:
-        gateway.follower.refresh()
-    return gateway.catalog.find(ref)
-
-
-def _model_object(served: Served) -> dict[str, Any]:
-    return {
-        "id": served.ref,
-        "object": "model",
-        "created": served.created_s,
-        "owned_by": "tunesmith",
-        "root": served.model_id,
-    }
 
 
 async def _feedback(request: Request) -> Response:
@@ -230,6 +190,7 @@ async def _healthz(request: Request) -> Response:
         "responses": {str(status): count for status, count in sorted(gateway.statuses.items())},
         "engine": engine,
         "capture": gateway.capture.status(),
+        "jobs": gateway.supervisor.status(),
         "store": {"unreadable_s": gateway.follower.failing_s()},
         "not_followed": gateway.catalog.lagging(),
     }

@@ -1,4 +1,4 @@
-"""``/v1/fine_tuning/jobs``, and deleting what they made, as OpenAI's client asks for it.
+"""``/v1/fine_tuning/jobs``, as OpenAI's client asks for it.
 
 Owns what is read from requests and answered. Does not own what a job asks for (`request`) nor what is kept (`service`).
 Source: https://platform.openai.com/docs/api-reference/fine-tuning.
@@ -58,7 +58,6 @@ def job_routes() -> list[Route]:
         Route(f"{JOBS}/{{id}}/resume", _resume, methods=["POST"]),
         Route(f"{JOBS}/{{id}}/events", _events, methods=["GET"]),
         Route(f"{JOBS}/{{id}}/checkpoints", _checkpoints, methods=["GET"]),
-        Route("/v1/models/{ref:path}", _delete_model, methods=["DELETE"]),
     ]
 
 
@@ -140,16 +139,6 @@ async def _checkpoints(request: Request) -> Response:
     found, more = await run_in_threadpool(page_of_checkpoints, jobs.store, job_id, asked.after, asked.limit)
     ids = [one.checkpoint_id for one in found] or [None]
     return _list_of(found, more, first_id=ids[0], last_id=ids[-1])
-
-
-async def _delete_model(request: Request) -> Response:
-    await authorise(request)
-    name, gateway = request.path_params["ref"], gateway_of(request)
-    if not gateway.catalog.knows(name):
-        await run_in_threadpool(gateway.follower.refresh)  # it may have been made a moment ago
-    await run_in_threadpool(gateway.tuning.delete_model, name)
-    await run_in_threadpool(gateway.follower.refresh)
-    return JSONResponse({"id": name, "object": "model", "deleted": True})
 
 
 def _list_of(found: Sequence[Any], more: bool, **beside: Any) -> Response:

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import shutil
 import threading
-from typing import TYPE_CHECKING
-
-import sqlalchemy as sa
+from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.clock import now_utc
 from tunesmith.core.locks import locked_if_free
@@ -22,6 +20,8 @@ from tunesmith.serve.tuning.taking_in import take_in
 from tunesmith.serve.tuning.worker import Worker
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sqlalchemy.engine import Connection
 
     from tunesmith.core.artifacts import Workspace
@@ -52,7 +52,7 @@ class Supervisor:
         self._tuning, self._workspace, self._files, self._webhooks = tuning, workspace, files, webhooks
         self._workers: dict[str, Worker] = {}
         self._stop = threading.Event()
-        self._failing = False
+        self._failing = ""
         self._thread = threading.Thread(target=self._work, name="tunesmith-jobs", daemon=True)
 
     def start(self) -> None:
@@ -78,23 +78,27 @@ class Supervisor:
 
     def _see_to_it(self) -> None:
         self._find_workers()
-        try:
-            self._tuning.discard_nameless()
-            while not self._stop.wait(LOOK_S):
-                try:
-                    self.look()
-                    self._failing = False
-                except (sa.exc.SQLAlchemyError, OSError) as error:
-                    self._say_once(error)
-        finally:
-            for worker in self._workers.values():
-                worker.kill()
-            self._workers.clear()
+        self._guarded(self._tuning.discard_nameless)
+        while not self._stop.wait(LOOK_S):
+            self._guarded(self.look)
+        for worker in self._workers.values():
+            worker.kill()
+        self._workers.clear()
 
-    def _say_once(self, error: Exception) -> None:
-        if not self._failing:
-            say(f"cannot see to the fine-tuning jobs: {str(error).splitlines()[0]}; trying again")
-        self._failing = True
+    def _guarded(self, work: Callable[[], None]) -> None:
+        """Do some work; what goes wrong is said once, and no end of the thread that all jobs need."""
+        try:
+            work()
+            self._failing = ""
+        except Exception as error:
+            told = f"{type(error).__name__}: {error}".splitlines()[0]
+            if told != self._failing:
+                say(f"cannot see to the fine-tuning jobs ({told}); trying again")
+            self._failing = told
+
+    def status(self) -> dict[str, Any]:
+        """Return for ``/healthz`` how many workers there are, and what goes wrong, if anything does."""
+        return {"workers": len(self._workers), "failing": self._failing or None}
 
     def _find_workers(self) -> None:
         """Find the workers that an earlier server started."""
