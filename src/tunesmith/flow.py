@@ -385,6 +385,7 @@ def curve(project: Project, *, base: bool = False) -> Result:
 
     if not base:
         return curve_of(project.recipe, prepare(project))
+    refuse_hosted(project, "its learning curve would be many trainings, each of which a service would bill")
     dataset = prepare(project)
     probe = base_probe(project.recipe, dataset, project.workspace, base_sizes(dataset))
     return base_curve_of(project.recipe, dataset, probe)

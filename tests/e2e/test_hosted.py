@@ -2,6 +2,8 @@
 
 import json
 import socket
+import subprocess
+import sys
 import threading
 import time
 
@@ -123,11 +125,24 @@ def test_plan_tells_each_provider_with_the_network_closed(tmp_path, monkeypatch)
     assert "refused: train.lora.rank" in " ".join(told.stderr.split()) and "USD" in told.stderr
 
 
-def test_a_sweep_of_a_hosted_base_is_refused(tmp_path):
-    with pytest.raises(RecipeError, match="each of which a service would bill"):
-        from tunesmith.sweep import search
-
-        search.sweep(project(tmp_path))
+@pytest.mark.parametrize(
+    ("command", "why"),
+    [
+        ("sweep", "each of which a service would bill"),
+        ("prompts", "compared by a model on this machine"),
+        ("curve --base", "each of which a service would bill"),
+    ],
+)
+def test_what_asks_a_base_again_and_again_is_refused_of_a_hosted_one(command, why, tmp_path):
+    """Bug: "openai:gpt-4.1-mini" is looked for on the Hugging Face hub, or a sweep makes forty paid jobs."""
+    project(tmp_path)
+    verb, *options = command.split()
+    done = subprocess.run(
+        [sys.executable, "-m", "tunesmith", verb, str(tmp_path / "recipe.yaml"), *options],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2 and why in " ".join(done.stderr.split())
     assert Workspace(tmp_path / ".tunesmith").list() == []
 
 
