@@ -117,7 +117,7 @@ def run(program: str, part: Path, url: str, examples: int) -> subprocess.Complet
         "--max-examples", str(examples), "--seed", str(SEED), "--phases", "examples,coverage,fuzzing", "--no-color",
         "--suppress-health-check", "all", "--request-timeout", "30",
     ]  # fmt: skip
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=part.parent)  # leaves a folder
 
 
 def told(done: subprocess.CompletedProcess, statuses: Counter, program: str, document: dict) -> dict:
