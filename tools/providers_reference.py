@@ -26,7 +26,9 @@ def page(old: str) -> str:
 def table() -> str:
     """Return the table in Markdown."""
     rows = [f"| `{setting}` | {' | '.join(map(_told, cells))} |" for setting, cells in TABLE.items()]
-    return "\n".join(["| setting | local | OpenAI, Azure | Claude on Bedrock |", "|---|---|---|---|", *rows, ""])
+    return "\n".join(
+        ["| setting | local | OpenAI, Azure | Bedrock (Claude, Nova, Llama) |", "|---|---|---|---|", *rows, ""]
+    )
 
 
 def _told(cell: Cell) -> str:

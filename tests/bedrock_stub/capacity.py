@@ -93,8 +93,17 @@ def get_provisioned(service: Service, given: dict[str, Any]) -> dict[str, Any]:
 
 def list_provisioned(service: Service, given: dict[str, Any]) -> dict[str, Any]:
     shown = [_provisioned(service, one) for one in service.capacities.values() if one.kind == PROVISIONED]
-    kept = [one for one in shown if given.get("nameContains", "") in one["provisionedModelName"]]
-    return service.page(kept, given, "provisionedModelSummaries")
+    return service.page(_asked(shown, given, "provisionedModelName"), given, "provisionedModelSummaries")
+
+
+def _asked(shown: list[dict[str, Any]], given: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    return [
+        one
+        for one in shown
+        if given.get("nameContains", "") in one[name]
+        and given.get("modelArnEquals", one["modelArn"]) == one["modelArn"]
+        and given.get("statusEquals", one["status"]) == one["status"]
+    ]
 
 
 def delete_provisioned(service: Service, given: dict[str, Any]) -> dict[str, Any]:
@@ -125,9 +134,9 @@ def list_deployments(service: Service, given: dict[str, Any]) -> dict[str, Any]:
             "createdAt": service.at(one.created), "status": one.status(service),
         }
         for one in service.capacities.values()
-        if one.kind == DEPLOYED and given.get("nameContains", "") in one.name
+        if one.kind == DEPLOYED
     ]  # fmt: skip
-    return service.page(shown, given, "modelDeploymentSummaries")
+    return service.page(_asked(shown, given, "customModelDeploymentName"), given, "modelDeploymentSummaries")
 
 
 def delete_deployment(service: Service, given: dict[str, Any]) -> dict[str, Any]:

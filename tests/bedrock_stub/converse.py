@@ -23,7 +23,8 @@ def converse(service: Service, given: dict[str, Any]) -> dict[str, Any]:
         raise Refused("ValidationException", "The text field in the ContentBlock object is blank.")
     words = service.script(texts[-1]).split(" ")
     most = given.get("inferenceConfig", {}).get("maxTokens", len(words))
-    asked = sum(len(text.split()) for text in texts)
+    told = [one["text"] for one in given.get("system", [])]
+    asked = sum(len(text.split()) for text in (*told, *texts))
     return {
         "output": {"message": {"role": "assistant", "content": [{"text": " ".join(words[:most])}]}},
         "stopReason": "max_tokens" if len(words) > most else "end_turn",

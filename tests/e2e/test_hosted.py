@@ -109,7 +109,8 @@ def test_plan_tells_each_provider_with_the_network_closed(tmp_path, monkeypatch)
 
     monkeypatch.setattr(socket.socket, "connect", closed)
     found = {}
-    for base in ("openai:gpt-4.1-mini", "nano"):
+    claude = "bedrock:anthropic.claude-3-haiku-20240307-v1:0:200k"
+    for base in ("openai:gpt-4.1-mini", claude, "nano"):
         done = CliRunner().invoke(root, ["plan", str(tmp_path / "recipe.yaml"), "--base", base, "--json"])
         assert done.exit_code == 0, done.output
         found[base] = json.loads(done.stdout)
@@ -120,6 +121,8 @@ def test_plan_tells_each_provider_with_the_network_closed(tmp_path, monkeypatch)
         "train.batch_examples" in hosted["settings"]["honoured"]
         and "train.threads" in hosted["settings"]["approximated"]
     )
+    assert found[claude]["provider"] == "bedrock" and found[claude]["money_usd"] > 0
+    assert "train.lora.rank" in found[claude]["settings"]["refused"]
     assert found["nano"]["provider"] == "local" and found["nano"]["money_usd"] == 0
     told = CliRunner().invoke(root, ["plan", str(tmp_path / "recipe.yaml")])
     assert "refused: train.lora.rank" in " ".join(told.stderr.split()) and "USD" in told.stderr

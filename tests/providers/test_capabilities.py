@@ -1,6 +1,7 @@
 """The table of what each provider makes of each setting: complete, in step with the docs, and told all at once."""
 
 import importlib.util
+import re
 from pathlib import Path
 from typing import get_origin
 
@@ -123,3 +124,53 @@ def test_one_recipe_is_told_of_every_provider():
     assert set(how["local"].values()) == {"honoured"}
     assert (how["openai"]["prompt.shots"], how["bedrock"]["prompt.shots"]) == ("honoured", "refused")
     assert how["openai"]["train.lora.rank"] == "refused"
+
+
+CLAUDE, NOVA, LLAMA = (
+    f"bedrock:{name}" for name in ("anthropic.claude-3-haiku-20240307-v1:0:200k", "amazon.nova-micro-v1:0:128k", "meta.llama3-3-70b-instruct-v1:0:128k")
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("base", "train", "told"),
+    [
+        (CLAUDE, {"epochs": 11}, "whole epochs, 1 to 10 there, and 11"),
+        (CLAUDE, {"epochs": 1.5}, "whole epochs, 1 to 10 there, and 1.5"),
+        (NOVA, {"epochs": 6}, "whole epochs, 1 to 5 there, and 6"),
+        (CLAUDE, {"batch_examples": 2}, "4 to 256 there, and 2"),
+        (NOVA, {"batch_examples": 8}, "Nova has no batchSize there"),
+        (NOVA, {"max_steps": 8}, "Nova has no batchSize there"),
+        (LLAMA, {"batch_examples": 8}, "1 to 1 there, and 8"),
+        (CLAUDE, {"schedule": {"peak": 1e-4}}, "learning rate is secret"),
+        (CLAUDE, {"schedule": {"peak_factor": 3}}, "0.1 to 2 there, and 3"),
+        (NOVA, {"schedule": {"peak": 1e-3}}, "1e-06 to 0.0001 there, and 0.001"),
+        (NOVA, {"schedule": {"peak_factor": 20}}, "1e-06 to 0.0001 there, and 0.0002"),
+        (NOVA, {"schedule": {"peak": "auto"}}, "nothing can be tried out"),
+        (NOVA, {"regularise": {"early_stopping": {"patience": 2}}}, "Nova has no earlyStoppingPatience"),
+        (CLAUDE, {"regularise": {"early_stopping": {"patience": 11}}}, "1 to 10 there, and 11"),
+        (CLAUDE, {"regularise": {"early_stopping": {"min_delta": 0.2}}}, "0 to 0.1 there, and 0.2"),
+    ],
+)
+def test_bedrock_takes_what_its_families_take(base, train, told):
+    """Bug: what Claude takes is promised for Nova, and AWS refuses the job."""
+    with pytest.raises(RecipeError, match=re.escape(told)):
+        check(recipe(base, train=train))
+
+
+@pytest.mark.parametrize(
+    ("base", "train"),
+    [
+        (CLAUDE, {"epochs": 10, "batch_examples": 4, "schedule": {"peak_factor": 2}, "regularise": {"early_stopping": {"patience": 10, "min_delta": 0.1}}}),
+        (NOVA, {"epochs": 5, "schedule": {"peak": 1e-4}}),
+        (LLAMA, {"batch_examples": 1, "schedule": {"peak": 1e-4, "peak_factor": 2}}),
+        (NOVA, {"regularise": {"early_stopping": None}}),
+    ],
+)  # fmt: skip
+def test_bedrock_honours(base, train):
+    assert check(recipe(base, train=train)) == []
+
+
+def test_tunes_of_claude_are_not_deployed_on_demand():
+    with pytest.raises(RecipeError, match="provisioned throughput alone"):
+        check(recipe(CLAUDE, provider={"deployment": "on_demand"}))
+    check(recipe(NOVA, provider={"deployment": "on_demand"}))

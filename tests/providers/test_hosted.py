@@ -57,9 +57,11 @@ def test_what_cannot_be_meant_is_refused_where_it_stands(text, expected):
     assert all(part in str(caught.value) for part in expected), str(caught.value)
 
 
-def test_the_service_is_in_the_base():
+def test_the_service_is_in_the_base(monkeypatch):
     hosted = parse_recipe(YAML + f"base: {BASE}\n")
     assert (hosted.service, hosted.hosting.stopping, hosted.provider) == ("openai", "checkpoints", None)
     assert parse_recipe(YAML + "base: open/model\n").service == ""
+    assert tuner(parse_recipe(YAML + "base: bedrock:amazon.nova-micro-v1:0:128k\n")).family.title == "Nova"
+    monkeypatch.setattr("tunesmith.providers.hosted.TUNERS", {})
     with pytest.raises(RecipeError, match="this version cannot tune"):
-        tuner(parse_recipe(YAML + "base: bedrock:x\n"))
+        tuner(hosted)

@@ -37,6 +37,7 @@ VERBS = {
     "monitor": "how the model does in the world",
     "lifecycle": "how long models elsewhere go on answering",
     "update": "the next version, from what users corrected",
+    "hosted": "what tuned models at Bedrock answer with, and its end",
     "models": "releases and models in this workspace",
     "promote": "point an alias at a model",
     "rollback": "go back to the model before",

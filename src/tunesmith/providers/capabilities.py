@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from tunesmith.core.errors import RecipeError, Refusals, TunesmithError
+from tunesmith.providers.bedrock_models import Family, family
 from tunesmith.recipe import Recipe, Section
 
 if TYPE_CHECKING:
@@ -74,6 +75,47 @@ def _batch(low: int, high: int) -> Callable[[Recipe], str]:
     return limit
 
 
+def _family(recipe: Recipe) -> Family:
+    """Return how Bedrock tunes the recipe's base; Claude, if that is not one of Bedrock's."""
+    return family(recipe.base.split(":", 1)[1].strip() if recipe.service == "bedrock" else "anthropic.claude")
+
+
+def _taken(key: str, value: Callable[[Recipe], float | None], whole: str = "") -> Callable[[Recipe], str]:
+    """Return what looks whether Bedrock takes a value as a hyper-parameter; None is left to the service."""
+
+    def limit(recipe: Recipe) -> str:
+        kind, asked = _family(recipe), value(recipe)
+        span = kind.takes.get(key)
+        if span is None:
+            return f"{kind.title} has no {key} there"
+        fits = asked is None or (span.low <= asked <= span.high and not (whole and asked != int(asked)))
+        return "" if fits else f"{whole}{span.low:g} to {span.high:g} there, and {asked:g} is asked for"
+
+    return limit
+
+
+def _rate(recipe: Recipe) -> str:
+    """Look at the rate that Bedrock would get: a factor on Claude's, a number for Nova and Llama."""
+    kind, schedule = _family(recipe), recipe.train.schedule
+    if "learningRate" not in kind.takes:
+        if schedule.peak is not None:
+            return "the base's own learning rate is secret, so none can be set as a number"
+        return _taken("learningRateMultiplier", lambda _: schedule.peak_factor)(recipe)
+    if schedule.peak == "auto":
+        return "nothing can be tried out there"
+    peak = kind.takes["learningRate"].default if schedule.peak is None else float(schedule.peak)
+    return _taken("learningRate", lambda _: peak * schedule.peak_factor)(recipe)
+
+
+def _bedrock_stopping(recipe: Recipe) -> str:
+    stopping = recipe.train.regularise.early_stopping
+    if stopping is None:
+        return ""
+    delta = None if stopping.min_delta == "auto" else float(stopping.min_delta)
+    waits = _taken("earlyStoppingPatience", lambda _: stopping.patience)(recipe)
+    return waits or _taken("earlyStoppingThreshold", lambda _: delta)(recipe) or _stops_by(recipe)
+
+
 def _each_epoch(recipe: Recipe) -> str:
     return "" if recipe.train.eval_every == "epoch" else "it validates when epochs end, and otherwise as it likes"
 
@@ -103,6 +145,13 @@ def _stops_by(recipe: Recipe) -> str:
     return "" if metric == "valid_loss" else f"only valid_loss is measured there, and {metric} is asked for"
 
 
+def _deployed(recipe: Recipe) -> str:
+    kind = _family(recipe)
+    if recipe.hosting.deployment == "on_demand" and not kind.on_demand:
+        return f"tunes of {kind.title} are asked through provisioned throughput alone"
+    return ""
+
+
 def _beta(recipe: Recipe) -> str:
     beta = recipe.train.preference.strength
     return "" if beta <= 2 else f"at most 2 there, and {beta:g} is asked for"
@@ -124,11 +173,12 @@ _EARLY = (
     "a job of one epoch after the other, and the learning rate begins anew with each; watch: the job is cancelled, "
     "which may leave no model. provider.stopping chooses"
 )
-_EARLY_CLAUDE = "done by the service, which looks after each epoch"
+_EARLY_CLAUDE = "done by the service, which looks after each epoch; Nova and Llama make all their epochs"
 _HERE = (_H, _H, _H)
 _ANSWERS = _approx("the tuned model is asked through the service, which gives no probabilities of labels")
 _LATER = _approx("looked at when the Model is served, not when it is tuned")
 _HOSTED_ONLY = "this machine tunes"
+_OF_BEDROCK = (_no(_HOSTED_ONLY), _no("a setting of Bedrock"), _H)
 
 TABLE: dict[str, Cells] = {
     "name": _HERE,
@@ -166,22 +216,39 @@ TABLE: dict[str, Cells] = {
     "train.epochs": (
         _H,
         Cell("honoured", "whole epochs, 1 to 50", limit=_epochs(50)),
-        Cell("honoured", "whole epochs, 1 to 10", limit=_epochs(10)),
+        Cell(
+            "honoured",
+            "whole epochs, 1 to 10, of Nova 1 to 5",
+            limit=_taken("epochCount", lambda recipe: recipe.train.epochs, "whole epochs, "),
+        ),
     ),
     "train.max_steps": (
         _H,
         _approx("as many whole epochs as have so many steps, rounded up"),
-        _approx("as many whole epochs as have so many steps, rounded up"),
+        Cell(
+            "approximated",
+            "as many whole epochs as have so many steps, rounded up; not of Nova, whose steps nobody knows",
+            limit=_taken("batchSize", lambda _: None),
+        ),
     ),
     "train.batch_tokens": (
         _H,
         _approx("as many examples a step as have so many target tokens on average, 1 to 256; auto: the service's own"),
-        _approx("as many examples a step as have so many target tokens on average, 4 to 256; auto: the service's own"),
+        Cell(
+            "approximated",
+            "as many examples a step as have so many target tokens on average, 4 to 256; auto: the service's own; "
+            "Llama has 1, Nova's own cannot be set",
+            limit=_taken("batchSize", lambda _: None),
+        ),
     ),
     "train.batch_examples": (
         _H,
         Cell("honoured", "1 to 256", limit=_batch(1, 256)),
-        Cell("honoured", "4 to 256", limit=_batch(4, 256)),
+        Cell(
+            "honoured",
+            "4 to 256, of Llama 1; Nova's own cannot be set",
+            limit=_taken("batchSize", lambda recipe: recipe.train.batch_examples),
+        ),
     ),
     "train.max_tokens": (
         _H,
@@ -197,14 +264,22 @@ TABLE: dict[str, Cells] = {
     "train.threads": (_H, _NO_MACHINE, _NO_MACHINE),
     "train.schedule.shape": _only_local(_SCHEDULE_IS_THEIRS),
     "train.schedule.warmup": _only_local(_SCHEDULE_IS_THEIRS),
-    "train.schedule.peak": _only_local(
-        "the base's own learning rate is secret, so none can be set as a number",
-        "train.schedule.peak_factor, a factor on the service's own",
+    "train.schedule.peak": (
+        _H,
+        _no(
+            "the base's own learning rate is secret, so none can be set as a number",
+            "train.schedule.peak_factor, a factor on the service's own",
+        ),
+        Cell(
+            "honoured",
+            "as learningRate, of Nova 1e-6 to 1e-4, of Llama 5e-6 to 0.1; Claude's own is secret: peak_factor",
+            limit=_rate,
+        ),
     ),
     "train.schedule.peak_factor": (
         _H,
         Cell("honoured", "as learning_rate_multiplier"),
-        Cell("honoured", "as learningRateMultiplier, 0.1 to 2", limit=_factor(0.1, 2)),
+        Cell("honoured", "as learningRateMultiplier, 0.1 to 2; of Nova and Llama times learningRate", limit=_rate),
     ),
     "train.schedule.floor": _only_local(_SCHEDULE_IS_THEIRS),
     "train.schedule.cycles": _only_local(_SCHEDULE_IS_THEIRS),
@@ -223,21 +298,25 @@ TABLE: dict[str, Cells] = {
     "train.regularise.dropout": _only_local(_OPTIMISER_IS_THEIRS),
     "train.regularise.weight_decay": _only_local(_OPTIMISER_IS_THEIRS),
     "train.regularise.clip": _only_local(_OPTIMISER_IS_THEIRS),
-    "train.regularise.early_stopping": (_H, _approx(_EARLY), Cell("honoured", _EARLY_CLAUDE)),
+    "train.regularise.early_stopping": (_H, _approx(_EARLY), Cell("honoured", _EARLY_CLAUDE, limit=_bedrock_stopping)),
     "train.regularise.early_stopping.metric": (
         _H,
         Cell("honoured", "valid_loss alone", limit=_stops_by),
-        Cell("honoured", "valid_loss alone", limit=_stops_by),
+        Cell("honoured", "valid_loss alone; not of Nova and Llama", limit=_bedrock_stopping),
     ),
     "train.regularise.early_stopping.patience": (
         _H,
         _approx("epochs without gain, by chain and watch; checkpoints chooses the best epoch and needs none"),
-        Cell("honoured", "as earlyStoppingPatience, in epochs"),
+        Cell("honoured", "as earlyStoppingPatience, 1 to 10 epochs; not of Nova and Llama", limit=_bedrock_stopping),
     ),
     "train.regularise.early_stopping.min_delta": (
         _H,
         _approx("by chain and watch; checkpoints chooses the best epoch and needs none; auto: 0"),
-        Cell("honoured", "as earlyStoppingThreshold; auto: the service's own"),
+        Cell(
+            "honoured",
+            "as earlyStoppingThreshold, at most 0.1; auto: the service's own; not of Nova and Llama",
+            limit=_bedrock_stopping,
+        ),
     ),
     "train.regularise.label_smoothing": _only_local(_LOSS_IS_THEIRS),
     "train.regularise.neftune": _only_local(_LOSS_IS_THEIRS),
@@ -279,7 +358,7 @@ TABLE: dict[str, Cells] = {
     "train.freeze": _only_local(_WEIGHTS_ARE_THEIRS),
     "train.tokens": _only_local("the vocabulary is the service's own", "leave it out; write such tokens as words"),
     "train.track": _only_local("curves come from the service, into metrics.jsonl and train.html alone"),
-    "provider.base_url": (_no(_HOSTED_ONLY), _H, _no("the address follows from the region")),
+    "provider.base_url": (_no(_HOSTED_ONLY), _H, Cell("honoured", "of Bedrock; S3 and IAM stay where AWS has them")),
     "provider.key_env": (_no(_HOSTED_ONLY), _H, _no("AWS has credentials of its own: aws configure")),
     "provider.price": (_no(_HOSTED_ONLY), _H, _H),
     "provider.max_usd": (_no(_HOSTED_ONLY), _H, _H),
@@ -289,6 +368,16 @@ TABLE: dict[str, Cells] = {
     "provider.suffix": (_no(_HOSTED_ONLY), _H, _H),
     "provider.stopping": (_no(_HOSTED_ONLY), _H, _no("the service stops by itself, after each epoch")),
     "provider.clean_up": (_no(_HOSTED_ONLY), _H, _H),
+    "provider.region": _OF_BEDROCK,
+    "provider.role_arn": _OF_BEDROCK,
+    "provider.bucket": _OF_BEDROCK,
+    "provider.quota_examples": _OF_BEDROCK,
+    "provider.deployment": (
+        *_OF_BEDROCK[:2],
+        Cell("honoured", "on_demand not of Claude, whose tunes are asked through throughput alone", limit=_deployed),
+    ),
+    "provider.model_units": _OF_BEDROCK,
+    "provider.confirm_hourly_usd": _OF_BEDROCK,
     "distill.*": _HERE,
     "evaluate.*": (_H, _ANSWERS, _ANSWERS),
     "serve.*": (_H, _LATER, _LATER),

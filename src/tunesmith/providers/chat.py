@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 SAMPLING = {
     "openai": ("temperature", "top_p", "seed", "max_tokens", "reasoning_effort"),
     "anthropic": ("max_tokens",),
+    "bedrock": ("temperature", "top_p", "max_tokens"),
     "local": ("max_tokens",),
 }
 """API to the sampling parameters that it honours; the Messages API takes none, and a local model answers greedily."""
@@ -90,7 +91,7 @@ def connect(settings: Service, workspace: Workspace | None) -> ChatProvider:
 
     Raises:
         RecipeError: if the key's environment variable is not set.
-        MissingExtraError: without the ``providers`` extra.
+        MissingExtraError: without the ``providers`` extra, or for Bedrock the ``bedrock`` extra.
     """
     if settings.api == "openai":
         from tunesmith.providers.openai_chat import OpenAIChat
@@ -100,6 +101,10 @@ def connect(settings: Service, workspace: Workspace | None) -> ChatProvider:
         from tunesmith.providers.anthropic_chat import AnthropicChat
 
         return AnthropicChat(settings)
+    if settings.api == "bedrock":
+        from tunesmith.providers.bedrock_chat import BedrockChat
+
+        return BedrockChat(settings)
     from tunesmith.providers.local_chat import LocalChat
 
     assert workspace is not None
@@ -114,7 +119,7 @@ def check_service(settings: Service, workspace: Workspace | None) -> None:
     Raises:
         RecipeError: if the key's environment variable is not set.
         SetupError: for a model on this machine that is not there.
-        MissingExtraError: without the ``providers`` extra.
+        MissingExtraError: without the ``providers`` extra, or for Bedrock the ``bedrock`` extra.
     """
     if settings.api != "local":
         connect(settings, workspace).close()

@@ -36,6 +36,7 @@ service tells. A step's validation stands in the same row as its loss."""
 TUNERS: dict[str, tuple[str, str]] = {
     "openai": ("tunesmith.providers.openai_tuning", "OpenAITuner"),
     "azure": ("tunesmith.providers.openai_tuning", "OpenAITuner"),
+    "bedrock": ("tunesmith.providers.bedrock_tuning", "BedrockTuner"),
 }
 """Service to the module and the class in it that tunes there."""
 

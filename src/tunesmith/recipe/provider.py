@@ -72,3 +72,28 @@ class Provider(Section):
         "may leave no model",
     )
     clean_up: bool = Field(True, description="delete the files that were uploaded when they are not needed any more")
+    region: str | None = Field(
+        None, pattern=r"^[a-z]{2}(-[a-z]+)+-\d$", description="of bedrock, as us-east-1; None: AWS_REGION, or AWS's own"
+    )
+    role_arn: str | None = Field(
+        None,
+        pattern=r"^arn:aws[a-z-]*:iam::\d{12}:role/.+$",
+        description="the role in which Bedrock reads and writes the bucket, as arn:aws:iam::123456789012:role/tuner",
+    )
+    bucket: str | None = Field(
+        None,
+        pattern=r"^(s3://)?[a-z0-9][-.a-z0-9]{1,61}[a-z0-9](/[-!_*'().a-zA-Z0-9]+)*/?$",
+        description="S3 bucket of the region, and a folder in it if you like, for examples and curves",
+    )
+    quota_examples: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="examples of training and validation that the account may use; None: AWS's default quota"
+    )
+    deployment: Literal["none", "provisioned", "on_demand"] = Field(
+        "none",
+        description="what is bought when the model is tuned, without which it does not answer. provisioned: throughput "
+        "by the hour, until deleted; on_demand: by the token, which Claude's tunes have not",
+    )
+    model_units: Annotated[int, Field(ge=1, le=100)] = Field(1, description="of provisioned throughput")
+    confirm_hourly_usd: Annotated[float, Field(ge=0)] | None = Field(
+        None, description="the most that you agree to pay an hour for deployment; without it nothing is bought"
+    )

@@ -17,12 +17,14 @@ class Price(Section):
 
 
 class Service(Section):
-    """A service of one of three protocols."""
+    """A service of one of four protocols."""
 
     _setting: str = PrivateAttr("")
 
-    api: Literal["openai", "anthropic", "local"] = Field(
-        "openai", description="openai: OpenAI, or any server that speaks its protocol; local: a model on this machine"
+    api: Literal["openai", "anthropic", "bedrock", "local"] = Field(
+        "openai",
+        description="openai: OpenAI, or any server that speaks its protocol; bedrock: Amazon Bedrock, with AWS's own "
+        "credentials; local: a model on this machine",
     )
     model: Annotated[str, Field(min_length=1)] = Field(
         description="the service's name of it; of local a Model's id, a base's name or a folder"
@@ -35,6 +37,11 @@ class Service(Section):
         description="environment variable with the key, which a recipe never holds; None: OPENAI_API_KEY or "
         "ANTHROPIC_API_KEY, and no key for a base_url that speaks OpenAI's protocol",
     )  # fmt: skip
+    region: str | None = Field(
+        None,
+        pattern=r"^[a-z]{2}(-[a-z]+)+-\d$",
+        description="of bedrock, as us-east-1; None: that of an ARN, or AWS's own",
+    )
     temperature: Annotated[float, Field(ge=0, le=2)] | None = Field(
         None, description="None: the service's own, which some models insist on"
     )
@@ -51,14 +58,24 @@ class Service(Section):
         if self.base_url is not None and "@" in self.base_url.split("//", 1)[1].split("/", 1)[0]:
             raise ValueError("base_url has a name or key before @, and recipes are shown and kept; set key_env")
         if self.api == "local":
-            for name in ("base_url", "key_env", "price"):
+            for name in ("base_url", "key_env", "region", "price"):
                 if getattr(self, name) is not None:
                     raise ValueError(f"{name} means nothing to api: local; remove it")
             if self.temperature:
                 raise ValueError("a local model is greedy; remove temperature")
         if self.api == "anthropic" and self.temperature is not None:
             raise ValueError("Anthropic's Messages API takes no temperature; remove it")
+        if self.region is not None and self.api != "bedrock":
+            raise ValueError(f"region means nothing to api: {self.api}; remove it")
+        if self.api == "bedrock":
+            self._fits_bedrock()
         return self
+
+    def _fits_bedrock(self) -> None:
+        if self.key_env is not None:
+            raise ValueError("AWS has credentials of its own (aws configure); remove key_env")
+        if self.temperature is not None and self.temperature > 1:
+            raise ValueError(f"temperature: {self.temperature:g}, and Bedrock takes 0 to 1")
 
     def name(self, setting: str) -> None:
         """Say which setting this is, where it is one of several."""

@@ -1,0 +1,360 @@
+"""Tuning at Bedrock, from examples to a model that can be asked, through any kill.
+
+Owns the order of the calls and what the journal keeps of them. Does not own rows (`bedrock_rows`), hyper-parameters
+(`bedrock_settings`), looks before (`bedrock_role`, `bedrock_available`), curves (`bedrock_metrics`) nor what is
+bought (`bedrock_capacity`).
+
+One run has one token and one name, in the journal before anything is sent. The job is looked for by the name before
+it is made, and made with the token: killed between asking and knowing, the next process finds the same job.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from tunesmith.core.errors import DataError, RecipeError, RemoteError
+from tunesmith.providers import bedrock_available, bedrock_capacity, bedrock_metrics, bedrock_role
+from tunesmith.providers.aws import Aws, AwsError
+from tunesmith.providers.bedrock_models import family
+from tunesmith.providers.bedrock_rows import Written, check_counts, kept_valid, write
+from tunesmith.providers.bedrock_settings import Settings, settings_of
+from tunesmith.providers.hosted import ENDED, LAST_STEP, Estimate, Outcome, Status, status_of
+
+if TYPE_CHECKING:
+    from tunesmith.providers.aws import Client
+    from tunesmith.providers.hosted import Availability, Row, Rows, Tell
+    from tunesmith.providers.journal import Journal
+    from tunesmith.recipe import Recipe
+
+_WORDS: dict[str, Status] = {
+    "InProgress": "running", "Stopping": "running", "Completed": "succeeded", "Failed": "failed",
+    "Stopped": "cancelled",
+}  # fmt: skip
+_MISSES = 20
+"""Looks at a job that fail one after the other before we give up; the job goes on, and so does the next process."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Both splits as they are uploaded, and the settings that follow from them."""
+
+    train: Written
+    valid: Written
+    settings: Settings
+    notes: tuple[str, ...]
+
+
+class BedrockTuner:
+    """Tunes one recipe's base; made without sending anything.
+
+    Raises:
+        RecipeError: (when made) for a base of no known family.
+        MissingExtraError: (when a client is made) without the ``bedrock`` extra.
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self.base = recipe.base.split(":", 1)[1].strip()
+        self.family = family(self.base)
+        self.hosting = recipe.hosting
+        self.aws = Aws(self.hosting.region, self.hosting.timeout_s, self.hosting.retries, url=self.hosting.base_url)
+        self._clients: dict[str, Client] = {}
+
+    def available(self) -> Availability:
+        """Ask whether the base is tuned today."""
+        return bedrock_available.available(self._client("bedrock"), self.base)
+
+    def estimate(self, rows: Rows) -> Estimate:
+        """Return what tuning takes; sends nothing.
+
+        Raises:
+            RecipeError: if what is kept ready afterwards is not confirmed.
+            DataError: for rows that are not taken.
+        """
+        offer = self._offer()
+        if offer is not None:
+            offer.check()
+        made = self._prepare(rows)
+        price = self.hosting.price.training if self.hosting.price else None
+        tokens, epochs = made.train.tokens, made.settings.epochs
+        notes = (*made.notes, "tokens are estimated, four characters each")
+        return Estimate(
+            len(made.train.lines), len(made.valid.lines), tokens, epochs,
+            usd=None if price is None else tokens * epochs * price / 1e6,
+            missing="provider.price.training" if price is None else "",
+            usd_an_hour=offer.cost if offer else None,
+            notes=(*notes, offer.told) if offer else (*notes, _not_kept_ready()),
+        )  # fmt: skip
+
+    def tune(self, rows: Rows, journal: Journal, tell: Tell) -> Outcome:
+        """Tune, from wherever the journal says an earlier process came to."""
+        offer = self._offer()
+        if offer is not None:
+            offer.check()
+        made = self._prepare(rows)
+        for note in made.notes:
+            tell.said(note)
+        run = journal.of("run") or journal.done(
+            "run", token=uuid4().hex, name=_name(self.hosting.suffix or self.recipe.name)
+        )
+        name = f"{run['name']}-{run['token'][:12]}"
+        job = journal.of("job")
+        if job is None:
+            job = self._begin(made, name, run["token"], journal, tell)
+        ended = self._wait(job["arn"], tell)
+        model = self._model_of(ended, made, journal)
+        rows_of_curves = bedrock_metrics.curves(self._client("s3"), ended["outputDataConfig"]["s3Uri"], job["arn"])
+        for row in rows_of_curves:
+            tell.measured(row)
+        notes = [*made.notes, *_told_of_curves(rows_of_curves)]
+        if offer is not None:
+            notes.append(self._make_ready(offer, model, name, run["token"], journal, tell))
+        else:
+            notes.append(_not_kept_ready())
+        return self._outcome(ended, made, model, rows_of_curves, tuple(notes))
+
+    def clean(self, journal: Journal) -> list[str]:
+        """Delete the files that were uploaded; the job's own output stays."""
+        deleted = []
+        for step, facts in journal.steps("upload:").items():
+            bucket, key = facts["uri"].removeprefix("s3://").split("/", 1)
+            self._client("s3").call("delete_object", Bucket=bucket, Key=key)
+            journal.forget(step)
+            deleted.append(facts["uri"])
+        return deleted
+
+    def cancel(self, journal: Journal) -> list[str]:
+        """Stop the job of a run if it has not ended; returns its ARN. Bedrock may still make a model of it."""
+        job = journal.of("job")
+        if job is None:
+            return []
+        bedrock = self._client("bedrock")
+        found = bedrock.call("get_model_customization_job", jobIdentifier=job["arn"])
+        if status_of(found.get("status"), _WORDS) in ENDED or found.get("status") == "Stopping":
+            return []
+        bedrock.call("stop_model_customization_job", jobIdentifier=job["arn"])
+        return [str(job["arn"])]
+
+    def close(self) -> None:
+        """Close the connections."""
+        for one in self._clients.values():
+            one.close()
+
+    def _client(self, name: str) -> Client:
+        if name not in self._clients:
+            self._clients[name] = self.aws.client(name)
+        return self._clients[name]
+
+    def _offer(self) -> bedrock_capacity.Offer | None:
+        hosting = self.hosting
+        if hosting.deployment == "none":
+            return None
+        price = hosting.price.hour if hosting.price else None
+        return bedrock_capacity.Offer(hosting.deployment, hosting.model_units, price, hosting.confirm_hourly_usd)
+
+    def _prepare(self, rows: Rows) -> Prepared:
+        longest = self.recipe.train.max_tokens
+        train = write(rows.train, rows.task, self.family, longest)
+        check_counts(train, self.family, self.hosting.quota_examples)
+        valid = write(rows.valid, rows.task, self.family, longest)
+        kept = kept_valid(valid, train, self.family, self.hosting.quota_examples)
+        settings = settings_of(self.recipe, self.family, train, kept)
+        notes = list(settings.notes)
+        if left_out := train.left_out + valid.left_out:
+            notes.append(f"{left_out:,} examples are longer than allowed and left out")
+        if len(kept.lines) < len(valid.lines):
+            notes.append(f"{len(kept.lines):,} of {len(valid.lines):,} validation examples are taken: no more may be")
+        return Prepared(train, kept, settings, tuple(notes))
+
+    def _begin(self, made: Prepared, name: str, token: str, journal: Journal, tell: Tell) -> dict[str, Any]:
+        """Look at what the job needs, upload, and make the job, once."""
+        role, bucket, folder = self._places(name)
+        if note := bedrock_role.look_at_role(self.aws, role):
+            tell.said(note)
+        bedrock_role.look_at_bucket(self.aws, bucket)
+        uris = {
+            split: self._upload(split, content, bucket, f"{folder}/{split}.jsonl", journal)
+            for split, content in (("train", made.train), ("valid", made.valid))
+            if content.lines
+        }
+        parameters: dict[str, Any] = {
+            "jobName": name, "customModelName": name, "roleArn": role, "baseModelIdentifier": self.base,
+            "customizationType": "FINE_TUNING", "clientRequestToken": token,
+            "trainingDataConfig": {"s3Uri": uris["train"]}, "hyperParameters": made.settings.hyper,
+            "outputDataConfig": {"s3Uri": f"s3://{bucket}/{folder}/output"},
+        }  # fmt: skip
+        if "valid" in uris:
+            parameters["validationDataConfig"] = {"validators": [{"s3Uri": uris["valid"]}]}
+        arn = self._find(name) if journal.unclear("job") is not None else None
+        if arn is None:
+            journal.begin("job", name=name)
+            arn = self._create(parameters, role)
+        tell.said(f"job {arn}")
+        return journal.done("job", arn=arn)
+
+    def _places(self, name: str) -> tuple[str, str, str]:
+        """Return the role, the bucket and the folder in it.
+
+        Raises:
+            RecipeError: for what is not set.
+        """
+        hosting = self.hosting
+        for setting, value, example in (
+            ("role_arn", hosting.role_arn, "arn:aws:iam::123456789012:role/tuner"),
+            ("bucket", hosting.bucket, "my-tunes"),
+        ):  # fmt: skip
+            if value is None:
+                raise RecipeError(
+                    f"provider.{setting} is not set, and Bedrock tunes from a bucket that it reads in a role",
+                    expected=f"as {example}", hint=f"provider: {{{setting}: {example}}}; docs: bedrock",
+                )  # fmt: skip
+        bucket, _, prefix = str(hosting.bucket).removeprefix("s3://").strip("/").partition("/")
+        return str(hosting.role_arn), bucket, f"{prefix}/{name}" if prefix else f"tunesmith/{name}"
+
+    def _upload(self, split: str, content: Written, bucket: str, key: str, journal: Journal) -> str:
+        step, uri = f"upload:{split}", f"s3://{bucket}/{key}"
+        if journal.of(step) is None:
+            journal.begin(step, uri=uri)
+            self._client("s3").call("put_object", Bucket=bucket, Key=key, Body=content.content)
+            journal.done(step, uri=uri)
+        return uri
+
+    def _find(self, name: str) -> str | None:
+        """Return the ARN of the job of a name; None if there is none."""
+        try:
+            found = self._client("bedrock").call("get_model_customization_job", jobIdentifier=name)
+        except AwsError as error:
+            if error.code == "ResourceNotFoundException":
+                return None
+            raise
+        return str(found["jobArn"])
+
+    def _create(self, parameters: dict[str, Any], role: str) -> str:
+        try:
+            answer = self._client("bedrock").call("create_model_customization_job", **parameters)
+        except AwsError as error:
+            if bedrock_role.NOT_ASSUMED in error.message:
+                raise bedrock_role.not_assumed(self.aws, role, "it could not assume it") from error
+            raise
+        return str(answer["jobArn"])
+
+    def _wait(self, arn: str, tell: Tell) -> dict[str, Any]:
+        """Return what is told of a job when it has ended.
+
+        Raises:
+            AwsError: if it cannot be looked at many times on end, or at all.
+        """
+        bedrock, misses, last = self._client("bedrock"), 0, ""
+        while True:
+            try:
+                job = bedrock.call("get_model_customization_job", jobIdentifier=arn)
+            except AwsError as error:
+                misses += 1
+                if not error.passing or misses >= _MISSES:
+                    raise
+                tell.said(f"{error.message}; the job goes on, and is looked at again")
+                time.sleep(self.hosting.poll_s)
+                continue
+            misses = 0
+            if (now := _told_of(job)) != last:
+                tell.said(now)
+                last = now
+            if status_of(job.get("status"), _WORDS) in ("succeeded", "failed", "cancelled"):
+                return job
+            time.sleep(self.hosting.poll_s)
+
+    def _model_of(self, job: dict[str, Any], made: Prepared, journal: Journal) -> str:
+        """Return the tuned model of a job that has ended.
+
+        Raises:
+            DataError: if it failed by a row, naming where that stands in the user's files.
+            RemoteError: if it failed, or was stopped without a model; the next process begins a new job.
+        """
+        if model := job.get("outputModelArn"):
+            return str(model)
+        for step in ("job", "run", *journal.steps("upload:")):
+            journal.forget(step)
+        if status_of(job["status"], _WORDS) == "cancelled":
+            raise RemoteError(
+                f"job {job['jobArn']} was stopped, and Bedrock made no model of it",
+                hint="the same command begins a new job",
+            )
+        said = str(job.get("failureMessage") or "Bedrock does not say why")
+        line = re.search(r"\bline (\d+)\b", said, re.IGNORECASE)
+        if line and 1 <= int(line[1]) <= len(made.train.lines):
+            place = made.train.lines[int(line[1]) - 1].place
+            raise DataError(f"Bedrock refuses the row of {place}: {said}", hint="mend or leave out that row")
+        raise RemoteError(f"job {job['jobArn']} failed: {said}", hint="the same command begins a new job")
+
+    def _make_ready(
+        self, offer: bedrock_capacity.Offer, model: str, name: str, token: str, journal: Journal, tell: Tell
+    ) -> str:
+        """Buy what the recipe wants kept ready, once, and wait for it; return what is told of it."""
+        bedrock = self._client("bedrock")
+        bought = journal.of("capacity")
+        if bought is None:
+            tell.said(offer.told)
+            journal.begin("capacity", name=name)
+            found = next((one for one in bedrock_capacity.listed(bedrock, model) if one.name == name), None)
+            arn = found.arn if found else bedrock_capacity.buy(bedrock, offer, model, name, token)
+            bought = journal.done("capacity", arn=arn)
+        try:
+            bedrock_capacity.wait(bedrock, bought["arn"], self.hosting.poll_s)
+        except RemoteError:
+            if not _is_there(bedrock, bought["arn"]):
+                journal.forget("capacity")
+            raise
+        return f"{offer.told}: tunesmith hosted delete {bought['arn']}"
+
+    def _outcome(
+        self, job: dict[str, Any], made: Prepared, model: str, rows: list[Row], notes: tuple[str, ...]
+    ) -> Outcome:
+        losses = [one["validationLoss"] for one in job.get("validationMetrics", []) if "validationLoss" in one]
+        epochs = max([int(row["epoch"]) for row in rows if "epoch" in row], default=made.settings.epochs - 1) + 1
+        step = max((row["step"] for row in rows), default=-1)
+        best = {"step": step, "metric": "valid_loss", "value": losses[0]} if losses else None
+        early = epochs < made.settings.epochs
+        stopped = status_of(job["status"], _WORDS) == "cancelled"
+        return Outcome(
+            model, (job["jobArn"],), metrics=rows, epochs=epochs, best=best,
+            stopped_by="cancelled" if stopped else "early stopping" if early else LAST_STEP,
+            options={"region": self.aws.where}, notes=notes,
+        )  # fmt: skip
+
+
+def _is_there(bedrock: Client, arn: str) -> bool:
+    try:
+        bedrock_capacity.look(bedrock, arn)
+    except AwsError as error:
+        return error.code != "ResourceNotFoundException"
+    return True
+
+
+def _name(wanted: str) -> str:
+    """Return what jobs, models and capacity are called, by the strictest of their patterns."""
+    return re.sub(r"[^0-9a-zA-Z]+", "-", wanted).strip("-")[:40] or "tune"
+
+
+def _told_of(job: dict[str, Any]) -> str:
+    """Return how a job is, in a sentence that changes when it does."""
+    word = job.get("status", "without a status")
+    steps = {
+        name.removesuffix("Details"): detail.get("status", "")
+        for name, detail in job.get("statusDetails", {}).items()
+        if isinstance(detail, dict)
+    }
+    inner = ", ".join(f"{name} {status}" for name, status in steps.items() if status not in ("", "NotStarted"))
+    known = "" if word in _WORDS else ", which is not a word known here; looked at again"
+    return f"job is {word}{f' ({inner})' if inner else ''}{known}"
+
+
+def _told_of_curves(rows: list[Row]) -> list[str]:
+    return [] if rows else ["Bedrock has left no curves in the bucket"]
+
+
+def _not_kept_ready() -> str:
+    return "the tuned model answers once something is bought for it: tunesmith hosted deploy shows what it costs"

@@ -1,0 +1,77 @@
+"""``tunesmith hosted``: nothing is bought unconfirmed, what is paid for is found and ended."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from bedrock_runs import run
+from bedrock_stub.models import NOVA
+from bedrock_stub.service import bedrock
+from tunesmith.cli.hosted import command
+from tunesmith.core.errors import RecipeError
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def service(monkeypatch):
+    with bedrock() as running:
+        for name, value in running.environment.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr("tunesmith.providers.bedrock_capacity.time.sleep", lambda _: None)
+        yield running
+
+
+def told(*arguments):
+    found = CliRunner().invoke(command, [*arguments, "--json"], catch_exceptions=False)
+    assert found.exit_code == 0, found.output
+    return json.loads(found.stdout)
+
+
+def test_deploy_list_delete(service, tmp_path):
+    """Would let through: a second bill for one model, or throughput that only a lost file knew of."""
+    model = run(tmp_path)[0].model
+    price = ("--usd-an-hour", "40", "--units", "2")
+    for agreed, words in (
+        ((), "--confirm-hourly-usd is not set"),
+        (("--confirm-hourly-usd", "79"), "USD 80.00 an hour"),
+    ):
+        with pytest.raises(RecipeError, match=words):
+            told("deploy", model, *price, *agreed)
+    with pytest.raises(RecipeError, match="--usd-an-hour is not set"):
+        told("deploy", model, "--confirm-hourly-usd", "80")
+    assert not service.capacities
+    agreed = (*price, "--confirm-hourly-usd", "80")
+    made = told("deploy", model, *agreed)
+    assert made["status"] == "InService" and made["bought"] and made["usd_an_hour"] == 80
+    assert not told("deploy", model, *agreed)["bought"] and len(service.capacities) == 1
+    (listed,) = told("list", "--region", "us-east-1")["paid_for"]
+    assert (listed["arn"], listed["model"], listed["units"]) == (made["arn"], model, 2)
+    assert told("delete", made["arn"]) == {"deleted": made["arn"]} and not service.capacities
+    assert told("delete", made["arn"]) and told("list", "--region", "us-east-1") == {"paid_for": []}
+
+
+def test_on_demand_and_what_people_read(service, tmp_path):
+    model = run(tmp_path, NOVA)[0].model
+    made = told("deploy", model, "--kind", "on_demand", "--confirm-hourly-usd", "0")
+    found = CliRunner().invoke(command, ["list", "--region", "us-east-1"])
+    assert found.exit_code == 0 and made["arn"] in found.stderr
+    with pytest.raises(RecipeError, match="neither provisioned throughput nor a deployment"):
+        told("delete", model)
+
+
+def test_stop(service, tmp_path):
+    service.job_takes = 1_000
+
+    class Interrupted(Exception):
+        pass
+
+    def interrupt(_):
+        raise Interrupted
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Interrupted):
+        patch.setattr("tunesmith.providers.bedrock_tuning.time.sleep", interrupt)
+        run(tmp_path)
+    (arn,) = service.jobs
+    assert told("stop", arn) == {"job": arn, "status": "Stopping"}

@@ -1,0 +1,287 @@
+"""Tuning at Bedrock, against our stand-in: the whole way, what is refused and when, faults, and kills at every request."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+import bedrock_runs
+from bedrock_runs import ROLE, example, recipe, rows, run, tuner
+from bedrock_stub.models import CLAUDE, LLAMA, NOVA
+from bedrock_stub.service import BUCKET, CUT, Fault, add_role, bedrock
+from serving import wait_until
+from tunesmith.core.errors import DataError, RecipeError, RemoteError, SetupError
+from tunesmith.providers.bedrock_tuning import BedrockTuner
+from tunesmith.providers.journal import Journal
+from tunesmith.recipe import Recipe
+
+pytestmark = pytest.mark.slow
+BOUGHT = {"deployment": "provisioned", "price": {"hour": 40.0}, "model_units": 2, "confirm_hourly_usd": 80.0}
+
+
+@pytest.fixture
+def service(monkeypatch):
+    with bedrock() as running:
+        for name, value in running.environment.items():
+            monkeypatch.setenv(name, value)
+        yield running
+
+
+@pytest.mark.parametrize("base", [CLAUDE, NOVA, LLAMA])
+def test_from_rows_to_a_tuned_model(service, tmp_path, base):
+    outcome, heard = run(tmp_path, base)
+    (job,) = service.jobs.values()
+    assert outcome.model == job.model and outcome.jobs == (job.arn,) and outcome.stopped_by == "last step"
+    assert outcome.options == {"region": "us-east-1"} and outcome.epochs == 3
+    assert [row["step"] for row in outcome.metrics] == [1, 2, 3] and heard.rows == list(outcome.metrics)
+    assert {"loss", "valid_loss"} <= set(outcome.metrics[0])
+    assert outcome.best == {"step": 3, "metric": "valid_loss", "value": 0.6}
+    assert job.given["jobName"].startswith("support-triage-") and "InProgress" in " ".join(heard.sentences)
+    train = service.read(job.given["trainingDataConfig"]["s3Uri"]).decode().splitlines()
+    assert len(train) == 40 and "Be brief." in train[0]
+    assert not service.capacities
+
+
+def test_throughput_is_bought_once_and_only_confirmed(service, tmp_path):
+    outcome, heard = run(tmp_path, **BOUGHT)
+    (capacity,) = service.capacities.values()
+    assert (capacity.units, capacity.model) == (2, outcome.model)
+    assert any("USD 80.00 an hour" in one for one in heard.sentences)
+    assert any(f"tunesmith hosted delete {capacity.arn}" in note for note in outcome.notes)
+
+
+def test_a_deployment_on_demand(service, tmp_path):
+    run(tmp_path, NOVA, deployment="on_demand", confirm_hourly_usd=0)
+    (capacity,) = service.capacities.values()
+    assert capacity.kind == "custom-model-deployment"
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"price": None}, "provider.price.hour is not set"),
+        ({"confirm_hourly_usd": None}, "provider.confirm_hourly_usd is not set, and .* USD 80.00 an hour"),
+        ({"confirm_hourly_usd": 79.0}, "provider.confirm_hourly_usd is 79"),
+    ],
+)
+def test_what_is_not_confirmed_is_refused_before_anything_is_sent(service, tmp_path, changed, words):
+    """Would let through: hours of training, and then a bill, or a model that nobody may ask."""
+    with pytest.raises(RecipeError, match=words):
+        run(tmp_path, **{**BOUGHT, **changed})
+    assert service.asked == []
+
+
+def test_an_estimate_sends_nothing(tmp_path):
+    made = tuner(price={"training": 10.0, "hour": 40.0}, deployment="provisioned", confirm_hourly_usd=40)
+    estimate = made.estimate(rows(tmp_path))
+    assert (estimate.examples, estimate.valid_examples, estimate.epochs, estimate.usd_an_hour) == (40, 5, 3, 40.0)
+    assert estimate.usd == pytest.approx(estimate.trained_tokens * 10 / 1e6) and estimate.tokens_per_epoch > 40
+    assert tuner().estimate(rows(tmp_path)).missing == "provider.price.training"
+
+
+def test_available(service):
+    one = tuner()
+    assert (one.available().state, one.available().may_tune) == ("tunable", True)
+    claude = service.models[0]
+    claude.status, claude.ends = "LEGACY", service.at(86_400 * 40)
+    told = one.available()
+    assert (told.state, str(told.ends_on)) == ("legacy", "2026-09-10")
+    assert "LEGACY in us-east-1" in told.sentence and "base: Qwen" in told.sentence
+    service.models.remove(claude)
+    told = one.available()  # the model that is asked is still there
+    assert told.state == "unavailable" and NOVA in told.sentence
+    service.models = [one for one in service.models if "claude" not in one.id]
+    told = one.available()
+    assert told.state == "ended" and "end of life on 2026-09-10" in told.sentence and "base: Qwen" in told.sentence
+    told = tuner("anthropic.claude-9-v1:0:200k").available()
+    assert told.state == "ended" and "provider.region" in told.sentence
+    assert not any(found.may_tune for found in (told,))
+
+
+@pytest.mark.parametrize(
+    ("settings", "words", "hint"),
+    [
+        ({"role_arn": "arn:aws:iam::123456789012:role/none"}, "there is no role", "update-assume-role-policy"),
+        ({"role_arn": "arn:aws:iam::123456789012:role/other"}, "does not name bedrock.amazonaws.com", "aws:SourceArn"),
+        ({"bucket": "not-there"}, "there is no bucket not-there", "aws s3 mb s3://not-there --region us-east-1"),
+        ({"role_arn": None}, "provider.role_arn is not set", "role_arn: arn:aws:iam"),
+        ({"bucket": None}, "provider.bucket is not set", "bucket: my-tunes"),
+    ],
+)
+def test_role_and_bucket_are_looked_at_before_anything_is_uploaded(service, tmp_path, settings, words, hint):
+    add_role(service, "other", "lambda.amazonaws.com")
+    with pytest.raises((RemoteError, RecipeError), match=words) as caught:
+        run(tmp_path, **settings)
+    assert hint in caught.value.hint and not service.jobs
+    assert service.client("s3").list_objects_v2(Bucket=BUCKET)["KeyCount"] == 0
+
+
+def test_a_role_that_only_bedrock_cannot_take_is_told_with_the_fix(service, tmp_path):
+    """Would let through: "Could not assume provided IAM role", and no word of what to do."""
+    said = "Could not assume provided IAM role. Please verify the role's trust policy."
+    service.faults = [Fault("CreateModelCustomizationJob", "ValidationException", said)]
+    with pytest.raises(RemoteError, match=r"provider\.role_arn") as caught:
+        run(tmp_path)
+    assert ROLE in caught.value.message and "aws:SourceAccount" in caught.value.hint
+
+
+def test_a_row_that_the_service_refuses_is_told_by_its_place(service, tmp_path, monkeypatch):
+    """Would let through: a line of a file that nobody has seen."""
+    monkeypatch.setattr("tunesmith.providers.bedrock_rows.fault", lambda *_: None)
+    bad = example(2, answer=" ")
+    with pytest.raises(DataError, match=r"refuses the row of rows\.jsonl, line 3: .*line 3"):
+        run(tmp_path, changed=bad)
+    assert Journal(tmp_path).of("job") is None
+    outcome, _ = run(tmp_path)
+    assert outcome.jobs[0] in service.jobs and len(service.jobs) == 2
+
+
+def test_a_job_that_is_stopped_goes_through_stopping(service, tmp_path):
+    service.job_takes = 1_000
+
+    def stop(number, name):
+        if name == "GetModelCustomizationJob" and service.names().count(name) == 3:
+            next(iter(service.jobs.values())).stopped = service.now
+
+    service.before = stop
+    with pytest.raises(RemoteError, match="was stopped, and Bedrock made no model of it"):
+        run(tmp_path)
+    assert Journal(tmp_path).of("job") is None
+
+
+def test_a_job_is_cancelled_from_its_journal_by_another_process(service, tmp_path):
+    """Would let through: a cancelled job that goes on and is billed, one that is stopped twice or after its end."""
+    service.job_takes = 10**9
+    with ThreadPoolExecutor(1) as beside:
+        running = beside.submit(run, tmp_path)
+        wait_until(lambda: service.names().count("GetModelCustomizationJob") >= 2)
+        other = tuner()
+        assert other.cancel(Journal(tmp_path)) == [next(iter(service.jobs))]
+        with pytest.raises(RemoteError, match="was stopped"):
+            running.result(60)
+        assert other.cancel(Journal(tmp_path)) == []
+        other.close()
+    assert service.names().count("StopModelCustomizationJob") == 1
+
+
+def test_a_status_that_nobody_knows_is_looked_at_again(service, tmp_path):
+    """Bug: an unknown word is taken for a failure, and a paid job is given up."""
+    service.odd_status, looks = "Pausing", []
+
+    def end(number, name):
+        looks.append(name)
+        if looks.count("GetModelCustomizationJob") == 4:
+            service.odd_status = None
+
+    service.before = end
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("bedrock_stub.service.written", lambda one, answer: json.dumps(answer, default=_iso).encode())
+        outcome, heard = run(tmp_path)
+    assert outcome.model and any("Pausing, which is not a word known here" in one for one in heard.sentences)
+
+
+def _iso(value):
+    return value.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def test_curves_that_are_not_there_are_said_to_be_missing(service, tmp_path):
+    service.csvs = False
+    outcome, _ = run(tmp_path)
+    assert list(outcome.metrics) == [] and any("no curves" in note for note in outcome.notes)
+
+
+def test_a_throttled_look_does_not_give_a_job_up(service, tmp_path):
+    service.faults = [Fault("GetModelCustomizationJob", "ThrottlingException", times=3)]
+    outcome, heard = run(tmp_path)
+    assert outcome.model and any("takes no more requests for now" in one for one in heard.sentences)
+    service.faults = [Fault("GetModelCustomizationJob", "AccessDeniedException")]
+    with pytest.raises(RemoteError, match="do bedrock:GetModelCustomizationJob in us-east-1") as caught:
+        run(tmp_path)
+    assert "sts get-caller-identity" in caught.value.hint and "service control policy" in caught.value.expected
+    assert len(service.jobs) == 1
+
+
+def test_a_connection_cut_after_the_job_was_made_makes_no_second(service, tmp_path):
+    service.faults = [Fault("CreateModelCustomizationJob", CUT)]
+    with pytest.raises(RemoteError, match="ends connections before it answers"):
+        run(tmp_path)
+    outcome, _ = run(tmp_path)
+    assert list(service.jobs) == list(outcome.jobs)
+    service.faults = [Fault("CreateProvisionedModelThroughput", CUT)]
+    with pytest.raises(RemoteError, match="ends connections"):
+        run(tmp_path, **BOUGHT)
+    run(tmp_path, **BOUGHT)
+    assert len(service.jobs) == 1 and len(service.capacities) == 1
+
+
+def test_capacity_that_fails_is_deleted_and_said(service, tmp_path):
+    service.capacity_fails = True
+    with pytest.raises(RemoteError, match="could not be made ready, and was deleted"):
+        run(tmp_path, **BOUGHT)
+    assert not service.capacities
+    service.capacity_fails = False
+    run(tmp_path, **BOUGHT)
+    assert len(service.jobs) == 1 and len(service.capacities) == 1
+
+
+def test_no_credentials_and_no_region_are_told(service, tmp_path, monkeypatch):
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    with pytest.raises(SetupError, match="AWS has no credentials here"):
+        tuner().available()
+    with pytest.raises(RecipeError, match=r"provider\.region is not set"):
+        tuner(region=None).available()
+
+
+def test_clean_deletes_what_was_uploaded(service, tmp_path):
+    run(tmp_path)
+    journal = Journal(tmp_path)
+    assert len(tuner().clean(journal)) == 2 and tuner().clean(journal) == []
+    left = [one["Key"] for one in service.client("s3").list_objects_v2(Bucket=BUCKET)["Contents"]]
+    assert left and all("/output/" in key for key in left)
+
+
+def test_a_base_that_was_tuned_before_is_asked_for_again(service):
+    arn = "arn:aws:bedrock:us-east-1:123456789012:custom-model/amazon.nova-micro-v1:0:128k/000000000001"
+    assert tuner(arn).available().state == "unknown"
+    assert BedrockTuner(recipe(arn)).family.title == "Nova" and isinstance(recipe(arn), Recipe)
+
+
+KILLS = 12
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_killed_at_every_request_there_is_one_job_and_nothing_is_orphaned(service, tmp_path, after):
+    """SIGKILL of our process at each request to Bedrock in turn, before it is done and before it is answered."""
+    service.job_takes, service.capacity_takes = 3 * KILLS, 2
+    process: list[subprocess.Popen[bytes]] = []
+    seen: set[str] = set()
+
+    def kill(number, name):
+        if name not in seen or (name == "GetModelCustomizationJob" and len(seen) < KILLS and number % 5 == 0):
+            seen.add(name)
+            process[-1].send_signal(signal.SIGKILL)
+            process[-1].wait(20)
+
+    service.after, service.before = (kill, None) if after else (None, kill)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, bedrock_runs.__file__, str(tmp_path), json.dumps(BOUGHT)]
+    kills = 0
+    for _ in range(60):
+        process.append(subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE))
+        out, err = process[-1].communicate(timeout=60)
+        if process[-1].returncode == 0:
+            break
+        assert process[-1].returncode == -signal.SIGKILL, err.decode()
+        kills += 1
+    else:
+        raise AssertionError("it never ended")
+    (job,), (capacity,), (model,) = service.jobs.values(), service.capacities.values(), service.custom
+    assert out.decode().strip() == model == job.model and capacity.model == model
+    assert kills >= 6 and {"CreateModelCustomizationJob", "CreateProvisionedModelThroughput"} <= seen
+    keys = [one["Key"] for one in service.client("s3").list_objects_v2(Bucket=BUCKET)["Contents"]]
+    assert len({Path(key).parts[1] for key in keys}) == 1, "files of another run are left"
