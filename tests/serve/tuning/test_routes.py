@@ -10,11 +10,13 @@ import sqlalchemy as sa
 
 from serving import serving, wait_until
 from tunesmith.core import tables
-from tunesmith.core.artifacts import Workspace
+from tunesmith.core.artifacts import Plan, Workspace
 from tunesmith.core.store import Store
+from tunesmith.providers.hosted import HostedModel
 from tunesmith.recipe import Serve, load_recipe
 from tunesmith.serve.keys import create_key
 from tunesmith.serve.tuning.supervisor import Supervisor
+from tunesmith.text.task import TaskSpec
 
 pytestmark = pytest.mark.slow
 
@@ -126,6 +128,18 @@ def test_what_cannot_be_is_refused_by_name_and_leaves_nothing(ring):
         assert (told.value.status_code, told.value.code, told.value.param) == (status, code, param), name
     assert list(ring.strict.fine_tuning.jobs.list()) == []
     assert not ring.workspace.jobs_dir.exists() or not list(ring.workspace.jobs_dir.iterdir())
+
+
+def test_a_model_whose_weights_lie_elsewhere_is_no_base(ring):
+    """Catches a job that waits for its turn to find that there is nothing to train."""
+    plan = Plan("away", "model", {"task": "chat"}, given={"base": "openai:big"}, parents=("away-dddddddddddd",))
+    with ring.workspace.draft(plan) as draft:
+        (draft.path / "model").mkdir()
+        TaskSpec("chat").save(draft.path / "model")
+        HostedModel("openai", "ft:big:acme::x", "big").save(draft.path)
+    with pytest.raises(openai.BadRequestError) as told:
+        create(ring.strict, model=plan.id)
+    assert (told.value.code, told.value.param) == ("model_not_available", "model")
 
 
 def test_lists_are_read_on_to_their_end(ring):

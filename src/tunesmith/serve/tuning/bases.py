@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tunesmith.providers.hosted import hosted_model
 from tunesmith.serve.errors import ApiError, bad_request
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def base_of(name: str, allowed: Mapping[str, str], catalog: Catalog, workspace: 
     except ApiError as error:
         raise _not_allowed(name, [BUNDLED, *allowed, *(one.ref for one in catalog.named())]) from error
     artifact = workspace.find(model_id)
-    if artifact is None:
+    if artifact is None or hosted_model(artifact) is not None:
         raise _not_allowed(name, [BUNDLED, *allowed])
     return Base(model_id, _is_adapter(artifact))
 
