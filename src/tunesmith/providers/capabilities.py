@@ -120,14 +120,6 @@ def _each_epoch(recipe: Recipe) -> str:
     return "" if recipe.train.eval_every == "epoch" else "it validates when epochs end, and otherwise as it likes"
 
 
-def _factor(low: float, high: float) -> Callable[[Recipe], str]:
-    def limit(recipe: Recipe) -> str:
-        factor = recipe.train.schedule.peak_factor
-        return "" if low <= factor <= high else f"{low:g} to {high:g} there, and {factor:g} is asked for"
-
-    return limit
-
-
 def _seed(recipe: Recipe) -> str:
     return "" if recipe.seed < 2**31 else f"below 2,147,483,648 there, and {recipe.seed} is asked for"
 
