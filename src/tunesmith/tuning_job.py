@@ -18,7 +18,7 @@ from tunesmith import flow
 from tunesmith.core.errors import DataError, RecipeError, TunesmithError
 from tunesmith.data.report.words import rule_words
 from tunesmith.recipe import Clean
-from tunesmith.serve.tuning.progress import Teller
+from tunesmith.serve.tuning.progress import AGAIN, Teller
 from tunesmith.serve.tuning.recipe import TRAIN_FILE, VALID_FILE
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ SHOWN = 5
 
 WANTED = frozenset(Clean.model_fields) | {
     "duplicate", "near_duplicate", "semantic_duplicate", "leak", "near_leak", "conflict", "size", "balance_cap",
-    "template_cap", "label_error", "secret",
+    "template_cap", "label_error", "secret", "schema",
 }  # fmt: skip
 """Rules that take rows because the client asked for it, or because they are in the validation file; no fault."""
 
@@ -127,7 +127,8 @@ def _numbers(file: Path) -> dict[int, int]:
 
 def _follow(run: Underway, teller: Teller) -> Callable[[Progress], None]:
     """Tell of a run that begins, and return what tells of each step."""
-    teller.tell("training", model_id=run.model_id, total_steps=run.total_steps)
+    if not teller.tell("training", model_id=run.model_id, total_steps=run.total_steps):
+        teller.tell(AGAIN)
 
     def see(progress: Progress) -> None:
         metrics = _metrics(progress, ends_epoch=progress.step in run.epoch_ends)

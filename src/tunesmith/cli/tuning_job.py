@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from tunesmith.serve.tuning import LOCK
+
 
 @click.command("tuning-job", hidden=True)
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
@@ -14,10 +16,10 @@ import click
 def command(folder: Path, home: Path, check: bool) -> None:
     """Work on a job of `tunesmith serve`, unless another process does."""
     from tunesmith.core.locks import locked_if_free
-    from tunesmith.serve.tuning.folder import JobFolder
-    from tunesmith.tuning_job import work
 
-    job = JobFolder(folder)
-    with locked_if_free(job.lock) as ours:
+    with locked_if_free(folder / LOCK) as ours:  # before anything that takes time: a server may be killed meanwhile
         if ours:
-            work(job, home, train=not check)
+            from tunesmith.serve.tuning.folder import JobFolder
+            from tunesmith.tuning_job import work
+
+            work(JobFolder(folder), home, train=not check)

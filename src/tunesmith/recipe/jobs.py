@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from tunesmith.recipe.section import Section
+from tunesmith.recipe.section import Bytes, Section
 
 
 def _named(value: Any) -> Any:
@@ -39,6 +39,12 @@ class Jobs(Section):
     )
     per_key: Annotated[int, Field(ge=1, le=100_000)] = Field(
         10, description="jobs of one key that are not finished; one more is refused with 429"
+    )
+    bytes_per_key: Bytes = Field(
+        "20GB", description="files of one key, and what its open uploads may become; one more is refused"
+    )
+    max_hours: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="a job that has been trained for longer, pauses included, fails; its checkpoints stay"
     )
     bases: Bases = Field(
         default_factory=dict,

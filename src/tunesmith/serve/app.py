@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from tunesmith.core.clock import monotonic_s
-from tunesmith.recipe import Serve
+from tunesmith.recipe import Serve, bytes_of
 from tunesmith.serve import protocol
 from tunesmith.serve.capture import Capture, Opinion, is_captured, write_feedback
 from tunesmith.serve.catalog import PRODUCTION, Catalog, Served
@@ -84,7 +84,7 @@ def build_app(
     catalog, ring = Catalog(store, workspace, engine, settings.upstreams, bases_of(settings)), KeyRing(store)
     follower = Follower([catalog, ring])
     capture = Capture(store, enabled=settings.capture)
-    files = Files(store, workspace.files_dir)
+    files = Files(store, workspace.files_dir, bytes_of(settings.jobs.bytes_per_key))
     uploads = Uploads(store, files, workspace.files_dir / "parts")
     webhooks = None if settings.webhooks is None else Webhooks(store, workspace, settings.webhooks)
     tuning = Tuning(Jobs(store, announces=webhooks is not None), workspace, files, catalog, settings.jobs)

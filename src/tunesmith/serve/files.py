@@ -90,14 +90,35 @@ class Asked:
 class Files:
     """The files of a workspace."""
 
-    def __init__(self, store: Store, folder: Path) -> None:
-        self._store, self._folder = store, folder
+    def __init__(self, store: Store, folder: Path, bytes_per_key: int | None = None) -> None:
+        self._store, self._folder, self._most = store, folder, bytes_per_key
 
-    def add(self, source: BinaryIO, asked: Asked, key_id: str | None = None) -> StoredFile:
-        """Keep what can be read from a source.
+    def check_room(self, connection: Connection, size: int, key_id: str | None) -> None:
+        """Refuse what a key has no room for, its files and open uploads counted.
 
         Raises:
-            ApiError: 400 if it is empty, 507 if the disk takes no more.
+            ApiError: 400 if there is none.
+        """
+        if self._most is None:
+            return
+        taken = 0
+        for table, open_ in ((tables.files, None), (tables.uploads, "pending")):
+            own = sa.select(sa.func.coalesce(sa.func.sum(table.c.bytes), 0))
+            own = own.where(table.c.key_id.is_not_distinct_from(key_id))
+            taken += connection.execute(own if open_ is None else own.where(table.c.status == open_)).scalar_one()
+        if taken + size > self._most:
+            raise bad_request(
+                f"{taken:,} bytes of this key's files and uploads are kept here, and no more than {self._most:,} are. "
+                "Delete some, or cancel uploads.",
+                "file",
+                "storage_limit_exceeded",
+            )
+
+    def add(self, source: BinaryIO, asked: Asked, key_id: str | None = None, *, reserved: bool = False) -> StoredFile:
+        """Keep what can be read from a source; ``reserved``: room for it was looked for before.
+
+        Raises:
+            ApiError: 400 if it is empty or the key has no room for it, 507 if the disk takes no more.
         """
         self.tidy()
         file_id = _new_id()
@@ -109,8 +130,14 @@ class Files:
         now = now_utc()
         expires = None if asked.expires_after_s is None else now + timedelta(seconds=asked.expires_after_s)
         kept = StoredFile(file_id, now, expires, size, asked.filename, asked.purpose)
-        with self._store.writing() as connection:
-            record(connection, kept, key_id)
+        try:
+            with self._store.writing_alone("files of a key") as connection:
+                if not reserved:
+                    self.check_room(connection, size, key_id)
+                record(connection, kept, key_id)
+        except BaseException:
+            self.path(file_id).unlink(missing_ok=True)
+            raise
         return kept
 
     def write(self, content: bytes, filename: str, purpose: str) -> StoredFile:

@@ -69,7 +69,11 @@ class Uploads:
         self._store, self._files, self._folder = store, files, folder
 
     def open(self, asked: Asked, size: int, key_id: str | None = None) -> Upload:
-        """Open an upload of so many bytes; those that have expired are emptied."""
+        """Open an upload of so many bytes; those that have expired are emptied.
+
+        Raises:
+            ApiError: 400 if the key has no room for it.
+        """
         self.tidy()
         now = now_utc()
         made = Upload(
@@ -77,7 +81,8 @@ class Uploads:
             asked.purpose, asked.expires_after_s, "pending", None,
         )  # fmt: skip
         row = {name: getattr(made, name) for name in Upload.__slots__}
-        with self._store.writing() as connection:
+        with self._store.writing_alone("files of a key") as connection:
+            self._files.check_room(connection, size, key_id)
             connection.execute(sa.insert(tables.uploads).values(**row, key_id=key_id))
         return made
 
@@ -121,7 +126,7 @@ class Uploads:
         asked = Asked(upload.filename, upload.purpose, upload.file_expires_after_s)
         try:
             with disk_told():
-                file = self._files.add(whole, asked, key_id)  # type: ignore[arg-type]  # it is read and no more
+                file = self._files.add(whole, asked, key_id, reserved=True)  # type: ignore[arg-type]  # read and no more
         except ApiError:
             with self._store.reading() as connection:
                 _pending(connection, upload_id)  # somebody else may have ended it, and its parts are gone

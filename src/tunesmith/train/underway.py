@@ -69,19 +69,29 @@ def underway(job: Job, plan: Plan, workspace: Workspace, run: Run, sets: Sets) -
 
 
 def _as_saved(job: Job, run: Run) -> LoadedModel:
-    """Return the model as the recipe saves it: itself, or a copy of all of it with what was learnt made part of it."""
+    """Return the model as the recipe saves it: itself, or a copy of all of it with what was learnt made part of it, and
+    with the frozen weights as exact as they came.
+    """
     recipe = job.recipe
-    if recipe.train.save != "merged" or recipe.train.method == "full":
+    whole = recipe.train.method == "full"
+    if not (_halved(run) if whole else recipe.train.save == "merged"):
         return run.loaded
     copy = load_start(recipe, job.base)
-    copy.model = with_adapter(recipe, copy)
+    if not whole:
+        copy.model = with_adapter(recipe, copy)
     set_weights(
         {name: weight for name, weight in copy.model.named_parameters() if name in run.learning.weights},
         run.learning.weights,
     )
-    restore_quantised(copy.model, lambda: load_start(recipe, job.base).model)
-    merge_adapter(copy)
+    if not whole:
+        restore_quantised(copy.model, lambda: load_start(recipe, job.base).model)
+        merge_adapter(copy)
     return copy
+
+
+def _halved(run: Run) -> bool:
+    """Tell whether weights that do not learn are kept rounded, so that a copy must have them whole."""
+    return any(str(one.dtype) == "torch.bfloat16" for one in run.loaded.model.parameters() if not one.requires_grad)
 
 
 def _result(run: Run, progress: Progress, model_id: str) -> dict[str, Any]:

@@ -9,3 +9,6 @@
 Nothing here imports `flow`: the worker's command does.
 Source: https://platform.openai.com/docs/api-reference/fine-tuning.
 """
+
+LOCK = "worker.lock"
+"""In a job's folder: held by its worker. Here, where importing it takes no time."""

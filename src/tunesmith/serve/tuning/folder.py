@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from tunesmith.core.disk import fsync
+from tunesmith.serve.tuning import LOCK
 from tunesmith.serve.tuning.recipe import TRAIN_FILE, VALID_FILE
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class JobFolder:
     @property
     def lock(self) -> Path:
         """Held by the worker, with its process id in it."""
-        return self.path / "worker.lock"
+        return self.path / LOCK
 
     def fill(self, recipe: Recipe, train: Path, valid: Path | None) -> None:
         """Write the recipe and keep the rows, also if their file is deleted meanwhile.
@@ -72,13 +73,24 @@ class JobFolder:
             self.delete()
             raise
 
+    def base(self) -> str:
+        """Return what its recipe trains: a Model's id, or a name; nothing if the folder is not here."""
+        try:
+            return str(yaml.safe_load(self.recipe.read_text(encoding="utf-8")).get("base", ""))
+        except FileNotFoundError:
+            return ""
+
     def delete(self) -> None:
         """Delete all of it."""
         shutil.rmtree(self.path, ignore_errors=True)
 
+    def has_rows(self) -> bool:
+        """Tell whether rows are still kept."""
+        return (self.path / TRAIN_FILE).exists()
+
     def drop_rows(self) -> None:
         """Delete the rows, when nobody will read them again."""
-        for name in (TRAIN_FILE, VALID_FILE):
+        for name in (VALID_FILE, TRAIN_FILE):
             (self.path / name).unlink(missing_ok=True)
 
 

@@ -3,14 +3,15 @@
 Owns the form of the lines. A line counts when its end is there; what a kill cut off is thrown away by the next worker,
 and steps that it does again are not told again. Does not own what becomes of the lines (`taking_in`).
 
-Kinds: ``validated`` (train, valid), ``training`` (model_id, total_steps), ``step`` (step, total_steps, train_loss,
-valid_loss, full_valid_loss), ``checkpoint`` (step, model_id, metrics), ``done`` (model_id, trained_tokens),
-``failed`` (code, message, param).
+Kinds: ``validated`` (train, valid), ``training`` (model_id, total_steps), ``again`` (a worker goes on), ``step`` (step,
+total_steps, train_loss, valid_loss, full_valid_loss), ``checkpoint`` (step, model_id, metrics), ``done`` (model_id,
+trained_tokens), ``failed`` (code, message, param).
 """
 
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.clock import now_utc
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Line = dict[str, Any]
+
+AGAIN = "again"
+
+
+class DamagedProgress(Exception):
+    """What a worker told cannot be read: a disk or a machine failed while it was written."""
 
 
 class Teller:
@@ -35,14 +42,31 @@ class Teller:
             file.truncate(whole)
         self._told = {_place(line) for line in lines}
 
-    def tell(self, kind: str, **facts: Any) -> None:
-        """Write a line, unless it was told of the same step before."""
+    def tell(self, kind: str, **facts: Any) -> bool:
+        """Write a line, unless it was told of the same step before; tell whether it was written. It is on disk then.
+
+        Raises:
+            OSError: if the disk refuses; then nothing of the line is left.
+        """
         line = {"kind": kind, "at": now_utc().timestamp(), **facts}
-        if _place(line) in self._told:
-            return
+        if kind != AGAIN and _place(line) in self._told:
+            return False
+        _append(self._path, json.dumps(line, allow_nan=False).encode() + b"\n")
         self._told.add(_place(line))
-        with self._path.open("ab") as file:
-            file.write(json.dumps(line, allow_nan=False).encode() + b"\n")
+        return True
+
+
+def _append(path: Path, content: bytes) -> None:
+    """Write behind a file's end, all or nothing."""
+    with path.open("ab", buffering=0) as file:
+        before = os.fstat(file.fileno()).st_size
+        try:
+            if file.write(content) != len(content):
+                raise OSError(f"{path}: written in part, for the disk is full")
+            os.fsync(file.fileno())
+        except OSError:
+            file.truncate(before)
+            raise
 
 
 def _place(line: Line) -> tuple[str, int]:
@@ -50,12 +74,25 @@ def _place(line: Line) -> tuple[str, int]:
 
 
 def read_on(path: Path, start_bytes: int) -> tuple[list[Line], int]:
-    """Return the whole lines from a place in the file on, and the place behind them; none if there is no file."""
+    """Return the whole lines from a place in the file on, and the place behind them; none if there is no file.
+
+    Raises:
+        DamagedProgress: if no line begins at the place, or one cannot be read.
+    """
     try:
         with path.open("rb") as file:
-            file.seek(start_bytes)
+            file.seek(max(start_bytes - 1, 0))
             content = file.read()
     except FileNotFoundError:
         return [], start_bytes
+    if start_bytes and content[:1] != b"\n":
+        raise DamagedProgress(f"{path}: no line begins at byte {start_bytes}")
+    content = content[1:] if start_bytes else content
     whole = content[: content.rfind(b"\n") + 1]
-    return [json.loads(line) for line in whole.splitlines()], start_bytes + len(whole)
+    try:
+        lines = [json.loads(line) for line in whole.splitlines()]
+        for line in lines:
+            _place(line)
+    except (ValueError, KeyError, TypeError) as error:
+        raise DamagedProgress(f"{path}: a line behind byte {start_bytes} cannot be read ({error})") from error
+    return lines, start_bytes + len(whole)

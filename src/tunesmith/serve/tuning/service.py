@@ -70,8 +70,12 @@ class Tuning:
             job_id, now_utc(), key_id, "validating_files", False, asked.model, asked.kind, asked.wanted,
             asked.training_file, asked.validation_file, asked.suffix, seed, asked.metadata,
         )  # fmt: skip
-        with disk_told():
-            self.folder_of(job_id).fill(recipe, train, valid)
+        try:
+            with disk_told():
+                self.folder_of(job_id).fill(recipe, train, valid)
+        except ApiError:
+            self._file(asked.training_file, "training_file")  # was it deleted since it was looked for?
+            raise
         try:
             return self.jobs.add(job, self.settings.per_key)
         except BaseException:
@@ -105,6 +109,7 @@ class Tuning:
         with self.jobs.store.reading() as connection:
             needed = set(connection.execute(sa.select(tables.aliases.c.model_id)).scalars())
         needed |= {one.model_id for one in all_tuned(self.jobs.store).values()}
+        needed |= {self.folder_of(job.id).base() for job in self.jobs.with_status(*UNFINISHED)}
         needed = needed.union(*(model.parents for model in self._workspace.list("model")))
         for model_id in set(model_ids) - needed:
             if (artifact := self._workspace.find(model_id)) is not None:

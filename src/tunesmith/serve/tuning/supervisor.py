@@ -7,15 +7,17 @@ new ones, which go on from their checkpoints. Does not own what workers do (`wor
 
 from __future__ import annotations
 
+import math
 import shutil
 import threading
 from typing import TYPE_CHECKING, Any
 
-from tunesmith.core.clock import now_utc
+from tunesmith.core.clock import monotonic_s, now_utc
 from tunesmith.core.locks import locked_if_free
 from tunesmith.core.progress import say
 from tunesmith.serve.tuning.events import tell
 from tunesmith.serve.tuning.jobs import ACTIVE, UNFINISHED
+from tunesmith.serve.tuning.progress import DamagedProgress, read_on
 from tunesmith.serve.tuning.taking_in import take_in
 from tunesmith.serve.tuning.worker import Worker
 
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
 
 LOOK_S = 0.25
 """How often it looks."""
+
+CLEAR_S = 60.0
+"""How often it clears up behind jobs that nobody worked on when they ended."""
 
 MOST_DEATHS = 3
 """Workers of a job that may die without having got further, before the job fails."""
@@ -53,6 +58,7 @@ class Supervisor:
         self._workers: dict[str, Worker] = {}
         self._stop = threading.Event()
         self._failing = ""
+        self._began: dict[str, float] = {}
         self._thread = threading.Thread(target=self._work, name="tunesmith-jobs", daemon=True)
 
     def start(self) -> None:
@@ -71,16 +77,23 @@ class Supervisor:
 
     def _work(self) -> None:
         while not self._stop.is_set():
-            with locked_if_free(self._workspace.root / "jobs.lock") as ours:
-                if ours:
-                    self._see_to_it()
+            self._guarded(self._wait_for_turn)
             self._stop.wait(1.0)
+
+    def _wait_for_turn(self) -> None:
+        with locked_if_free(self._workspace.root / "jobs.lock") as ours:
+            if ours:
+                self._see_to_it()
 
     def _see_to_it(self) -> None:
         self._find_workers()
         self._guarded(self._tuning.discard_nameless)
+        cleared_s = -CLEAR_S
         while not self._stop.wait(LOOK_S):
             self._guarded(self.look)
+            if monotonic_s() - cleared_s >= CLEAR_S:
+                self._guarded(self._clear_up)
+                cleared_s = monotonic_s()
         for worker in self._workers.values():
             worker.kill()
         self._workers.clear()
@@ -98,7 +111,8 @@ class Supervisor:
 
     def status(self) -> dict[str, Any]:
         """Return for ``/healthz`` how many workers there are, and what goes wrong, if anything does."""
-        return {"workers": len(self._workers), "failing": self._failing or None}
+        failing = self._failing or ("" if self._thread.is_alive() else "its thread has ended")
+        return {"workers": len(self._workers), "failing": failing or None}
 
     def _find_workers(self) -> None:
         """Find the workers that an earlier server started."""
@@ -108,18 +122,42 @@ class Supervisor:
 
     def look(self) -> None:
         """Take in what is new, end workers that nobody wants, start those that are."""
-        for job in self._active():
-            self._take_in(job)
+        faults = [self._looked_at(job, self._take_in) for job in self._active()]
         active = self._active()
         wanted = {job.id for job in active}
         for job_id in [one for one in self._workers if one not in wanted]:
             self._workers.pop(job_id).kill()
-            self._clear_up(job_id)
+            self._clear_up_one(job_id)
         for job in active:
             worker = self._workers.get(job.id)
             if worker is not None and not worker.lives():
-                self._ended(job)
+                faults.append(self._looked_at(job, self._ended))
+            elif self._too_long(job):
+                self._fail(job, f"It has been trained for more than {self._tuning.settings.max_hours:g} hours.")
         self._start_some()
+        if fault := next((one for one in faults if one is not None), None):
+            raise fault  # told once all jobs have been looked at
+
+    def _looked_at(self, job: Job, look: Callable[[Job], None]) -> Exception | None:
+        """Look at one job; a fault of its own is returned, and keeps no other job waiting."""
+        try:
+            look(job)
+        except DamagedProgress as error:
+            say(f"{job.id}: {error}")
+            self._fail(job, "What its worker told is damaged on the server's disk.")
+        except Exception as error:
+            return error
+        return None
+
+    def _too_long(self, job: Job) -> bool:
+        """Tell whether a job has been trained for longer than the operator allows, pauses included."""
+        hours = self._tuning.settings.max_hours
+        if hours is None:
+            return False
+        if job.id not in self._began and job.status == "running":
+            lines, _ = read_on(self._folder(job).progress, 0)
+            self._began[job.id] = next((line["at"] for line in lines if line["kind"] == "training"), math.inf)
+        return now_utc().timestamp() - self._began.get(job.id, math.inf) > hours * 3600
 
     def _active(self) -> list[Job]:
         """Return the jobs to work on whose folders are here; another server of the same store has the others."""
@@ -133,8 +171,13 @@ class Supervisor:
             self._tuning.discard(one.model_id for one in gone)
 
     def _ended(self, job: Job) -> None:
-        """Take in the last words of a worker that is gone; count it as dead if there is still work to do."""
+        """Take in the last words of a worker that is gone; count it as dead if there is still work to do, and no other
+        process does it: one that a server started which was killed before it knew of it.
+        """
         worker = self._workers.pop(job.id)
+        if (other := Worker.find(self._folder(job))) is not None:
+            self._workers[job.id] = other
+            return
         self._take_in(self._tuning.jobs.get(job.id))
         job = self._tuning.jobs.get(job.id)
         if job.status not in ACTIVE or (job.validated and not worker.trains):
@@ -155,7 +198,14 @@ class Supervisor:
         )  # fmt: skip
         say(f"the fine-tuning job {job.id} failed: {self._folder(job).log} says why")
 
-    def _clear_up(self, job_id: str) -> None:
+    def _clear_up(self) -> None:
+        """Delete what nobody needs of jobs that ended while nobody worked on them, or just before a kill."""
+        ended = self._tuning.jobs.ids() - {job.id for job in self._tuning.jobs.with_status(*UNFINISHED)}
+        for job_id in sorted(ended):
+            if self._tuning.folder_of(job_id).has_rows():
+                self._clear_up_one(job_id)
+
+    def _clear_up_one(self, job_id: str) -> None:
         """Delete what nobody needs of a job that is finished: its rows, and the checkpoints to go on from."""
         job, folder = self._tuning.jobs.get(job_id), self._tuning.folder_of(job_id)
         if job.status in UNFINISHED:
@@ -175,5 +225,6 @@ class Supervisor:
             trains = free > 0
             if not trains and (job.validated or checking):
                 continue
-            self._workers[job.id] = Worker.start(self._folder(job), self._workspace.root, trains=trains)
+            found = Worker.find(self._folder(job))
+            self._workers[job.id] = found or Worker.start(self._folder(job), self._workspace.root, trains=trains)
             free, checking = free - trains, checking or not trains

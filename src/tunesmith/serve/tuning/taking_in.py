@@ -119,6 +119,9 @@ class _Taking:
         _change(self._connection, self._job.id, status="running")
         self._tell("Fine-tuning job started", line)
 
+    def _again(self, line: Line) -> None:
+        _change(self._connection, self._job.id, status="running")
+
     def _step(self, line: Line) -> None:
         data = {name: line[name] for name in METRICS if name in line}
         losses = [("training", "train_loss"), ("validation", "valid_loss"), ("full validation", "full_valid_loss")]

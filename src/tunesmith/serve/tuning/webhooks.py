@@ -11,6 +11,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import http.client
 import json
 import secrets
 import threading
@@ -71,9 +72,12 @@ def key_of(secret: str, where: str) -> bytes:
     if not secret.startswith(_MARK):
         return secret.encode()
     try:
-        return base64.b64decode(secret.removeprefix(_MARK), validate=True)
+        key = base64.b64decode(secret.removeprefix(_MARK), validate=True)
     except binascii.Error as error:
         raise RecipeError(f"{where}: the secret begins with {_MARK}, and no base64 follows") from error
+    if not key:
+        raise RecipeError(f"{where}: the secret is {_MARK} and no more, and no base64 follows")
+    return key
 
 
 def signed(key: bytes, event_id: str, body: str, at_s: int) -> dict[str, str]:
@@ -119,13 +123,13 @@ class Webhooks:
 
     def _work(self) -> None:
         while not self._stop.wait(LOOK_S):
-            with locked_if_free(self._lock) as ours:
-                while ours and not self._stop.wait(LOOK_S):
-                    try:
+            try:
+                with locked_if_free(self._lock) as ours:
+                    while ours and not self._stop.wait(LOOK_S):
                         self.deliver()
-                    except sa.exc.SQLAlchemyError as error:
-                        say(f"cannot read webhooks: {str(error).splitlines()[0]}")
-                        self._stop.wait(FIRST_WAIT_S)
+            except Exception as error:  # whatever it is, the next delivery must have its chance
+                say(f"cannot deliver webhooks ({type(error).__name__}: {error}); trying again".splitlines()[0])
+                self._stop.wait(FIRST_WAIT_S)
 
     def deliver(self) -> None:
         """Send what is due, and note what must be sent again."""
@@ -153,8 +157,8 @@ class Webhooks:
                 answer.read(1)
         except urllib.error.HTTPError as error:
             return f"HTTP {error.code}"
-        except OSError as error:
-            return str(getattr(error, "reason", error))
+        except (OSError, http.client.HTTPException) as error:
+            return str(getattr(error, "reason", "")) or f"{type(error).__name__}: {error}"
         return None
 
 
