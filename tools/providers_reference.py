@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tunesmith.providers.capabilities import TABLE, Cell
+from tunesmith.providers.capability_table import TABLE, Cell
 
 PAGE = Path(__file__).parent.parent / "docs" / "providers.md"
 BEGIN = "<!-- from here on by tools/providers_reference.py -->"

@@ -198,6 +198,7 @@ def evaluate(project: Project) -> Artifact:
     """Return the Scorecard of the recipe's Model, also against the model in production, if there is one."""
     from tunesmith.evaluate.stage import evaluate as stage
 
+    _check(project)
     dataset = prepare(project)
     model = train(project)
     return stage(
@@ -419,7 +420,11 @@ def _label_counts(project: Project, model: Artifact) -> dict[str, int] | None:
 @_naming_lines
 def _check(project: Project) -> None:
     """Raise what the recipe asks for in vain, before anything is spent."""
+    from tunesmith.evaluate.hosted import check_hosted
+
     refusals = Refusals()
+    with refusals:
+        check_hosted(project.recipe)
     _look_at_training(project.recipe, refusals)
     _look_at_the_rest(project, refusals)
     refusals.tell()

@@ -7,7 +7,8 @@ import math
 import pytest
 
 from judges import judging
-from tunesmith.core.artifacts import Plan
+from tunesmith import flow
+from tunesmith.core.artifacts import Plan, Workspace
 from tunesmith.core.errors import RecipeError
 from tunesmith.evaluate import stage
 from tunesmith.providers.hosted import HostedModel
@@ -71,10 +72,17 @@ def test_a_hosted_model_its_base_and_its_prompted_base_are_asked_at_the_service(
     assert card["verdict"] in ("pass", "undecided"), card["reasons"]
 
 
-def test_what_needs_weights_is_refused_by_name(arena):
-    for evaluate, words in (
-        ({"suites": ["retention"]}, "evaluate.suites"), ({"metrics": ["accuracy", "ece"]}, "evaluate.metrics: ece"),
-        ({"gate": {"maximum": {"perplexity": 2}}}, "evaluate.gate.maximum: perplexity"),
-    ):  # fmt: skip
+def test_what_needs_weights_is_refused_by_name_before_anything_is_spent(tmp_path, monkeypatch):
+    """Would let through: a job paid for, and then no way to measure its model."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-none")
+    (tmp_path / "x").write_text("text,label\na,b\n")
+    for task, evaluate, words in (
+        ("classify", {"suites": ["retention"]}, r"evaluate\.suites: not with base: openai:big"),
+        ("classify", {"metrics": ["accuracy", "ece"]}, r"evaluate\.metrics: .*ece: made of probabilities"),
+        ("classify", {"gate": {"maximum": {"perplexity": 2}}}, r"evaluate\.gate\.maximum: .*perplexity"),
+        ("preference", {}, "how probable answers are"),
+    ):
+        made = recipe(**evaluate).model_copy(update={"task": task})
         with pytest.raises(RecipeError, match=words):
-            stage.check(recipe(**evaluate))
+            flow.run(flow.Project(made, tmp_path, Workspace(tmp_path / "home")))
+    assert not (tmp_path / "home" / "artifacts").exists()

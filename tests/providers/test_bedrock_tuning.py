@@ -34,7 +34,7 @@ def service(monkeypatch):
 
 @pytest.mark.parametrize("base", [CLAUDE, NOVA, LLAMA])
 def test_from_rows_to_a_tuned_model(service, tmp_path, base):
-    outcome, heard = run(tmp_path, base)
+    outcome, heard = run(tmp_path, base, clean_up=False)
     (job,) = service.jobs.values()
     assert outcome.model == job.model and outcome.jobs == (job.arn,) and outcome.stopped_by == "last step"
     assert outcome.options == {"region": "us-east-1"} and outcome.epochs == 3
@@ -238,7 +238,7 @@ def test_no_credentials_and_no_region_are_told(service, tmp_path, monkeypatch):
 
 
 def test_clean_deletes_what_was_uploaded(service, tmp_path):
-    run(tmp_path)
+    run(tmp_path, clean_up=False)
     journal = Journal(tmp_path)
     assert len(tuner().clean(journal)) == 2 and tuner().clean(journal) == []
     left = [one["Key"] for one in service.client("s3").list_objects_v2(Bucket=BUCKET)["Contents"]]
@@ -285,3 +285,26 @@ def test_killed_at_every_request_there_is_one_job_and_nothing_is_orphaned(servic
     assert kills >= 6 and {"CreateModelCustomizationJob", "CreateProvisionedModelThroughput"} <= seen
     keys = [one["Key"] for one in service.client("s3").list_objects_v2(Bucket=BUCKET)["Contents"]]
     assert len({Path(key).parts[1] for key in keys}) == 1, "files of another run are left"
+
+
+def test_training_dearer_than_allowed_is_not_begun(service, tmp_path):
+    """Bug: a limit on money that the table calls honoured and nobody looks at."""
+    with pytest.raises(RecipeError, match=r"provider\.max_usd: 1, .*without a price"):
+        run(tmp_path, max_usd=1)
+    with pytest.raises(RecipeError, match=r"provider\.max_usd: 0\.0001, and training would cost about"):
+        run(tmp_path, max_usd=0.0001, price={"training": 1000})
+    assert not service.jobs and not objects(service)
+    run(tmp_path, max_usd=100, price={"training": 1})
+
+
+@pytest.mark.parametrize("clean_up", [True, False])
+def test_uploaded_rows_are_deleted_when_the_job_has_ended_unless_they_are_kept(service, tmp_path, clean_up):
+    """Bug: rows of customers that stay in a bucket although the recipe says that they go."""
+    run(tmp_path, clean_up=clean_up)
+    left = [key for key in objects(service) if key.endswith(("train.jsonl", "valid.jsonl"))]
+    assert len(left) == (0 if clean_up else 2)
+
+
+def objects(service):
+    found = service.client("s3").list_objects_v2(Bucket=BUCKET)
+    return [one["Key"] for one in found.get("Contents", [])]

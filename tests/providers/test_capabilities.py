@@ -8,7 +8,8 @@ from typing import get_origin
 import pytest
 
 from tunesmith.core.errors import RecipeError
-from tunesmith.providers.capabilities import COLUMNS, TABLE, cells_of, check, findings
+from tunesmith.providers.capabilities import cells_of, check, findings
+from tunesmith.providers.capability_table import COLUMNS, TABLE
 from tunesmith.recipe import Recipe, parse_recipe
 from tunesmith.recipe.section import section_type
 
@@ -34,7 +35,7 @@ def recipe(base=HOSTED, task="chat", **sections):
 @pytest.mark.parametrize("setting", [*settings()])
 def test_every_setting_has_its_line(setting):
     """Bug: a setting is added, and a hosted run ignores it in silence."""
-    assert cells_of(setting) is not None, f"give {setting} a line in providers/capabilities.py"
+    assert cells_of(setting) is not None, f"give {setting} a line in providers/capability_table.py"
 
 
 def test_sections_where_services_differ_are_told_setting_by_setting():

@@ -34,6 +34,26 @@ def write_whole(path: Path, text: str) -> None:
     part.replace(path)
 
 
+def append_line(path: Path, text: str) -> None:
+    """Write a line behind a file's end, all of it or nothing; it is on the disk on return.
+
+    Raises:
+        OSError: if the disk refuses; then nothing of the line is left.
+    """
+    content, new = f"{text}\n".encode(), not path.exists()
+    with path.open("ab", buffering=0) as file:
+        before = os.fstat(file.fileno()).st_size
+        try:
+            if file.write(content) != len(content):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+            os.fsync(file.fileno())
+        except OSError:
+            file.truncate(before)
+            raise
+    if new:
+        fsync(path.parent)
+
+
 @contextlib.contextmanager
 def refusals_told(what: str, folder: Path) -> Iterator[None]:
     """Turn what the disk refuses in this context into one error that names what could not be written, and where.

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from tunesmith.core.errors import RecipeError
 from tunesmith.evaluate.baselines import SHOTS
 from tunesmith.providers.hosted_chat import chat_settings
-from tunesmith.recipe.provider import service_of
 from tunesmith.recipe.rival import RivalModel
 
 if TYPE_CHECKING:
@@ -43,41 +42,15 @@ def _at(hosted: HostedModel, recipe: Recipe, model: str | None = None, **how: An
     return made
 
 
-PROBABILITIES = ("nll", "perplexity", "bits_per_byte", "ece")
-"""Metrics of what a service does not tell."""
-
-
 def check_hosted(recipe: Recipe) -> None:
-    """Refuse what evaluation does with weights alone, where the weights lie at a service.
+    """Refuse a task that cannot be measured where the weights lie at a service; settings are in the capability table.
 
     Raises:
-        RecipeError: naming the setting.
+        RecipeError: for pairs of answers.
     """
-    if not service_of(recipe.base):
-        return
-    if recipe.evaluate.suites:
-        raise RecipeError(
-            f"evaluate.suites look into a model's probabilities, and {recipe.base} tells none",
-            expected="a base on this machine", hint="remove evaluate.suites, or set another base",
-        )  # fmt: skip
-    for setting, names in _metrics_named(recipe):
-        for name in names:
-            if name in PROBABILITIES:
-                raise RecipeError(
-                    f"{setting}: {name} is made of probabilities, and {recipe.base} tells none",
-                    expected="a metric of answers", hint=f"remove {name}, or set a base on this machine",
-                )  # fmt: skip
-    if recipe.task == "preference":
+    if recipe.service and recipe.task == "preference":
         raise RecipeError(
             f"task: preference is evaluated by how probable answers are, and {recipe.base} tells nothing of that",
-            expected="a base on this machine", hint="tune it as a chat, or set another base",
-        )  # fmt: skip
-
-
-def _metrics_named(recipe: Recipe) -> list[tuple[str, list[str]]]:
-    settings, gate = recipe.evaluate, recipe.evaluate.gate
-    return [
-        ("evaluate.metrics", list(settings.metrics or ())),
-        ("evaluate.gate.metric", [gate.metric] if gate.metric else []),
-        *((f"evaluate.gate.{name}", list(getattr(gate, name))) for name in ("metrics", "minimum", "maximum")),
-    ]
+            expected="a base on this machine",
+            hint="tunesmith train tunes it all the same; to measure it, ask it as a rival of a chat recipe",
+        )

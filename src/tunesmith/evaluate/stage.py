@@ -79,7 +79,6 @@ def check(recipe: Recipe, folder: Path = HERE, workspace: Workspace | None = Non
     for metric in gated_metrics(recipe, folder):
         if metric.check is not None:
             metric.check()
-    check_hosted(recipe)
     check_suites(recipe)
     chosen_baselines(recipe)
     check_rivals(recipe, workspace)
@@ -191,6 +190,7 @@ def evaluate(
         ArtifactError: if a model cannot be loaded or no longer reads prompts as in training.
     """
     check(recipe, recipe_dir, workspace)
+    check_hosted(recipe)
     asker = asker if recipe.evaluate.served and hosted_model(model) is None else None
     plan = plan_scorecard(recipe, dataset, model, production, recipe_dir, served=asker is not None)
     return workspace.make(

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.errors import TunesmithError
 from tunesmith.providers.chat import connect
-from tunesmith.recipe.provider import Provider, service_of
 from tunesmith.recipe.service import Service
 
 if TYPE_CHECKING:
@@ -69,10 +68,10 @@ def services_of(recipe: Recipe) -> Iterator[tuple[str, Service]]:
         ("distill.teacher", recipe.distill.teacher if recipe.distill else None),
     ]
     yield from ((setting, one) for setting, one in named if one is not None and one.api != "local")
-    if service_of(recipe.base) in ("openai", "azure"):
-        at = recipe.provider or Provider()
-        model = recipe.base.split(":", 1)[1]
-        yield "base", Service(model=model, base_url=at.base_url, key_env=at.key_env, retries=at.retries)
+    if recipe.service:
+        at, model = recipe.hosting, recipe.base.split(":", 1)[1].strip()
+        api = {"api": "bedrock", "region": at.region} if recipe.service == "bedrock" else {"key_env": at.key_env}
+        yield "base", Service(**api, model=model, base_url=at.base_url, retries=at.retries)
 
 
 def _ask(setting: str, service: Service, today: date) -> Dependence:

@@ -22,7 +22,7 @@ from tunesmith.providers.aws import Aws, AwsError
 from tunesmith.providers.bedrock_models import family
 from tunesmith.providers.bedrock_rows import Written, check_counts, kept_valid, write
 from tunesmith.providers.bedrock_settings import Settings, settings_of
-from tunesmith.providers.hosted import ENDED, LAST_STEP, Estimate, Outcome, Status, status_of
+from tunesmith.providers.hosted import ENDED, LAST_STEP, Estimate, Outcome, Status, refuse_dear, status_of
 
 if TYPE_CHECKING:
     from tunesmith.providers.aws import Client
@@ -92,10 +92,8 @@ class BedrockTuner:
 
     def tune(self, rows: Rows, journal: Journal, tell: Tell) -> Outcome:
         """Tune, from wherever the journal says an earlier process came to."""
-        offer = self._offer()
-        if offer is not None:
-            offer.check()
-        made = self._prepare(rows)
+        refuse_dear(self.estimate(rows), self.hosting)
+        offer, made = self._offer(), self._prepare(rows)
         for note in made.notes:
             tell.said(note)
         run = journal.of("run") or journal.done(
@@ -115,6 +113,8 @@ class BedrockTuner:
             notes.append(self._make_ready(offer, model, name, run["token"], journal, tell))
         else:
             notes.append(_not_kept_ready())
+        if self.hosting.clean_up:
+            self.clean(journal)
         return self._outcome(ended, made, model, rows_of_curves, tuple(notes))
 
     def clean(self, journal: Journal) -> list[str]:
@@ -276,6 +276,8 @@ class BedrockTuner:
         """
         if model := job.get("outputModelArn"):
             return str(model)
+        if self.hosting.clean_up:
+            self.clean(journal)
         for step in ("job", "run", *journal.steps("upload:")):
             journal.forget(step)
         if status_of(job["status"], _WORDS) == "cancelled":

@@ -151,6 +151,25 @@ class Rows:
     variants: tuple[TaskSpec, ...] = ()
 
 
+def refuse_dear(estimate: Estimate, at: Provider) -> None:
+    """Refuse training that may cost more than the recipe allows, or whose cost nobody can tell.
+
+    Raises:
+        RecipeError: if it does.
+    """
+    most = at.max_usd
+    if most is None or (estimate.usd is not None and estimate.usd <= most):
+        return
+    known = estimate.usd is not None
+    what = f"about {estimate.usd:,.2f} USD" if known else "what nobody can tell without a price"
+    raise RecipeError(
+        f"provider.max_usd: {most:g}, and training would cost {what}",
+        hint="a larger provider.max_usd, fewer train.epochs, or data.size"
+        if known
+        else "provider.price: {training: USD for a million tokens}",
+    )
+
+
 class Tell(Protocol):
     """Shows people how far a job is."""
 

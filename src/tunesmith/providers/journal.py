@@ -10,7 +10,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
-from tunesmith.core.disk import fsync
+from tunesmith.core.disk import append_line
 from tunesmith.core.errors import ArtifactError
 
 if TYPE_CHECKING:
@@ -90,11 +90,5 @@ class Journal:
             self._done[step] = facts
 
     def _write(self, row: Facts) -> None:
-        new = not self.path.exists()
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        if new:
-            fsync(self.path.parent)
+        append_line(self.path, json.dumps(row, ensure_ascii=False))
         self._take(row)

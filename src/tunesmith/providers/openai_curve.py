@@ -39,6 +39,17 @@ class Curve:
     rows: dict[int, Row] = field(default_factory=dict)
     _seen: set[str] = field(default_factory=set)
 
+    def unseen(self, newest_first: Iterable[Any], page: int) -> list[Any]:
+        """Return the events that were not taken before, reading on until a whole page of them was."""
+        found, known = [], 0
+        for event in newest_first:
+            known = known + 1 if event.id in self._seen else 0
+            if known == 0:
+                found.append(event)
+            elif known >= page:
+                break
+        return found
+
     def take(self, events: Iterable[Any]) -> tuple[list[Row], list[str]]:
         """Take events in any order; return rows that are new or grew, ascending, and new messages, oldest first."""
         changed, said = set(), []

@@ -16,7 +16,16 @@ from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.clock import now_utc
 from tunesmith.core.errors import DataError, RecipeError, RemoteError
-from tunesmith.providers.hosted import ENDED, LAST_STEP, Availability, Checkpoint, Estimate, Outcome, status_of
+from tunesmith.providers.hosted import (
+    ENDED,
+    LAST_STEP,
+    Availability,
+    Checkpoint,
+    Estimate,
+    Outcome,
+    refuse_dear,
+    status_of,
+)
 from tunesmith.providers.openai_curve import Curve
 from tunesmith.providers.openai_rows import render
 from tunesmith.providers.openai_service import WAY_OUT, OpenAIService
@@ -28,6 +37,9 @@ if TYPE_CHECKING:
     from tunesmith.providers.journal import Journal
     from tunesmith.providers.openai_rows import Rendered
     from tunesmith.recipe import Recipe
+
+_PAGE = 100
+"""Events of one answer of the service."""
 
 STATUSES: dict[str, Status] = {
     "validating_files": "waiting", "queued": "waiting", "pending": "waiting", "running": "running",
@@ -97,7 +109,7 @@ class OpenAITuner:
     def tune(self, rows: Rows, journal: Journal, tell: Tell) -> Outcome:
         """Tune from wherever the journal says an earlier process came to."""
         train, valid = render(self.recipe, rows, "train"), render(self.recipe, rows, "valid")
-        self._refuse_dear(self._estimate(train, valid))
+        refuse_dear(self._estimate(train, valid), self.recipe.hosting)
         run = _Run(self, rows, journal, tell, train, valid)
         try:
             outcome = run.chained() if self._way(valid) == "chain" else run.at_once()
@@ -128,17 +140,6 @@ class OpenAITuner:
                 self.service.asked(partial(jobs.cancel, name))
                 cancelled.append(name)
         return cancelled
-
-    def _refuse_dear(self, estimate: Estimate) -> None:
-        most = self.recipe.hosting.max_usd
-        if most is None or (estimate.usd is not None and estimate.usd <= most):
-            return
-        what = f"about {estimate.usd:,.2f} USD" if estimate.usd is not None else "what nobody can tell without a price"
-        raise RecipeError(
-            f"provider.max_usd: {most:g}, and training would cost {what}",
-            hint="a larger provider.max_usd, fewer train.epochs, or data.size"
-            if estimate.usd is not None else "provider.price: {training: USD for a million tokens}",
-        )  # fmt: skip
 
     def _epochs(self, train: Rendered) -> int:
         epochs = math.ceil(self.recipe.train.epochs)
@@ -305,7 +306,7 @@ class _Run:
         jobs, strange, cancelled = service.client.fine_tuning.jobs, set(), False
         while True:
             job = service.asked(lambda: jobs.retrieve(name))
-            events = service.asked(lambda: list(jobs.list_events(name, limit=100)))
+            events = service.asked(lambda: curve.unseen(jobs.list_events(name, limit=_PAGE), _PAGE))
             rows, said = curve.take(events)
             for sentence in said:
                 self.tell.said(sentence)

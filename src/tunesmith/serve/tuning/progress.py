@@ -11,10 +11,10 @@ trained_tokens), ``failed`` (code, message, param).
 from __future__ import annotations
 
 import json
-import os
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.clock import now_utc
+from tunesmith.core.disk import append_line
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,22 +51,9 @@ class Teller:
         line = {"kind": kind, "at": now_utc().timestamp(), **facts}
         if kind != AGAIN and _place(line) in self._told:
             return False
-        _append(self._path, json.dumps(line, allow_nan=False).encode() + b"\n")
+        append_line(self._path, json.dumps(line, allow_nan=False))
         self._told.add(_place(line))
         return True
-
-
-def _append(path: Path, content: bytes) -> None:
-    """Write behind a file's end, all or nothing."""
-    with path.open("ab", buffering=0) as file:
-        before = os.fstat(file.fileno()).st_size
-        try:
-            if file.write(content) != len(content):
-                raise OSError(f"{path}: written in part, for the disk is full")
-            os.fsync(file.fileno())
-        except OSError:
-            file.truncate(before)
-            raise
 
 
 def _place(line: Line) -> tuple[str, int]:
