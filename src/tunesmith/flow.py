@@ -1,5 +1,5 @@
-"""The ring: which stage runs, in which order, on what. With `by_answers` and `as_served` the only module that knows
-several stages.
+"""The ring: which stage runs, in which order, on what. With `checks`, `by_answers` and `as_served` the only module
+that knows several stages.
 
 Owns the order, what is handed from stage to stage, and what promotes. Does not own what a stage does. Every call
 takes a `Project` and returns the JSON-able result that the command prints.
@@ -8,16 +8,19 @@ takes a `Project` and returns the JSON-able result that the command prints.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
-from functools import cached_property, partial, wraps
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tunesmith.by_answers import base_probe, stopping_judge
+from tunesmith.checks import check, check_the_rest, planned_training, refuse_hosted
 from tunesmith.core.artifacts import Workspace
-from tunesmith.core.errors import ArtifactError, GateError, MissingExtraError, RecipeError, Refusals
+from tunesmith.core.errors import ArtifactError, GateError, MissingExtraError, RecipeError
 from tunesmith.core.progress import say
-from tunesmith.recipe import Gate, Recipe, load_recipe, naming_lines, parse_recipe
+from tunesmith.project import Project as Project
+from tunesmith.project import naming
+from tunesmith.recipe import Gate, Recipe, load_recipe, parse_recipe
 from tunesmith.recipe.provider import service_of
 
 if TYPE_CHECKING:
@@ -34,50 +37,7 @@ Result = dict[str, Any]
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Project:
-    """A recipe, the folder its paths are relative to, the workspace where its artifacts lie, and the recipe's file."""
-
-    recipe: Recipe
-    folder: Path
-    workspace: Workspace
-    file: Path | None = None
-
-    @classmethod
-    def of(cls, recipe: Path, home: Path | None = None) -> Project:
-        """Read a recipe's file and find its workspace.
-
-        Raises:
-            RecipeError: if the recipe is not valid.
-        """
-        loaded = load_recipe(recipe)
-        return cls(loaded, recipe.resolve().parent, Workspace.locate(home, recipe.resolve().parent), recipe)
-
-    @cached_property
-    def store(self) -> Store:
-        """The store of the workspace, opened on first use."""
-        return open_store(self.workspace)
-
-
-def open_store(workspace: Workspace) -> Store:
-    """Open the workspace's store: ``$TUNESMITH_STORE`` if set, else SQLite in the workspace."""
-    from tunesmith.core.store import Store
-
-    return Store.open_workspace(workspace.root)
-
-
-def _naming_lines(stage: Callable[[Project], T]) -> Callable[[Project], T]:
-    """Let a stage's errors say in which line of the recipe a setting stands."""
-
-    @wraps(stage)
-    def named(project: Project) -> T:
-        with naming_lines(project.file):
-            return stage(project)
-
-    return named
-
-
-@_naming_lines
+@naming
 def prepare(project: Project) -> Artifact:
     """Return the Dataset of the recipe, made if it is not there."""
     from tunesmith.data.prepare import prepare as stage
@@ -85,7 +45,7 @@ def prepare(project: Project) -> Artifact:
     return stage(project.recipe, project.workspace, recipe_dir=project.folder)
 
 
-@_naming_lines
+@naming
 def train(project: Project) -> Artifact:
     """Return the Model of the recipe, with whatever it needs made first."""
     from tunesmith.train import stage
@@ -110,7 +70,7 @@ def train_on(
     return stage.train(recipe, dataset, project.workspace, judge=judge, watch=watch, along=along)
 
 
-@_naming_lines
+@naming
 def cancel_training(project: Project) -> Result:
     """Cancel the jobs with which a service trains the recipe's Model; ``cancelled`` has their ids.
 
@@ -134,47 +94,6 @@ def planned_model(project: Project, dataset: Artifact) -> str:
     return plan_model(project.recipe, dataset, project.workspace).id
 
 
-def refuse_hosted(project: Project, why: str) -> None:
-    """Refuse a base that a service tunes for a command that cannot work with one; ``why`` says so.
-
-    Raises:
-        RecipeError: if the recipe has one.
-    """
-    if project.recipe.service:
-        raise RecipeError(f"base: {project.recipe.base}: {why}", hint="base: nano, or an open model")
-
-
-@_naming_lines
-def check_training(project: Project) -> None:
-    """Raise what training is asked for in vain, before anything is spent."""
-    refusals = Refusals()
-    _look_at_training(project.recipe, refusals)
-    refusals.tell()
-
-
-def _look_at_training(recipe: Recipe, refusals: Refusals) -> None:
-    from tunesmith.evaluate.metrics import stopping_metric
-    from tunesmith.train.stage import check
-
-    for one in (check, stopping_metric):
-        with refusals:
-            one(recipe)
-
-
-def check_fit(project: Project, dataset: Artifact) -> None:
-    """Raise what training on a Dataset would refuse before its first step: what fits no base, data or machine."""
-    from tempfile import TemporaryDirectory
-
-    from tunesmith.train.plan import prepared
-
-    check_training(project)
-    if project.recipe.service:
-        _planned_training(project, dataset)
-        return
-    with TemporaryDirectory() as folder:
-        prepared(project.recipe, dataset, project.workspace, Path(folder))
-
-
 def higher_is_better(recipe: Recipe) -> bool:
     """Tell whether more is better of what chooses the weights that are kept; of the validation loss it is not."""
     from tunesmith.evaluate.metrics import stopping_metric
@@ -193,12 +112,12 @@ def follow() -> None:
         train_along(job, stopping_judge(job.recipe, job.dataset))
 
 
-@_naming_lines
+@naming
 def evaluate(project: Project) -> Artifact:
     """Return the Scorecard of the recipe's Model, also against the model in production, if there is one."""
     from tunesmith.evaluate.stage import evaluate as stage
 
-    _check(project)
+    check(project)
     dataset = prepare(project)
     model = train(project)
     return stage(
@@ -274,7 +193,7 @@ def run(recipe: Project | Recipe | Path | str, *, home: Path | None = None, forc
         ``{"prepare", "train", "evaluate", "release"}``; ``release`` is None if the gate did not pass.
     """
     project = _project(recipe, home)
-    _check(project)
+    check(project)
     say("prepare", style="bold")
     dataset = prepare(project)
     say("train", style="bold")
@@ -330,32 +249,20 @@ def update(project: Project) -> Result:
     return {**run(inner), "harvested": planned.counts, "recipe": str(planned.recipe)}
 
 
-@_naming_lines
+@naming
 def plan(project: Project) -> Result:
     """Return what training the recipe would do and cost: rows, tokens, steps, time, memory, learning-rate curve.
 
     Where a service would tune: tokens, money, and which settings it honours, approximates and refuses; it is not asked.
     """
-    from tunesmith.evaluate.stage import plan_judge, plan_rivals
+    from tunesmith.evaluate.ahead import plan_judge, plan_rivals
 
-    (_check_the_rest if project.recipe.service else _check)(project)
+    (check_the_rest if project.recipe.service else check)(project)
     dataset = prepare(project)
     judge = plan_judge(project.recipe, dataset, project.folder)
-    planned = {"dataset": dataset.id, **_planned_training(project, dataset)}
+    planned = {"dataset": dataset.id, **planned_training(project, dataset)}
     rivals = plan_rivals(project.recipe, dataset)
     return planned | ({"judge": judge} if judge else {}) | ({"rivals": rivals} if rivals else {})
-
-
-def _planned_training(project: Project, dataset: Artifact) -> Result:
-    from tempfile import TemporaryDirectory
-
-    from tunesmith.train import hosted
-    from tunesmith.train.plan import estimate
-
-    if not project.recipe.service:
-        return estimate(project.recipe, dataset, project.workspace)
-    with TemporaryDirectory() as folder:
-        return hosted.plan(project.recipe, dataset, Path(folder))
 
 
 def on_base(project: Project, base: str) -> Project:
@@ -415,41 +322,6 @@ def _label_counts(project: Project, model: Artifact) -> dict[str, int] | None:
         return None
     counts = Counter(example.label for example in read_examples(dataset.path / "test.parquet"))
     return {label: counts[label] for label in json.loads(names.read_text(encoding="utf-8"))}
-
-
-@_naming_lines
-def _check(project: Project) -> None:
-    """Raise what the recipe asks for in vain, before anything is spent."""
-    from tunesmith.evaluate.hosted import check_hosted
-
-    refusals = Refusals()
-    with refusals:
-        check_hosted(project.recipe)
-    _look_at_training(project.recipe, refusals)
-    _look_at_the_rest(project, refusals)
-    refusals.tell()
-
-
-@_naming_lines
-def _check_the_rest(project: Project) -> None:
-    """As `_check`, but for what training is asked for."""
-    refusals = Refusals()
-    _look_at_the_rest(project, refusals)
-    refusals.tell()
-
-
-def _look_at_the_rest(project: Project, refusals: Refusals) -> None:
-    from tunesmith.evaluate.stage import check as check_evaluation
-
-    recipe = project.recipe
-    with refusals:
-        check_evaluation(recipe, project.folder, project.workspace)
-    with refusals:
-        if recipe.data.split.test == 0 and not recipe.data.test:
-            raise RecipeError(
-                "data.split.test is 0 and there is no data.test: nothing to evaluate on",
-                hint="hold some rows out for the test, or run tunesmith train alone",
-            )
 
 
 def _project(recipe: Project | Recipe | Path | str, home: Path | None) -> Project:

@@ -10,7 +10,7 @@ from tunesmith.core.artifacts import Workspace
 from tunesmith.core.errors import DataError
 from tunesmith.data.init import write_recipe
 from tunesmith.data.prepare import prepare
-from tunesmith.evaluate.stage import chosen_baselines
+from tunesmith.evaluate.ahead import chosen_baselines
 from tunesmith.recipe import load_recipe
 from tunesmith.text.examples import read_examples
 

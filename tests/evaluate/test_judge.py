@@ -17,7 +17,7 @@ from tiny import tiny_base
 from tunesmith.core.agreement import agreement, cohen_kappa, kappa
 from tunesmith.core.artifacts import Workspace
 from tunesmith.core.errors import DataError, RecipeError, RemoteError, SetupError
-from tunesmith.evaluate import stage
+from tunesmith.evaluate import ahead
 from tunesmith.evaluate.judge.marks import Marked, mark_answers
 from tunesmith.evaluate.judge.pairs import Contest, Pair, compare_pairs
 from tunesmith.evaluate.judge.people import with_people
@@ -269,7 +269,7 @@ def test_a_scorecard_with_a_judge(arena):
         judge = settings_of(served.url, price={"input": 1.0, "output": 10.0})
         card = ring.evaluate(judge=judge, baselines=["base", "nearest"], gate=GATE)
         result, asked = card.result, len(served.asked)
-        planned = stage.plan_judge(ring.recipe(judge=judge, baselines=["base", "nearest"], gate=GATE), ring.dataset)
+        planned = ahead.plan_judge(ring.recipe(judge=judge, baselines=["base", "nearest"], gate=GATE), ring.dataset)
         ring.evaluate(judge=judge, baselines=["base"], gate=GATE)
         assert len(served.asked) == asked, "another scorecard of the same answers pays again"
     assert result["metrics"]["judge_score"] | {"method": ""} == {
@@ -371,7 +371,7 @@ def test_a_judge_on_this_machine_that_is_not_there_is_refused_before_anything_is
     judge = {"api": "local", "model": "./nowhere", "pairwise": {}}
     recipe = Recipe(name="x", task="chat", data={"train": "x"}, evaluate={"judge": judge})
     with pytest.raises(SetupError, match=r"cannot load a tokenizer from '\./nowhere'"):
-        stage.check(recipe, workspace=Workspace(tmp_path))
+        ahead.check(recipe, workspace=Workspace(tmp_path))
 
 
 @pytest.mark.parametrize("api", ["openai", "anthropic"])
@@ -444,4 +444,4 @@ def test_judges_that_cannot_judge_are_refused_before_anything_is_spent(task, jud
     gate = {"minimum": {"judge_win_rate": 0.6}} if "definition" in words else {}
     recipe = Recipe(name="x", task=task, data={"train": "x"}, evaluate={"judge": {"model": "m", **judge}, "gate": gate})
     with pytest.raises(RecipeError, match=words):
-        stage.check(recipe)
+        ahead.check(recipe)

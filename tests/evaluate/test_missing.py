@@ -7,9 +7,9 @@ import pytest
 from graded import recipe_of
 from tunesmith.core.errors import MissingExtraError, SetupError
 from tunesmith.evaluate import overlap
+from tunesmith.evaluate.ahead import check
 from tunesmith.evaluate.sandbox import run
 from tunesmith.evaluate.sandbox.syscalls import shut_calls
-from tunesmith.evaluate.stage import check
 
 ALIKE = {"type": "text_similarity", "name": "alike", "input": "x", "reference": "x"}
 PYTHON = {"type": "python", "name": "own", "source": "def grade(sample, item): return 1"}

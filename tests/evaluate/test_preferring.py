@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from made import make_preferences
 from tunesmith.by_answers import stopping_judge
 from tunesmith.core.errors import RecipeError
-from tunesmith.evaluate import stage
+from tunesmith.evaluate import ahead, stage
 from tunesmith.evaluate.metrics import METRICS
 from tunesmith.evaluate.preferring import by_length, likelihoods, rewarded
 from tunesmith.models.load import load_model
@@ -143,7 +143,7 @@ def test_lengths_prefer_what_most_training_pairs_prefer():
 def test_what_preferences_do_not_have_is_refused(settings, words):
     """Lets through: a comparison that fails after the training was paid for."""
     with pytest.raises(RecipeError, match=words):
-        stage.check(recipe("nano", settings))
+        ahead.check(recipe("nano", settings))
 
 
 def test_the_decisive_metric_is_the_share_of_right_preferences():

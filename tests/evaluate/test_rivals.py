@@ -11,7 +11,7 @@ import pytest
 
 from judges import judging
 from tunesmith.core.errors import RecipeError, RemoteError
-from tunesmith.evaluate import stage
+from tunesmith.evaluate import ahead
 from tunesmith.evaluate.rivals import read
 from tunesmith.recipe import Recipe, parse_recipe
 from tunesmith.text.task import TaskSpec
@@ -38,7 +38,7 @@ def test_a_rival_that_is_right_is_found_right_and_has_no_probabilities(arena):
     with judging(knows) as served:
         rivals = {"big": at(served.url, price=price, shots=2)}
         card = ring.evaluate(**NO_GATE, rivals=rivals, baseline_rows=10)
-        planned = stage.plan_rivals(ring.recipe(**NO_GATE, rivals=rivals, baseline_rows=10), ring.dataset)
+        planned = ahead.plan_rivals(ring.recipe(**NO_GATE, rivals=rivals, baseline_rows=10), ring.dataset)
     result = card.result
     assert result["baselines"]["big"]["accuracy"]["value"] == 1.0 and result["baselines"]["big"]["accuracy"]["n"] == 10
     assert set(result["baselines"]["big"]) == set(result["deltas"]["big"]) == {"accuracy", "macro_f1"}
@@ -155,14 +155,14 @@ def test_a_missing_key_is_told_before_anything_is_spent(monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     recipe = Recipe(name="r", task="classify", data={"train": "x"}, evaluate={"rivals": {"gpt": {"model": "gpt"}}})
     with pytest.raises(RecipeError, match=r"evaluate\.rivals\.gpt\.key_env: the environment variable OPENAI_API_KEY"):
-        stage.check(recipe)
+        ahead.check(recipe)
 
 
 def test_pairs_have_no_rivals():
     rivals = {"gpt": at("http://127.0.0.1:1/v1")}
     recipe = Recipe(name="r", task="preference", data={"train": "x"}, evaluate={"rivals": rivals})
     with pytest.raises(RecipeError, match="how probable two answers are, which no chat service says"):
-        stage.check(recipe)
+        ahead.check(recipe)
 
 
 def test_rows_with_tools_are_refused_by_name(arena):
@@ -172,7 +172,7 @@ def test_rows_with_tools_are_refused_by_name(arena):
     tools = json.dumps([{"type": "function", "function": {"name": "f", "parameters": {}}}])
     frame.with_columns(pl.Series("tools", [tools] * frame.height, dtype=pl.String)).write_parquet(path)
     with pytest.raises(RecipeError, match=r"evaluate\.rivals\.big: row .* has tools or more than text"):
-        stage.plan_rivals(ring.recipe(**NO_GATE, rivals={"big": at("http://127.0.0.1:1/v1")}), ring.dataset)
+        ahead.plan_rivals(ring.recipe(**NO_GATE, rivals={"big": at("http://127.0.0.1:1/v1")}), ring.dataset)
 
 
 def recipe_with(evaluate: str) -> str:

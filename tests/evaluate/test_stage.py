@@ -14,7 +14,7 @@ from made import make_dataset
 from tunesmith.core.artifacts import Workspace
 from tunesmith.core.errors import ArtifactError, DataError, RecipeError
 from tunesmith.core.two_groups import holm
-from tunesmith.evaluate import answers, baselines, stage
+from tunesmith.evaluate import ahead, answers, baselines, stage
 from tunesmith.models.load import load_model
 from tunesmith.recipe import Recipe
 from tunesmith.train import stage as training
@@ -407,7 +407,7 @@ def test_base_may_be_an_earlier_model(arena):
 def test_what_makes_no_sense_is_refused_before_anything_is_spent(tmp_path, task, settings, words):
     recipe = Recipe(name="x", task=task, data={"train": "x"}, evaluate=settings)
     with pytest.raises(RecipeError, match=words):
-        stage.check(recipe)
+        ahead.check(recipe)
     nothing = Workspace(tmp_path).root
     with pytest.raises(RecipeError, match=words):
         stage.evaluate(recipe, nothing, nothing, Workspace(tmp_path))
@@ -415,7 +415,7 @@ def test_what_makes_no_sense_is_refused_before_anything_is_spent(tmp_path, task,
 
 def test_default_baselines_are_those_of_the_task():
     def chosen(task, **settings):
-        return stage.chosen_baselines(Recipe(name="x", task=task, data={"train": "x"}, evaluate=settings))
+        return ahead.chosen_baselines(Recipe(name="x", task=task, data={"train": "x"}, evaluate=settings))
 
     assert chosen("classify") == ["base", "prompt", "linear", "nearest", "majority"]
     assert chosen("chat") == ["base", "prompt", "nearest"]

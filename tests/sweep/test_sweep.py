@@ -10,7 +10,7 @@ pytest.importorskip("optuna")
 
 from browser import flaws
 from sweep_project import write_project
-from tunesmith import flow
+from tunesmith import checks, flow
 from tunesmith.core.errors import RecipeError
 from tunesmith.evaluate import stage as evaluation
 from tunesmith.sweep.search import sweep
@@ -90,7 +90,7 @@ def test_done_again_it_trains_nothing_and_says_the_same(swept, monkeypatch):
     """Bug: a finished sweep starts over, or fewer trials or seeds start the search over."""
     project, first = swept
     monkeypatch.setattr(flow, "train_on", None)
-    monkeypatch.setattr(flow, "check_fit", None)
+    monkeypatch.setattr(checks, "check_fit", None)
     fewer = sweep(project, project.recipe.sweep.model_copy(update={"trials": 2, "seeds": 1}))
     assert fewer["trials"] == first["trials"] and fewer["comparison"]["seeds"] == [1]
     assert sweep(project) == first

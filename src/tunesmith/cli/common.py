@@ -65,10 +65,10 @@ def artifact_here(named: str, home: Path | None) -> Artifact:
 
 def store_here(home: Path | None, *, make: bool = False) -> tuple[Workspace, Store]:
     """Return the workspace and its opened store; only with ``make`` is an empty one made."""
-    from tunesmith import flow
+    from tunesmith.project import open_store
 
     workspace = workspace_here(home) if make else workspace_here(home).existing()
-    return workspace, flow.open_store(workspace)
+    return workspace, open_store(workspace)
 
 
 def recipe_folder(workspace: Path) -> Path:

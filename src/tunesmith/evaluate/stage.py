@@ -15,36 +15,32 @@ from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.artifacts import Plan
 from tunesmith.core.clock import monotonic_s
-from tunesmith.core.errors import DataError, RecipeError
+from tunesmith.core.errors import DataError
 from tunesmith.core.ids import canonical_json
-from tunesmith.evaluate import rivals
+from tunesmith.evaluate.ahead import SLOW, check, chosen_baselines
 from tunesmith.evaluate.answers import Answers, expected_of, until_stop
-from tunesmith.evaluate.compare import Contestant, Questions, contend, grouped, measure, metrics_of
+from tunesmith.evaluate.compare import Contestant, Questions, contend, grouped, measure
 from tunesmith.evaluate.controls import Controls, control
-from tunesmith.evaluate.criteria import compared, criteria_of, gated_metrics
+from tunesmith.evaluate.criteria import criteria_of, gated_metrics
 from tunesmith.evaluate.gate import Verdict, judge
-from tunesmith.evaluate.graders.run import asks
 from tunesmith.evaluate.grading import label_names
 from tunesmith.evaluate.hosted import baseline_at, check_hosted, tuned_at
 from tunesmith.evaluate.judge.columns import judged_columns
-from tunesmith.evaluate.judge.cost import planned
-from tunesmith.evaluate.judge.judging import check_judge, judging_of
+from tunesmith.evaluate.judge.judging import judging_of
 from tunesmith.evaluate.judge.sample import sampled_rows
 from tunesmith.evaluate.labels import labels_dict
 from tunesmith.evaluate.limits import no_skill
 from tunesmith.evaluate.metric import refuse_idle
 from tunesmith.evaluate.metrics import HERE, main_metric
-from tunesmith.evaluate.own import graders_of, own_files
-from tunesmith.evaluate.preferring import LENGTH
+from tunesmith.evaluate.own import own_files
 from tunesmith.evaluate.result import gated, measured
-from tunesmith.evaluate.rivals import Rivals, check_rivals
+from tunesmith.evaluate.rivals import Rivals
 from tunesmith.evaluate.served.parity import Parity, look
 from tunesmith.evaluate.served.replies import request_messages, served_settings
 from tunesmith.evaluate.suites import slices
 from tunesmith.evaluate.suites.findings import beside_tests
 from tunesmith.evaluate.suites.gating import tellable
 from tunesmith.evaluate.suites.material import Material, some_of
-from tunesmith.evaluate.suites.names import check_suites
 from tunesmith.evaluate.suites.run import run_suites
 from tunesmith.evaluate.suites.system import BASE, PRODUCTION, TUNED
 from tunesmith.evaluate.summary import summarise
@@ -52,7 +48,6 @@ from tunesmith.evaluate.systems import Systems
 from tunesmith.providers.hosted import hosted_model
 from tunesmith.text.canaries import canaries_of
 from tunesmith.text.examples import read_examples
-from tunesmith.text.prompts import prompts_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,82 +59,6 @@ if TYPE_CHECKING:
     from tunesmith.recipe import Recipe
 
 CODE = "evaluate-9"
-_SLOW = ("base", "prompt")
-BASELINES = {"classify": (*_SLOW, "linear", "nearest", "majority"), "preference": ("base", LENGTH)}
-"""Task to the baselines it has; other tasks have the base, plain and prompted, and the nearest training question."""
-
-
-def check(recipe: Recipe, folder: Path = HERE, workspace: Workspace | None = None) -> None:
-    """Refuse, before anything is spent, what cannot be evaluated.
-
-    Raises:
-        RecipeError: for a metric or baseline that makes no sense.
-        SetupError: for a metric that this machine cannot compute.
-    """
-    for metric in gated_metrics(recipe, folder):
-        if metric.check is not None:
-            metric.check()
-    check_suites(recipe)
-    chosen_baselines(recipe)
-    check_rivals(recipe, workspace)
-    check_judge(recipe, _model_graders(recipe, folder), workspace)
-    for one in criteria_of(recipe, folder):
-        if one.who == LENGTH and not metrics_of(LENGTH, [one.metric]):
-            raise RecipeError(
-                f"evaluate.gate: {LENGTH} has no {one.metric.name}, so it cannot be beaten by it",
-                expected="evaluate.gate.metric: preference_accuracy",
-            )
-
-
-def chosen_baselines(recipe: Recipe) -> list[str]:
-    """Return the baselines to measure: the recipe's, and those the gate compares with.
-
-    Those that the task does not have are left out of the default list.
-
-    Raises:
-        RecipeError: if the user asked for one that the task does not have.
-    """
-    settings = recipe.evaluate
-    given = list(settings.baselines) if "baselines" in settings.model_fields_set else []
-    needed = [who for who in compared(recipe) if who != PRODUCTION and who not in settings.rivals]
-    known = BASELINES.get(recipe.task, (*_SLOW, "nearest"))
-    against = [who for who in needed if who in settings.gate.against]
-    asked = (("evaluate.baselines", given), ("evaluate.gate.against", against), ("evaluate.gate.metrics", needed))
-    for where, names in asked:
-        for name in names:
-            if name not in known:
-                raise RecipeError(
-                    f"{where}: {name} {_NEEDS[name]}, and task is {recipe.task}",
-                    expected="some of " + ", ".join(known),
-                    hint=f"remove {name}",
-                )
-    return [name for name in dict.fromkeys([*settings.baselines, *needed]) if name in known]
-
-
-_NEEDS = {
-    "linear": "needs labels", "majority": "needs labels", "prompt": "needs answers to give",
-    "nearest": "needs answers to give", LENGTH: "needs pairs",
-}  # fmt: skip
-
-
-def plan_judge(recipe: Recipe, dataset: Artifact, folder: Path = HERE) -> dict[str, Any] | None:
-    """Return what the recipe's judge would be asked and cost beside the baselines; None if it has none."""
-    test = read_examples(dataset.path / "test.parquet")
-    return planned(recipe, test, chosen_baselines(recipe), _model_graders(recipe, folder))
-
-
-def plan_rivals(recipe: Recipe, dataset: Artifact) -> dict[str, dict[str, Any]]:
-    """Return by name what the recipe's rivals would be asked and cost; empty if it has none."""
-    if not recipe.evaluate.rivals:
-        return {}
-    test = read_examples(dataset.path / "test.parquet")
-    rows = [test[row] for row in sampled_rows(recipe, len(test))]
-    task = prompts_of(recipe, dataset).own
-    return rivals.planned(recipe, task, read_examples(dataset.path / "train.parquet"), rows)
-
-
-def _model_graders(recipe: Recipe, folder: Path) -> int:
-    return sum(asks(one) for one in graders_of(recipe, folder))
 
 
 def plan_scorecard(
@@ -311,7 +230,7 @@ class _Evaluation:
         ours = measure(self.questions, answers, self.metrics)
         others: list[Contestant] = []
         for name in chosen_baselines(self.recipe):
-            rows = self._sample() if name in _SLOW else everything
+            rows = self._sample() if name in SLOW else everything
             others.append(self._against(ours, name, rows, self._baseline(name, rows)))
         rows = self._sample()
         for name in self.recipe.evaluate.rivals:
@@ -331,7 +250,7 @@ class _Evaluation:
         return self.rivals.ask(name, tuned_at(hosted, self.recipe), self.systems.task, self.train, self.test)
 
     def _baseline(self, name: str, rows: list[int]) -> Answers:
-        hosted = hosted_model(self.model) if name in _SLOW else None
+        hosted = hosted_model(self.model) if name in SLOW else None
         if hosted is None:
             return self.systems.baseline(name, rows)
         asked = [self.test[row] for row in rows]

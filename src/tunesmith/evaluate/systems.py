@@ -1,7 +1,7 @@
 """Who answers the test rows: the tuned model, the one in production, and the baselines.
 
 Owns how each is loaded and asked, and what its answers depend on, under which they are kept. Does not own how answers
-are made (`answers`) nor which baselines there are (`stage.chosen_baselines`).
+are made (`answers`) nor which baselines there are (`ahead.chosen_baselines`).
 """
 
 from __future__ import annotations

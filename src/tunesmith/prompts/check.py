@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tunesmith import flow
+from tunesmith import checks
 from tunesmith.core.errors import RecipeError, Refusals
 from tunesmith.evaluate.metrics import METRICS, deciding_metric
 from tunesmith.prompts import candidates as known
@@ -26,7 +26,7 @@ def check(project: Project) -> Metric:
         MissingExtraError: without the ``providers`` extra, if a service writes; without ``gepa``, if it evolves.
     """
     recipe, refusals = project.recipe, Refusals()
-    flow.refuse_hosted(project, "prompts are compared by a model on this machine, again and again")
+    checks.refuse_hosted(project, "prompts are compared by a model on this machine, again and again")
     if recipe.task == "preference":
         raise RecipeError(
             "task is preference, whose rows are pairs: a prompt has no answers to be compared by",

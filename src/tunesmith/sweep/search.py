@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from tunesmith import flow
+from tunesmith import checks, flow
 from tunesmith.core.disk import refusals_told
 from tunesmith.core.errors import RecipeError, Refusals
 from tunesmith.core.ids import digest
@@ -59,14 +59,14 @@ def sweep(project: Project, settings: Sweep | None = None, devices: int = 1) -> 
         SetupError: if the machine has fewer devices.
         MissingExtraError: without Optuna.
     """
-    flow.refuse_hosted(project, "a sweep trains many models, each of which a service would bill")
+    checks.refuse_hosted(project, "a sweep trains many models, each of which a service would bill")
     studies.require()
     settings = settings or project.recipe.sweep
     space = Space(project.recipe, settings.fields)
     metric = _metric(project.recipe, settings)
     check_space(space, metric, settings.pruning, project.file)
     _refuse_without_validation(project.recipe)
-    flow.check_training(project)
+    checks.check_training(project)
     if devices > 1:
         from tunesmith.train import launch
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from tunesmith import flow
+from tunesmith import checks, flow
 from tunesmith.core.errors import ArtifactError, DataError, RecipeError, SetupError
 from tunesmith.sweep.space import TRIED_TOGETHER
 
@@ -121,7 +121,7 @@ class Bench:
             except RecipeError:
                 continue
             try:
-                flow.check_fit(inner, self._same_rows(inner))
+                checks.check_fit(inner, self._same_rows(inner))
             except (RecipeError, DataError, SetupError, ArtifactError) as error:
                 told, tried = told or error.message, tried + 1
             else:

@@ -6,7 +6,7 @@ import pytest
 
 from made import split_frame
 from tunesmith.core.errors import RecipeError
-from tunesmith.evaluate import stage
+from tunesmith.evaluate import ahead
 from tunesmith.evaluate.compare import Questions
 from tunesmith.evaluate.metrics import METRICS
 from tunesmith.evaluate.suites import form
@@ -86,7 +86,7 @@ def test_an_answer_far_too_long_is_out_of_shape(tmp_path):
 
 def test_labels_have_no_shape():
     with pytest.raises(RecipeError, match=r"evaluate\.suites: format"):
-        stage.check(Recipe(name="x", task="classify", data={"train": "x"}, evaluate={"suites": "format"}))
+        ahead.check(Recipe(name="x", task="classify", data={"train": "x"}, evaluate={"suites": "format"}))
 
 
 @pytest.mark.parametrize("task", ["extract", "chat"])

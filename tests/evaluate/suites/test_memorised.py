@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tunesmith import flow
 from tunesmith.core.errors import RecipeError
-from tunesmith.evaluate import stage
+from tunesmith.evaluate import ahead
 from tunesmith.evaluate.compare import Questions
 from tunesmith.evaluate.metrics import METRICS
 from tunesmith.evaluate.suites import memorised
@@ -161,7 +161,7 @@ def test_a_gate_on_secrets_needs_some():
     """Bug: the gate never decides, since nothing was planted."""
     evaluate = {"suites": "memorised", "gate": {"minimum": {"secrets_kept": 0.8}}}
     with pytest.raises(RecipeError, match=r"data\.canaries plants none"):
-        stage.check(Recipe(name="x", task="chat", data={"train": "x"}, evaluate=evaluate))
+        ahead.check(Recipe(name="x", task="chat", data={"train": "x"}, evaluate=evaluate))
 
 
 @pytest.mark.parametrize(
@@ -174,4 +174,4 @@ def test_a_gate_on_secrets_needs_some():
 def test_limits_on_the_wrong_side_are_refused(gate, words):
     evaluate = {"suites": "memorised", "gate": gate}
     with pytest.raises(RecipeError, match=words):
-        stage.check(Recipe(name="x", task="chat", data={"train": "x", "canaries": {}}, evaluate=evaluate))
+        ahead.check(Recipe(name="x", task="chat", data={"train": "x", "canaries": {}}, evaluate=evaluate))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tunesmith.core.errors import RecipeError
-from tunesmith.evaluate import stage
+from tunesmith.evaluate import ahead
 from tunesmith.evaluate.compare import Questions
 from tunesmith.evaluate.criteria import criteria_of
 from tunesmith.evaluate.gate import judge
@@ -156,7 +156,7 @@ def test_killed_between_two_systems_it_goes_on(arena, monkeypatch):
 )
 def test_what_a_suite_does_not_measure_is_refused(settings, words):
     with pytest.raises(RecipeError, match=words):
-        stage.check(Recipe(name="x", task="chat", data={"train": "x"}, evaluate=settings))
+        ahead.check(Recipe(name="x", task="chat", data={"train": "x"}, evaluate=settings))
 
 
 def test_the_recipe_can_ask_otherwise():

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from made import split_frame
 from tunesmith.core.errors import RecipeError
-from tunesmith.evaluate import stage
+from tunesmith.evaluate import ahead
 from tunesmith.evaluate.answers import Answers
 from tunesmith.evaluate.compare import Questions
 from tunesmith.evaluate.criteria import criteria_of
@@ -114,13 +114,13 @@ def test_rows_that_a_change_cannot_touch_do_not_count(tmp_path):
 def test_rivals_are_those_that_are_asked(gate, words):
     evaluate = {"suites": ["robustness"], "gate": {"metrics": gate}}
     with pytest.raises(RecipeError, match=words):
-        stage.check(Recipe(name="x", task="classify", data={"train": "x"}, evaluate=evaluate))
+        ahead.check(Recipe(name="x", task="classify", data={"train": "x"}, evaluate=evaluate))
 
 
 def test_pairs_have_no_answers_to_compare():
     evaluate = {"suites": "robustness"}
     with pytest.raises(RecipeError, match=r"evaluate\.suites: robustness"):
-        stage.check(Recipe(name="x", task="preference", data={"train": "x"}, evaluate=evaluate))
+        ahead.check(Recipe(name="x", task="preference", data={"train": "x"}, evaluate=evaluate))
 
 
 def test_the_gate_can_ask_how_much_typos_may_cost():
