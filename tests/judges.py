@@ -14,10 +14,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
+from local_server import at_port
 from tunesmith.core.artifacts import Workspace
 from tunesmith.evaluate.judge.judging import Judging
 from tunesmith.providers.asker import Asker
@@ -177,17 +178,9 @@ def _event(value: dict[str, Any]) -> str:
 def judging(script: Script, **settings: Any) -> Iterator[Judged]:
     """Serve a scripted judge while the block runs."""
     judged = Judged(script, **settings)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"judged": judged}))
-    server.daemon_threads = True
-    judged.url = f"http://127.0.0.1:{server.server_address[1]}/v1"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    with at_port(type("Handler", (_Handler,), {"judged": judged})) as place:
+        judged.url = f"{place}/v1"
         yield judged
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(10)
 
 
 @contextlib.contextmanager

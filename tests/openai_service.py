@@ -13,11 +13,14 @@ import signal
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 Body = dict[str, Any]
+
+from local_server import at_port
+
 CUT = 0
 """Status of a fault that does what is asked and then ends the connection without an answer."""
 
@@ -229,14 +232,6 @@ class _Handler(BaseHTTPRequestHandler):
 def standing_in(**settings: Any) -> Iterator[OpenAIStandIn]:
     """Serve while the block runs."""
     service = OpenAIStandIn(**settings)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"service": service}))
-    server.daemon_threads = True
-    service.url = f"http://127.0.0.1:{server.server_address[1]}/v1"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    with at_port(type("Handler", (_Handler,), {"service": service})) as place:
+        service.url = f"{place}/v1"
         yield service
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(10)

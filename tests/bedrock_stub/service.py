@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from itertools import count
 from typing import Any
 from urllib.request import Request, urlopen
@@ -20,6 +20,7 @@ from moto.server import ThreadedMotoServer
 from bedrock_stub import capacity, converse, customization
 from bedrock_stub.models import FoundationModel, claude, llama, nova, served
 from bedrock_stub.wire import Refused, error_status, read, written
+from local_server import at_port
 
 CUT = "cut"
 """A fault: the operation is done, and the connection ends before it is answered."""
@@ -236,21 +237,12 @@ def _aws() -> str:
 def bedrock(**settings: Any) -> Iterator[Service]:
     """Run the service, with S3 and IAM, a bucket and the role ``tuner`` that it may take, while the block runs."""
     service = Service(**settings)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"service": service}))
-    server.daemon_threads = True
-    service.url = f"http://127.0.0.1:{server.server_address[1]}"
     service.aws_url = _aws()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    with at_port(type("Handler", (_Handler,), {"service": service})) as service.url:
         urlopen(Request(f"{service.aws_url}/moto-api/reset", method="POST")).close()
         service.client("s3").create_bucket(Bucket=BUCKET)
         add_role(service, "tuner", "bedrock.amazonaws.com")
         yield service
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(10)
     assert not service.broken, service.broken
 
 

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from local_server import at_port
 from tunesmith.cli.lifecycle import command
 from tunesmith.core.errors import GateError
 from tunesmith.monitor.lifecycle import ALARMS_DAYS, _alarm, lifecycle
@@ -31,8 +32,7 @@ CLAUDE = {
 @pytest.fixture
 def service():
     """A server that has both vendors' lists of models."""
-    import threading
-    from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+    from http.server import BaseHTTPRequestHandler
     from urllib.parse import unquote
 
     class Handler(BaseHTTPRequestHandler):
@@ -55,13 +55,8 @@ def service():
         def log_message(self, *_):
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    server.server_close()
-    thread.join(10)
+    with at_port(Handler) as url:
+        yield url
 
 
 def recipe_text(url: str) -> str:

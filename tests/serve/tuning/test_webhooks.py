@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import socket
 import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import openai
 import pytest
 import sqlalchemy as sa
 
+from local_server import at_port
 from serve_tuning import Shop, settings_of, sft_rows
 from serving import serving, wait_until
 from tunesmith.core import tables
@@ -30,21 +31,16 @@ def receiver():
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            server.got.append((body, {name.lower(): value for name, value in self.headers.items()}))
-            self.send_response(503 if len(server.got) == 1 else 204)
+            got.append((body, {name.lower(): value for name, value in self.headers.items()}))
+            self.send_response(503 if len(got) == 1 else 204)
             self.end_headers()
 
         def log_message(self, *_):
             pass
 
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    server.got = []
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    got = []
+    with at_port(Handler) as url:
+        yield url, got
 
 
 def test_the_end_of_a_job_is_told_until_it_is_heard(tmp_path, tiny, receiver, monkeypatch):
@@ -53,22 +49,22 @@ def test_the_end_of_a_job_is_told_until_it_is_heard(tmp_path, tiny, receiver, mo
     monkeypatch.setattr(webhooks, "FIRST_WAIT_S", 0.1)
     workspace = Workspace(tmp_path / "home")
     store = Store.open_workspace(workspace.root)
-    url = f"http://127.0.0.1:{receiver.server_port}/hook"
-    settings = settings_of(tiny).model_copy(update={"webhooks": webhooks_settings(url)})
+    url, got = receiver
+    settings = settings_of(tiny).model_copy(update={"webhooks": webhooks_settings(f"{url}/hook")})
     with serving(store, workspace, settings=settings) as server, server.client() as client:
         shop = Shop(server, client, workspace)
         failed, given_up = shop.job(sft_rows(3)), shop.job()
         shop.jobs.cancel(given_up.id)
         shop.ended(failed.id)
-        wait_until(lambda: len(receiver.got) >= 3)
-        told = [client.webhooks.unwrap(body, headers, secret=SECRET) for body, headers in receiver.got]
+        wait_until(lambda: len(got) >= 3)
+        told = [client.webhooks.unwrap(body, headers, secret=SECRET) for body, headers in got]
         assert {(one.type, one.data.id) for one in told} == {
             ("fine_tuning.job.failed", failed.id),
             ("fine_tuning.job.cancelled", given_up.id),
         }
-        ids = [headers["webhook-id"] for _, headers in receiver.got]
+        ids = [headers["webhook-id"] for _, headers in got]
         assert ids.count(ids[0]) == 2 and len(set(ids)) == 2, "the refused one comes again, under the same id"
-        body, headers = receiver.got[0]
+        body, headers = got[0]
         for forged, secret in ((body.replace(b"job.", b"job. "), SECRET), (body, "whsec_eA==")):
             with pytest.raises(openai.InvalidWebhookSignatureError):
                 client.webhooks.unwrap(forged, headers, secret=secret)
