@@ -17,9 +17,9 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-Body = dict[str, Any]
-
 from local_server import at_port
+
+Body = dict[str, Any]
 
 CUT = 0
 """Status of a fault that does what is asked and then ends the connection without an answer."""
