@@ -47,6 +47,9 @@ class OpenAIStandIn:
     extra_events: list[Body] = field(default_factory=list)
     shutdown_date: str | None = None
     events_told: bool = True
+    keeps_metadata: bool = True
+    validates_whole: bool = True  # False: only a batch of the validation rows is looked at
+    lag: int = 0  # lists of jobs that do not show any yet
     files: dict[str, Body] = field(default_factory=dict)
     deleted: list[str] = field(default_factory=list)
     jobs: dict[str, Body] = field(default_factory=dict)
@@ -73,6 +76,8 @@ class OpenAIStandIn:
         job = self.jobs[parts[2]]
         what = parts[3] if len(parts) > 3 else ""
         if what == "cancel":
+            if job["states"][0] in ("succeeded", "failed", "cancelled"):
+                return 400, {"error": {"message": "Job has already completed", "type": "invalid_request_error"}}
             job["states"] = ["cancelled"]
         if what == "events":
             return 200, {"object": "list", "data": self._events(job), "has_more": False}
@@ -114,13 +119,16 @@ class OpenAIStandIn:
 
     def _create(self, body: Body) -> tuple[int, Any]:
         number = len(self.jobs)
-        job = {"id": f"ftjob-{number}", "body": body, "states": list(self.states), "number": number}
+        job = {"id": f"ftjob-{number}", "body": body, "states": list(self.states), "number": number, "epochs_done": 0}
         self.jobs[job["id"]] = job
         return 200, self._told(job, further=False)
 
     def _list(self, query: dict[str, list[str]]) -> tuple[int, Any]:
-        wanted = query.get("metadata[tunesmith]", [""])[0]
-        found = [one for one in self.jobs.values() if one["body"]["metadata"]["tunesmith"] == wanted]
+        found = list(self.jobs.values())
+        if self.lag:  # a list that has not caught up
+            self.lag, found = self.lag - 1, []
+        if wanted := query.get("metadata[tunesmith]"):
+            found = [one for one in found if one["body"]["metadata"]["tunesmith"] == wanted[0]]
         return 200, {"object": "list", "data": [self._told(one, further=False) for one in found], "has_more": False}
 
     def _epochs(self, job: Body) -> int:
@@ -129,8 +137,10 @@ class OpenAIStandIn:
 
     def _told(self, job: Body, further: bool) -> Body:
         state = job["states"][0]
-        if further and len(job["states"]) > 1:
-            job["states"].pop(0)
+        if further:
+            job["epochs_done"] += state == "running"
+            if len(job["states"]) > 1:
+                job["states"].pop(0)
         ended = state == "succeeded"
         return {
             "id": job["id"], "object": "fine_tuning.job", "created_at": 1, "finished_at": None, "status": state,
@@ -138,18 +148,22 @@ class OpenAIStandIn:
             "validation_file": job["body"].get("validation_file"), "result_files": ["file-results"] if ended else [],
             "fine_tuned_model": f"ft:{job['id']}" if ended else None, "trained_tokens": 1000 if ended else None,
             "seed": 1, "organization_id": "o", "error": self.error if state == "failed" else {},
-            "hyperparameters": None, "metadata": job["body"]["metadata"],
+            "hyperparameters": None, "metadata": job["body"]["metadata"] if self.keeps_metadata else None,
         }  # fmt: skip
 
     def _losses(self, job: Body) -> list[float]:
-        return self.losses[job["number"] :][:1] if self._epochs(job) == 1 else self.losses[: self._epochs(job)]
+        """Return the losses of the epochs that are done: one more each time a running job is looked at."""
+        done = self._epochs(job) if job["states"][0] in ("succeeded", "failed") else job["epochs_done"]
+        made = self.losses[job["number"] :][:1] if self._epochs(job) == 1 else self.losses[: self._epochs(job)]
+        return made[:done]
 
     def _events(self, job: Body) -> list[Body]:
         """Newest first, one of them twice, as the service sends them."""
         events = [_event("e-0", 1, "Created fine-tuning job")]
         if self.events_told:
             for epoch, loss in enumerate(self._losses(job), 1):
-                data = {"step": 2 * epoch, "total_steps": 2 * self._epochs(job), "full_valid_loss": loss}
+                name = "full_valid_loss" if self.validates_whole else "valid_loss"
+                data = {"step": 2 * epoch, "total_steps": 2 * self._epochs(job), name: loss}
                 before = {"step": 2 * epoch - 1, "total_steps": 2 * self._epochs(job)}
                 events.append(_event(f"e-{epoch}a", 2 * epoch, "Step", before | {"train_loss": 2.0 / epoch}))
                 events.append(_event(f"e-{epoch}b", 2 * epoch + 1, "Step", data | {"train_loss": 2.0 / epoch}))
@@ -163,7 +177,7 @@ class OpenAIStandIn:
             {
                 "id": f"ckpt-{epoch}", "object": "fine_tuning.job.checkpoint", "created_at": 1, "step_number": 2 * epoch,
                 "fine_tuned_model_checkpoint": f"ft:{job['id']}:ckpt-step-{2 * epoch}", "fine_tuning_job_id": job["id"],
-                "metrics": {"step": 2 * epoch, "full_valid_loss": loss},
+                "metrics": {"step": 2 * epoch, "full_valid_loss": loss if self.validates_whole else None},
             }
             for epoch, loss in enumerate(self._losses(job), 1)
         ]  # fmt: skip

@@ -14,16 +14,19 @@ from tunesmith.core.progress import say
 
 @click.command("clean")
 @home_option
+@click.option("--hosted", is_flag=True, help="forget runs at services, too: what runs there goes on and is billed")
 @json_option
-def command(home: Path | None, as_json: bool) -> None:
+def command(home: Path | None, hosted: bool, as_json: bool) -> None:
     """Delete unfinished work (killed runs' checkpoints and drafts), and what is kept for the next prepare or evaluate.
 
     Complete artifacts are never touched.
     """
     from tunesmith.data.index import Index
+    from tunesmith.providers.journal import at_service
 
     workspace = workspace_here(home)
-    leftovers = workspace.leftovers()
+    kept = [] if hosted else [path for path in workspace.leftovers() if path.is_dir() and at_service(path)]
+    leftovers = [path for path in workspace.leftovers() if path not in kept]
     freed = sum(file.stat().st_size for path in leftovers for file in [path, *path.rglob("*")] if file.is_file())
     for path in leftovers:
         if path.is_dir():
@@ -39,9 +42,20 @@ def command(home: Path | None, as_json: bool) -> None:
     if as_json:
         deleted = [path.name for path in leftovers]
         whole = freed + answers + (index or 0)
-        told = {"deleted": deleted, "freed_bytes": whole, "index_freed_bytes": index, "answers_freed_bytes": answers}
+        told = {
+            "deleted": deleted,
+            "kept": [path.name for path in kept],
+            "freed_bytes": whole,
+            "index_freed_bytes": index,
+            "answers_freed_bytes": answers,
+        }
         print_json(told)
         return
+    for path in kept:
+        say(
+            f"{path.name} is kept: a service may work on it, and bill it. tunesmith train goes on with it, "
+            "train --cancel ends it, clean --hosted forgets it", style="yellow",
+        )  # fmt: skip
     say(f"deleted {len(leftovers)} unfinished item(s), {disk_size(freed)} freed")
     say(f"deleted the answers kept for the next evaluate, {disk_size(answers)} freed")
     if index is None:

@@ -89,7 +89,8 @@ def deploy(
         arn = found.arn
     state = bedrock_capacity.wait(bedrock, arn, 5.0).status if wait else bedrock_capacity.look(bedrock, arn).status
     if as_json:
-        print_json({"arn": arn, "kind": kind, "status": state, "bought": found is None, "usd_an_hour": offer.cost})
+        cost = {"kind": kind, "usd_an_hour": offer.cost} if found is None else {"kind": found.kind, "usd_an_hour": None}
+        print_json({"arn": arn, **cost, "status": state, "bought": found is None})
         return
     say(f"{arn} is {state}; tunesmith hosted delete {arn} ends it")
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from tunesmith.core.errors import RecipeError, RemoteError
+from tunesmith.core.progress import say
 from tunesmith.providers.aws import AwsError
 
 if TYPE_CHECKING:
@@ -25,8 +26,10 @@ State = Literal["creating", "ready", "failed", "unknown"]
 _STATES: dict[str, State] = {
     "Creating": "creating", "Updating": "ready", "InService": "ready", "Active": "ready", "Failed": "failed",
 }  # fmt: skip
+_DENIED = ("AccessDeniedException", "AccessDenied")
 ASKABLE = ("InService", "Updating", "Active")
-_LOOKS = 2_000
+_LOOKS, _MISSES = 2_000, 20
+"""How often it is looked whether something answers, and how many looks on end may fail."""
 
 
 @dataclass(frozen=True)
@@ -70,12 +73,12 @@ class Offer:
             RecipeError: saying what it costs and where to agree.
         """
         price, agreed = _names(self.setting)
-        if self.cost is None:
+        if self.cost is None or not self.cost >= 0:
             raise RecipeError(
                 f"{price} is not set, and {self.told}", expected="USD an hour of one model unit, by AWS's price list",
                 hint=f"{price}: 40, and {agreed}: {40 * self.units}, if that is the price",
             )  # fmt: skip
-        if self.confirmed_usd is None or self.confirmed_usd < self.cost:
+        if self.confirmed_usd is None or not self.confirmed_usd >= self.cost:
             said = "not set" if self.confirmed_usd is None else f"{self.confirmed_usd:g}"
             raise RecipeError(
                 f"{agreed} is {said}, and {self.told}", expected=f"{self.cost:g} or more, to agree to it",
@@ -145,8 +148,16 @@ def wait(bedrock: Client, arn: str, poll_s: float) -> Capacity:
     Raises:
         RemoteError: if it fails; it is deleted then, so that it costs nothing.
     """
+    misses = 0
     for _ in range(_LOOKS):
-        found = look(bedrock, arn)
+        try:
+            found, misses = look(bedrock, arn), 0
+        except AwsError as error:
+            misses += 1
+            if not error.passing or misses >= _MISSES:
+                raise
+            time.sleep(poll_s)
+            continue
         if found.state == "ready":
             return found
         if found.state == "failed":
@@ -166,13 +177,20 @@ def listed(bedrock: Client, model: str | None = None) -> Iterator[Capacity]:
         AwsError: if the service refuses.
     """
     of_model = {"modelArnEquals": model} if model else {}
-    for one in bedrock.listed("list_provisioned_model_throughputs", "provisionedModelSummaries", **of_model):
-        yield _provisioned(one)
-    for one in bedrock.listed("list_custom_model_deployments", "modelDeploymentSummaries", **of_model):
-        yield Capacity(
-            "on_demand", one["customModelDeploymentArn"], one["customModelDeploymentName"], one["modelArn"],
-            one["status"],
-        )  # fmt: skip
+    refused = []
+    for operation, name, made in (
+        ("list_provisioned_model_throughputs", "provisionedModelSummaries", _provisioned),
+        ("list_custom_model_deployments", "modelDeploymentSummaries", _deployment),
+    ):
+        try:
+            yield from [made(one) for one in bedrock.listed(operation, name, **of_model)]
+        except AwsError as error:
+            if error.code not in _DENIED:
+                raise
+            refused.append(error)
+            say(f"  not all can be listed: {error.message}", style="yellow")
+    if len(refused) == 2:
+        raise refused[0]
 
 
 def delete(bedrock: Client, arn: str) -> None:
@@ -189,6 +207,13 @@ def delete(bedrock: Client, arn: str) -> None:
     except AwsError as error:
         if error.code != "ResourceNotFoundException":
             raise
+
+
+def _deployment(found: dict[str, Any]) -> Capacity:
+    return Capacity(
+        "on_demand", found["customModelDeploymentArn"], found["customModelDeploymentName"], found["modelArn"],
+        found["status"],
+    )  # fmt: skip
 
 
 def _provisioned(found: dict[str, Any]) -> Capacity:

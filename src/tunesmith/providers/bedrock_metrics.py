@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ def _read(text: str, names: dict[str, str]) -> list[Row]:
 
 def _number(cell: str | None) -> float | None:
     try:
-        return float(cell or "")
+        number = float(cell or "")
     except ValueError:
         return None
+    return number if math.isfinite(number) else None

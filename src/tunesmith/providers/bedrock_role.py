@@ -7,6 +7,7 @@ service, and said.
 from __future__ import annotations
 
 import json
+from fnmatch import fnmatch
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.errors import RemoteError
@@ -54,9 +55,14 @@ def trusts_bedrock(document: Any) -> bool:
         principal = one.get("Principal", {})
         services = principal.get("Service", []) if isinstance(principal, dict) else []
         named = [services] if isinstance(services, str) else services
-        if one.get("Effect") == "Allow" and PRINCIPAL in named and "sts:AssumeRole" in str(one.get("Action")):
+        if one.get("Effect") == "Allow" and PRINCIPAL in named and _lets_assume(one.get("Action")):
             return True
     return False
+
+
+def _lets_assume(action: object) -> bool:
+    named = [action] if isinstance(action, str) else action if isinstance(action, list) else []
+    return any(fnmatch("sts:assumerole", str(one).lower()) for one in named)
 
 
 def not_assumed(aws: Aws, role_arn: str, why: str) -> TunesmithError:

@@ -22,7 +22,7 @@ from tunesmith.providers.aws import Aws, AwsError
 from tunesmith.providers.bedrock_models import family
 from tunesmith.providers.bedrock_rows import Written, check_counts, kept_valid, write
 from tunesmith.providers.bedrock_settings import Settings, settings_of
-from tunesmith.providers.hosted import ENDED, LAST_STEP, Estimate, Outcome, Status, refuse_dear, status_of
+from tunesmith.providers.hosted import ENDED, LAST_STEP, Estimate, Outcome, Status, cleaned, refuse_dear, status_of
 
 if TYPE_CHECKING:
     from tunesmith.providers.aws import Client
@@ -72,13 +72,9 @@ class BedrockTuner:
         """Return what tuning takes; sends nothing.
 
         Raises:
-            RecipeError: if what is kept ready afterwards is not confirmed.
             DataError: for rows that are not taken.
         """
-        offer = self._offer()
-        if offer is not None:
-            offer.check()
-        made = self._prepare(rows)
+        offer, made = self._offer(), self._prepare(rows)
         price = self.hosting.price.training if self.hosting.price else None
         tokens, epochs = made.train.tokens, made.settings.epochs
         notes = (*made.notes, "tokens are estimated, four characters each")
@@ -94,15 +90,15 @@ class BedrockTuner:
         """Tune, from wherever the journal says an earlier process came to."""
         refuse_dear(self.estimate(rows), self.hosting)
         offer, made = self._offer(), self._prepare(rows)
+        if offer is not None:
+            offer.check()
         for note in made.notes:
             tell.said(note)
         run = journal.of("run") or journal.done(
             "run", token=uuid4().hex, name=_name(self.hosting.suffix or self.recipe.name)
         )
         name = f"{run['name']}-{run['token'][:12]}"
-        job = journal.of("job")
-        if job is None:
-            job = self._begin(made, name, run["token"], journal, tell)
+        job = journal.of("job") or self._begun(made, name, run["token"], journal, tell)
         ended = self._wait(job["arn"], tell)
         model = self._model_of(ended, made, journal)
         rows_of_curves = bedrock_metrics.curves(self._client("s3"), ended["outputDataConfig"]["s3Uri"], job["arn"])
@@ -110,11 +106,11 @@ class BedrockTuner:
             tell.measured(row)
         notes = [*made.notes, *_told_of_curves(rows_of_curves)]
         if offer is not None:
-            notes.append(self._make_ready(offer, model, name, run["token"], journal, tell))
+            notes.append(self._make_ready(offer, model, name, journal, tell))
         else:
             notes.append(_not_kept_ready())
-        if self.hosting.clean_up:
-            self.clean(journal)
+        if self.hosting.clean_up and (note := cleaned(self, journal)):
+            notes.append(note)
         return self._outcome(ended, made, model, rows_of_curves, tuple(notes))
 
     def clean(self, journal: Journal) -> list[str]:
@@ -129,10 +125,11 @@ class BedrockTuner:
 
     def cancel(self, journal: Journal) -> list[str]:
         """Stop the job of a run if it has not ended; returns its ARN. Bedrock may still make a model of it."""
-        job = journal.of("job")
+        bedrock, job = self._client("bedrock"), journal.of("job")
+        if job is None and (begun := journal.unclear("job")) is not None and (arn := self._find(begun["name"])):
+            job = journal.done("job", arn=arn)
         if job is None:
             return []
-        bedrock = self._client("bedrock")
         found = bedrock.call("get_model_customization_job", jobIdentifier=job["arn"])
         if status_of(found.get("status"), _WORDS) in ENDED or found.get("status") == "Stopping":
             return []
@@ -169,6 +166,24 @@ class BedrockTuner:
         if len(kept.lines) < len(valid.lines):
             notes.append(f"{len(kept.lines):,} of {len(valid.lines):,} validation examples are taken: no more may be")
         return Prepared(train, kept, settings, tuple(notes))
+
+    def _begun(self, made: Prepared, name: str, token: str, journal: Journal, tell: Tell) -> dict[str, Any]:
+        """Make the job; a refusal leaves no rows in the bucket."""
+        try:
+            return self._begin(made, name, token, journal, tell)
+        except (RemoteError, DataError) as error:
+            if not getattr(error, "passing", False) and self._find_quietly(name) is None:
+                journal.forget("job")
+                if self.hosting.clean_up and (note := cleaned(self, journal)):
+                    tell.said(note)
+            raise
+
+    def _find_quietly(self, name: str) -> str | None:
+        """Return the ARN of the job of a name, or a word if that cannot be known; None if there is surely none."""
+        try:
+            return self._find(name)
+        except AwsError:
+            return "unknown"
 
     def _begin(self, made: Prepared, name: str, token: str, journal: Journal, tell: Tell) -> dict[str, Any]:
         """Look at what the job needs, upload, and make the job, once."""
@@ -217,7 +232,7 @@ class BedrockTuner:
 
     def _upload(self, split: str, content: Written, bucket: str, key: str, journal: Journal) -> str:
         step, uri = f"upload:{split}", f"s3://{bucket}/{key}"
-        if journal.of(step) is None:
+        if (journal.of(step) or {}).get("uri") != uri:
             journal.begin(step, uri=uri)
             self._client("s3").call("put_object", Bucket=bucket, Key=key, Body=content.content)
             journal.done(step, uri=uri)
@@ -277,7 +292,7 @@ class BedrockTuner:
         if model := job.get("outputModelArn"):
             return str(model)
         if self.hosting.clean_up:
-            self.clean(journal)
+            cleaned(self, journal)
         for step in ("job", "run", *journal.steps("upload:")):
             journal.forget(step)
         if status_of(job["status"], _WORDS) == "cancelled":
@@ -292,18 +307,18 @@ class BedrockTuner:
             raise DataError(f"Bedrock refuses the row of {place}: {said}", hint="mend or leave out that row")
         raise RemoteError(f"job {job['jobArn']} failed: {said}", hint="the same command begins a new job")
 
-    def _make_ready(
-        self, offer: bedrock_capacity.Offer, model: str, name: str, token: str, journal: Journal, tell: Tell
-    ) -> str:
+    def _make_ready(self, offer: bedrock_capacity.Offer, model: str, name: str, journal: Journal, tell: Tell) -> str:
         """Buy what the recipe wants kept ready, once, and wait for it; return what is told of it."""
         bedrock = self._client("bedrock")
         bought = journal.of("capacity")
         if bought is None:
             tell.said(offer.told)
-            journal.begin("capacity", name=name)
+            begun = journal.unclear("capacity") or {"name": name, "token": uuid4().hex}
+            journal.begin("capacity", **begun)
             found = next((one for one in bedrock_capacity.listed(bedrock, model) if one.name == name), None)
-            arn = found.arn if found else bedrock_capacity.buy(bedrock, offer, model, name, token)
+            arn = found.arn if found else bedrock_capacity.buy(bedrock, offer, model, name, begun["token"])
             bought = journal.done("capacity", arn=arn)
+        tell.said(f"{bought['arn']} is paid for from now on; tunesmith hosted delete {bought['arn']} ends it")
         try:
             bedrock_capacity.wait(bedrock, bought["arn"], self.hosting.poll_s)
         except RemoteError:
@@ -338,7 +353,7 @@ def _is_there(bedrock: Client, arn: str) -> bool:
 
 def _name(wanted: str) -> str:
     """Return what jobs, models and capacity are called, by the strictest of their patterns."""
-    return re.sub(r"[^0-9a-zA-Z]+", "-", wanted).strip("-")[:40] or "tune"
+    return re.sub(r"[^0-9a-zA-Z]+", "-", wanted).strip("-")[:40].rstrip("-") or "tune"
 
 
 def _told_of(job: dict[str, Any]) -> str:

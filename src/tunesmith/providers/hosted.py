@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from tunesmith.core.errors import ArtifactError, RecipeError
+from tunesmith.core.errors import ArtifactError, RecipeError, RemoteError
 from tunesmith.models.load import HOSTED_FILE
 from tunesmith.recipe.provider import service_of
 
@@ -231,6 +231,17 @@ class Tuner(Protocol):
     def close(self) -> None:
         """Close the connections."""
         ...
+
+
+def cleaned(ours: Tuner, journal: Journal) -> str:
+    """Delete what was left at a service; return what is told of it if the service refuses, which keeps nobody from a
+    model that is paid for, nor from knowing why there is none.
+    """
+    try:
+        ours.clean(journal)
+    except RemoteError as error:
+        return f"what was uploaded could not be deleted, and is still there: {error.message}"
+    return ""
 
 
 def tuner(recipe: Recipe) -> Tuner:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 FILE = "journal.jsonl"
 
+PAID = ("job", "capacity")
+"""What steps begin with that may run at a service and be billed."""
+
 Facts = dict[str, Any]
 
 
@@ -58,6 +61,10 @@ class Journal:
         """Return what was about to be asked for a step of which nothing more is known; None otherwise."""
         return self._begun.get(step)
 
+    def unclear_steps(self, prefix: str = "") -> list[str]:
+        """Return the steps, of all or of those that begin so, that were begun and of which nothing more is known."""
+        return [step for step in self._begun if step.startswith(prefix)]
+
     def steps(self, prefix: str = "") -> dict[str, Facts]:
         """Return the steps that are done and what came of each, in order, of all or of those that begin so."""
         return {step: facts for step, facts in self._done.items() if step.startswith(prefix)}
@@ -92,3 +99,11 @@ class Journal:
     def _write(self, row: Facts) -> None:
         append_line(self.path, json.dumps(row, ensure_ascii=False))
         self._take(row)
+
+
+def at_service(folder: Path) -> bool:
+    """Tell whether a run's folder may be all that is known of a job or of capacity at a service."""
+    if not (folder / FILE).is_file():
+        return False
+    journal = Journal(folder)
+    return any(journal.steps(kind) or journal.unclear_steps(kind) for kind in PAID)

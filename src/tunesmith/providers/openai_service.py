@@ -6,12 +6,14 @@ is in the journal first, and looked for before it is asked for again. Does not o
 
 from __future__ import annotations
 
+import itertools
 import time
 import uuid
+from json import JSONDecodeError
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.errors import MissingExtraError, RemoteError
-from tunesmith.providers.remote import key_in, refuse_long_waits
+from tunesmith.providers.remote import MOST_WAIT_S, key_in, refuse_long_waits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,6 +67,20 @@ class OpenAIService:
             return call()
         except self._openai.APIError as error:
             raise self.told(error) from error
+        except JSONDecodeError as error:
+            raise self._foreign() from error
+
+    def cancelled(self, name: str) -> bool:
+        """Cancel a job; False if it has ended meanwhile, so that there is nothing to cancel."""
+        try:
+            self.client.fine_tuning.jobs.cancel(name)
+        except self._openai.APIStatusError as error:
+            if error.status_code in _TOO_LATE:
+                return False
+            raise self.told(error) from error
+        except self._openai.APIError as error:
+            raise self.told(error) from error
+        return True
 
     def gone(self, call: Callable[[], Any]) -> bool:
         """Delete something; True unless it was not there."""
@@ -86,7 +102,7 @@ class OpenAIService:
         def find(key: str) -> list[str]:
             return [one.id for one in self.client.files.list(purpose="fine-tune") if one.filename == f"{key}.jsonl"]
 
-        return self._made(journal, step, make, find)
+        return self._made(journal, step, make, find, again=True)
 
     def job(self, journal: Journal, step: str, body: dict[str, Any]) -> str:
         """Return the id of a job, created now unless it was before."""
@@ -95,15 +111,34 @@ class OpenAIService:
         def make(key: str) -> str:
             return str(jobs.create(**body, metadata={OURS: key}).id)
 
-        def find(key: str) -> list[str]:
-            listed = self.client.fine_tuning.jobs.list(metadata={OURS: key}, limit=100)
-            return [one.id for one in listed if (one.metadata or {}).get(OURS) == key]
+        return self._made(journal, step, make, lambda key: self._jobs(journal, key), again=False)
 
-        return self._made(journal, step, make, find)
+    def unclear_job(self, journal: Journal, step: str) -> str:
+        """Return the id of a job that may have been created, and note it; empty if there is none."""
+        begun = journal.unclear(step)
+        found = self._found(begun["key"], lambda key: self._jobs(journal, key)) if begun else ""
+        return str(journal.done(step, id=found)["id"]) if found else ""
+
+    def _jobs(self, journal: Journal, key: str) -> list[str]:
+        """Return the newest jobs that are ours under a key, also of a service that keeps no metadata: nobody else
+        trains on the file that this run has uploaded.
+        """
+        known = {facts["id"] for facts in journal.steps("job:").values()}
+        upload = journal.of("upload:train")
+        newest = itertools.islice(self.client.fine_tuning.jobs.list(limit=100), 100)
+        return [
+            one.id for one in newest
+            if one.id not in known
+            and ((one.metadata or {}).get(OURS) == key or (upload and one.training_file == upload["id"]))
+        ]  # fmt: skip
 
     def _made(
-        self, journal: Journal, step: str, make: Callable[[str], str], find: Callable[[str], list[str]]
-    ) -> str:  # fmt: skip
+        self, journal: Journal, step: str, make: Callable[[str], str], find: Callable[[str], list[str]], *, again: bool
+    ) -> str:
+        """Return the id of what is made once. ``again``: of what costs nothing, so that it is made again if it was
+        asked for without an answer and is not found. A job is looked for by the next process, when lists have caught
+        up.
+        """
         if (done := journal.of(step)) is not None:
             return str(done["id"])
         begun = journal.unclear(step)
@@ -115,15 +150,17 @@ class OpenAIService:
         for attempt in range(self.retries + 1):
             try:
                 return str(journal.done(step, id=make(key))["id"])
-            except self._openai.APIError as error:
+            except (self._openai.APIError, JSONDecodeError) as error:
                 if self._surely_refused(error):
                     journal.forget(step)
                     raise self.told(error) from error
-                if getattr(error, "status_code", 0) != 429 and (found := self._found(key, find)):
+                refused = getattr(error, "status_code", 0) == 429
+                if not refused and (found := self._found(key, find)):
                     return str(journal.done(step, id=found)["id"])
-                if attempt == self.retries:
+                wait_s = _wait_s(error, attempt)
+                if attempt == self.retries or wait_s > MOST_WAIT_S or not (refused or again):
                     raise self.told(error) from error
-                time.sleep(_wait_s(error, attempt))
+                time.sleep(wait_s)
         raise AssertionError
 
     def _found(self, key: str, find: Callable[[str], list[str]]) -> str:
@@ -143,8 +180,16 @@ class OpenAIService:
             return bool(error.code == _DAILY or response.headers.get("x-should-retry") == "false")
         return bool(status is not None and 400 <= status < 500 and status not in (408, 409))
 
+    def _foreign(self) -> RemoteError:
+        return RemoteError(
+            f"{self.url} answers what is no JSON, or half of it", expected="the answers of OpenAI's API",
+            hint="see provider.base_url; the same command goes on from here",
+        )  # fmt: skip
+
     def told(self, error: Any) -> RemoteError:
         """Return what a failure of the client means, for people."""
+        if isinstance(error, JSONDecodeError):
+            return self._foreign()
         status, code = getattr(error, "status_code", None), getattr(error, "code", None)
         said = " ".join(str(getattr(error, "message", error)).split()).replace(self._key, f"<{self.key_env}>")[:300]
         if code == _CLOSED:
@@ -177,6 +222,10 @@ class OpenAIService:
         return RemoteError(f"{self.url} fails (HTTP {status}): {said}", hint=later)
 
 
+_TOO_LATE = (400, 404, 409)
+"""Statuses with which a service says that a job which has ended cannot be cancelled."""
+
+
 def _refuse_daily(response: Any) -> None:
     """Tell the client not to ask again today what is refused for today."""
     if response.status_code == 429:
@@ -187,10 +236,11 @@ def _refuse_daily(response: Any) -> None:
 
 def _wait_s(error: Any, attempt: int) -> float:
     """Return how long to wait: as the service asks, else twice as long each time, at most 8 s."""
+    usual = min(0.5 * 2.0**attempt, 8.0)
     headers = error.response.headers if getattr(error, "response", None) is not None else {}
     try:
-        if "retry-after-ms" in headers:
-            return float(headers["retry-after-ms"]) / 1000
-        return float(headers["retry-after"])
+        millis = headers.get("retry-after-ms")
+        asked = float(headers["retry-after"]) if millis is None else float(millis) / 1000
     except (KeyError, ValueError):
-        return min(0.5 * 2.0**attempt, 8.0)
+        return usual
+    return asked if asked >= 0 else usual

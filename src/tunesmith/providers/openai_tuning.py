@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ from tunesmith.providers.hosted import (
     Checkpoint,
     Estimate,
     Outcome,
+    cleaned,
     refuse_dear,
     status_of,
 )
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from tunesmith.providers.openai_rows import Rendered
     from tunesmith.recipe import Recipe
 
+_UNMEASURED = "the service tells no losses of whole validations, so the last epoch's model is taken"
 _PAGE = 100
 """Events of one answer of the service."""
 
@@ -114,12 +116,11 @@ class OpenAITuner:
         try:
             outcome = run.chained() if self._way(valid) == "chain" else run.at_once()
         except (RemoteError, DataError):
-            if not run.under_way():
-                self.clean(journal)
+            if not run.under_way() and (note := cleaned(self, journal)):
+                tell.said(note)
             raise
-        if self.recipe.hosting.clean_up:
-            self.clean(journal)
-        return outcome
+        note = cleaned(self, journal) if self.recipe.hosting.clean_up else ""
+        return replace(outcome, notes=(*outcome.notes, note)) if note else outcome
 
     def clean(self, journal: Journal) -> list[str]:
         """Delete the uploaded files; the tuned models stay."""
@@ -133,11 +134,12 @@ class OpenAITuner:
     def cancel(self, journal: Journal) -> list[str]:
         """Cancel the jobs of a run that have not ended; returns their ids."""
         jobs, cancelled = self.service.client.fine_tuning.jobs, []
+        for step in journal.unclear_steps("job:"):
+            self.service.unclear_job(journal, step)
         for facts in journal.steps("job:").values():
             name = str(facts["id"])
             job = self.service.asked(partial(jobs.retrieve, name))
-            if status_of(job.status, STATUSES) not in ENDED:
-                self.service.asked(partial(jobs.cancel, name))
+            if status_of(job.status, STATUSES) not in ENDED and self.service.cancelled(name):
                 cancelled.append(name)
         return cancelled
 
@@ -232,6 +234,8 @@ class _Run:
                 if stopped
                 else "see the service's console",
             )
+        if way and best is None:
+            self.notes.append(_UNMEASURED)
         early = stopped or (best is not None and best != last)
         found = {"step": best, "metric": "valid_loss", "value": losses[best]} if best is not None else None
         return self._outcome(
@@ -252,22 +256,29 @@ class _Run:
             if not job.fine_tuned_model:
                 raise RemoteError(f"job {job.id} ended as {job.status} and left no model" + self._moderated())
             model = job.fine_tuned_model
-            step, loss = (curve.validations() or [(curve.before, math.inf)])[-1]
-            models.append(Checkpoint(model, step, {} if math.isinf(loss) else {"full_valid_loss": loss}))
+            measured = [one for one in curve.validations() if one[0] > curve.before]
+            if not measured:
+                models.append(Checkpoint(model, max(curve.rows, default=curve.before)))
+                continue
+            step, loss = measured[-1]
+            models.append(Checkpoint(model, step, {"full_valid_loss": loss}))
             gains = best is None or loss < best[0] - delta
             best, stall = ((loss, step, model), 0) if gains else (best, stall + 1)
             if stall >= stopping.patience:
                 by = "early stopping"
                 break
-        assert best is not None
-        found = {"step": best[1], "metric": "valid_loss", "value": best[0]} if math.isfinite(best[0]) else None
+        if best is None:
+            self.notes.append(_UNMEASURED)
+            return self._outcome(model, jobs, models, curve, len(jobs), by, None)
+        found = {"step": best[1], "metric": "valid_loss", "value": best[0]}
         return self._outcome(best[2], jobs, models, curve, len(jobs), by, found)
 
     def _outcome(
         self, model: str, jobs: list[str], points: list[Checkpoint], curve: Curve, epochs: int, by: str,
         best: dict[str, Any] | None,
     ) -> Outcome:  # fmt: skip
-        self.notes.append(self.tuner._stopping_told(self.valid))
+        if best is not None or not self.tuner._way(self.valid):
+            self.notes.append(self.tuner._stopping_told(self.valid))
         return Outcome(
             model, tuple(jobs), tuple(points), curve.ordered(), self.tokens or None, epochs, by, best,
             notes=tuple(dict.fromkeys(self.notes)),
@@ -319,10 +330,10 @@ class _Run:
             if status == "unknown" and job.status not in strange:
                 strange.add(job.status)
                 self.tell.said(f"the job is {job.status!r}, a state that is not known here; waiting on")
-            if watch and not cancelled and self._stalled(curve):
+            if watch and not cancelled and self._stalled(curve) and max(curve.rows) != curve.total_steps:
                 cancelled = True
                 self.journal.done("cancel", id=name)
-                service.asked(lambda: jobs.cancel(name))
+                service.cancelled(name)
             time.sleep(service.poll_s)
 
     def _stalled(self, curve: Curve) -> bool:

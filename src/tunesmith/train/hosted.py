@@ -96,7 +96,7 @@ def _make(recipe: Recipe, dataset: Artifact, draft: Draft) -> None:
         say(f"  {one.setting} is approximated: {one.why}")
     with closing(tuner(recipe)) as ours, _shown() as tell:
         estimate = ours.estimate(rows)
-        if not journal.steps("job:"):
+        if not journal.steps("job") and not journal.unclear_steps("job"):
             _refuse_unavailable(ours)
         _announce(recipe, estimate)
         outcome = ours.tune(rows, journal, tell)
