@@ -37,9 +37,9 @@ class Capacity:
 def _create(service: Service, kind: str, name: str, model: str, given: dict[str, Any]) -> Capacity:
     token = given.get("clientRequestToken", "")
     of_kind = [one for one in service.capacities.values() if one.kind == kind]
-    twin = next((one for one in of_kind if token and one.token == token), None)
-    if twin is not None:
-        return twin
+    if token and token in service.tokens:
+        known: Capacity = service.tokens[token]  # "Amazon Bedrock ignores the request, but does not return an error"
+        return known
     if any(one.name == name for one in of_kind):
         raise Refused("ValidationException", f"The name {name} is already in use.")
     custom = next((one for one in service.custom.values() if model in (one.arn, one.name)), None)
@@ -51,7 +51,7 @@ def _create(service: Service, kind: str, name: str, model: str, given: dict[str,
     arn = f"arn:aws:bedrock:{service.region}:{service.account}:{kind}/{service.new_id()}"
     units = given.get("modelUnits", 1)
     made = Capacity(kind, arn, name, custom.arn, base, service.now, token, units, service.capacity_fails)
-    service.capacities[arn] = made
+    service.capacities[arn] = service.tokens[token] = made
     return made
 
 

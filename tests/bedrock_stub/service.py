@@ -62,8 +62,9 @@ class Service:
     capacities: dict[str, capacity.Capacity] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
     asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    tokens: dict[str, Any] = field(default_factory=dict)  # of requests for capacity, kept when that is deleted
     broken: list[str] = field(default_factory=list)  # answers that botocore would not know: faults of this stub
-    before: Callable[[int, str], None] | None = None  # called with the number and name of a request, before it is done
+    before: Callable[[int, str], Any] | None = None  # called before a request is done; what it says true of is not done
     after: Callable[[int, str], None] | None = None  # and before it is answered
     now: int = 0
     url: str = ""
@@ -182,8 +183,9 @@ class _Handler(BaseHTTPRequestHandler):
             try:
                 one, given = read(self.command, self.path, body)
                 service.asked.append((one.name, given))
-                if service.before:
-                    service.before(number, one.name)
+                if service.before and service.before(number, one.name):
+                    self.close_connection = True
+                    return  # who asked is dead, and what it asked for was not done
                 cut = self._fault(one.name)
                 content, status, code = written(one, HANDLERS[one.name](service, given)), one.status, ""
                 if service.after:

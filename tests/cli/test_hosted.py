@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from bedrock_runs import run
 from bedrock_stub.models import NOVA
-from bedrock_stub.service import bedrock
+from bedrock_stub.service import Fault, bedrock
 from tunesmith.cli.hosted import command
 from tunesmith.core.errors import RecipeError
 
@@ -75,3 +75,23 @@ def test_stop(service, tmp_path):
         run(tmp_path)
     (arn,) = service.jobs
     assert told("stop", arn) == {"job": arn, "status": "Stopping"}
+
+
+def test_what_is_there_is_told_as_what_it_is_and_not_as_what_was_asked_for(service, tmp_path):
+    """Would let through: throughput of 40 an hour told as a deployment that costs nothing."""
+    model = run(tmp_path, NOVA)[0].model
+    told("deploy", model, "--usd-an-hour", "40", "--confirm-hourly-usd", "40")
+    found = told("deploy", model, "--kind", "on_demand", "--confirm-hourly-usd", "0")
+    assert (found["kind"], found["usd_an_hour"], found["bought"]) == ("provisioned", None, False)
+    with pytest.raises(RecipeError):
+        told("deploy", model, "--usd-an-hour", "40", "--confirm-hourly-usd", "nan")
+
+
+def test_a_list_that_may_not_be_seen_hides_no_other(service, tmp_path):
+    """Would let through: a right that is missing, and throughput that is billed and not shown."""
+    model = run(tmp_path)[0].model
+    made = told("deploy", model, "--usd-an-hour", "40", "--confirm-hourly-usd", "40")
+    service.faults = [Fault("ListCustomModelDeployments", "AccessDeniedException", times=9)]
+    found = CliRunner().invoke(command, ["list", "--region", "us-east-1", "--json"], catch_exceptions=False)
+    assert [one["arn"] for one in json.loads(found.stdout)["paid_for"]] == [made["arn"]]
+    assert "not all can be listed" in found.stderr

@@ -6,17 +6,23 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 import yaml
 from click.testing import CliRunner
 
-from openai_service import CUT, Fault, standing_in
+from bedrock_runs import BUCKET, ROLE
+from bedrock_stub.models import NOVA
+from bedrock_stub.service import Fault, bedrock
+from openai_service import CUT, standing_in
+from openai_service import Fault as OpenAIFault
 from tunesmith import flow
 from tunesmith.cli.main import root
 from tunesmith.core.artifacts import Workspace
 from tunesmith.core.errors import RecipeError, RemoteError, SetupError
 from tunesmith.models.load import load_model, reference
+from tunesmith.providers.bedrock_models import without_window
 from tunesmith.providers.hosted import hosted_model
 from tunesmith.text.task import TaskSpec
 
@@ -77,7 +83,7 @@ def test_a_hosted_recipe_becomes_a_model_that_says_how_it_is_asked(tmp_path):
 def test_a_run_that_was_cut_off_goes_on_with_its_job(tmp_path):
     """Bug: what failed for a moment is thrown away, and the next command makes a second job."""
     with standing_in(states=["running"] * 3 + ["succeeded"]) as service:
-        service.faults["GET fine_tuning/jobs/ftjob-0"] = Fault(CUT, times=2)
+        service.faults["GET fine_tuning/jobs/ftjob-0"] = OpenAIFault(CUT, times=2)
         ours = project(tmp_path, service.url)
         with pytest.raises(RemoteError, match="goes on from here"):
             flow.train(ours)
@@ -174,3 +180,72 @@ def _error_of(ours):
         flow.train(ours)
     except RemoteError as error:
         return str(error)
+
+
+@pytest.fixture
+def amazon(monkeypatch):
+    with bedrock() as running:
+        for name, value in running.environment.items():
+            monkeypatch.setenv(name, value)
+        yield running
+
+
+def at_bedrock(folder, base=NOVA, **provider):
+    (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    at = {"region": "us-east-1", "role_arn": ROLE, "bucket": BUCKET, "poll_s": 0.001, "retries": 0, **provider}
+    recipe = {
+        "name": "b", "task": "chat", "base": f"bedrock:{base}", "data": {"train": "rows.jsonl", "processes": 1},
+        "provider": at, "evaluate": {"baselines": ["base"], "baseline_rows": 10, "gate": {"against": []}},
+    }  # fmt: skip
+    (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    return flow.Project.of(folder / "recipe.yaml")
+
+
+def test_a_recipe_is_tuned_at_bedrock_measured_there_and_asked_by_ids_that_answer(tmp_path, amazon):
+    """Bug: the base is asked by its name for training, which no chat knows, after all is paid for."""
+    next(one for one in amazon.models if one.id == NOVA).inference.append("ON_DEMAND")
+    ours = at_bedrock(tmp_path, deployment="on_demand", confirm_hourly_usd=0)
+    amazon.models.append(replace(next(one for one in amazon.models if one.id == NOVA), id=without_window(NOVA)))
+    card = flow.evaluate(ours).result
+    assert card["rivals"]["base"]["model"] == without_window(NOVA) and card["rivals"]["base"]["calls"]["asked"] == 9
+    asked = [given for name, given in amazon.asked if name == "Converse"]
+    assert all(one["inferenceConfig"]["temperature"] == 0 for one in asked)
+    assert hosted_model(flow.train(ours)).model in card["rivals"]["tuned"]["model"]
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["done", "unclear"])
+def test_a_paid_job_is_gone_on_with_although_its_base_has_become_legacy(tmp_path, amazon, lost, monkeypatch):
+    """Bug: training that is paid for is refused, since nobody could begin it today."""
+    amazon.job_takes = 10**6
+    ours = at_bedrock(tmp_path)
+    amazon.faults = [Fault("GetModelCustomizationJob", "AccessDeniedException")]
+    with pytest.raises(RemoteError):
+        flow.train(ours)
+    (journal,) = (tmp_path / ".tunesmith").rglob("journal.jsonl")
+    if lost:
+        lines = journal.read_text().splitlines(keepends=True)
+        journal.write_text("".join(one for one in lines if '"done": "job"' not in one))
+    for one in amazon.models:
+        one.status, one.ends = "LEGACY", amazon.at(86_400)
+    amazon.job_takes = 1
+    assert flow.train(ours).result["jobs"] == [*amazon.jobs] and len(amazon.jobs) == 1
+
+
+def test_clean_keeps_what_runs_at_a_service(tmp_path):
+    """Bug: `clean` throws the only word of a running job away, and the next training pays for another."""
+    with standing_in() as service:
+        service.faults["GET fine_tuning/jobs/ftjob-0"] = OpenAIFault(CUT, times=9)
+        ours = project(tmp_path, service.url)
+        with pytest.raises(RemoteError):
+            flow.train(ours)
+        home = ["--home", str(ours.workspace.root)]
+        told = CliRunner().invoke(root, ["clean", *home, "--json"], catch_exceptions=False)
+        (kept,) = json.loads(told.stdout)["kept"]
+        service.faults.clear()
+        assert flow.train(ours).id == kept and len(service.jobs) == 1
+        service.faults["GET fine_tuning/jobs/ftjob-1"] = OpenAIFault(CUT, times=9)
+        other = project(tmp_path, service.url, train={"epochs": 2})
+        with pytest.raises(RemoteError):
+            flow.train(other)
+        told = CliRunner().invoke(root, ["clean", *home, "--hosted", "--json"], catch_exceptions=False)
+        assert json.loads(told.stdout)["kept"] == [] and not [*ours.workspace.work_dir.rglob("journal.jsonl")]

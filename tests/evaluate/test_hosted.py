@@ -36,11 +36,12 @@ def recipe(**evaluate):
     )  # fmt: skip
 
 
-def test_a_hosted_model_its_base_and_its_prompted_base_are_asked_at_the_service(arena):
+def test_a_hosted_model_its_base_and_its_prompted_base_are_asked_at_the_service(arena, monkeypatch):
     """Would let through: examples shown to the tuned model, the base asked in place of the tuned one, a calibration made
     of nothing, a gate that cannot say pass, money that nobody tells.
     """
     ring = arena("classify")
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-ours")  # where tuning looked for it, also with a base_url
 
     with judging(lambda said: "refund") as served:
 
@@ -64,6 +65,7 @@ def test_a_hosted_model_its_base_and_its_prompted_base_are_asked_at_the_service(
     assert 0 < card["baselines"]["base"]["accuracy"]["value"] < 1
     assert card["rivals"]["tuned"]["model"] == "ft:big:acme::x" and card["rivals"]["base"]["model"] == "big"
     assert card["rivals"]["tuned"]["usd"] > 0
+    assert set(served.keys) == {"sk-ours"} and all(one["temperature"] == 0 for one in served.asked)
     tuned = [one for one in served.asked if one["model"].startswith("ft:")]
     assert all(len(one["messages"]) == 1 for one in tuned) and len(tuned) == card["metrics"]["accuracy"]["n"]
     shown = sorted({len(one["messages"]) for one in served.asked if one["model"] == "big"})

@@ -19,14 +19,14 @@ ASK, ANSWER = {"role": "user", "content": "q"}, {"role": "assistant", "content":
 
 
 def written(messages, base=CLAUDE, task=PLAIN, **more):
-    return write([Example(messages, meta={"source": "rows.jsonl", "line": 7}, **more)], task, family(base))
+    return write([Example(messages, meta={"source": "rows.jsonl", "line": 7}, **more)], lambda _: task, family(base))
 
 
 @pytest.mark.parametrize("base", [CLAUDE, NOVA, LLAMA])
 def test_rows_are_what_the_service_takes(base, tmp_path):
     """The stand-in's rules of a file judge ours."""
     made = rows(tmp_path)
-    content = write(made.train, made.task, family(base)).content
+    content = write(made.train, lambda _: made.task, family(base)).content
     assert refused_there(content, family(base).form, 1, 100) is None
     assert not content.startswith(b"\xef\xbb\xbf") and len(content.splitlines()) == 40
 
@@ -73,13 +73,13 @@ def test_only_nova_keeps_words_for_itself():
 def test_many_bad_rows_are_counted():
     bad = [Example([ASK], meta={"source": "a.csv", "line": number}) for number in range(8)]
     with pytest.raises(DataError, match="8 examples are not") as caught:
-        write(bad, PLAIN, family(CLAUDE))
+        write(bad, lambda _: PLAIN, family(CLAUDE))
     assert "a.csv, line 4" in caught.value.message and "and 3 more" in caught.value.message
     assert "line 5" not in caught.value.message
 
 
 def test_longer_examples_are_left_out_and_counted():
-    made = write([example(1), example(2, answer="long " * 100)], PLAIN, family(CLAUDE), max_tokens=50)
+    made = write([example(1), example(2, answer="long " * 100)], lambda _: PLAIN, family(CLAUDE), max_tokens=50)
     assert (len(made.lines), made.left_out) == (1, 1)
 
 
@@ -87,7 +87,7 @@ def test_longer_examples_are_left_out_and_counted():
     ("count", "words"), [(31, "no fewer than 32"), (10_001, "no more than 10,000"), (32, ""), (10_000, "")]
 )
 def test_counts_are_held_to(count, words):
-    made = write([example(number) for number in range(count)], PLAIN, family(CLAUDE))
+    made = write([example(number) for number in range(count)], lambda _: PLAIN, family(CLAUDE))
     if not words:
         return check_counts(made, family(CLAUDE))
     with pytest.raises(DataError, match=words):
@@ -98,10 +98,10 @@ def test_counts_are_held_to(count, words):
 
 
 def test_no_more_validation_than_there_is_room_for():
-    made = write([example(number) for number in range(9_600)], PLAIN, family(CLAUDE))
-    valid = write([example(number) for number in range(1_200)], PLAIN, family(CLAUDE))
+    made = write([example(number) for number in range(9_600)], lambda _: PLAIN, family(CLAUDE))
+    valid = write([example(number) for number in range(1_200)], lambda _: PLAIN, family(CLAUDE))
     assert len(kept_valid(valid, made, family(CLAUDE)).lines) == 400
-    few = write([example(1)] * 40, PLAIN, family(CLAUDE))
+    few = write([example(1)] * 40, lambda _: PLAIN, family(CLAUDE))
     assert len(kept_valid(valid, few, family(CLAUDE)).lines) == 1_000
 
 
@@ -120,7 +120,7 @@ def test_a_base_of_no_family_is_refused():
 
 def hyper(tmp_path, base=CLAUDE, valid=5, **train):
     kind, made = family(base), rows(tmp_path, valid=valid)
-    both = [write(split, made.task, kind) for split in (made.train, made.valid)]
+    both = [write(split, lambda _: made.task, kind) for split in (made.train, made.valid)]
     return settings_of(recipe(base, **train), kind, *both)
 
 

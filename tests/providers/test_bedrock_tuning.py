@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,12 @@ from bedrock_stub.models import CLAUDE, LLAMA, NOVA
 from bedrock_stub.service import BUCKET, CUT, Fault, add_role, bedrock
 from serving import wait_until
 from tunesmith.core.errors import DataError, RecipeError, RemoteError, SetupError
+from tunesmith.providers import bedrock_capacity
+from tunesmith.providers.aws import AwsError, Client
 from tunesmith.providers.bedrock_tuning import BedrockTuner
 from tunesmith.providers.journal import Journal
 from tunesmith.recipe import Recipe
+from tunesmith.text.task import TaskSpec
 
 pytestmark = pytest.mark.slow
 BOUGHT = {"deployment": "provisioned", "price": {"hour": 40.0}, "model_units": 2, "confirm_hourly_usd": 80.0}
@@ -266,6 +270,8 @@ def test_killed_at_every_request_there_is_one_job_and_nothing_is_orphaned(servic
             seen.add(name)
             process[-1].send_signal(signal.SIGKILL)
             process[-1].wait(20)
+            return True
+        return False
 
     service.after, service.before = (kill, None) if after else (None, kill)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
@@ -308,3 +314,107 @@ def test_uploaded_rows_are_deleted_when_the_job_has_ended_unless_they_are_kept(s
 def objects(service):
     found = service.client("s3").list_objects_v2(Bucket=BUCKET)
     return [one["Key"] for one in found.get("Contents", [])]
+
+
+def test_what_is_bought_is_told_at_once_and_a_look_that_fails_ends_nothing(service, tmp_path):
+    """Bug: one throttled look, and hours are billed for something whose name nobody was told."""
+    service.capacity_takes = 5
+    service.faults = [Fault("GetProvisionedModelThroughput", "ThrottlingException", times=3)]
+    outcome, heard = run(tmp_path, **BOUGHT)
+    (capacity,) = service.capacities
+    assert any(f"{capacity} is paid for from now on" in one for one in heard.sentences) and outcome.model
+
+
+def test_capacity_that_failed_once_is_bought_anew(service, tmp_path):
+    """Bug: the token of the one that was deleted, by which the service says that it is there."""
+    service.capacity_fails = True
+    with pytest.raises(RemoteError, match="could not be made ready, and was deleted"):
+        run(tmp_path, **BOUGHT)
+    service.capacity_fails = False
+    run(tmp_path, **BOUGHT)
+    assert len(service.capacities) == 1 and len(service.jobs) == 1
+
+
+def test_cancelling_finds_a_job_whose_answer_was_lost(service, tmp_path):
+    """Bug: "nothing runs there" of a job that runs and is billed."""
+    service.job_takes = 10**9
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Journal, "done", _dies_at_the_job)
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path)
+    assert Journal(tmp_path).unclear("job") is not None and len(service.jobs) == 1
+    assert tuner().cancel(Journal(tmp_path)) == [next(iter(service.jobs))]
+    assert tuner().cancel(Journal(tmp_path)) == []
+
+
+_DONE = Journal.done
+
+
+def _dies_at_the_job(self, step, **facts):
+    if step == "job":
+        raise KeyboardInterrupt
+    return _DONE(self, step, **facts)
+
+
+def test_another_bucket_is_filled_anew_after_a_refusal(service, tmp_path):
+    """Bug: rows that count as uploaded, to a bucket where they are not."""
+    service.client("s3").create_bucket(Bucket="other-tunes")
+    service.faults = [Fault("CreateModelCustomizationJob", "ValidationException", "told to fail")]
+    with pytest.raises(RemoteError):
+        run(tmp_path)
+    assert objects(service) == [], "rows of a job that was refused do not stay"
+    assert run(tmp_path, bucket="other-tunes")[0].model
+
+
+def test_rows_that_may_not_be_deleted_keep_nobody_from_the_model(service, tmp_path, monkeypatch):
+    """Bug: s3:DeleteObject is missing, and a model that is paid for is never had."""
+    real = Client.call
+
+    def refused(self, operation, **given):
+        if operation == "delete_object":
+            raise AwsError("you may not do s3:DeleteObject", code="AccessDenied")
+        return real(self, operation, **given)
+
+    monkeypatch.setattr(Client, "call", refused)
+    outcome, _ = run(tmp_path)
+    assert outcome.model and "s3:DeleteObject" in " ".join(outcome.notes)
+    service.faults = [Fault("CreateModelCustomizationJob", "ValidationException", "told to fail")]
+    with pytest.raises(RemoteError, match="told to fail"):
+        run(tmp_path / "other")
+
+
+def test_an_estimate_of_what_is_not_confirmed_is_told_and_not_refused(tmp_path):
+    """Bug: `plan` raises where it should print what a recipe would cost."""
+    estimate = tuner(deployment="provisioned").estimate(rows(tmp_path))
+    assert estimate.usd_an_hour is None and "an unknown price an hour" in " ".join(estimate.notes)
+
+
+@pytest.mark.parametrize(("price", "agreed"), [(40.0, float("nan")), (float("nan"), 100.0), (-1.0, 100.0)])
+def test_no_number_agrees_to_any_price(price, agreed):
+    with pytest.raises(RecipeError):
+        bedrock_capacity.Offer("provisioned", 1, price, agreed).check()
+
+
+def test_each_example_is_written_in_one_of_the_wordings(service, tmp_path):
+    """Bug: a setting that the table calls approximated and nobody looks at."""
+    made = replace(rows(tmp_path), variants=(TaskSpec("chat", system="Be kind."),))
+    one = tuner(clean_up=False)
+    one.tune(made, Journal(tmp_path), bedrock_runs.Heard())
+    (job,) = service.jobs.values()
+    train = service.read(job.given["trainingDataConfig"]["s3Uri"]).decode()
+    valid = service.read(job.given["validationDataConfig"]["validators"][0]["s3Uri"]).decode()
+    assert 5 < train.count("Be kind.") < 35 and train.count("Be kind.") + train.count("Be brief.") == 40
+    assert "Be kind." not in valid
+
+
+@pytest.mark.parametrize("action", ["sts:AssumeRole", ["sts:TagSession", "sts:AssumeRole"], "sts:*", "*"])
+def test_a_role_that_may_be_taken_in_other_words_is_taken(action):
+    from tunesmith.providers.bedrock_role import _lets_assume
+
+    assert _lets_assume(action) and not _lets_assume("sts:TagSession") and not _lets_assume(None)
+
+
+def test_names_end_in_no_hyphen():
+    from tunesmith.providers.bedrock_tuning import _name
+
+    assert _name("a" * 39 + "-bcd") == "a" * 39 and _name("--") == "tune"

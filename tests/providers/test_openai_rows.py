@@ -118,3 +118,16 @@ def test_the_file_has_no_mark_and_one_object_a_line(tmp_path):
     made = render(recipe(), rows(tmp_path, example({"role": "user", "content": "a\u2028b\nc"}, ANSWER)), "train")
     content = made.save(tmp_path / "train.jsonl").read_bytes()
     assert content.startswith(b'{"') and len(content.split(b"\n")) == 12
+
+
+def test_answers_of_tool_calls_are_kept_in_preferences_and_both_are_looked_at(tmp_path):
+    """Bug: calls that vanish, so that the service learns to prefer an empty answer."""
+    pairs = [example(USER, CALL, number=n, rejected=[USER, {**CALL, "content": "no"}]) for n in range(10)]
+    made = render(recipe("preference"), Rows(pairs, [], TaskSpec("preference"), tmp_path), "train")
+    row = json.loads(made.lines[0])
+    assert (
+        row["preferred_output"][0]["tool_calls"] == row["non_preferred_output"][0]["tool_calls"] == CALL["tool_calls"]
+    )
+    bad = [*pairs, example(USER, ANSWER, rejected=[USER, {"role": "assistant", "content": ""}])]
+    with pytest.raises(DataError, match="the rejected answer: an answer without text"):
+        render(recipe("preference"), Rows(bad, [], TaskSpec("preference"), tmp_path), "train")

@@ -1,7 +1,8 @@
 """A tuned model that lies at a service, its base, and its prompted base, asked as rivals are.
 
 Owns how each is asked: the tuned one and its base in the task's own prompt, the prompted base with instruction and
-examples. Does not own asking (`rivals`) nor where the model lies (`providers.hosted`).
+examples, all at temperature 0, as models on this machine are. Does not own asking (`rivals`) nor where the model lies
+(`providers.hosted`).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.errors import RecipeError
 from tunesmith.evaluate.baselines import SHOTS
+from tunesmith.providers.bedrock_models import without_window
 from tunesmith.providers.hosted_chat import chat_settings
 from tunesmith.recipe.rival import RivalModel
 
@@ -26,13 +28,13 @@ def tuned_at(hosted: HostedModel, recipe: Recipe) -> RivalModel:
 def baseline_at(name: str, hosted: HostedModel, recipe: Recipe) -> RivalModel:
     """Return the baseline ``base`` or ``prompt`` of a hosted Model as something to ask."""
     shots = {"shots": max(SHOTS, recipe.prompt.shots)} if name == "prompt" else {"as_tuned": True}
-    return _at(hosted, recipe, model=hosted.base, **shots)
+    return _at(hosted, recipe, model=without_window(hosted.base), **shots)
 
 
 def _at(hosted: HostedModel, recipe: Recipe, model: str | None = None, **how: Any) -> RivalModel:
     at = recipe.provider
     price = at.price if at else None
-    limits: dict[str, Any] = {"max_tokens": max(16, recipe.evaluate.max_new_tokens)}
+    limits: dict[str, Any] = {"max_tokens": max(16, recipe.evaluate.max_new_tokens), "temperature": 0.0}
     if at is not None:
         limits |= {"timeout_s": at.timeout_s, "retries": at.retries}
     if price is not None and price.input is not None and price.output is not None:

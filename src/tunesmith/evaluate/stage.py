@@ -48,6 +48,7 @@ from tunesmith.evaluate.systems import Systems
 from tunesmith.providers.hosted import hosted_model
 from tunesmith.text.canaries import canaries_of
 from tunesmith.text.examples import read_examples
+from tunesmith.text.task import TaskSpec
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -247,7 +248,8 @@ class _Evaluation:
         hosted = hosted_model(model)
         if hosted is None:
             return self.systems.tuned(name, model)
-        return self.rivals.ask(name, tuned_at(hosted, self.recipe), self.systems.task, self.train, self.test)
+        task = TaskSpec.load(model.path / "model")
+        return self.rivals.ask(name, tuned_at(hosted, self.recipe), task, self.train, self.test)
 
     def _baseline(self, name: str, rows: list[int]) -> Answers:
         hosted = hosted_model(self.model) if name in SLOW else None
@@ -285,9 +287,9 @@ class _Evaluation:
             note = f"{answers.too_long} of {rows} rows do not fit into the context of {name} and count as wrong."
             self.notes.append((name, note))
         if answers.cut:
-            note = (
-                f"{answers.cut} of {rows} answers of {name} were cut at {self.recipe.evaluate.max_new_tokens} tokens."
-            )
+            rival = self.recipe.evaluate.rivals.get(name)
+            most = rival.max_tokens if rival else self.recipe.evaluate.max_new_tokens
+            note = f"{answers.cut} of {rows} answers of {name} were cut at {most} tokens."
             self.notes.append((name, note))
 
     def _suites(self, ours: Contestant, others: list[Contestant]) -> list[Findings]:

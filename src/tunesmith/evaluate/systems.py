@@ -19,6 +19,7 @@ from tunesmith.evaluate.preferring import LENGTH, by_length, likelihoods, reward
 from tunesmith.evaluate.suites.system import BASE, PRODUCTION, TUNED, System
 from tunesmith.models.load import load_model
 from tunesmith.models.precision import made_here
+from tunesmith.providers.hosted import hosted_model
 from tunesmith.text.chat import answer_ids
 from tunesmith.text.prompts import prompts_of
 from tunesmith.text.task import TaskSpec
@@ -86,7 +87,7 @@ class Systems:
             )
 
         asked: dict[str, Artifact | None] = {TUNED: self.model, BASE: None}
-        if self.production is not None:
+        if self.production is not None and hosted_model(self.production) is None:
             asked[PRODUCTION] = self.production
         return {name: partial(load, name, model) for name, model in asked.items()}
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.errors import TunesmithError
 from tunesmith.providers.chat import connect
+from tunesmith.providers.hosted import HostedModel
+from tunesmith.providers.hosted_chat import chat_settings
 from tunesmith.recipe.service import Service
 
 if TYPE_CHECKING:
@@ -70,8 +72,12 @@ def services_of(recipe: Recipe) -> Iterator[tuple[str, Service]]:
     yield from ((setting, one) for setting, one in named if one is not None and one.api != "local")
     if recipe.service:
         at, model = recipe.hosting, recipe.base.split(":", 1)[1].strip()
-        api = {"api": "bedrock", "region": at.region} if recipe.service == "bedrock" else {"key_env": at.key_env}
-        yield "base", Service(**api, model=model, base_url=at.base_url, retries=at.retries)
+        base = HostedModel(recipe.service, model, model, at.base_url, at.key_env, options=_region(recipe))
+        yield "base", Service(**chat_settings(base), retries=at.retries)
+
+
+def _region(recipe: Recipe) -> dict[str, Any]:
+    return {"region": recipe.hosting.region} if recipe.service == "bedrock" else {}
 
 
 def _ask(setting: str, service: Service, today: date) -> Dependence:

@@ -22,6 +22,7 @@ _ENDED = {
     "end_turn": "stop", "stop_sequence": "stop", "max_tokens": "length", "guardrail_intervened": "content_filter",
     "content_filtered": "content_filter",
 }  # fmt: skip
+_GONE = ("ResourceNotFoundException", "ValidationException")
 _NAMES = {"max_tokens": "maxTokens", "temperature": "temperature", "top_p": "topP", "stop": "stopSequences"}
 
 
@@ -88,13 +89,24 @@ class BedrockChat:
             sampling["stop"] = [sampling["stop"]]
         parameters["inferenceConfig"] = {_NAMES[name]: value for name, value in sampling.items()}
         try:
-            found = self._runtime.call("converse", **parameters)
+            found = self._converse(parameters, request.model)
         except AwsError as error:
             raise self._told(error, request.model) from error
         parts = found["output"]["message"]["content"]
         ended = _ENDED.get(found["stopReason"], found["stopReason"])
         text = "".join(part.get("text", "") for part in parts)
         return Reply(text, found["usage"]["inputTokens"], found["usage"]["outputTokens"], ended)
+
+    def _converse(self, parameters: dict[str, Any], model: str) -> dict[str, Any]:
+        """Ask; what was bought for a tuned model may have been deleted, and bought anew, since it was found."""
+        try:
+            return self._runtime.call("converse", **parameters)
+        except AwsError as error:
+            with self._lock:
+                known = self._bought.pop(model, None)
+            if known is None or error.code not in _GONE:
+                raise
+            return self._runtime.call("converse", **{**parameters, "modelId": self._answering(model)})
 
     def _answering(self, model: str) -> str:
         """Return what is asked for a model: of a tuned one, what was bought for it and is ready.

@@ -17,7 +17,7 @@ from tunesmith.providers.cost import CHARS_PER_TOKEN
 from tunesmith.text.examples import Message, text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from tunesmith.providers.bedrock_models import Family
     from tunesmith.text.examples import Example
@@ -56,8 +56,11 @@ class Written:
         return sum(line.tokens for line in self.lines)
 
 
-def write(examples: Iterable[Example], task: TaskSpec, family: Family, max_tokens: int | None = None) -> Written:
-    """Return a split in the family's form, without examples that have more than ``max_tokens``, or than it takes.
+def write(
+    examples: Iterable[Example], wording: Callable[[Example], TaskSpec], family: Family, max_tokens: int | None = None
+) -> Written:
+    """Return a split in the family's form, without examples that have more than ``max_tokens``, or than it takes;
+    ``wording`` tells the prompt around each.
 
     Raises:
         DataError: naming the first rows that the service would not take, and how many there are.
@@ -66,7 +69,7 @@ def write(examples: Iterable[Example], task: TaskSpec, family: Family, max_token
     most = min((limit for limit in (max_tokens, family.tokens) if limit), default=None)
     for number, example in enumerate(examples, 1):
         place = place_of(example, number)
-        messages = task.prompt(example.messages)
+        messages = wording(example).prompt(example.messages)
         if wrong := fault(messages, example.tools, family):
             refused.append(f"{place}: {wrong}")
             continue

@@ -84,7 +84,8 @@ def _rate(recipe: Recipe, family: Family) -> dict[str, str]:
     schedule = recipe.train.schedule
     factor = schedule.peak_factor
     if "learningRateMultiplier" in family.takes:
-        return {} if factor == 1 else {"learningRateMultiplier": f"{factor:g}"}
+        said = "peak_factor" in schedule.model_fields_set
+        return {"learningRateMultiplier": f"{factor:g}"} if said else {}
     span = family.takes["learningRate"]
     if isinstance(schedule.peak, int | float):
         return {"learningRate": f"{schedule.peak * factor:g}"}

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -155,9 +156,9 @@ class BedrockTuner:
 
     def _prepare(self, rows: Rows) -> Prepared:
         longest = self.recipe.train.max_tokens
-        train = write(rows.train, rows.task, self.family, longest)
+        train = write(rows.train, partial(rows.wording, split="train", seed=self.recipe.seed), self.family, longest)
         check_counts(train, self.family, self.hosting.quota_examples)
-        valid = write(rows.valid, rows.task, self.family, longest)
+        valid = write(rows.valid, partial(rows.wording, split="valid", seed=self.recipe.seed), self.family, longest)
         kept = kept_valid(valid, train, self.family, self.hosting.quota_examples)
         settings = settings_of(self.recipe, self.family, train, kept)
         notes = list(settings.notes)

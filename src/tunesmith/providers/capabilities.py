@@ -48,7 +48,7 @@ def cells_of(setting: str) -> Cells | None:
 def findings(recipe: Recipe, column: str = "") -> list[Finding]:
     """Return what a provider, by default the recipe's own, makes of each setting the user gave; refuses nothing.
 
-    What is given as null asks for nothing and is not among them.
+    What is given as null, false or empty asks for nothing and is not among them.
     """
     place = COLUMNS.index(column or column_of(recipe.service))
     found = []
@@ -60,6 +60,8 @@ def findings(recipe: Recipe, column: str = "") -> list[Finding]:
 
 
 def _found(setting: str, cell: Cell, recipe: Recipe) -> Finding:
+    if cell.zero and _value(recipe, setting) == 0:
+        return Finding(setting, "honoured")
     beyond = cell.limit(recipe) if cell.limit else ""
     if beyond:
         return Finding(setting, "refused", beyond, "a value that it knows, or a base: that is tuned here")
@@ -88,6 +90,13 @@ def refusal(one: Finding, recipe: Recipe) -> TunesmithError:
     )
 
 
+def _value(recipe: Recipe, setting: str) -> Any:
+    found: Any = recipe
+    for part in setting.split("."):
+        found = getattr(found, part)
+    return found
+
+
 def _given(section: Section, prefix: str = "") -> Iterator[str]:
     """Yield the dotted keys that the user set, in the order of their declaration."""
     for name in type(section).model_fields:
@@ -96,5 +105,5 @@ def _given(section: Section, prefix: str = "") -> Iterator[str]:
         value: Any = getattr(section, name)
         if isinstance(value, Section):
             yield from _given(value, f"{prefix}{name}.")
-        elif value is not None:
+        elif value is not None and value is not False and value != [] and value != {}:
             yield prefix + name

@@ -121,6 +121,14 @@ def beta(recipe: Recipe) -> str:
     return "" if beta <= 2 else f"at most 2 there, and {beta:g} is asked for"
 
 
+def steps_known(recipe: Recipe) -> str:
+    """Look whether a recipe says how many examples a step has."""
+    train = recipe.train
+    by_tokens = "batch_tokens" in train.model_fields_set and train.batch_tokens != "auto"
+    known = train.max_steps is None or train.batch_examples is not None or by_tokens
+    return "" if known else "how many examples a step has is the service's own choice; set train.batch_examples"
+
+
 def sigmoid(recipe: Recipe) -> str:
     """Look at the form of DPO."""
     variant = recipe.train.preference.variant

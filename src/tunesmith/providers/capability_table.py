@@ -24,6 +24,7 @@ from tunesmith.providers.capability_limits import (
     probable,
     seed,
     sigmoid,
+    steps_known,
     stops_by,
     taken,
 )
@@ -47,12 +48,14 @@ class Cell:
         why: how it is approximated, or why it is refused; of what is honoured, what else is to be known.
         instead: what to do instead of what is refused.
         limit: looks at a recipe and returns why its value is refused although others are not; empty if it is not.
+        zero: of what is refused, whether 0 asks for nothing, which everybody honours.
     """
 
     how: How
     why: str = ""
     instead: str = ""
     limit: Callable[[Recipe], str] | None = None
+    zero: bool = False
 
 
 Cells = tuple[Cell, Cell, Cell]
@@ -64,12 +67,12 @@ def _approx(how: str) -> Cell:
     return Cell("approximated", how)
 
 
-def _no(why: str, instead: str = "leave it out") -> Cell:
-    return Cell("refused", why, instead)
+def _no(why: str, instead: str = "leave it out", *, zero: bool = False) -> Cell:
+    return Cell("refused", why, instead, zero=zero)
 
 
-def _only_local(why: str, instead: str = "leave it out") -> Cells:
-    return _H, _no(why, instead), _no(why, instead)
+def _only_local(why: str, instead: str = "leave it out", *, zero: bool = False) -> Cells:
+    return _H, _no(why, instead, zero=zero), _no(why, instead, zero=zero)
 
 
 _WEIGHTS_ARE_THEIRS = "which weights learn is the service's own affair"
@@ -79,7 +82,8 @@ _LOSS_IS_THEIRS = "the service has a loss of its own, which cannot be set"
 _NO_WEIGHTS = "the weights stay at the service"
 _NO_MACHINE = _approx("about this machine, which does not train; nothing to do")
 _EARLY = (
-    "checkpoints: of the epochs whose checkpoint is kept, the last three, that with the lowest validation loss; chain: "
+    "checkpoints: all epochs are made, and of those whose checkpoint is kept, the last three, that with the lowest "
+    "validation loss is taken; chain: "
     "a job of one epoch after the other, and the learning rate begins anew with each; watch: the job is cancelled, "
     "which may leave no model. provider.stopping chooses"
 )
@@ -105,7 +109,7 @@ TABLE: dict[str, Cells] = {
     "seed": (
         _H,
         Cell("honoured", "as well as the service can: it promises no more", limit=seed),
-        _approx("orders the rows; the service's own draws cannot be set"),
+        _approx("draws splits, samples and wordings; the service's own draws cannot be set"),
     ),
     "data.*": _HERE,
     "data.balance.*": _only_local(
@@ -115,7 +119,11 @@ TABLE: dict[str, Cells] = {
     "data.columns.weight": _only_local("the service knows no weights of examples"),
     "prompt.system": _HERE,
     "prompt.template": _HERE,
-    "prompt.shots": (_H, _H, _no("answers that are shown would be learnt too: no turn can be left out of the loss")),
+    "prompt.shots": (
+        _H,
+        _H,
+        _no("answers that are shown would be learnt too: no turn can be left out of the loss", zero=True),
+    ),
     "prompt.variants": (
         _H,
         _approx("each example is written in one of the wordings, drawn by the seed, the same in all epochs"),
@@ -142,7 +150,11 @@ TABLE: dict[str, Cells] = {
     ),
     "train.max_steps": (
         _H,
-        _approx("as many whole epochs as have so many steps, rounded up"),
+        Cell(
+            "approximated",
+            "as many whole epochs as have so many steps, rounded up; needs train.batch_examples, to know steps",
+            limit=steps_known,
+        ),
         Cell(
             "approximated",
             "as many whole epochs as have so many steps, rounded up; not of Nova, whose steps nobody knows",
@@ -238,12 +250,12 @@ TABLE: dict[str, Cells] = {
             limit=bedrock_stopping,
         ),
     ),
-    "train.regularise.label_smoothing": _only_local(_LOSS_IS_THEIRS),
-    "train.regularise.neftune": _only_local(_LOSS_IS_THEIRS),
-    "train.regularise.r_drop": _only_local(_LOSS_IS_THEIRS),
-    "train.regularise.l2sp": _only_local(_OPTIMISER_IS_THEIRS),
-    "train.regularise.gradient_noise": _only_local(_OPTIMISER_IS_THEIRS),
-    "train.regularise.ema": _only_local(_OPTIMISER_IS_THEIRS),
+    "train.regularise.label_smoothing": _only_local(_LOSS_IS_THEIRS, zero=True),
+    "train.regularise.neftune": _only_local(_LOSS_IS_THEIRS, zero=True),
+    "train.regularise.r_drop": _only_local(_LOSS_IS_THEIRS, zero=True),
+    "train.regularise.l2sp": _only_local(_OPTIMISER_IS_THEIRS, zero=True),
+    "train.regularise.gradient_noise": _only_local(_OPTIMISER_IS_THEIRS, zero=True),
+    "train.regularise.ema": _only_local(_OPTIMISER_IS_THEIRS, zero=True),
     "train.regularise.average": _only_local(_OPTIMISER_IS_THEIRS),
     "train.lora.rank": _only_local(_WEIGHTS_ARE_THEIRS),
     "train.lora.alpha": _only_local(_WEIGHTS_ARE_THEIRS),
@@ -270,9 +282,9 @@ TABLE: dict[str, Cells] = {
         Cell("honoured", "above 0, at most 2", limit=beta),
         _no("the service compares no answers", "base: nano, or task: chat"),
     ),
-    "train.preference.label_smoothing": _only_local(_LOSS_IS_THEIRS),
-    "train.preference.nll_weight": _only_local(_LOSS_IS_THEIRS),
-    "train.preference.margin": _only_local(_LOSS_IS_THEIRS),
+    "train.preference.label_smoothing": _only_local(_LOSS_IS_THEIRS, zero=True),
+    "train.preference.nll_weight": _only_local(_LOSS_IS_THEIRS, zero=True),
+    "train.preference.margin": _only_local(_LOSS_IS_THEIRS, zero=True),
     "train.preference.desirable_weight": _only_local(_LOSS_IS_THEIRS),
     "train.preference.undesirable_weight": _only_local(_LOSS_IS_THEIRS),
     "train.freeze": _only_local(_WEIGHTS_ARE_THEIRS),

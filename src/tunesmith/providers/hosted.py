@@ -7,6 +7,7 @@ service honours of a recipe (`capabilities`), nor the Model artifact (`train.hos
 from __future__ import annotations
 
 import json
+import random
 from dataclasses import asdict, dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -149,6 +150,12 @@ class Rows:
     task: TaskSpec
     folder: Path
     variants: tuple[TaskSpec, ...] = ()
+
+    def wording(self, example: Example, split: str, seed: int) -> TaskSpec:
+        """Return the prompt that is put around an example: of training one of the wordings, drawn by the seed."""
+        if split != "train" or not self.variants:
+            return self.task
+        return random.Random(f"{seed}:{example.row_id}").choice((self.task, *self.variants))
 
 
 def refuse_dear(estimate: Estimate, at: Provider) -> None:

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from tunesmith.providers.hosted import HostedModel
 
 _APIS = {"openai": "openai", "azure": "openai", "bedrock": "bedrock"}
-_KEYS = {"azure": "AZURE_OPENAI_API_KEY"}
+_KEYS = {"openai": "OPENAI_API_KEY", "azure": "AZURE_OPENAI_API_KEY"}
+"""Where a key lies that the recipe does not name: where tuning looked for it, also with a base_url."""
 
 
 def chat_settings(hosted: HostedModel, model: str | None = None) -> dict[str, Any]:

@@ -43,6 +43,8 @@ def by_openai(model: str, retrieve: Callable[[str], Any]) -> Life:
         return Life("gone")
     base = base_of(model)
     based = retrieve(base) if base else None
+    if base and based is None:
+        return Life("deprecated", _day(getattr(own, "shutdown_date", None)))  # it hangs on what is not there any more
     ends = _earliest(_day(getattr(one, "shutdown_date", None)) for one in (own, based) if one is not None)
     return Life("deprecated" if ends else "active", ends)
 

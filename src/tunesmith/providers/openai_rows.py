@@ -10,7 +10,6 @@ FineTunePreferenceRequestInput).
 from __future__ import annotations
 
 import json
-import random
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -32,7 +31,7 @@ FEWEST = 10
 """Training rows that the service asks for."""
 MOST_BYTES = 512 * 10**6
 """Largest file it takes."""
-MOST_IMAGES = 10
+MOST_IMAGES = {"openai": 10, "azure": 64}
 """Images in an example."""
 
 _ROLES = ("system", "developer", "user", "assistant", "tool", "function")
@@ -87,13 +86,12 @@ def render(recipe: Recipe, rows: Rows, split: str) -> Rendered:
         DataError: that tells rows which the service would refuse, with their places, or that there are too few.
     """
     examples = rows.train if split == "train" else rows.valid
-    tasks = (rows.task, *(rows.variants if split == "train" else ()))
     wrong: list[str] = []
     lines, kept, tokens, targets, left_out = [], [], 0, 0, 0
     for example in examples:
-        task = random.Random(f"{recipe.seed}:{example.row_id}").choice(tasks)
+        task = rows.wording(example, split, recipe.seed)
         row = _preference(task, example) if recipe.objective == "dpo" else _supervised(task, example)
-        if fault := _fault(example, row, recipe.objective):
+        if fault := _fault(example, row, recipe):
             wrong.append(f"{place_of(example)}: {fault}")
             continue
         long, learnt = _tokens(row)
@@ -135,7 +133,7 @@ def _preference(task: TaskSpec, example: Example) -> dict[str, Any]:
     chosen, rejected = [example.messages[-1]], (example.rejected or [])[-1:]
     answers = {"preferred_output": chosen, "non_preferred_output": rejected}
     return {"input": asked} | {
-        name: [{"role": one["role"], "content": text_of(one)} for one in own] for name, own in answers.items()
+        name: [_message({**one, "weight": None}) for one in own] for name, own in answers.items()
     }
 
 
@@ -149,13 +147,16 @@ def _message(message: Message) -> Message:
     return kept
 
 
-def _fault(example: Example, row: dict[str, Any], objective: str) -> str:
+def _fault(example: Example, row: dict[str, Any], recipe: Recipe) -> str:
     """Return what the service would refuse in a row; empty if nothing."""
     if example.weight != 1:
         return f"the example has the weight {example.weight:g}, and the service knows none"
-    messages = row["messages"] if objective != "dpo" else [*row["input"]["messages"], *row["preferred_output"]]
-    if objective == "dpo" and not row["non_preferred_output"]:
+    dpo = recipe.objective == "dpo"
+    messages = [*row["input"]["messages"], *row["preferred_output"]] if dpo else row["messages"]
+    if dpo and not row["non_preferred_output"]:
         return "there is no rejected answer"
+    if dpo and (fault := _message_fault(row["non_preferred_output"][0])):
+        return f"the rejected answer: {fault}"
     for number, message in enumerate(messages, 1):
         if fault := _message_fault(message):
             return f"message {number}: {fault}"
@@ -163,8 +164,9 @@ def _fault(example: Example, row: dict[str, Any], objective: str) -> str:
         return f"the last message is the {messages[-1]['role']}'s, not an answer"
     if not any(one["role"] == "assistant" and one.get("weight", 1) for one in messages):
         return "every answer has the weight 0: nothing to learn"
-    if (images := sum(_images(one) for one in messages)) > MOST_IMAGES:
-        return f"{images} images, at most {MOST_IMAGES} are taken"
+    most = MOST_IMAGES[recipe.service]
+    if (images := sum(_images(one) for one in messages)) > most:
+        return f"{images} images, at most {most} are taken"
     text = json.dumps(row, ensure_ascii=False)
     if found := _SPECIAL.search(text):
         return f"{found[0]} in the text, which is a token of control there and fails the whole job"

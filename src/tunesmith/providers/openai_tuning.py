@@ -180,7 +180,7 @@ class OpenAITuner:
         """Return the request for a job."""
         recipe = self.recipe
         hyper: dict[str, Any] = {"n_epochs": epochs, "batch_size": self._batch(train)}
-        if recipe.train.schedule.peak_factor != 1:
+        if "peak_factor" in recipe.train.schedule.model_fields_set:
             hyper["learning_rate_multiplier"] = recipe.train.schedule.peak_factor
         kind = "dpo" if recipe.objective == "dpo" else "supervised"
         if kind == "dpo":

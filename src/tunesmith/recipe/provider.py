@@ -67,9 +67,9 @@ class Provider(Section):
     )
     stopping: Literal["checkpoints", "chain", "watch"] = Field(
         "checkpoints",
-        description="how early stopping is done. checkpoints: at most three epochs, of which the best is taken; chain: "
-        "a job for each epoch, on top of the one before, until none gains; watch: look at the curve and cancel, which "
-        "may leave no model",
+        description="how early stopping is done. checkpoints: all epochs are made, and the best of the last three is "
+        "taken; chain: a job for each epoch, on top of the one before, until none gains; watch: look at the curve and "
+        "cancel, which may leave no model",
     )
     clean_up: bool = Field(True, description="delete the files that were uploaded when they are not needed any more")
     region: str | None = Field(

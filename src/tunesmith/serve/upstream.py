@@ -129,7 +129,7 @@ class _Line:
                 self._counts["shed"] += 1
                 raise queue_full(self._pending - self._service.concurrency)
             self._pending += 1
-        self._pool.submit(self._work, question, request, deliver)
+            self._pool.submit(self._work, question, request, deliver)
 
     def status(self) -> dict[str, Any]:
         with self._lock:
