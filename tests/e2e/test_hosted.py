@@ -81,13 +81,23 @@ def test_a_hosted_recipe_becomes_a_model_that_says_how_it_is_asked(tmp_path):
 
 
 def test_a_run_that_was_cut_off_goes_on_with_its_job(tmp_path):
-    """Bug: what failed for a moment is thrown away, and the next command makes a second job."""
+    """Bug: what failed for a moment is thrown away, the next command makes a second job, or a tracker gets its steps
+    twice or without their validation.
+    """
     with standing_in(states=["running"] * 3 + ["succeeded"]) as service:
         service.faults["GET fine_tuning/jobs/ftjob-0"] = OpenAIFault(CUT, times=2)
-        ours = project(tmp_path, service.url)
+        ours = project(tmp_path, service.url, train={"track": ["jsonl"], "epochs": 3})
         with pytest.raises(RemoteError, match="goes on from here"):
             flow.train(ours)
-        assert flow.train(ours).result["jobs"] == ["ftjob-0"] and len(service.jobs) == 1 and service.files == {}
+        model = flow.train(ours)
+        assert model.result["jobs"] == ["ftjob-0"] and len(service.jobs) == 1 and service.files == {}
+    tracked = (ours.workspace.tracking_dir / f"{model.id}.jsonl").read_text().splitlines()
+    head, *rows = map(json.loads, tracked)
+    assert head["settings"] == {
+        "base": "openai:gpt-4.1-mini", "task": "chat", "seed": 0, "dataset": model.parents[0], "train.epochs": 3,
+        "prompt.system": "Be brief.", "train.objective": "sft",
+    }  # fmt: skip
+    assert rows == [json.loads(line) for line in (model.path / "metrics.jsonl").read_text().splitlines()] != []
 
 
 def test_a_base_that_has_ended_is_told_before_anything_is_uploaded(tmp_path):

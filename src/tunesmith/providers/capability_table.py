@@ -289,7 +289,11 @@ TABLE: dict[str, Cells] = {
     "train.preference.undesirable_weight": _only_local(_LOSS_IS_THEIRS),
     "train.freeze": _only_local(_WEIGHTS_ARE_THEIRS),
     "train.tokens": _only_local("the vocabulary is the service's own", "leave it out; write such tokens as words"),
-    "train.track": _only_local("curves come from the service, into metrics.jsonl and train.html alone"),
+    "train.track": (
+        _H,
+        Cell("honoured", "what the job tells of its steps is passed on as it comes"),
+        _approx("the curves are passed on when the job has ended, which is when Bedrock tells them"),
+    ),
     "provider.base_url": (_no(_HOSTED_ONLY), _H, Cell("honoured", "of Bedrock; S3 and IAM stay where AWS has them")),
     "provider.key_env": (_no(_HOSTED_ONLY), _H, _no("AWS has credentials of its own: aws configure")),
     "provider.price": (_no(_HOSTED_ONLY), _H, _H),

@@ -21,9 +21,11 @@ from tunesmith.providers.hosted import HostedModel, Rows, tuner
 from tunesmith.providers.journal import Journal
 from tunesmith.text.examples import read_examples
 from tunesmith.text.prompts import prompts_of
+from tunesmith.train import track, trackers
+from tunesmith.train.checkpoint import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tunesmith.core.artifacts import Artifact, Draft, Workspace
@@ -40,8 +42,10 @@ def check(recipe: Recipe) -> None:
     Raises:
         RecipeError: for settings that are not honoured, all at once, or a service that this version does not know.
         MissingExtraError: without the vendor's client.
+        SetupError: for a tracker that is not installed.
     """
     check_settings(recipe)
+    trackers.check(recipe.train.track)
     tuner(recipe).close()
 
 
@@ -73,7 +77,12 @@ def train(recipe: Recipe, dataset: Artifact, workspace: Workspace) -> Artifact:
         RemoteError: if it does not tune the base, refuses, fails, or cannot be reached.
     """
     check(recipe)
-    return workspace.make(plan_model(recipe, dataset), lambda draft: _make(recipe, dataset, draft))
+
+    def make(draft: Draft) -> None:
+        with track.tracking(recipe.train.track, track.about(recipe, dataset, draft, workspace)) as tracked:
+            _make(recipe, dataset, draft, tracked)
+
+    return workspace.make(plan_model(recipe, dataset), make)
 
 
 def cancel(recipe: Recipe, dataset: Artifact, workspace: Workspace) -> list[str]:
@@ -90,11 +99,11 @@ def cancel(recipe: Recipe, dataset: Artifact, workspace: Workspace) -> list[str]
         return ours.cancel(Journal(folder))
 
 
-def _make(recipe: Recipe, dataset: Artifact, draft: Draft) -> None:
+def _make(recipe: Recipe, dataset: Artifact, draft: Draft, tracked: Callable[[Progress], None]) -> None:
     rows, journal, started_s = _rows(recipe, dataset, draft.scratch), Journal(draft.scratch), monotonic_s()
     for one in check_settings(recipe):
         say(f"  {one.setting} is approximated: {one.why}")
-    with closing(tuner(recipe)) as ours, _shown() as tell:
+    with closing(tuner(recipe)) as ours, _shown(tracked) as tell:
         estimate = ours.estimate(rows)
         if not journal.steps("job") and not journal.unclear_steps("job"):
             _refuse_unavailable(ours)
@@ -170,10 +179,15 @@ def plan(recipe: Recipe, dataset: Artifact, folder: Path) -> dict[str, Any]:
 
 
 class _Shown:
-    """Shows a job as local runs are shown: a bar of steps with the losses."""
+    """Shows a job as local runs are shown: a bar of steps with the losses; trackers get each step once it is over.
 
-    def __init__(self, bar: Bar) -> None:
-        self._bar, self._step = bar, 0
+    A step's validation may be told after its loss, so a step counts as over when a later one is told, or at the end.
+    What is told of a step after that stands in ``metrics.jsonl`` alone.
+    """
+
+    def __init__(self, bar: Bar, tracked: Callable[[Progress], None]) -> None:
+        self._bar, self._step, self._tracked = bar, 0, tracked
+        self._untracked: dict[int, Row] = {}
 
     def said(self, sentence: str) -> None:
         """Show a sentence."""
@@ -185,12 +199,24 @@ class _Shown:
         of_all = {"of": f"{total_steps:,}"} if total_steps else {}
         self._bar.advance(max(0, row["step"] - self._step), **facts, **of_all)
         self._step = max(self._step, row["step"])
+        self._untracked[row["step"]] = row
+        self.track(self._step - 1)
+
+    def track(self, until: int | None = None) -> None:
+        """Hand trackers the steps that they have not had, up to one of them."""
+        over = sorted(step for step in self._untracked if until is None or step <= until)
+        if over:
+            self._tracked(Progress(step=over[-1], metrics=[self._untracked.pop(step) for step in over]))
 
 
 @contextmanager
-def _shown() -> Iterator[_Shown]:
+def _shown(tracked: Callable[[Progress], None]) -> Iterator[_Shown]:
     with steps("training elsewhere") as bar:
-        yield _Shown(bar)
+        shown = _Shown(bar, tracked)
+        try:
+            yield shown
+        finally:
+            shown.track()
 
 
 def _result(

@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import math
 import sys
+from bisect import bisect_right
+from operator import itemgetter
 from queue import SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, Any
@@ -32,12 +34,16 @@ LAST_WAIT_S, BROKEN_WAIT_S = 60.0, 5.0
 
 
 def about(recipe: Recipe, dataset: Artifact, draft: Draft, workspace: Workspace) -> About:
-    """Return what trackers are told of a run: settings as in force, and where it goes on from."""
+    """Return what trackers are told of a run: settings as in force, and where it goes on from. Of a run at a service
+    the settings that were given: what else is in force there it does not say.
+    """
     from tunesmith.train.checkpoint import saved_step
 
     settings = {"base": recipe.base, "task": recipe.task, "seed": recipe.seed, "dataset": dataset.id}
     for name, section in (("train", recipe.train), ("prompt", recipe.prompt)):
-        settings |= _flat(section.model_dump(mode="json", exclude={"track"}), name)
+        given = section.model_dump(mode="json", exclude={"track"}, exclude_unset=bool(recipe.service))
+        settings |= _flat(given, name)
+    settings["train.epochs"] = recipe.train.epochs
     settings["train.objective"] = recipe.objective
     return About(draft.id, recipe.name, settings, workspace.tracking_dir, saved_step(draft.scratch))
 
@@ -144,10 +150,10 @@ class _Sender:
 
 
 def _rows(progress: Progress, after: int) -> list[Row]:
-    """Return what was measured at the steps after one; a row of each step is in the metrics."""
-    timed = {row[0]: row for row in progress.timed[max(0, after) :]}
+    """Return what was measured at the steps after one; metrics ascend by step."""
+    timed = {row[0]: row for row in progress.timed[bisect_right(progress.timed, after, key=itemgetter(0)) :]}
     rows: list[Row] = []
-    for row in progress.metrics[max(0, after) :]:
+    for row in progress.metrics[bisect_right(progress.metrics, after, key=itemgetter("step")) :]:
         step = row["step"]
         values = {
             name: float(value)

@@ -127,7 +127,7 @@ def _mlflow(about: About) -> Sink:
     if found:
         run = found[0].info.run_id
         client.update_run(run, status="RUNNING")
-        last = max((one.step for one in client.get_metric_history(run, "lr")), default=0)
+        last = max((one.step for name in ("lr", "loss") for one in client.get_metric_history(run, name)), default=0)
     else:
         created = client.create_run(experiment, run_name=about.id, tags={"tunesmith_model": about.id})
         run, last = created.info.run_id, 0
