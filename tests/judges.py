@@ -27,8 +27,8 @@ from tunesmith.providers.chat import connect
 from tunesmith.recipe.judge import Judge
 
 CUT = 0
-Script = Callable[[str], str]
-"""What the user says last in, the judge's whole answer out."""
+Script = Callable[[str], Any]
+"""What the user says last in, the judge's whole answer out: words, or a list of calls, each a name and arguments."""
 
 
 @dataclass
@@ -126,10 +126,14 @@ def _user(body: dict[str, Any]) -> str:
     return str([one["content"] for one in body["messages"] if one["role"] == "user"][-1])
 
 
-def _openai(body: dict[str, Any], said: str) -> dict[str, Any]:
-    message = {"role": "assistant", "content": said}
+def _openai(body: dict[str, Any], said: Any) -> dict[str, Any]:
+    message: dict[str, Any] = {"role": "assistant", "content": said}
+    if isinstance(said, list):
+        functions = [{"name": name, "arguments": json.dumps(given)} for name, given in said]
+        calls = [{"id": f"c{n}", "type": "function", "function": one} for n, one in enumerate(functions)]
+        message = {"role": "assistant", "content": None, "tool_calls": calls}
     usage = {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110}
-    choice = {"index": 0, "message": message, "finish_reason": "stop"}
+    choice = {"index": 0, "message": message, "finish_reason": "tool_calls" if isinstance(said, list) else "stop"}
     return {
         "id": "x",
         "object": "chat.completion",
@@ -140,10 +144,13 @@ def _openai(body: dict[str, Any], said: str) -> dict[str, Any]:
     }
 
 
-def _anthropic(body: dict[str, Any], said: str) -> dict[str, Any]:
+def _anthropic(body: dict[str, Any], said: Any) -> dict[str, Any]:
+    calls = said if isinstance(said, list) else []
+    used = [{"type": "tool_use", "id": f"c{n}", "name": one, "input": given} for n, (one, given) in enumerate(calls)]
     return {
-        "id": "x", "type": "message", "role": "assistant", "model": body["model"], "stop_reason": "end_turn",
-        "stop_sequence": None, "content": [{"type": "text", "text": said}], "usage": {"input_tokens": 100, "output_tokens": 10},
+        "id": "x", "type": "message", "role": "assistant", "model": body["model"],
+        "stop_reason": "tool_use" if calls else "end_turn",
+        "stop_sequence": None, "content": used or [{"type": "text", "text": said}], "usage": {"input_tokens": 100, "output_tokens": 10},
     }  # fmt: skip
 
 

@@ -18,10 +18,19 @@ def converse(service: Service, given: dict[str, Any]) -> dict[str, Any]:
         raise Refused("ValidationException", "A conversation must start with a user message.")
     if any(one == other for one, other in itertools.pairwise(roles)):
         raise Refused("ValidationException", "A conversation must alternate between user and assistant roles.")
-    texts = [part["text"] for one in given["messages"] for part in one["content"]]
+    parts = [part for one in given["messages"] for part in one["content"]]
+    if any("toolUse" in part or "toolResult" in part for part in parts) and "toolConfig" not in given:
+        raise Refused("ValidationException", "The toolConfig field must be defined when using toolUse content blocks.")
+    texts = [part["text"] for part in parts if "text" in part]
     if not all(text.strip() for text in texts):
         raise Refused("ValidationException", "The text field in the ContentBlock object is blank.")
-    words = service.script(texts[-1]).split(" ")
+    said = service.script(texts[-1])
+    if isinstance(said, list):
+        used = [{"toolUse": {"toolUseId": f"c{n}", "name": one, "input": own}} for n, (one, own) in enumerate(said)]
+        message = {"role": "assistant", "content": used}
+        usage = {"inputTokens": 1, "outputTokens": 1, "totalTokens": 2}
+        return {"output": {"message": message}, "stopReason": "tool_use", "usage": usage, "metrics": {"latencyMs": 1}}
+    words = said.split(" ")
     most = given.get("inferenceConfig", {}).get("maxTokens", len(words))
     told = [one["text"] for one in given.get("system", [])]
     asked = sum(len(text.split()) for text in (*told, *texts))

@@ -89,6 +89,8 @@ def _typed(shape: Any, value: str) -> Any:
 
 def _unfit(value: Any, shape: Any, where: str) -> list[str]:
     """Return what a request may not say, which boto3 itself does not look at: patterns, lengths, ranges, words."""
+    if getattr(shape, "is_document_type", False):
+        return []
     if shape.type_name == "structure":
         missing = [f"{where}{name} is required" for name in shape.required_members if name not in value]
         unknown = [f"{where}{name} is unknown" for name in value if name not in shape.members]

@@ -52,7 +52,8 @@ def test_a_hosted_model_its_base_and_its_prompted_base_are_asked_at_the_service(
         served.script = answer
         model = hosted_in(ring, served.url)
         card = stage.evaluate(
-            recipe(baselines=["base", "prompt", "linear"], baseline_rows=10, gate={"against": ["base"]}, judge=None),
+            recipe(baselines=["base", "prompt", "linear"], baseline_rows=10, gate={"against": ["base"]}, judge=None,
+                   suites=["slices"]),
             ring.dataset, model, ring.workspace,
         ).result  # fmt: skip
         before = len(served.asked)
@@ -64,7 +65,7 @@ def test_a_hosted_model_its_base_and_its_prompted_base_are_asked_at_the_service(
     assert not any(math.isnan(one["value"]) for one in card["metrics"].values())
     assert 0 < card["baselines"]["base"]["accuracy"]["value"] < 1
     assert card["rivals"]["tuned"]["model"] == "ft:big:acme::x" and card["rivals"]["base"]["model"] == "big"
-    assert card["rivals"]["tuned"]["usd"] > 0
+    assert card["rivals"]["tuned"]["usd"] > 0 and "slices" in card["suites"]
     assert set(served.keys) == {"sk-ours"} and all(one["temperature"] == 0 for one in served.asked)
     tuned = [one for one in served.asked if one["model"].startswith("ft:")]
     assert all(len(one["messages"]) == 1 for one in tuned) and len(tuned) == card["metrics"]["accuracy"]["n"]
@@ -79,7 +80,7 @@ def test_what_needs_weights_is_refused_by_name_before_anything_is_spent(tmp_path
     monkeypatch.setenv("OPENAI_API_KEY", "sk-none")
     (tmp_path / "x").write_text("text,label\na,b\n")
     for task, evaluate, words in (
-        ("classify", {"suites": ["retention"]}, r"evaluate\.suites: not with base: openai:big"),
+        ("classify", {"suites": ["retention"]}, r"evaluate\.suites: .*retention: asks for probabilities"),
         ("classify", {"metrics": ["accuracy", "ece"]}, r"evaluate\.metrics: .*ece: made of probabilities"),
         ("classify", {"gate": {"maximum": {"perplexity": 2}}}, r"evaluate\.gate\.maximum: .*perplexity"),
         ("preference", {}, "how probable answers are"),

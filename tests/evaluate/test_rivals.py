@@ -12,8 +12,12 @@ import pytest
 from judges import judging
 from tunesmith.core.errors import RecipeError, RemoteError
 from tunesmith.evaluate import ahead
-from tunesmith.evaluate.rivals import read
+from tunesmith.evaluate.answers import Answers, expected_of
+from tunesmith.evaluate.metric import Rows
+from tunesmith.evaluate.rivals import Rivals, read
+from tunesmith.evaluate.tool_calls import call_columns
 from tunesmith.recipe import Recipe, parse_recipe
+from tunesmith.text.examples import Example, read_examples
 from tunesmith.text.task import TaskSpec
 
 NO_GATE = {"baselines": [], "gate": {"against": []}}
@@ -165,14 +169,58 @@ def test_pairs_have_no_rivals():
         ahead.check(recipe)
 
 
-def test_rows_with_tools_are_refused_by_name(arena):
-    ring = arena("chat")
+TOOLS = [{"type": "function", "function": {"name": "f", "parameters": {}}}]
+
+
+def rows_with(ring, change) -> list[Example]:
+    """Give each test row tools, change its messages, and return the rows."""
     path = ring.dataset.path / "test.parquet"
     frame = pl.read_parquet(path)
-    tools = json.dumps([{"type": "function", "function": {"name": "f", "parameters": {}}}])
-    frame.with_columns(pl.Series("tools", [tools] * frame.height, dtype=pl.String)).write_parquet(path)
-    with pytest.raises(RecipeError, match=r"evaluate\.rivals\.big: row .* has tools or more than text"):
-        ahead.plan_rivals(ring.recipe(**NO_GATE, rivals={"big": at("http://127.0.0.1:1/v1")}), ring.dataset)
+    columns = {
+        "messages": [json.dumps(change(json.loads(one))) for one in frame["messages"]],
+        "tools": [json.dumps(TOOLS)] * frame.height,
+    }
+    frame.with_columns(*(pl.Series(name, own, dtype=pl.String) for name, own in columns.items())).write_parquet(path)
+    return read_examples(path)
+
+
+def answers(ring, recipe, rows) -> Answers:
+    train = read_examples(ring.dataset.path / "train.parquet")
+    return Rivals(recipe, ring.workspace).answers("big", TaskSpec("chat"), train, rows)
+
+
+def test_rows_with_tools_are_asked_with_them(arena):
+    """Would let through: tools that nobody is told of, a right call that counts as wrong, a plan that leaves tools out."""
+    ring = arena("chat")
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": '{"a": 1}'}}
+    plain = ahead.plan_rivals(ring.recipe(**NO_GATE, rivals={"big": at("http://127.0.0.1:1/v1")}), ring.dataset)
+    rows = rows_with(ring, lambda own: [*own[:-1], {"role": "assistant", "content": None, "tool_calls": [call]}])
+    right = iter([True] * (len(rows) - 1) + [False])
+    with judging(lambda said: [("f", {"a": 1 if next(right) else 2})]) as served:
+        recipe = ring.recipe(**NO_GATE, rivals={"big": at(served.url, concurrency=1)})
+        told = ahead.plan_rivals(recipe, ring.dataset)
+        assert told["big"]["tokens"]["input"] > plain["big"]["tokens"]["input"]
+        given = answers(ring, recipe, rows)
+    assert all(one["tools"] == TOOLS for one in served.asked) and len(served.asked) == len(rows)
+    columns = call_columns(Rows(rows, [expected_of(one) for one in rows], given))
+    assert columns["has_tools"].all() and columns["calls"].sum() == len(rows) - 1
+
+
+def test_more_than_text_is_asked_where_it_can_be_and_refused_by_name_elsewhere(arena, monkeypatch):
+    """Would let through: an image that is left out in silence, of the plain or of the prompted question."""
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk")
+    ring = arena("chat")
+    image = {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}
+    content = [{"type": "text", "text": "What is it?"}, image]
+    rows = rows_with(ring, lambda own: [{"role": "user", "content": content}, own[-1]])
+    claude = {"api": "anthropic", "model": "m"}
+    with pytest.raises(RecipeError, match=r"evaluate\.rivals\.big: row .* has more than text, and the anthropic API"):
+        ahead.plan_rivals(ring.recipe(**NO_GATE, rivals={"big": claude}), ring.dataset)
+    with judging(lambda said: "a cat") as served:
+        for how in ({"shots": 0}, {"as_tuned": True}):
+            answers(ring, ring.recipe(**NO_GATE, rivals={"big": at(served.url, **how)}), rows[:1])
+    prompted, plain = (one["messages"][0]["content"] for one in served.asked)
+    assert image in prompted and plain == content and prompted[0]["text"] not in ("", "What is it?")
 
 
 def recipe_with(evaluate: str) -> str:

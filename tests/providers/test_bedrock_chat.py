@@ -10,6 +10,7 @@ from tunesmith.core.errors import RecipeError, RemoteError
 from tunesmith.providers.asker import Asker
 from tunesmith.providers.cache import ReplyCache
 from tunesmith.providers.chat import ChatRequest, Reply, check_service, connect
+from tunesmith.providers.tools import told
 from tunesmith.recipe.judge import Judge
 from tunesmith.serve.upstream import _as_api_error
 
@@ -47,6 +48,29 @@ def test_converse(service, tmp_path):
     }
     with asker(tmp_path) as again:
         assert again.ask([ChatRequest(CHAT, twice)])[0].text == "again indeed" and again.spent.asked == 0
+
+
+def test_tools(service, tmp_path):
+    """Would let through: a call or a result that Converse refuses, or a call in an answer that is lost."""
+    tools = [{"type": "function", "function": {"name": "weather"}}]
+    call = {"function": {"name": "weather", "arguments": '{"town": "Oslo"}'}}
+    asked = [
+        *HELLO, {"role": "assistant", "content": "One moment.", "tool_calls": [call]}, {"role": "tool", "content": "rain"},
+        {"role": "user", "content": "and Rome?"},
+    ]  # fmt: skip
+    service.script = lambda said: [("weather", {"town": said})]
+    with asker(tmp_path) as asking:
+        (reply,) = asking.ask([ChatRequest(CHAT, told(asked), tools=tools)])
+    assert (reply.text, reply.ended) == ('[{"name": "weather", "arguments": {"town": "and Rome?"}}]', "tool_calls")
+    given = next(given for _, given in service.asked if "toolConfig" in given)
+    assert given["messages"][1]["content"] == [
+        {"text": "One moment."}, {"toolUse": {"toolUseId": "call_2_0", "name": "weather", "input": {"town": "Oslo"}}},
+    ]  # fmt: skip
+    assert given["messages"][2]["content"][0] == {
+        "toolResult": {"toolUseId": "call_2_0", "content": [{"text": "rain"}]}
+    }
+    (tool,) = given["toolConfig"]["tools"]
+    assert tool["toolSpec"]["inputSchema"] == {"json": {"type": "object", "properties": {}}}
 
 
 def test_a_tuned_model_is_asked_through_what_was_bought_for_it(service, tmp_path):

@@ -11,9 +11,11 @@ from tunesmith.core.artifacts import Workspace
 from tunesmith.core.clock import monotonic_s
 from tunesmith.core.disk import refusals_told
 from tunesmith.core.errors import ArtifactError, RecipeError, RemoteError, SetupError
+from tunesmith.evaluate.tool_calls import Call, read_calls
 from tunesmith.providers.asker import Asker, Spent
 from tunesmith.providers.cache import FILE, ReplyCache
 from tunesmith.providers.chat import ChatRequest, Reply, check_sampling, connect
+from tunesmith.providers.tools import told, written
 from tunesmith.recipe.judge import Judge
 
 pytestmark = pytest.mark.slow
@@ -47,6 +49,68 @@ def test_anthropic_protocol(tmp_path, monkeypatch):
         assert (reply.text, reply.input_tokens, reply.output_tokens, reply.ended) == ("hello you", 100, 10, "stop")
         (body,) = served.asked
         assert body["system"] == "Be brief." and body["messages"] == HELLO[1:] and body["max_tokens"] == 1024
+
+
+TOOLS = [
+    {"type": "function", "function": {"name": "weather", "description": "Today's", "parameters": {"type": "object"}}}
+]
+CALLING = [
+    *HELLO,
+    {
+        "role": "assistant",
+        "weight": 0,
+        "tool_calls": [{"function": {"name": "weather", "arguments": {"town": "Oslo"}}}],
+    },
+    {"role": "tool", "content": "rain"},
+    {"role": "user", "content": "and Rome?"},
+]
+"""As rows of a Dataset may have it: no ids, arguments as an object."""
+
+
+def test_tools_by_openai(tmp_path):
+    """Would let through: a conversation that the service refuses, or a call that is lost, in place of an answer."""
+    with (
+        judging(lambda user: [("weather", {"town": "Rome"})]) as served,
+        asker(tmp_path, base_url=served.url) as asking,
+    ):
+        asked = [ChatRequest("m", told(CALLING), tools=TOOLS), ChatRequest("m", told(CALLING))]
+        replies = asking.ask(asked)
+    assert read_calls(replies[0].text) == [Call("weather", {"town": "Rome"})] and replies[0].ended == "tool_calls"
+    assert len(served.asked) == 2, "the same words with other tools are another question"
+    body = next(one for one in served.asked if "tools" in one)
+    called, returned = body["messages"][2:4]
+    assert body["tools"] == TOOLS and "weight" not in called and called["content"] is None
+    assert called["tool_calls"] == [
+        {"id": "call_2_0", "type": "function", "function": {"name": "weather", "arguments": '{"town": "Oslo"}'}}
+    ]
+    assert returned == {"role": "tool", "content": "rain", "tool_call_id": "call_2_0"}
+
+
+def test_tools_by_anthropic(tmp_path, monkeypatch):
+    """Would let through: a result outside the turn after its call, two turns of one side, OpenAI's words for a tool."""
+    monkeypatch.setenv("CLAUDE", "sk-ant")
+    with judging(lambda user: [("weather", {"town": "Rome"}), ("weather", {"town": "Bari"})]) as served:
+        settings = {"api": "anthropic", "base_url": served.url.removesuffix("/v1"), "key_env": "CLAUDE"}
+        with asker(tmp_path, **settings) as asking:
+            (reply,) = asking.ask([ChatRequest("m", told(CALLING), tools=TOOLS)])
+    assert read_calls(reply.text) == [Call("weather", {"town": "Rome"}), Call("weather", {"town": "Bari"})]
+    (body,) = served.asked
+    assert body["tools"] == [{"name": "weather", "description": "Today's", "input_schema": {"type": "object"}}]
+    assert body["messages"] == [
+        {"role": "user", "content": "hello"},
+        {"role": "assistant", "content": [
+            {"type": "tool_use", "id": "call_2_0", "name": "weather", "input": {"town": "Oslo"}}]},
+        {"role": "user", "content": [
+            {"type": "tool_result", "tool_use_id": "call_2_0", "content": "rain"}, {"type": "text", "text": "and Rome?"}]},
+    ]  # fmt: skip
+
+
+def test_words_beside_calls_are_kept():
+    """Would let through: an answer that both speaks and calls, of which one is lost."""
+    text = written("Let me look.", [("weather", {"town": "Rome"}), ("weather", '{"town": "Bari"}')])
+    assert text.startswith("Let me look.\n")
+    assert read_calls(text) == [Call("weather", {"town": "Rome"}), Call("weather", {"town": "Bari"})]
+    assert written("Just words.", []) == "Just words."
 
 
 def test_local_model_answers_greedily_and_questions_too_long_are_told(tmp_path, tiny):

@@ -14,7 +14,7 @@ import numpy as np
 
 from tunesmith.core.errors import MissingExtraError
 from tunesmith.evaluate.answers import LEAST_PROBABILITY, Answers, expected_of, label_answers
-from tunesmith.text.examples import text_of
+from tunesmith.text.examples import has_more_than_text, text_of
 from tunesmith.text.shots import SEEKING_ROWS, choose
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def prompted(task: TaskSpec, train: Sequence[Example], seed: int, shots: int) ->
         first = next((i for i, message in enumerate(messages) if message["role"] == "user"), None)
         if first is None:
             return messages
-        messages[first] = {**messages[first], "content": f"{words}\n\n{text_of(messages[first])}"}
+        messages[first] = {**messages[first], "content": _after(words, messages[first])}
         return messages
 
     return prompt
@@ -143,6 +143,13 @@ def _from_probabilities(labels: Sequence[str], probabilities: NDArray[np.float64
     logs = np.log(probabilities / probabilities.sum(1, keepdims=True))
     texts, confidences, nats = label_answers(labels, logs, [expected_of(one) for one in test])
     return Answers(texts, confidences, nats, [1] * len(texts))
+
+
+def _after(words: str, message: Message) -> Any:
+    """Return a message's content behind an instruction; parts that are no text stay."""
+    if has_more_than_text(message):
+        return [{"type": "text", "text": words}, *message["content"]]
+    return f"{words}\n\n{text_of(message)}"
 
 
 def _pair(task: TaskSpec, example: Example) -> list[Message]:

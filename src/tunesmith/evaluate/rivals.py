@@ -6,6 +6,7 @@ nor the comparison (`compare`).
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,8 @@ from tunesmith.providers.asker import Asker
 from tunesmith.providers.cache import ReplyCache
 from tunesmith.providers.chat import ChatRequest, check_service, connect, sampling_of
 from tunesmith.providers.cost import at_most
-from tunesmith.text.examples import text_of
+from tunesmith.providers.tools import told
+from tunesmith.text.examples import has_more_than_text, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -95,10 +97,12 @@ def requests(
     """Return what a rival is asked for some rows.
 
     Raises:
-        RecipeError: if a row has tools, or more than text.
+        RecipeError: if a row has more than text, for a service that is asked in words alone.
     """
-    ask = _prompt(rival, task, train, seed)
-    return [ChatRequest(rival.model, _words(ask(one), one, rival), sampling_of(rival)) for one in rows]
+    ask, sampling = _prompt(rival, task, train, seed), sampling_of(rival)
+    return [
+        ChatRequest(rival.model, _told(ask(one), one, rival), sampling, tools=one.tools or ()) for one in rows
+    ]  # fmt: skip
 
 
 def _prompt(
@@ -109,15 +113,13 @@ def _prompt(
     return prompted(task, train, seed, min(rival.shots, len(train)))
 
 
-def _words(messages: Sequence[Message], row: Example, rival: RivalModel) -> list[dict[str, str]]:
-    """Return messages as roles and words; who may learn from which (``weight``) is no matter of asking."""
-    plain = all(isinstance(one.get("content"), str) and not one.get("tool_calls") for one in messages)
-    if row.tools or not plain:
+def _told(messages: Sequence[Message], row: Example, rival: RivalModel) -> list[dict[str, Any]]:
+    if rival.api != "openai" and any(has_more_than_text(one) for one in messages):
         raise RecipeError(
-            f"{rival.setting}: row {row.row_id} has tools or more than text, and models elsewhere are asked in words "
-            "alone", hint=f"leave out {rival.setting}",
+            f"{rival.setting}: row {row.row_id} has more than text, and the {rival.api} API is asked in words alone",
+            expected="rows of text, or a model by OpenAI's protocol", hint=f"leave out {rival.setting}",
         )  # fmt: skip
-    return [{"role": str(one["role"]), "content": text_of(one)} for one in messages]
+    return told(messages)
 
 
 def read(text: str, task: TaskSpec) -> str:
@@ -139,6 +141,12 @@ def _unfenced(text: str) -> str:
     if len(lines) > 2 and lines[0] in ("```", "```json") and lines[-1].strip() == "```":
         return "\n".join(lines[1:-1]).strip()
     return text
+
+
+def _chars(request: ChatRequest) -> int:
+    calls = [one["tool_calls"] for one in request.messages if "tool_calls" in one]
+    told_of = len(json.dumps([*request.tools, *calls])) if request.tools or calls else 0
+    return sum(len(text_of(dict(one))) for one in request.messages) + told_of
 
 
 def check_rivals(recipe: Recipe, workspace: Workspace | None) -> None:
@@ -167,6 +175,6 @@ def planned(
     found = {}
     for name, rival in recipe.evaluate.rivals.items():
         asked = requests(rival, task, train, rows, recipe.seed)
-        chars = sum(len(one["content"]) for request in asked for one in request.messages)
+        chars = sum(_chars(request) for request in asked)
         found[name] = {"calls": len(asked), **at_most(rival, chars, len(asked))}
     return found

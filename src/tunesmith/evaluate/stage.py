@@ -310,7 +310,7 @@ class _Evaluation:
             canaries_of(self.dataset.path), known,
         )  # fmt: skip
         suites = [suite for suite in dict.fromkeys(settings.suites) if suite != slices.NAME]
-        found = run_suites(suites, material, self.systems.loaders(), self.draft.scratch)
+        found = run_suites(suites, material, self.systems.loaders() if suites else {}, self.draft.scratch)
         if slices.NAME in settings.suites:
             found.append(slices.look(ours, others, self.questions, material.main))
         return found

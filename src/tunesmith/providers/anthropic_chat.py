@@ -8,14 +8,22 @@ from tunesmith.core.errors import MissingExtraError
 from tunesmith.providers.chat import ChatRequest, Reply
 from tunesmith.providers.lifecycle import Life, by_anthropic
 from tunesmith.providers.remote import RemoteChat
+from tunesmith.providers.tools import Called, Text, functions, system_of, turns, written
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from tunesmith.providers.tools import Part
     from tunesmith.recipe.service import Service
 
 ANTHROPIC = "https://api.anthropic.com"
-_ENDED = {"end_turn": "stop", "stop_sequence": "stop", "max_tokens": "length", "refusal": "content_filter"}
+_ENDED = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "max_tokens": "length",
+    "refusal": "content_filter",
+    "tool_use": "tool_calls",
+}
 
 
 class AnthropicChat(RemoteChat):
@@ -48,13 +56,17 @@ class AnthropicChat(RemoteChat):
     def _worded(self, request: ChatRequest) -> dict[str, Any]:
         """Return the request in the protocol's words."""
         sampling: dict[str, Any] = {"max_tokens": self.settings.max_tokens, **request.sampling}
-        told = [one["content"] for one in request.messages if one["role"] in ("system", "developer")]
-        turns: Any = [dict(one) for one in request.messages if one["role"] not in ("system", "developer")]
-        if told:
+        if told := system_of(request.messages):
             sampling["system"] = "\n\n".join(told)
         if "stop" in sampling:
             sampling["stop_sequences"] = sampling.pop("stop")
-        return {"model": request.model, "messages": turns, **sampling}
+        if request.tools:
+            sampling["tools"] = [
+                {"name": name, "description": words, "input_schema": schema}
+                for name, words, schema in functions(request.tools)
+            ]
+        asked: Any = [{"role": one.role, "content": _content(one.parts)} for one in turns(request.messages)]
+        return {"model": request.model, "messages": asked, **sampling}
 
     def _stream(self, request: ChatRequest) -> Iterator[str | Reply]:
         with self._client.messages.stream(**self._worded(request)) as events:
@@ -69,6 +81,19 @@ class AnthropicChat(RemoteChat):
 
     @staticmethod
     def _reply(found: Any) -> Reply:
-        text = "".join(part.text for part in found.content if part.type == "text")
+        words = "".join(part.text for part in found.content if part.type == "text")
+        text = written(words, [(part.name, part.input) for part in found.content if part.type == "tool_use"])
         ended = _ENDED.get(str(found.stop_reason), str(found.stop_reason))
         return Reply(text, found.usage.input_tokens, found.usage.output_tokens, ended)
+
+
+def _content(parts: Sequence[Part]) -> str | list[dict[str, Any]]:
+    return parts[0].text if len(parts) == 1 and isinstance(parts[0], Text) else [_block(part) for part in parts]
+
+
+def _block(part: Part) -> dict[str, Any]:
+    if isinstance(part, Text):
+        return {"type": "text", "text": part.text}
+    if isinstance(part, Called):
+        return {"type": "tool_use", "id": part.id, "name": part.name, "input": part.arguments}
+    return {"type": "tool_result", "tool_use_id": part.id, "content": part.text}

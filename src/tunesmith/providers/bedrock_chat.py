@@ -12,15 +12,17 @@ from tunesmith.providers.bedrock_capacity import ASKABLE, listed
 from tunesmith.providers.chat import ChatRequest, Reply
 from tunesmith.providers.lifecycle import Life
 from tunesmith.providers.remote import KEPT, in_parallel
+from tunesmith.providers.tools import Called, Text, functions, system_of, turns, written
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
+    from tunesmith.providers.tools import Part
     from tunesmith.recipe.service import Service
 
 _ENDED = {
     "end_turn": "stop", "stop_sequence": "stop", "max_tokens": "length", "guardrail_intervened": "content_filter",
-    "content_filtered": "content_filter",
+    "content_filtered": "content_filter", "tool_use": "tool_calls",
 }  # fmt: skip
 _GONE = ("ResourceNotFoundException", "ValidationException")
 _NAMES = {"max_tokens": "maxTokens", "temperature": "temperature", "top_p": "topP", "stop": "stopSequences"}
@@ -80,10 +82,16 @@ class BedrockChat:
         self._runtime.close()
 
     def _ask(self, request: ChatRequest) -> Reply:
-        told = [one["content"] for one in request.messages if one["role"] in ("system", "developer")]
-        parameters: dict[str, Any] = {"modelId": self._answering(request.model), "messages": _turns(request.messages)}
-        if told:
-            parameters["system"] = [{"text": text} for text in told if text.strip()]
+        asked = [{"role": one.role, "content": [_block(part) for part in one.parts]} for one in turns(request.messages)]
+        parameters: dict[str, Any] = {"modelId": self._answering(request.model), "messages": asked}
+        if told := system_of(request.messages):
+            parameters["system"] = [{"text": text} for text in told]
+        if request.tools:
+            specified = [
+                {"toolSpec": {"name": name, "description": words, "inputSchema": {"json": schema}}}
+                for name, words, schema in functions(request.tools)
+            ]
+            parameters["toolConfig"] = {"tools": specified}
         sampling = {"max_tokens": self.settings.max_tokens, **request.sampling}
         if isinstance(sampling.get("stop"), str):
             sampling["stop"] = [sampling["stop"]]
@@ -94,7 +102,9 @@ class BedrockChat:
             raise self._told(error, request.model) from error
         parts = found["output"]["message"]["content"]
         ended = _ENDED.get(found["stopReason"], found["stopReason"])
-        text = "".join(part.get("text", "") for part in parts)
+        called = [part["toolUse"] for part in parts if "toolUse" in part]
+        words = "".join(part.get("text", "") for part in parts)
+        text = written(words, [(one["name"], one["input"]) for one in called])
         return Reply(text, found["usage"]["inputTokens"], found["usage"]["outputTokens"], ended)
 
     def _converse(self, parameters: dict[str, Any], model: str) -> dict[str, Any]:
@@ -150,15 +160,9 @@ class BedrockChat:
         return AwsError(error.message, code=error.code, expected=error.expected, hint=f"{error.hint}; {KEPT}")
 
 
-def _turns(messages: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
-    """Return messages as turns: those of one role in a row are parts of one, since the service wants them in turn."""
-    turns: list[dict[str, Any]] = []
-    for one in messages:
-        if one["role"] in ("system", "developer"):
-            continue
-        part = {"text": one["content"]}
-        if turns and turns[-1]["role"] == one["role"]:
-            turns[-1]["content"].append(part)
-        else:
-            turns.append({"role": one["role"], "content": [part]})
-    return turns
+def _block(part: Part) -> dict[str, Any]:
+    if isinstance(part, Text):
+        return {"text": part.text}
+    if isinstance(part, Called):
+        return {"toolUse": {"toolUseId": part.id, "name": part.name, "input": part.arguments}}
+    return {"toolResult": {"toolUseId": part.id, "content": [{"text": part.text}]}}

@@ -135,6 +135,12 @@ def sigmoid(recipe: Recipe) -> str:
     return "" if variant == "sigmoid" else f"only sigmoid is done there, and {variant} is asked for"
 
 
+def suites(recipe: Recipe) -> str:
+    """Look for suites that ask the model anew; slices look at the answers that are there."""
+    found = [name for name in recipe.evaluate.suites if name != "slices"]
+    return f"{', '.join(found)}: asks for probabilities, which the service does not tell" if found else ""
+
+
 def probable(*path: str) -> Callable[[Recipe], str]:
     """Return what looks for metrics of probabilities in a setting of ``evaluate``."""
 

@@ -26,6 +26,7 @@ from tunesmith.providers.capability_limits import (
     sigmoid,
     steps_known,
     stops_by,
+    suites,
     taken,
 )
 
@@ -321,7 +322,10 @@ TABLE: dict[str, Cells] = {
     "evaluate.gate.metrics": _answers("gate", "metrics"),
     "evaluate.gate.minimum": _answers("gate", "minimum"),
     "evaluate.gate.maximum": _answers("gate", "maximum"),
-    "evaluate.suites": _only_local("suites look into a model's probabilities, which the service does not tell"),
+    "evaluate.suites": (
+        _H,
+        *(Cell("honoured", "slices; the others look into a model's probabilities", limit=suites),) * 2,
+    ),
     "serve.*": (_H, _LATER, _LATER),
     "monitor.*": (_H, _LATER, _LATER),
     "update.*": (_H, _LATER, _LATER),

@@ -32,23 +32,30 @@ SAMPLING = {
 class ChatRequest:
     """One question to a model.
 
-    ``sampling`` has names of `SAMPLING`. ``sample`` counts questions that are alike: each has an answer of its own.
+    ``messages`` and ``tools`` are in OpenAI's form (`tools.told`). ``sampling`` has names of `SAMPLING`. ``sample``
+    counts questions that are alike: each has an answer of its own.
     """
 
     model: str
-    messages: Sequence[Mapping[str, str]]
+    messages: Sequence[Mapping[str, Any]]
     sampling: Mapping[str, Any] = field(default_factory=dict)
     sample: int = 0
+    tools: Sequence[Mapping[str, Any]] = ()
 
     def digest(self, answerer: str) -> str:
         """Return what stands for this question to this answerer: same digest, same question."""
         asked = {"answerer": answerer, "model": self.model, "messages": [dict(one) for one in self.messages]}
+        if self.tools:
+            asked["tools"] = [dict(one) for one in self.tools]
         return digest({**asked, "sampling": dict(self.sampling), "sample": self.sample}, hex_digits=32)
 
 
 @dataclass(frozen=True)
 class Reply:
-    """A model's answer; ``ended`` says why it ended: ``stop``, ``length`` (cut), or another word of the API's."""
+    """A model's answer, with its calls of tools as `tools.written` has them.
+
+    ``ended`` says why it ended: ``stop``, ``length`` (cut), or another word of the API's.
+    """
 
     text: str
     input_tokens: int = 0

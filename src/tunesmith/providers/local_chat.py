@@ -72,7 +72,12 @@ class LocalChat:
         from tunesmith.text.chat import decode, prompt_ids
 
         loaded = self._load(model)
-        prompts = [prompt_ids(loaded.tokenizer, [_turn(turn) for turn in one.messages]) for one in requests]
+        prompts = [
+            prompt_ids(
+                loaded.tokenizer, [_turn(turn) for turn in one.messages], [dict(tool) for tool in one.tools] or None
+            )
+            for one in requests
+        ]
         replies = [Reply("", len(prompt), 0, "too_long") for prompt in prompts]
         fitting = [place for place, prompt in enumerate(prompts) if len(prompt) < loaded.context_tokens]
         if not fitting:

@@ -8,6 +8,7 @@ from tunesmith.core.errors import MissingExtraError
 from tunesmith.providers.chat import ChatRequest, Reply
 from tunesmith.providers.lifecycle import Life, by_openai
 from tunesmith.providers.remote import RemoteChat
+from tunesmith.providers.tools import written
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,6 +55,8 @@ class OpenAIChat(RemoteChat):
         sampling: dict[str, Any] = dict(request.sampling)
         if "max_tokens" in sampling:
             sampling[self._most] = sampling.pop("max_tokens")
+        if request.tools:
+            sampling["tools"] = [dict(one) for one in request.tools]
         return {"model": request.model, "messages": [dict(one) for one in request.messages], **sampling}
 
     def _stream(self, request: ChatRequest) -> Iterator[str | Reply]:
@@ -76,7 +79,9 @@ class OpenAIChat(RemoteChat):
         if not getattr(found, "choices", None):
             return None
         choice, usage = found.choices[0], found.usage
+        made = [one.function for one in choice.message.tool_calls or () if one.type == "function"]
+        text = written(choice.message.content or "", [(one.name, one.arguments) for one in made])
         return Reply(
-            choice.message.content or "", usage.prompt_tokens if usage else 0, usage.completion_tokens if usage else 0,
+            text, usage.prompt_tokens if usage else 0, usage.completion_tokens if usage else 0,
             choice.finish_reason or "stop",
         )  # fmt: skip

@@ -61,6 +61,12 @@ def text_of(message: Message) -> str:
     return content or ""
 
 
+def has_more_than_text(message: Message) -> bool:
+    """Return whether a message has parts that are no text, such as images."""
+    content = message.get("content")
+    return isinstance(content, list) and any(part.get("type") != "text" for part in content)
+
+
 def read_examples(path: Path) -> list[Example]:
     """Read a split's Parquet file, in file order.
 
