@@ -13,10 +13,14 @@ from hypothesis import strategies as st
 
 from local_server import at_port
 from tunesmith.cli.lifecycle import command
+from tunesmith.core.artifacts import Plan
 from tunesmith.core.errors import GateError
 from tunesmith.monitor.lifecycle import ALARMS_DAYS, _alarm, lifecycle
+from tunesmith.project import Project
+from tunesmith.providers.hosted import HostedModel
 from tunesmith.providers.lifecycle import base_of, by_anthropic, by_openai
 from tunesmith.recipe import parse_recipe
+from tunesmith.release.aliases import promote
 
 TODAY = date(2026, 11, 28)
 OPENAI = {
@@ -134,3 +138,21 @@ def test_the_command_alarms_by_its_exit(service, monkeypatch, tmp_path):
     assert isinstance(failed.exception, GateError) and "claude-dead" in str(failed.exception)
     (tmp_path / "recipe.yaml").write_text("name: l\ntask: chat\ndata: {train: a.csv}\n")
     assert CliRunner().invoke(command, [str(tmp_path / "recipe.yaml"), "--within", "9"]).exit_code == 0
+    assert not (tmp_path / ".tunesmith").exists()
+
+
+def test_a_released_model_is_asked_about_whatever_the_recipe_says_by_now(service, monkeypatch, tmp_path):
+    """Would let through: the model that users get is shut down, because the recipe's base is another one by now."""
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    (tmp_path / "recipe.yaml").write_text("name: l\ntask: chat\ndata: {train: a.csv}\nbase: nano\n")
+    project = Project.of(tmp_path / "recipe.yaml")
+    for name, alias in (("l", "production"), ("other", "production")):
+        plan = Plan(name, "model", {}, given={}, parents=())
+        with project.workspace.draft(plan) as draft:
+            HostedModel("openai", f"ft:gpt-base:acme::{'x' if name == 'l' else 'y'}", "gpt-base", f"{service}/v1").save(
+                draft.path
+            )
+        promote(project.store, name, plan.id, alias=alias, force=True)
+    told = CliRunner().invoke(command, [str(tmp_path / "recipe.yaml"), "--json"], catch_exceptions=False)
+    (one,) = json.loads(told.stdout)["models"]
+    assert (one["setting"], one["model"], one["ends_on"]) == ("l@production", "ft:gpt-base:acme::x", "2027-01-14")

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tunesmith.cli.common import json_option, print_json, recipe_argument, table
+from tunesmith.cli.common import home_option, json_option, print_json, recipe_argument, table
 from tunesmith.core.errors import GateError
 from tunesmith.core.progress import say
 
 if TYPE_CHECKING:
     from tunesmith.monitor.lifecycle import Dependence
+    from tunesmith.project import Project
+    from tunesmith.providers.hosted import HostedModel
 
 
 @click.command("lifecycle")
@@ -20,14 +22,19 @@ if TYPE_CHECKING:
 @click.option(
     "--within", type=click.IntRange(0), metavar="DAYS", help="exit with 3 if a model ends within so many days"
 )
+@home_option
 @json_option
-def command(recipe: Path, within: int | None, as_json: bool) -> None:
-    """Ask each service how long the models that a recipe uses go on answering; alarms at 180, 90 and 30 days."""
+def command(recipe: Path, within: int | None, home: Path | None, as_json: bool) -> None:
+    """Ask each service how long the models that a recipe uses, and those released of it, go on answering.
+
+    Alarms come at 180, 90 and 30 days.
+    """
     from tunesmith.core.clock import now_utc
     from tunesmith.monitor.lifecycle import lifecycle
-    from tunesmith.recipe import load_recipe
+    from tunesmith.project import Project
 
-    found = lifecycle(load_recipe(recipe), now_utc().date())
+    project = Project.of(recipe, home)
+    found = lifecycle(project.recipe, now_utc().date(), _released(project))
     if as_json:
         print_json({"models": [one.as_json() for one in found]})
     else:
@@ -38,6 +45,20 @@ def command(recipe: Path, within: int | None, as_json: bool) -> None:
         raise GateError(
             f"gone, or gone within {within} days: {names}", hint="docs/distill.md: record, compare, retrain"
         )
+
+
+def _released(project: Project) -> dict[str, HostedModel]:
+    """Return by alias the models of the recipe's name that lie at a service."""
+    from tunesmith.providers.hosted import hosted_model
+    from tunesmith.release.aliases import aliases
+
+    if not project.workspace.root.is_dir():
+        return {}
+    named = {
+        f"{one.name}@{one.alias}": one.model_id for one in aliases(project.store) if one.name == project.recipe.name
+    }
+    found = {alias: hosted_model(project.workspace.get(model)) for alias, model in named.items()}
+    return {alias: one for alias, one in found.items() if one is not None}
 
 
 def _ends_within(one: Dependence, days: int) -> bool:

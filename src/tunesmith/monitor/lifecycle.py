@@ -1,4 +1,4 @@
-"""Which models elsewhere a recipe depends on, and how long each goes on answering.
+"""Which models elsewhere a recipe and what was released of it depend on, and how long each goes on answering.
 
 Owns the list and the levels of alarm. Does not own what a service says (`providers.lifecycle`).
 """
@@ -15,7 +15,7 @@ from tunesmith.providers.hosted_chat import chat_settings
 from tunesmith.recipe.service import Service
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from datetime import date
 
     from tunesmith.recipe import Recipe
@@ -29,7 +29,7 @@ class Dependence:
     """A model elsewhere that a recipe uses.
 
     Args:
-        setting: where the recipe names it.
+        setting: where the recipe names it, or the alias of what was released.
         model: the service's name of it.
         state: ``active``, ``deprecated``, ``gone``, ``unknown``.
         ends_on: the day it stops answering, if that is announced.
@@ -51,12 +51,14 @@ class Dependence:
         return {**self.__dict__, "ends_on": None if self.ends_on is None else self.ends_on.isoformat()}
 
 
-def lifecycle(recipe: Recipe, today: date) -> list[Dependence]:
-    """Ask each service about the models that a recipe uses, the most urgent first.
+def lifecycle(recipe: Recipe, today: date, released: Mapping[str, HostedModel] | None = None) -> list[Dependence]:
+    """Ask each service about the models that a recipe uses, and about released ones by alias, the most urgent first.
 
     A service that cannot be asked does not keep the others from being told: its models are ``unknown``, and why.
     """
-    found = [_ask(setting, service, today) for setting, service in services_of(recipe)]
+    retries = recipe.hosting.retries
+    tuned = ((alias, Service(**chat_settings(one), retries=retries)) for alias, one in (released or {}).items())
+    found = [_ask(setting, service, today) for setting, service in (*services_of(recipe), *tuned)]
     return sorted(found, key=lambda one: (one.alarm is None, one.alarm or 0, one.setting))
 
 
