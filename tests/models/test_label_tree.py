@@ -22,8 +22,9 @@ LABELS = st.lists(
 
 def walk(tree: LabelTree, logp_NV: np.ndarray, right: int | None = None) -> tuple[Opening, int]:
     """Open a tree whose every node has its own next tokens; return it with how many nodes were opened."""
-    opening, opened = Opening(tree, right), 1
-    opening.fill([0], logp_NV[:1])
+    first = [0] if right is None else tree.path(right)
+    opening, opened = Opening(tree), len(first)
+    opening.fill(first, logp_NV[first])
     while nodes := opening.next_nodes():
         opening.fill(nodes, logp_NV[nodes])
         opened += len(nodes)
@@ -54,7 +55,8 @@ def test_no_probability_is_off_by_more_than_may_stay_unresolved(labels: Any, see
     assert found.argmax() == wanted.argmax()
     assert opened <= sum(bool(own) for own in tree.children)
     for label in range(len(labels)):
-        asked_for, _ = walk(tree, logp_NV, label)
+        asked_for, more = walk(tree, logp_NV, label)
+        assert more <= sum(bool(own) for own in tree.children)
         assert asked_for.log_probabilities()[label] == pytest.approx(np.log(wanted[label]), abs=2 * RESIDUAL_MASS)
 
 
@@ -81,10 +83,13 @@ def test_labels_that_hardly_weigh_together_are_not_opened(rest: float) -> None:
     assert (opened > 1 + PER_PASS) == (rest > RESIDUAL_MASS), "one pass reads the twelve of the one label that counts"
 
 
+@pytest.mark.parametrize("right", [(), (3, None, 0)])
 @pytest.mark.parametrize("per_pass", [2, 5, 16])
-def test_scores_are_those_of_each_label_read_whole(monkeypatch: pytest.MonkeyPatch, per_pass: int) -> None:
-    """Catches positions or masks that are off where labels share beginnings, a prompt that sees another's tokens, a node
-    that sees its neighbours: each moves a log-probability by far more than rounding.
+def test_scores_are_those_of_each_label_read_whole(
+    monkeypatch: pytest.MonkeyPatch, per_pass: int, right: tuple[int | None, ...]
+) -> None:
+    """Catches positions or masks that are off where labels share beginnings, a prompt that sees another's tokens or its
+    own label's, a node that sees its neighbours: each moves a log-probability by far more than rounding.
     """
     monkeypatch.setattr("tunesmith.models.label_tree.RESIDUAL_MASS", 1e-12)
     monkeypatch.setattr("tunesmith.models.label_tree.PER_PASS", per_pass)
@@ -96,7 +101,7 @@ def test_scores_are_those_of_each_label_read_whole(monkeypatch: pytest.MonkeyPat
     prompts = [ids(text) for text in ("I lost my card and need a new one", "where is it", "the machine kept my money")]
     names = ("card lost", "card stolen", "card kept by the machine", "money back", "money lost", "where is my card")
     labels = [[*ids(name), min(loaded.stop_ids)] for name in names]
-    got = label_scores(loaded, prompts, labels, precision="float32")
+    got = label_scores(loaded, prompts, labels, right=right, precision="float32")
     for prompt, row in zip(prompts, got, strict=True):
         whole = []
         for label in labels:

@@ -80,29 +80,27 @@ class LabelTree:
         arrays = (np.array(own, dtype=np.intp) for own in self.children)
         return [(own, tokens[own], math.log(max(1, len(own)))) for own in arrays]
 
-    def path(self, label: int) -> set[int]:
-        """Return the nodes above a label's last one, the root among them."""
-        node, found = self.leaves[label], set()
+    def path(self, label: int) -> list[int]:
+        """Return the nodes above a label's last one, from the root down."""
+        node, found = self.leaves[label], list[int]()
         while node:
             node = self.parents[node]
-            found.add(node)
-        return found
+            found.append(node)
+        return found[::-1]
 
 
 class Opening:
     """One prompt's way through the tree: what has been scored, what was opened, what to open next.
 
     ``scores[n]`` is the log-probability of the tokens down to node n, minus infinity where unknown. Unopened scored
-    nodes bound the labels below them from above, so the share still unresolved is always known. The path to the label
-    ``right``, if there is one, is opened in any case.
+    nodes bound the labels below them from above, so the share still unresolved is always known.
     """
 
-    def __init__(self, tree: LabelTree, right: int | None = None) -> None:
+    def __init__(self, tree: LabelTree) -> None:
         self.tree = tree
         self.scores = np.full(len(tree.tokens), -np.inf)
         self.scores[0] = 0.0
         self._edge = {0}
-        self._path = set() if right is None else tree.path(right)
 
     def fill(self, nodes: Sequence[int], logp_NV: NDArray[np.float32]) -> None:
         """Score the children of opened nodes, parents first; row i of ``logp_NV`` follows the i-th of ``nodes``."""
@@ -121,16 +119,16 @@ class Opening:
         """
         unopened = [node for node in self._edge if self.tree.children[node]]
         if self._resolved(unopened):
-            unopened = [node for node in unopened if node in self._path]
-        heap = [(node not in self._path, -float(self.scores[node]), node) for node in unopened]
+            return []
+        heap = [(-float(self.scores[node]), node) for node in unopened]
         heapq.heapify(heap)
         wanted: list[int] = []
         while heap and len(wanted) < PER_PASS:
-            _, cost, node = heapq.heappop(heap)
+            cost, node = heapq.heappop(heap)
             wanted.append(node)
             cost += self.tree.choices[node][2]
             for child in self.tree.inner[node]:
-                heapq.heappush(heap, (child not in self._path, cost, child))
+                heapq.heappush(heap, (cost, child))
         return sorted(wanted)
 
     def _resolved(self, unopened: list[int]) -> bool:

@@ -170,24 +170,27 @@ def label_scores(
     A label's probability is that of its tokens one after the other. Labels are opened as a tree, most probable
     branches first, until at most `label_tree.RESIDUAL_MASS` of the labels' whole probability is unresolved and the
     most probable label is certain; what is left is divided evenly within its branch. What all prompts begin with is
-    computed once.
+    computed once. A label that is likely to be given is read with its prompt, in one pass: of a tuned model that is
+    often all there is to do.
 
     Args:
         loaded: the model.
         prompts: token ids that wait for an answer; none may be empty.
         labels: token ids of each label, with the end token.
-        right: of each prompt the place of a label that is opened however improbable, if any.
+        right: of each prompt the place of a label whose probability is wanted exactly, if any: it is read first.
         precision: see `precision.choose_precision`.
     """
     vocabulary = sorted({token for label in labels for token in label})
     column = {token: place for place, token in enumerate(vocabulary)}
     tree = LabelTree.of([[column[token] for token in label] for label in labels])
-    openings = [Opening(tree, one) for one in right or [None] * len(prompts)]
+    openings = [Opening(tree) for _ in prompts]
+    paths = [[0] if one is None else tree.path(one) for one in right or [None] * len(prompts)]
     shared = _shared_tokens(prompts)
     prefix = _prefix_cache(loaded, prompts[0][:shared], precision) if shared else None
-    for batch in batches_by_length([len(prompt) for prompt in prompts], BATCH_TOKENS):
+    lengths = [len(prompt) + len(path) - 1 for prompt, path in zip(prompts, paths, strict=True)]
+    for batch in batches_by_length(lengths, BATCH_TOKENS):
         walk = _Walk(loaded, tree, vocabulary, [openings[i] for i in batch], precision)
-        walk.read_prompts([prompts[i] for i in batch], shared, prefix)
+        walk.read_prompts([prompts[i] for i in batch], [paths[i] for i in batch], shared, prefix)
         while walk.open_more():
             pass
     rows = [opening.log_probabilities() for opening in openings]
@@ -228,22 +231,30 @@ class _Walk:
         self.prompt_tokens: list[int] = []
         self.seen_BNS: list[dict[int, NDArray[np.bool_]]] = []
 
-    def read_prompts(self, prompts: list[list[int]], shared: int, prefix: DynamicCache | None) -> None:
-        """Read the prompts and score the first tokens of the labels."""
+    def read_prompts(
+        self, prompts: list[list[int]], paths: list[list[int]], shared: int, prefix: DynamicCache | None
+    ) -> None:
+        """Read the prompts, each with the nodes of a path from the root behind it, and open these."""
         if prefix is not None:
             self.cache = copy.deepcopy(prefix)
             self.cache.batch_repeat_interleave(len(prompts))
         own = [prompt[shared:] for prompt in prompts]
-        ids_BT = pad_right(own, 0, torch.long)
-        wanted_BT = torch.zeros(ids_BT.shape, dtype=torch.bool)
-        wanted_BT[torch.arange(len(own)), torch.tensor([len(row) - 1 for row in own])] = True
+        behind = [[self.vocabulary[self.tree.tokens[node]] for node in path[1:]] for path in paths]
+        ids_BT = pad_right([[*row, *more] for row, more in zip(own, behind, strict=True)], 0, torch.long)
+        wanted_BT = pad_right(
+            [[False] * (len(row) - 1) + [True] * len(path) for row, path in zip(own, paths, strict=True)],
+            False, torch.bool,
+        )  # fmt: skip
         positions_BT = torch.arange(shared, shared + ids_BT.shape[1]).expand(len(own), -1)
         logp_NV = self._forward(ids_BT, positions_BT, wanted_BT, None)
         self.slots = shared + ids_BT.shape[1]
         self.prompt_tokens = [len(prompt) for prompt in prompts]
-        self.seen_BNS = [{0: np.arange(self.slots) < length} for length in self.prompt_tokens]
-        for b, opening in enumerate(self.openings):
-            opening.fill([0], logp_NV[b : b + 1])
+        slots = np.arange(self.slots)
+        self.seen_BNS = [
+            {node: slots < length + place for place, node in enumerate(path)}
+            for length, path in zip(self.prompt_tokens, paths, strict=True)
+        ]
+        self._fill(paths, logp_NV)
 
     def open_more(self) -> bool:
         """Open the next nodes of every row in one pass; False when no row has any left."""
@@ -259,12 +270,14 @@ class _Walk:
         positions_BT = depths_BT + torch.tensor(self.prompt_tokens)[:, None] - 1
         seen_BTS = self._see(opened, width)
         self.slots += width
-        logp_NV = self._forward(ids_BT, positions_BT, wanted_BT, seen_BTS)
+        self._fill(opened, self._forward(ids_BT, positions_BT, wanted_BT, seen_BTS))
+        return True
+
+    def _fill(self, opened: list[list[int]], logp_NV: NDArray[np.float32]) -> None:
         start = 0
         for opening, nodes in zip(self.openings, opened, strict=True):
             opening.fill(nodes, logp_NV[start : start + len(nodes)])
             start += len(nodes)
-        return True
 
     def _keep(self, rows: list[int]) -> None:
         """Drop the rows that are done."""
