@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tunesmith.core.errors import RecipeError, Refusals
+from tunesmith.core.errors import DataError, RecipeError, Refusals
 from tunesmith.project import naming
 
 if TYPE_CHECKING:
@@ -42,6 +42,16 @@ def _look_at_training(recipe: Recipe, refusals: Refusals) -> None:
     for one in (check, stopping_metric):
         with refusals:
             one(recipe)
+
+
+def check_distilled(project: Project) -> None:
+    """Raise if the recipe learns from the file that `tunesmith distill` writes, and it was not written yet."""
+    settings = project.recipe.distill
+    if settings and settings.to in project.recipe.data.train and not (project.folder / settings.to).exists():
+        raise DataError(
+            f"data.train: {settings.to} is not there: the teacher's answers go into it, and it was not asked yet",
+            hint="tunesmith distill RECIPE first; with --plan it tells what that costs",
+        )
 
 
 def check_fit(project: Project, dataset: Artifact) -> None:

@@ -40,8 +40,10 @@ T = TypeVar("T")
 @naming
 def prepare(project: Project) -> Artifact:
     """Return the Dataset of the recipe, made if it is not there."""
+    from tunesmith.checks import check_distilled
     from tunesmith.data.prepare import prepare as stage
 
+    check_distilled(project)
     return stage(project.recipe, project.workspace, recipe_dir=project.folder)
 
 

@@ -7,6 +7,7 @@ what a job asks for, nor what becomes of what is told (`serve.tuning`).
 from __future__ import annotations
 
 import math
+import re
 import sys
 import traceback
 from dataclasses import replace
@@ -43,6 +44,10 @@ WANTED = frozenset(Clean.model_fields) | {
 """Rules that take rows because the client asked for it, or because they are in the validation file; no fault."""
 
 
+_OF_A_RECIPE = re.compile(r"data\.format says \w+, but its")
+"""Words about a recipe, which no client has."""
+
+
 class _Refused(Exception):
     """The job cannot be done as it is: what the client is told."""
 
@@ -76,7 +81,8 @@ def work(folder: JobFolder, home: Path, *, train: bool) -> None:
 def _told(error: TunesmithError, base: str) -> dict[str, Any]:
     """Return what the client is told of a fault of its own, in its words: without names of this machine's files."""
     words = {TRAIN_FILE: "training file", VALID_FILE: "validation file", base: "the model"}
-    message = str(error)
+    message = str(error) if isinstance(error, RecipeError) else str(DataError(error.message, expected=error.expected))
+    message = _OF_A_RECIPE.sub("its", message)
     for name, own in words.items():
         message = message.replace(name, own)
     if isinstance(error, RecipeError):

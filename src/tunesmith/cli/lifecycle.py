@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tunesmith.cli.common import home_option, json_option, print_json, recipe_argument, table
-from tunesmith.core.errors import GateError
+from tunesmith.core.errors import GateError, RemoteError
 from tunesmith.core.progress import say
 
 if TYPE_CHECKING:
@@ -39,11 +39,17 @@ def command(recipe: Path, within: int | None, home: Path | None, as_json: bool) 
         print_json({"models": [one.as_json() for one in found]})
     else:
         _show(found)
+    unasked = [] if within is None else [one for one in found if one.why]
     ending = [one for one in found if within is not None and _ends_within(one, within)]
     if ending:
         names = ", ".join(f"{one.model} ({one.setting})" for one in ending)
         raise GateError(
             f"gone, or gone within {within} days: {names}", hint="docs/distill.md: record, compare, retrain"
+        )
+    if unasked:
+        raise RemoteError(
+            f"{unasked[0].setting}: {unasked[0].why}" + (f", and {len(unasked) - 1} more" if unasked[1:] else ""),
+            expected="services that can be asked how long their models go on answering",
         )
 
 

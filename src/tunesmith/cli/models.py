@@ -26,7 +26,7 @@ def command(home: Path | None, as_json: bool) -> None:
         {
             "model": model.id,
             "aliases": pointing.get(model.id, []),
-            "method": model.manifest["config"]["train"]["method"],
+            "method": model.manifest["config"]["train"].get("method", "hosted"),
             "base": model.manifest["given"].get("base", "nano"),
             "created": model.manifest["created"],
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +39,9 @@ def _show(plan: dict[str, Any]) -> None:
         f"  {plan['steps']:,} steps ({plan['steps_per_epoch']:,} an epoch) of about {plan['batch_tokens']:,} "
         f"target tokens, {plan['precision']}"
     )
-    minutes = plan["seconds_at_most"] / 60
-    say(f"  at most {minutes:.1f} min here ({plan['seconds_per_step'] * 1000:.0f} ms a step, measured); no money")
+    seconds = plan["seconds_at_most"]
+    long = f"{seconds / 60:.1f} min" if seconds >= 60 else f"{math.ceil(seconds)} s"
+    say(f"  at most {long} here ({plan['seconds_per_step'] * 1000:.0f} ms a step, measured); no money")
     say(f"  about {plan['memory_bytes'] / 2**30:.2f} GiB for weights, gradients, optimiser and activations")
     _show_weights(plan)
     rates = [rate for _, rate in plan["learning_rate"]]
@@ -62,7 +64,7 @@ def _show_hosted(plan: dict[str, Any]) -> None:
     examples = plan["examples"]
     say(f"  {examples['train']:,} training and {examples['valid']:,} validation examples for {plan['base']}")
     tokens = f"about {plan['tokens_per_epoch']['total']:,} tokens, {plan['trained_tokens']:,} billed"
-    say(f"  {plan['epochs']} epochs of {tokens}; {plan['money_told']}")
+    say(f"  {plan['epochs_told']} of {tokens}; {plan['money_told']}")
     say(f"  about {plan['hours']:.1f} h" if plan["hours"] else "  how long it takes the service does not say before")
     for note in plan["notes"]:
         say(f"  {note}")

@@ -48,7 +48,7 @@ def _show(artifact: Artifact) -> None:
     _SUMMARIES[artifact.stage]({**artifact.result, "path": artifact.path})
     if artifact.stage != "dataset":
         facts = {**manifest["counts"], **{k: v for k, v in artifact.result.items() if not isinstance(v, dict | list)}}
-        table("", ["fact", "value"], [[key, value] for key, value in facts.items()])
+        table("", ["fact", "value"], [[key, value] for key, value in facts.items() if value is not None])
     sizes = [(name, (artifact.path / name).stat().st_size) for name in manifest["files"]]
     table("", ["file", "bytes"], [[name, f"{size:,}"] for name, size in sizes], numeric_from=1)
     where(artifact.path)

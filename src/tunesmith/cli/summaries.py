@@ -192,7 +192,8 @@ def show_run(result: dict[str, Any]) -> None:
     if result["release"]:
         name, home = result["release"].split("@")[0], home_words(Path(result["prepare"]["path"]).parents[1])
         say(f"  released as {result['release']}")
-        say(f"  talk to it: tunesmith chat {name}{home} · serve it: tunesmith serve{home}")
+        chat = "" if result["train"].get("hosted") else f"talk to it: tunesmith chat {name}{home} · "
+        say(f"  {chat}serve it: tunesmith serve{home}")
     else:
         say("  not released: the gate did not pass (tunesmith release --force overrides it)")
 

@@ -30,7 +30,8 @@ def command(recipe: Path, home: Path | None, as_json: bool, devices: int, cancel
 
     if cancel:
         cancelled = flow.cancel_training(flow.Project.of(recipe, home))
-        say(f"  cancelled: {', '.join(cancelled['cancelled']) or 'nothing runs there'}")
+        ended = ", ".join(cancelled["cancelled"])
+        say(f"  cancelled: {ended}" if ended else "  nothing to cancel: no job of this recipe runs there")
         return print_json(cancelled) if as_json else None
     result = as_ranks(devices, lambda: flow.result_of(flow.train(flow.Project.of(recipe, home))))
     if as_json:

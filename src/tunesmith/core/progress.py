@@ -61,6 +61,9 @@ class Bar(Protocol):
     def advance(self, count: int = 1, **facts: float | str) -> None:
         """Move by ``count`` of the total and show facts such as ``loss=1.2``; an empty one is not shown any more."""
 
+    def expect(self, total: int) -> None:
+        """Set the total, where it comes to be known on the way."""
+
 
 def _facts_text(facts: dict[str, float | str]) -> str:
     return " · ".join(f"{key} {_shown(value)}" for key, value in facts.items() if value != "")
@@ -140,6 +143,9 @@ class _LiveBar:
     task: TaskID
     tells: bool = True  # facts; where lines below the bar have them it does not
 
+    def expect(self, total: int) -> None:
+        self.progress.update(self.task, total=total)
+
     def advance(self, count: int = 1, **facts: float | str) -> None:
         self.progress.update(self.task, advance=count)
         if facts and self.tells:
@@ -165,6 +171,9 @@ class _PlainBar:
     done: int = 0
     last_s: float = field(default_factory=monotonic_s)
     facts: dict[str, float | str] = field(default_factory=dict)
+
+    def expect(self, total: int) -> None:
+        self.total = total
 
     def advance(self, count: int = 1, **facts: float | str) -> None:
         self.done += count

@@ -164,6 +164,6 @@ def _refuse_empty(
         )
     raise DataError(
         f"{living:,} usable rows are too few to hold any out for {empty}{taken()}",
-        expected=f"at least {_FEWEST_TO_HOLD_OUT} usable rows",
+        expected=f"at least {_FEWEST_TO_HOLD_OUT} usable rows to hold them out of",
         hint="add examples, or give data.valid and data.test files of their own",
     )

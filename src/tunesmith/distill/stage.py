@@ -77,8 +77,7 @@ def plan(project: Project) -> dict[str, Any]:
     with naming_lines(project.file):
         work = _Distillation(project)
         asked = work.requests
-        chars = sum(len(one["content"]) for request in asked for one in request.messages)
-        cost = at_most(work.settings.teacher, chars, len(asked))
+        cost = at_most(work.settings.teacher, sum(one.chars for one in asked), len(asked))
         return {"questions": len(work.questions.rows), "calls": len(asked), "shots": work.shots, **cost}
 
 
@@ -99,13 +98,17 @@ class _Distillation:
                 "the recipe has no distill: nobody to learn from",
                 hint="distill: {teacher: {api: anthropic, model: claude-sonnet-5-5}}",
             )
-        check_service(self.recipe.distill.teacher, self.project.workspace)
         return self.recipe.distill
 
     @property
     def file(self) -> Path:
         """Where the examples go."""
         return self.project.folder / self.settings.to
+
+    @property
+    def _beside(self) -> Path:
+        """Where answers go that cannot be learnt."""
+        return self.file.with_suffix(".left_out.jsonl")
 
     @cached_property
     def dataset(self) -> Artifact | None:
@@ -157,6 +160,7 @@ class _Distillation:
 
     def make(self) -> dict[str, Any]:
         """Ask, choose, write."""
+        check_service(self.settings.teacher, self.project.workspace)
         asked = self.requests
         terms = TERMS.format(model=self.settings.teacher.model)
         say(f"  {terms}", style="yellow")
@@ -201,14 +205,16 @@ class _Distillation:
             records.append(record | ({"agreement": answer.agreement} if self.settings.samples > 1 else {}))
         if not records:
             why = ", ".join(sorted({one["why"] for one in left_out}))
+            self._beside.write_text(_lines(left_out), encoding="utf-8")
             raise DataError(
                 f"none of {len(found):,} answers of {self.settings.teacher.model} can be learnt ({why})",
-                expected="answers such as the task has", hint="prompt.system may tell it more; see docs/distill.md",
-            )  # fmt: skip
+                expected="answers such as the task has",
+                hint=f"{self._beside} has them; prompt.system may tell it more; see docs/distill.md",
+            )
         return records, left_out
 
     def _write(self, records: list[dict[str, Any]], left_out: list[dict[str, Any]]) -> tuple[Path, Path]:
-        text, beside = _lines(records), self.file.with_suffix(".left_out.jsonl")
+        text, beside = _lines(records), self._beside
         if self.file.exists() and self.file.read_text(encoding="utf-8") != text and not self.force:
             raise ArtifactError(
                 f"{self.file}: there already, with other rows", expected="no file of that name, or the same rows",

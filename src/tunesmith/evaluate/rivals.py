@@ -6,7 +6,6 @@ nor the comparison (`compare`).
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -19,7 +18,7 @@ from tunesmith.providers.cache import ReplyCache
 from tunesmith.providers.chat import ChatRequest, check_service, connect, sampling_of
 from tunesmith.providers.cost import at_most
 from tunesmith.providers.tools import told
-from tunesmith.text.examples import has_more_than_text, text_of
+from tunesmith.text.examples import has_more_than_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -143,12 +142,6 @@ def _unfenced(text: str) -> str:
     return text
 
 
-def _chars(request: ChatRequest) -> int:
-    calls = [one["tool_calls"] for one in request.messages if "tool_calls" in one]
-    told_of = len(json.dumps([*request.tools, *calls])) if request.tools or calls else 0
-    return sum(len(text_of(dict(one))) for one in request.messages) + told_of
-
-
 def check_rivals(recipe: Recipe, workspace: Workspace | None) -> None:
     """Refuse, before anything is spent, rivals that the task cannot have or that cannot be asked.
 
@@ -175,6 +168,6 @@ def planned(
     found = {}
     for name, rival in recipe.evaluate.rivals.items():
         asked = requests(rival, task, train, rows, recipe.seed)
-        chars = sum(_chars(request) for request in asked)
+        chars = sum(request.chars for request in asked)
         found[name] = {"calls": len(asked), **at_most(rival, chars, len(asked))}
     return found

@@ -83,6 +83,7 @@ def _region(recipe: Recipe) -> dict[str, Any]:
 
 
 def _ask(setting: str, service: Service, today: date) -> Dependence:
+    service.name("provider" if setting == "base" else setting)
     try:
         chat = connect(service, None)
         try:

@@ -33,7 +33,7 @@ class Aws:
         region: as ``us-east-1``; None: AWS_REGION, AWS_DEFAULT_REGION, or ``~/.aws/config``.
         timeout_s: for an answer.
         retries: more tries after a throttled or failed call.
-        setting: the recipe's section, for errors: ``provider`` or ``evaluate.judge``.
+        setting: the recipe's section, for errors: ``provider`` or ``evaluate.judge``; or the option ``--region``.
         url: of Bedrock and of its runtime, if not AWS's own.
         connections: at a time.
 
@@ -58,11 +58,17 @@ class Aws:
         found = self.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
         found = found or _boto3().Session().region_name
         if not found:
+            option = self.setting.startswith("--")
             raise RecipeError(
-                f"{self.setting}.region is not set, and neither is AWS_REGION", expected="a region, as us-east-1",
-                hint=f"{self.setting}: {{region: us-east-1}}",
+                f"{self.region_setting} is not set, and neither is AWS_REGION", expected="a region, as us-east-1",
+                hint=f"{self.setting} us-east-1" if option else f"{self.setting}: {{region: us-east-1}}",
             )  # fmt: skip
         return str(found)
+
+    @property
+    def region_setting(self) -> str:
+        """Where the user says the region: a key of the recipe, or an option."""
+        return self.setting if self.setting.startswith("--") else f"{self.setting}.region"
 
     def client(self, name: str) -> Client:
         """Return a client of ``bedrock``, ``bedrock-runtime``, ``s3`` or ``iam``; sends nothing."""
@@ -170,7 +176,7 @@ class Client:
         return AwsError(
             f"{self._place} cannot be reached, or ends connections before it answers ({_short(str(error))}), in "
             f"{self._tried}",
-            code=kind, passing=True, expected="a region where Bedrock is", hint=f"see {self.aws.setting}.region",
+            code=kind, passing=True, expected="a region where Bedrock is", hint=f"see {self.aws.region_setting}",
         )  # fmt: skip
 
 

@@ -72,24 +72,25 @@ class Offer:
         Raises:
             RecipeError: saying what it costs and where to agree.
         """
-        price, agreed = _names(self.setting)
+        price, agreed, sets = _names(self.setting)
         if self.cost is None or not self.cost >= 0:
             raise RecipeError(
                 f"{price} is not set, and {self.told}", expected="USD an hour of one model unit, by AWS's price list",
-                hint=f"{price}: 40, and {agreed}: {40 * self.units}, if that is the price",
+                hint=f"{price}{sets}40, and {agreed}{sets}{40 * self.units}, if that is the price",
             )  # fmt: skip
         if self.confirmed_usd is None or not self.confirmed_usd >= self.cost:
             said = "not set" if self.confirmed_usd is None else f"{self.confirmed_usd:g}"
             raise RecipeError(
                 f"{agreed} is {said}, and {self.told}", expected=f"{self.cost:g} or more, to agree to it",
-                hint=f"{agreed}: {self.cost:g}; tunesmith hosted delete ends it",
+                hint=f"{agreed}{sets}{self.cost:g}; tunesmith hosted delete ends it",
             )  # fmt: skip
 
 
-def _names(setting: str) -> tuple[str, str]:
+def _names(setting: str) -> tuple[str, str, str]:
+    """Return where the price is said, where it is agreed to, and what stands between either and its value."""
     if setting.startswith("--"):
-        return "--usd-an-hour", "--confirm-hourly-usd"
-    return f"{setting}.price.hour", f"{setting}.confirm_hourly_usd"
+        return "--usd-an-hour", "--confirm-hourly-usd", " "
+    return f"{setting}.price.hour", f"{setting}.confirm_hourly_usd", ": "
 
 
 @dataclass(frozen=True)

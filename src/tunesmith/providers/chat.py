@@ -6,11 +6,13 @@ keeping replies (`cache`) nor counting them (`asker`).
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tunesmith.core.errors import RecipeError, did_you_mean
 from tunesmith.core.ids import digest
+from tunesmith.text.examples import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -41,6 +43,13 @@ class ChatRequest:
     sampling: Mapping[str, Any] = field(default_factory=dict)
     sample: int = 0
     tools: Sequence[Mapping[str, Any]] = ()
+
+    @property
+    def chars(self) -> int:
+        """How many characters are asked: of words, calls and tools."""
+        calls = [one["tool_calls"] for one in self.messages if "tool_calls" in one]
+        beside = len(json.dumps([*self.tools, *calls])) if self.tools or calls else 0
+        return sum(len(text_of(dict(one))) for one in self.messages) + beside
 
     def digest(self, answerer: str) -> str:
         """Return what stands for this question to this answerer: same digest, same question."""

@@ -51,9 +51,13 @@ class Curve:
         return found
 
     def take(self, events: Iterable[Any]) -> tuple[list[Row], list[str]]:
-        """Take events in any order; return rows that are new or grew, ascending, and new messages, oldest first."""
+        """Take events in any order; return rows that are new or grew, ascending, and new messages, oldest first.
+
+        Of one second, of which there are several, those that come last are the oldest: services list newest first.
+        """
         changed, said = set(), []
-        for event in sorted(events, key=lambda one: one.created_at or 0):
+        last_first = [*events][::-1]
+        for event in sorted(last_first, key=lambda one: one.created_at or 0):
             if event.id in self._seen:
                 continue
             self._seen.add(event.id)

@@ -219,6 +219,8 @@ class OpenAIService:
                 hint="see provider.base_url; the same command goes on from here",
             )
         later = "later: the same command goes on from here" if status >= 500 else "see provider and base in the recipe"
+        if status == 404 and not self.url.rstrip("/").endswith("/v1"):
+            later = f"provider.base_url: {self.url.rstrip('/')}/v1, as most servers have it"
         return RemoteError(f"{self.url} fails (HTTP {status}): {said}", hint=later)
 
 

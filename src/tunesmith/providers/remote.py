@@ -128,7 +128,7 @@ def key_in(variable: str, where: str) -> str:
     key = os.environ.get(variable, "").strip()
     if not key:
         raise RecipeError(
-            f"{where}: the environment variable {variable} is not set", expected="the key of the service in it",
+            f"{where}: the environment variable {variable} is not set", expected="the key in it",
             hint=f"export {variable}=...; the recipe itself never holds a key",
         )  # fmt: skip
     return key

@@ -107,6 +107,14 @@ def _explained(error: ValidationError, document: YamlDocument, where: str) -> Tu
     return together(list(told.values()))
 
 
+_PLAINLY = {
+    "string_pattern_mismatch": "not of the form that is expected",
+    "model_type": "a section is expected, not a value",
+    "model_attributes_type": "a section is expected, not a value",
+}
+"""Pydantic's types of errors whose messages speak of Python or of regular expressions, in plain words."""
+
+
 def _told(problem: Any, keys: tuple[str | int, ...], document: YamlDocument, where: str) -> RecipeError:
     dotted = ".".join(map(str, keys)) or "recipe"
     line = document.line_of(keys)
@@ -119,12 +127,15 @@ def _told(problem: Any, keys: tuple[str | int, ...], document: YamlDocument, whe
     if problem["type"] in _TAGGED:
         return _untagged(problem, dotted, place, keys)
     message, _, instead = problem["msg"].removeprefix("Value error, ").partition("; ")
+    message = _PLAINLY.get(problem["type"], message)
     value = "" if isinstance(problem["input"], dict | list | BaseModel) else f", got {problem['input']!r}"
     if isinstance(problem["input"], dict) and problem["type"] == "value_error":
         place = f"{place}: {dotted}" if keys else _place_of(message, document, where)
         return RecipeError(f"{place}: {message}", hint=instead)
+    within = names_at(keys)
+    expected = _describe(keys) or (f"keys of its own: {', '.join(within)}" if within else "")
     hint = instead or _nearest(problem) or _usual(keys)
-    return RecipeError(f"{place}: {dotted}: {message}{value}", expected=_describe(keys), hint=hint)
+    return RecipeError(f"{place}: {dotted}: {message}{value}", expected=expected, hint=hint)
 
 
 def _untagged(problem: Any, dotted: str, place: str, keys: tuple[str | int, ...]) -> RecipeError:

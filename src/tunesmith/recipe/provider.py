@@ -11,7 +11,8 @@ from pydantic import Field
 
 from tunesmith.recipe.section import Section
 
-HOSTED = ("openai:", "azure:", "bedrock:")
+SERVICES = ("openai", "azure", "bedrock")
+HOSTED = tuple(f"{name}:" for name in SERVICES)
 """What a base begins with that a service tunes."""
 
 

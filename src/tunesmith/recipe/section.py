@@ -37,7 +37,7 @@ def as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-_UNITS = {"MB": 10**6, "GB": 10**9, "MiB": 1 << 20, "GiB": 1 << 30}
+_UNITS = {"KB": 10**3, "KiB": 1 << 10, "MB": 10**6, "GB": 10**9, "MiB": 1 << 20, "GiB": 1 << 30}
 
 
 def bytes_of(text: str) -> int:
@@ -46,9 +46,9 @@ def bytes_of(text: str) -> int:
     Raises:
         ValueError: if it says none.
     """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?) ?(MB|GB|MiB|GiB)", text)
+    found = re.fullmatch(r"(\d+(?:\.\d+)?) ?(KB|MB|GB|KiB|MiB|GiB)", text)
     if found is None:
-        raise ValueError(f"{text!r} is no amount of memory; write it as 800MiB or 2GiB")
+        raise ValueError(f"{text!r} is no number of bytes; write it as 800MiB or 2GiB")
     return int(float(found[1]) * _UNITS[found[2]])
 
 

@@ -9,12 +9,13 @@ from pydantic import (
     model_validator,
 )
 
+from tunesmith.core.errors import did_you_mean
 from tunesmith.recipe.data import Data
 from tunesmith.recipe.distill import Distill
 from tunesmith.recipe.fit import refuse_idle, refuse_unfit_objective
 from tunesmith.recipe.prompt import Prompt
 from tunesmith.recipe.prompts import Prompts
-from tunesmith.recipe.provider import Provider, service_of
+from tunesmith.recipe.provider import SERVICES, Provider, service_of
 from tunesmith.recipe.section import (
     Later,
     Section,
@@ -80,6 +81,9 @@ class Recipe(Section):
                 f"provider is for a base that a service tunes, and {self.base} is not; "
                 "remove provider, or base: openai:... (azure:, bedrock:)"
             )
+        word, colon, _ = self.base.partition(":")
+        if colon and not self.service and word.isidentifier():
+            raise ValueError(f"base: {self.base}: no service is called {word}; {did_you_mean(word, SERVICES)}")
         if self.service and not self.base.split(":", 1)[1].strip():
             raise ValueError(f"base: {self.base} names no model; base: {self.base}gpt-4.1-mini-2025-04-14")
         if self.service == "azure" and (self.provider is None or self.provider.base_url is None):

@@ -74,7 +74,7 @@ def invalid_key(given: bool) -> ApiError:
 
 def model_not_found(name: str, known: list[str]) -> ApiError:
     """Return the 404 for a model nobody has released."""
-    shown = f"Released here: {', '.join(known[:10])}." if known else "Nothing is released here yet."
+    shown = f"Released here: {', '.join(known[:10])}." if known else "GET /v1/models lists those that are here."
     return ApiError(404, f"The model {name!r} does not exist. {shown}", code="model_not_found", param="model")
 
 

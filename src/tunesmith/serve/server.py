@@ -161,6 +161,7 @@ def _introduce(app: Starlette, host: str, port: int) -> None:
     released = gateway.catalog.released()
     for one in released:
         say(f"  {one.ref} → {one.model_id}")
+    say(f"  tunes as OpenAI's fine-tuning API does: OpenAI(base_url='{url}/v1'), see docs/fine_tuning_api.md")
     if not released:
         say("  nothing is released yet: tunesmith run RECIPE makes and releases a model; no restart is needed")
         return

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.artifacts import Plan
 from tunesmith.core.clock import monotonic_s
-from tunesmith.core.errors import RemoteError
+from tunesmith.core.errors import RecipeError, RemoteError
 from tunesmith.core.page import cards, page
 from tunesmith.core.progress import say, steps
 from tunesmith.providers.capabilities import check as check_settings
 from tunesmith.providers.capabilities import findings
-from tunesmith.providers.hosted import HostedModel, Rows, tuner
+from tunesmith.providers.hosted import HostedModel, Rows, refuse_dear, tuner
 from tunesmith.providers.journal import Journal
 from tunesmith.text.examples import read_examples
 from tunesmith.text.prompts import prompts_of
@@ -135,15 +135,23 @@ def _refuse_unavailable(ours: Tuner) -> None:
 def _announce(recipe: Recipe, estimate: Estimate) -> None:
     say(
         f"  {recipe.base}: {estimate.examples:,} training and {estimate.valid_examples:,} validation examples · "
-        f"{estimate.epochs} epochs of about {estimate.tokens_per_epoch:,} tokens · {money(estimate)}"
+        f"{epochs_of(estimate.epochs)} of about {estimate.tokens_per_epoch:,} tokens · {money(estimate)}"
     )
     for note in estimate.notes:
         say(f"  {note}")
 
 
+def epochs_of(count: int) -> str:
+    """Return a number of epochs, for people."""
+    return "1 epoch" if count == 1 else f"{count} epochs"
+
+
 def money(estimate: Estimate) -> str:
     """Return what training costs, for people."""
-    usd = f"about {estimate.usd:,.2f} USD" if estimate.usd is not None else f"{estimate.missing} tells the cost"
+    if estimate.usd is None:
+        usd = f"{estimate.missing} tells the cost"
+    else:
+        usd = f"about {estimate.usd:,.2f} USD" if estimate.usd >= 0.01 else "less than 0.01 USD"
     return usd + (f", then {estimate.usd_an_hour:,.2f} USD an hour" if estimate.usd_an_hour else "")
 
 
@@ -161,19 +169,25 @@ def plan(recipe: Recipe, dataset: Artifact, folder: Path) -> dict[str, Any]:
     for one in findings(recipe):
         instead = f"; {one.instead}" if one.how == "refused" and one.instead else ""
         by_how[one.how][one.setting] = one.why + instead
+    notes = [*estimate.notes]
+    try:
+        refuse_dear(estimate, recipe.hosting)
+    except RecipeError as error:
+        notes.append(f"{error.message}: refused")
     return {
         "provider": recipe.service,
         "base": recipe.base,
         "examples": {"train": estimate.examples, "valid": estimate.valid_examples},
         "tokens_per_epoch": {"total": estimate.tokens_per_epoch},
         "epochs": estimate.epochs,
+        "epochs_told": epochs_of(estimate.epochs),
         "trained_tokens": estimate.trained_tokens,
         "hours": estimate.hours,
         "usd_an_hour": estimate.usd_an_hour,
         "money_usd": estimate.usd,
         "money_missing": estimate.missing,
         "money_told": money(estimate),
-        "notes": list(estimate.notes),
+        "notes": notes,
         "settings": by_how,
     }
 
@@ -196,8 +210,9 @@ class _Shown:
     def measured(self, row: Row, total_steps: int | None = None) -> None:
         """Move the bar to a step and show what was measured."""
         facts = {name: row[key] for key, name in (("loss", "loss"), ("valid_loss", "valid")) if key in row}
-        of_all = {"of": f"{total_steps:,}"} if total_steps else {}
-        self._bar.advance(max(0, row["step"] - self._step), **facts, **of_all)
+        if total_steps:
+            self._bar.expect(total_steps)
+        self._bar.advance(max(0, row["step"] - self._step), **facts)
         self._step = max(self._step, row["step"])
         self._untracked[row["step"]] = row
         self.track(self._step - 1)

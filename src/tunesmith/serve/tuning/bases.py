@@ -50,7 +50,10 @@ def base_of(name: str, allowed: Mapping[str, str], catalog: Catalog, workspace: 
     except ApiError as error:
         raise _not_allowed(name, [BUNDLED, *allowed, *(one.ref for one in catalog.named())]) from error
     artifact = workspace.find(model_id)
-    if artifact is None or hosted_model(artifact) is not None:
+    if artifact is not None and hosted_model(artifact) is not None:
+        message = f"The model {name!r} lies at the service that tuned it, so it cannot be fine-tuned here."
+        raise bad_request(message, "model", "model_not_available")
+    if artifact is None:
         raise _not_allowed(name, [BUNDLED, *allowed])
     return Base(model_id, _is_adapter(artifact))
 

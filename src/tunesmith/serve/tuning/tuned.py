@@ -51,7 +51,7 @@ class Tuned:
 def name_of(job: Job, step: int | None = None) -> str:
     """Return the name of a job's model: ``ft:<base>:tunesmith:<suffix>:<id>``, of a step with ``:ckpt-step-<step>``."""
     base = job.model.split(":")[1] if job.model.startswith(PREFIX) else job.model
-    suffix = re.sub(r"[^a-z0-9_.-]+", "-", (job.suffix or "").lower())
+    suffix = re.sub(r"[^a-z0-9_.-]+", "-", (job.suffix or "").lower()).strip("-")
     name = f"{PREFIX}{base}:tunesmith:{suffix}:{job.id[-8:]}"
     return name if step is None else f"{name}:ckpt-step-{step}"
 
