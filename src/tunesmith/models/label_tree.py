@@ -16,8 +16,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-RESIDUAL_MASS = 1e-2
-"""Share of the labels' whole probability that may stay unresolved for a prompt: no probability is off by more."""
+LEFT_EACH, LEFT_TOGETHER = 1e-2, 5e-2
+"""Shares of the labels' whole probability that may stay unresolved for a prompt: in one branch, and in all.
+
+A label in an unopened branch is off by no more than the branch weighs. One that is resolved is off by nothing if the
+model says labels and nothing else, as tuned ones do, and in any case by no more than that part of it which all branches
+weigh together.
+"""
 
 PER_PASS = 16
 """Nodes opened for a prompt in one pass: every row of a pass then has the same width, and fewer passes are needed."""
@@ -113,8 +118,8 @@ class Opening:
     def next_nodes(self) -> list[int]:
         """Return up to PER_PASS nodes to open now, parents first; empty once the probabilities are known.
 
-        They are once the unresolved share is within RESIDUAL_MASS and no unopened branch weighs more than the best
-        label. What is opened beyond the unopened branches lies below them: the score of a node whose parent is not
+        They are once what is unresolved is within LEFT_EACH and LEFT_TOGETHER, and no unopened branch weighs more than
+        the best label. What is opened beyond the unopened branches lies below them: the score of a node whose parent is not
         opened yet is guessed by dividing its parent's evenly among the children.
         """
         unopened = [node for node in self._edge if self.tree.children[node]]
@@ -132,9 +137,14 @@ class Opening:
         return sorted(wanted)
 
     def _resolved(self, unopened: list[int]) -> bool:
-        left = np.logaddexp.reduce(self.scores[unopened], initial=-np.inf)
+        if not unopened:
+            return True
         edge = self.scores[list(self._edge)]
-        return bool(left <= np.logaddexp.reduce(edge) + math.log(RESIDUAL_MASS) and left < edge.max())
+        left, edge = np.exp(self.scores[unopened] - edge.max()), np.exp(edge - edge.max())
+        all_of_it, most = edge.sum(), left.max()
+        return bool(
+            most <= LEFT_EACH * all_of_it and left.sum() <= LEFT_TOGETHER * all_of_it and most < edge.max()
+        )  # fmt: skip
 
     def log_probabilities(self) -> NDArray[np.float64]:
         """Return every label's log-probability, normalised; an unresolved branch is divided evenly among its labels."""

@@ -168,7 +168,7 @@ def label_scores(
     """Return log-probabilities of every label for every prompt, normalised over the labels: (prompts, labels).
 
     A label's probability is that of its tokens one after the other. Labels are opened as a tree, most probable
-    branches first, until at most `label_tree.RESIDUAL_MASS` of the labels' whole probability is unresolved and the
+    branches first, until at most `label_tree.LEFT_EACH` of the labels' whole probability is unresolved in any and the
     most probable label is certain; what is left is divided evenly within its branch. What all prompts begin with is
     computed once. A label that is likely to be given is read with its prompt, in one pass: of a tuned model that is
     often all there is to do.

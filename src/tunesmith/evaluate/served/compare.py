@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from tunesmith.models.label_tree import RESIDUAL_MASS
+from tunesmith.models.label_tree import LEFT_EACH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -88,7 +88,7 @@ def _other_prompt(wanted: Sequence[int], given: Sequence[int]) -> str:
 
 def _labels(asked: Asked, probability: float, reply: Reply, nats: float) -> Found:
     """Compare two labels. Each probability may be off by what the search left open, and by rounding p (1 - p) nats."""
-    shares, allowed = dict(reply.labels), RESIDUAL_MASS + nats / 4
+    shares, allowed = dict(reply.labels), 2 * LEFT_EACH + nats / 4
     own, theirs = shares.get(reply.text, 0.0), shares.get(asked.text, 0.0)
     if abs(theirs - probability) > allowed:
         return Found("different", f"{asked.text!r} has probability {theirs:.3f} instead of {probability:.3f}")
