@@ -151,13 +151,17 @@ def _choose_labels(asked: Contender, examples: Sequence[Example], bar: Bar) -> A
     answers = _unanswered(len(examples))
     fitting = [i for i, prompt in enumerate(prompts) if len(prompt) + room <= loaded.context_tokens]
     place = {label: number for number, label in enumerate(asked.labels)}
-    for chunk in _chunks(fitting, [len(prompt) for prompt in prompts], CHOOSING_ROWS):
-        expected = [expected_of(examples[i]) for i in chunk]
-        right = [place.get(one) for one in expected]
-        asked_ids = [prompts[i] for i in chunk]
-        scores = label_scores(loaded, asked_ids, labels, right=right, precision=asked.precision)
+    expected = [expected_of(one) for one in examples]
+    right = [place.get(one) for one in expected]
+    lengths = [
+        len(prompt) + (0 if own is None else len(labels[own])) for prompt, own in zip(prompts, right, strict=True)
+    ]
+    for chunk in _chunks(fitting, lengths, CHOOSING_ROWS):
+        scores = label_scores(
+            loaded, [prompts[i] for i in chunk], labels, right=[right[i] for i in chunk], precision=asked.precision
+        )
         for i, text, confidence, nats in zip(
-            chunk, *label_answers(asked.labels, scores, expected), strict=True
+            chunk, *label_answers(asked.labels, scores, [expected[i] for i in chunk]), strict=True
         ):  # fmt: skip
             answers.texts[i], answers.confidences[i], answers.nats[i], answers.tokens[i] = text, confidence, nats, 1
         bar.advance(len(chunk))
