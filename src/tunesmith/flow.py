@@ -86,7 +86,7 @@ def cancel_training(project: Project) -> Result:
             f"base: {project.recipe.base} is tuned by this machine, which has no jobs to cancel",
             hint="Ctrl-C where it runs; the same command goes on from its last checkpoint",
         )
-    return {"cancelled": hosted.cancel(project.recipe, prepare(project), project.workspace)}
+    return {"cancelled": hosted.cancel(project.recipe, project.workspace)}
 
 
 def planned_model(project: Project, dataset: Artifact) -> str:

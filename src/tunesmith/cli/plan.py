@@ -61,13 +61,10 @@ def _show(plan: dict[str, Any]) -> None:
 
 
 def _show_hosted(plan: dict[str, Any]) -> None:
-    examples = plan["examples"]
-    say(f"  {examples['train']:,} training and {examples['valid']:,} validation examples for {plan['base']}")
-    tokens = f"about {plan['tokens_per_epoch']['total']:,} tokens, {plan['trained_tokens']:,} billed"
-    say(f"  {plan['epochs_told']} of {tokens}; {plan['money_told']}")
-    say(f"  about {plan['hours']:.1f} h" if plan["hours"] else "  how long it takes the service does not say before")
-    for note in plan["notes"]:
-        say(f"  {note}")
+    if plan["refused"]:
+        say(f"  {plan['base']}: {plan['refused']}", style="red")
+    else:
+        _show_counts(plan)
     for how, style in (("honoured", ""), ("approximated", "yellow"), ("refused", "red")):
         own = plan["settings"][how]
         if how == "honoured":
@@ -78,6 +75,16 @@ def _show_hosted(plan: dict[str, Any]) -> None:
         _show_judge(judge)
     for name, asked in plan.get("rivals", {}).items():
         _show_rival(name, asked)
+
+
+def _show_counts(plan: dict[str, Any]) -> None:
+    examples = plan["examples"]
+    say(f"  {examples['train']:,} training and {examples['valid']:,} validation examples for {plan['base']}")
+    tokens = f"about {plan['tokens_per_epoch']['total']:,} tokens, {plan['trained_tokens']:,} billed"
+    say(f"  {plan['epochs_told']} of {tokens}; {plan['money_told']}")
+    say("  how long it takes the service does not say before; whether it tunes the base at all, train asks it")
+    for note in plan["notes"]:
+        say(f"  {note}")
 
 
 def _show_judge(judge: dict[str, Any]) -> None:

@@ -119,8 +119,8 @@ class Opening:
         """Return up to PER_PASS nodes to open now, parents first; empty once the probabilities are known.
 
         They are once what is unresolved is within LEFT_EACH and LEFT_TOGETHER, and no unopened branch weighs more than
-        the best label. What is opened beyond the unopened branches lies below them: the score of a node whose parent is not
-        opened yet is guessed by dividing its parent's evenly among the children.
+        the best label. What is opened beyond the unopened branches lies below them: the score of a node whose parent is
+        not opened yet is guessed by dividing its parent's evenly among the children.
         """
         unopened = [node for node in self._edge if self.tree.children[node]]
         if self._resolved(unopened):

@@ -58,6 +58,12 @@ def taken(key: str, value: Callable[[Recipe], float | None], whole: str = "") ->
     return limit
 
 
+def bedrock_batch(recipe: Recipe) -> str:
+    """Look whether Bedrock takes a batch of so many tokens; auto is its own."""
+    own = recipe.train.batch_tokens == "auto"
+    return "" if own else taken("batchSize", lambda _: None)(recipe)
+
+
 def bedrock_rate(recipe: Recipe) -> str:
     """Look at the rate that Bedrock would get: a factor on Claude's, a number for Nova and Llama."""
     kind, schedule = bedrock_family(recipe), recipe.train.schedule

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from tunesmith.providers.capability_limits import (
     batch,
+    bedrock_batch,
     bedrock_rate,
     bedrock_stopping,
     beta,
@@ -105,7 +106,7 @@ _OF_BEDROCK = (_no(_HOSTED_ONLY), _no("a setting of Bedrock"), _H)
 
 TABLE: dict[str, Cells] = {
     "name": _HERE,
-    "task": (_H, _H, Cell("honoured", limit=objective("sft"))),
+    "task": (_H, _H, Cell("honoured", "all but preference: answers are learnt, no pairs", limit=objective("sft"))),
     "base": _HERE,
     "seed": (
         _H,
@@ -113,6 +114,7 @@ TABLE: dict[str, Cells] = {
         _approx("draws splits, samples and wordings; the service's own draws cannot be set"),
     ),
     "data.*": _HERE,
+    "data.canaries": _only_local("what is uploaded are the rows alone: nothing is planted among them"),
     "data.balance.*": _only_local(
         "it weighs examples in the loss, and the service knows no weights of examples",
         "leave it out, or data.size with select: coverage",
@@ -132,11 +134,11 @@ TABLE: dict[str, Cells] = {
     ),
     "prompt.teacher": _only_local("the service learns from answers, not from probabilities of a teacher"),
     "prompt.candidates": _HERE,
-    "prompt.prompt_loss_weight": _only_local("the service learns answers alone"),
+    "prompt.prompt_loss_weight": _only_local("the service learns answers alone", zero=True),
     "train.objective": (
         _H,
-        Cell("honoured", limit=objective("sft", "dpo")),
-        Cell("honoured", limit=objective("sft")),
+        Cell("honoured", "sft and dpo", limit=objective("sft", "dpo")),
+        Cell("honoured", "sft alone", limit=objective("sft")),
     ),
     "train.method": _only_local(_WEIGHTS_ARE_THEIRS),
     "train.save": _only_local(_NO_WEIGHTS),
@@ -169,7 +171,7 @@ TABLE: dict[str, Cells] = {
             "approximated",
             "as many examples a step as have so many target tokens on average, 4 to 256; auto: the service's own; "
             "Llama has 1, Nova's own cannot be set",
-            limit=taken("batchSize", lambda _: None),
+            limit=bedrock_batch,
         ),
     ),
     "train.batch_examples": (
@@ -322,6 +324,7 @@ TABLE: dict[str, Cells] = {
     "evaluate.gate.metrics": _answers("gate", "metrics"),
     "evaluate.gate.minimum": _answers("gate", "minimum"),
     "evaluate.gate.maximum": _answers("gate", "maximum"),
+    "evaluate.served": (_H, *(_approx("nothing is written here that could differ from what was evaluated"),) * 2),
     "evaluate.suites": (
         _H,
         *(Cell("honoured", "slices; the others look into a model's probabilities", limit=suites),) * 2,

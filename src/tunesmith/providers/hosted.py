@@ -91,7 +91,6 @@ class Estimate:
     epochs: int
     usd: float | None = None
     missing: str = ""
-    hours: float | None = None
     usd_an_hour: float | None = None
     notes: tuple[str, ...] = ()
 

@@ -82,7 +82,7 @@ class Journal:
         except ValueError as error:
             raise ArtifactError(
                 f"{self.path}: damaged ({error})",
-                hint="look in the service's console what runs there; then tunesmith clean, which forgets it",
+                hint="look in the service's console what runs there; then tunesmith clean --hosted, which forgets it",
             ) from error
 
     def _take(self, row: Facts) -> None:
@@ -101,9 +101,17 @@ class Journal:
         self._take(row)
 
 
-def at_service(folder: Path) -> bool:
-    """Tell whether a run's folder may be all that is known of a job or of capacity at a service."""
+def at_service(folder: Path) -> list[str]:
+    """Return what a run's folder may be all that is known of: jobs and capacity at a service, in words."""
     if not (folder / FILE).is_file():
-        return False
-    journal = Journal(folder)
-    return any(journal.steps(kind) or journal.unclear_steps(kind) for kind in PAID)
+        return []
+    try:
+        journal = Journal(folder)
+    except ArtifactError as error:
+        return [f"what its journal said, which is damaged ({error.message})"]
+    known = [f"{kind} {name}" for kind in PAID for name in _names(journal, kind)]
+    return known + [f"a {kind} that may have been made" for kind in PAID if journal.unclear_steps(kind)]
+
+
+def _names(journal: Journal, kind: str) -> list[str]:
+    return [str(name) for facts in journal.steps(kind).values() if (name := facts.get("id") or facts.get("arn"))]

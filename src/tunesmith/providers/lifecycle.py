@@ -7,8 +7,9 @@ Source: ``shutdown_date`` of OpenAI's model object; ``lifecycle``, ``deprecated_
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -44,8 +45,8 @@ def by_openai(model: str, retrieve: Callable[[str], Any]) -> Life:
     base = base_of(model)
     based = retrieve(base) if base else None
     if base and based is None:
-        return Life("deprecated", _day(getattr(own, "shutdown_date", None)))  # it hangs on what is not there any more
-    ends = _earliest(_day(getattr(one, "shutdown_date", None)) for one in (own, based) if one is not None)
+        return Life("deprecated", day_of(getattr(own, "shutdown_date", None)))  # it hangs on what is not there any more
+    ends = _earliest(day_of(getattr(one, "shutdown_date", None)) for one in (own, based) if one is not None)
     return Life("deprecated" if ends else "active", ends)
 
 
@@ -54,18 +55,21 @@ def by_anthropic(found: Any) -> Life:
     if found is None:
         return Life("gone")
     stages: dict[str, State] = {"active": "active", "deprecated": "deprecated", "retired": "gone"}
-    return Life(stages.get(str(getattr(found, "lifecycle", None)), "unknown"), _day(getattr(found, "retires_at", None)))
+    return Life(
+        stages.get(str(getattr(found, "lifecycle", None)), "unknown"), day_of(getattr(found, "retires_at", None))
+    )
 
 
 def _earliest(days: Iterable[date | None]) -> date | None:
     return min((day for day in days if day is not None), default=None)
 
 
-def _day(said: object) -> date | None:
-    """Return a day that is written as a date, a time, or seconds; None for anything else."""
+def day_of(said: Any) -> date | None:
+    """Return a day that a service says as a time, in ISO 8601 or in seconds since 1970; None if it says none."""
     if isinstance(said, datetime):
         return said.date()
-    try:
+    with contextlib.suppress(ValueError):
         return date.fromisoformat(str(said)[:10])
-    except ValueError:
-        return None
+    with contextlib.suppress(ValueError, TypeError, OverflowError, OSError):
+        return datetime.fromtimestamp(float(said), UTC).date() if said else None
+    return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tunesmith.core.errors import MissingExtraError
+from tunesmith.core.errors import MissingExtraError, RemoteError
 from tunesmith.providers.chat import ChatRequest, Reply
 from tunesmith.providers.lifecycle import Life, by_openai
 from tunesmith.providers.remote import RemoteChat
@@ -60,7 +60,7 @@ class OpenAIChat(RemoteChat):
         return {"model": request.model, "messages": [dict(one) for one in request.messages], **sampling}
 
     def _stream(self, request: ChatRequest) -> Iterator[str | Reply]:
-        usage, ended, pieces = None, "stop", list[str]()
+        usage, ended, pieces = None, "", list[str]()
         with self._client.chat.completions.create(
             **self._worded(request), stream=True, stream_options={"include_usage": True}
         ) as chunks:
@@ -71,6 +71,8 @@ class OpenAIChat(RemoteChat):
                     if choice.delta.content:
                         pieces.append(choice.delta.content)
                         yield choice.delta.content
+        if not ended:
+            raise RemoteError(f"{self.endpoint} ended an answer before it was whole", hint="ask again")
         asked, written = (usage.prompt_tokens, usage.completion_tokens) if usage else (0, 0)
         yield Reply("".join(pieces), asked, written, ended)
 

@@ -12,14 +12,16 @@ import uuid
 from json import JSONDecodeError
 from typing import TYPE_CHECKING, Any
 
+from tunesmith.core.clock import now_utc
 from tunesmith.core.errors import MissingExtraError, RemoteError
+from tunesmith.core.progress import duration, say
 from tunesmith.providers.remote import MOST_WAIT_S, key_in, refuse_long_waits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tunesmith.providers.journal import Journal
+    from tunesmith.providers.journal import Facts, Journal
     from tunesmith.recipe import Recipe
 
 OPENAI = "https://api.openai.com/v1"
@@ -29,8 +31,11 @@ OURS = "tunesmith"
 WAY_OUT = "the same recipe with an open model as its base, such as base: Qwen/Qwen3-0.6B, or nano"
 
 _CLOSED, _DAILY = "training_not_available", "daily_rate_limit_exceeded"
-_LOOKS = 3
-"""How often something that may have been made is looked for before it is made again: lists may lag behind."""
+LISTED_S = 120.0
+"""How long after it may have been made a job is looked for before another one is: lists may lag behind."""
+
+
+_ENDED = ("succeeded", "failed", "cancelled")
 
 
 class OpenAIService:
@@ -61,43 +66,50 @@ class OpenAIService:
         """Return what a call that may be repeated gives.
 
         Raises:
-            RemoteError: if the service refuses, fails or cannot be reached.
+            RemoteError: if the service refuses, fails, answers in another language or cannot be reached.
         """
         try:
-            return call()
-        except self._openai.APIError as error:
+            found = call()
+        except (self._openai.APIError, JSONDecodeError) as error:
             raise self.told(error) from error
-        except JSONDecodeError as error:
-            raise self._foreign() from error
+        if isinstance(found, str):  # a page of HTML, which the client hands on as it is
+            raise self._foreign()
+        return found
+
+    def asked_if_there(self, call: Callable[[], Any]) -> Any | None:
+        """Return what a call that may be repeated gives; None if what it is about is not there.
+
+        Raises:
+            RemoteError: as `asked`.
+        """
+        try:
+            return self.asked(call)
+        except RemoteError as error:
+            if isinstance(error.__cause__, self._openai.NotFoundError):
+                return None
+            raise
 
     def cancelled(self, name: str) -> bool:
-        """Cancel a job; False if it has ended meanwhile, so that there is nothing to cancel."""
-        try:
-            self.client.fine_tuning.jobs.cancel(name)
-        except self._openai.APIStatusError as error:
-            if error.status_code in _TOO_LATE:
-                return False
-            raise self.told(error) from error
-        except self._openai.APIError as error:
-            raise self.told(error) from error
-        return True
+        """Cancel a job; False if it has ended meanwhile, so that there is nothing to cancel.
 
-    def gone(self, call: Callable[[], Any]) -> bool:
-        """Delete something; True unless it was not there."""
+        Raises:
+            RemoteError: if the service refuses although the job goes on.
+        """
+        jobs = self.client.fine_tuning.jobs
         try:
-            call()
-        except self._openai.NotFoundError:
+            self.asked(lambda: jobs.cancel(name))
+        except RemoteError:
+            if self.asked(lambda: jobs.retrieve(name)).status not in _ENDED:
+                raise
             return False
-        except self._openai.APIError as error:
-            raise self.told(error) from error
         return True
 
     def file(self, journal: Journal, step: str, path: Path) -> str:
         """Return the id of an uploaded file, uploaded now unless it was before."""
 
-        def make(key: str) -> str:
+        def make(key: str) -> Any:
             with path.open("rb") as content:
-                return str(self._once.files.create(file=(f"{key}.jsonl", content), purpose="fine-tune").id)
+                return self._once.files.create(file=(f"{key}.jsonl", content), purpose="fine-tune")
 
         def find(key: str) -> list[str]:
             return [one.id for one in self.client.files.list(purpose="fine-tune") if one.filename == f"{key}.jsonl"]
@@ -108,32 +120,33 @@ class OpenAIService:
         """Return the id of a job, created now unless it was before."""
         jobs = self._once.fine_tuning.jobs
 
-        def make(key: str) -> str:
-            return str(jobs.create(**body, metadata={OURS: key}).id)
+        def make(key: str) -> Any:
+            return jobs.create(**body, metadata={OURS: key})
 
         return self._made(journal, step, make, lambda key: self._jobs(journal, key), again=False)
 
     def unclear_job(self, journal: Journal, step: str) -> str:
         """Return the id of a job that may have been created, and note it; empty if there is none."""
         begun = journal.unclear(step)
-        found = self._found(begun["key"], lambda key: self._jobs(journal, key)) if begun else ""
+        found = self._found(begun, lambda key: self._jobs(journal, key)) if begun else ""
         return str(journal.done(step, id=found)["id"]) if found else ""
 
     def _jobs(self, journal: Journal, key: str) -> list[str]:
-        """Return the newest jobs that are ours under a key, also of a service that keeps no metadata: nobody else
-        trains on the file that this run has uploaded.
+        """Return the newest jobs that are ours under a key; of a service that keeps no metadata those that train on the
+        file that this run has uploaded, which nobody else does.
         """
         known = {facts["id"] for facts in journal.steps("job:").values()}
         upload = journal.of("upload:train")
+
+        def is_ours(job: Any) -> bool:
+            named = (job.metadata or {}).get(OURS)
+            return named == key if named else bool(upload and job.training_file == upload["id"])
+
         newest = itertools.islice(self.client.fine_tuning.jobs.list(limit=100), 100)
-        return [
-            one.id for one in newest
-            if one.id not in known
-            and ((one.metadata or {}).get(OURS) == key or (upload and one.training_file == upload["id"]))
-        ]  # fmt: skip
+        return [one.id for one in newest if one.id not in known and is_ours(one)]
 
     def _made(
-        self, journal: Journal, step: str, make: Callable[[str], str], find: Callable[[str], list[str]], *, again: bool
+        self, journal: Journal, step: str, make: Callable[[str], Any], find: Callable[[str], list[str]], *, again: bool
     ) -> str:
         """Return the id of what is made once. ``again``: of what costs nothing, so that it is made again if it was
         asked for without an answer and is not found. A job is looked for by the next process, when lists have caught
@@ -142,35 +155,39 @@ class OpenAIService:
         if (done := journal.of(step)) is not None:
             return str(done["id"])
         begun = journal.unclear(step)
-        key = begun["key"] if begun else f"{OURS}-{uuid.uuid4().hex}"
-        if begun is None:
-            journal.begin(step, key=key)
-        elif found := self._found(key, find):
+        if begun is not None and (found := self._found({} if again else begun, find, begun["key"])):
             return str(journal.done(step, id=found)["id"])
+        key = begun["key"] if begun else f"{OURS}-{uuid.uuid4().hex}"
         for attempt in range(self.retries + 1):
+            journal.begin(step, key=key, at_s=now_utc().timestamp())
             try:
-                return str(journal.done(step, id=make(key))["id"])
-            except (self._openai.APIError, JSONDecodeError) as error:
-                if self._surely_refused(error):
+                return str(journal.done(step, id=self.asked(lambda: make(key)).id)["id"])
+            except RemoteError as error:
+                why = error.__cause__
+                if self._surely_refused(why):
                     journal.forget(step)
-                    raise self.told(error) from error
-                refused = getattr(error, "status_code", 0) == 429
-                if not refused and (found := self._found(key, find)):
+                    raise
+                refused = getattr(why, "status_code", 0) == 429
+                if not refused and (found := self._found({}, find, key)):
                     return str(journal.done(step, id=found)["id"])
-                wait_s = _wait_s(error, attempt)
+                wait_s = _wait_s(why, attempt)
                 if attempt == self.retries or wait_s > MOST_WAIT_S or not (refused or again):
-                    raise self.told(error) from error
+                    raise
                 time.sleep(wait_s)
         raise AssertionError
 
-    def _found(self, key: str, find: Callable[[str], list[str]]) -> str:
-        """Return the id of what was made under a key; empty if nothing was, as far as lists tell."""
-        for look in range(_LOOKS):
-            if found := self.asked(lambda: find(key)):
-                return str(found[0])
-            if look < _LOOKS - 1:
-                time.sleep(min(self.poll_s, 2.0))
-        return ""
+    def _found(self, begun: Facts, find: Callable[[str], list[str]], key: str = "") -> str:
+        """Return the id of what was made; empty if nothing was, as far as lists tell.
+
+        Looked at once, or again until `LISTED_S` after it was ``begun``.
+        """
+        key, until_s, told = key or begun["key"], begun.get("at_s", 0.0) + LISTED_S if begun else 0.0, False
+        while not (found := self.asked(lambda: find(key))) and (left_s := until_s - now_utc().timestamp()) > 0:
+            if not told:
+                say(f"  a job may have been made that is not listed yet: looking for it, at most {duration(left_s)}")
+            told = True
+            time.sleep(min(max(self.poll_s, 2.0), left_s, LISTED_S / 4))
+        return str(found[0]) if found else ""
 
     def _surely_refused(self, error: Any) -> bool:
         """Tell whether nothing was made and asking again changes nothing."""
@@ -222,10 +239,6 @@ class OpenAIService:
         if status == 404 and not self.url.rstrip("/").endswith("/v1"):
             later = f"provider.base_url: {self.url.rstrip('/')}/v1, as most servers have it"
         return RemoteError(f"{self.url} fails (HTTP {status}): {said}", hint=later)
-
-
-_TOO_LATE = (400, 404, 409)
-"""Statuses with which a service says that a job which has ended cannot be cancelled."""
 
 
 def _refuse_daily(response: Any) -> None:

@@ -10,7 +10,6 @@ import math
 import re
 import time
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -27,12 +26,13 @@ from tunesmith.providers.hosted import (
     refuse_dear,
     status_of,
 )
+from tunesmith.providers.lifecycle import day_of
 from tunesmith.providers.openai_curve import Curve
 from tunesmith.providers.openai_rows import render
 from tunesmith.providers.openai_service import WAY_OUT, OpenAIService
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from tunesmith.providers.hosted import Rows, Status, Tell
     from tunesmith.providers.journal import Journal
@@ -72,9 +72,8 @@ class OpenAITuner:
     def available(self) -> Availability:
         """Ask what the service says of the base; that this account may tune it only a job tells."""
         service = self.service
-        try:
-            found = service.client.models.retrieve(self.base)
-        except service._openai.NotFoundError:
+        found = service.asked_if_there(lambda: service.client.models.retrieve(self.base))
+        if found is None:
             if self.recipe.hosting.base_url is not None:  # others need not list what they tune
                 return Availability(
                     "unknown", f"{service.url} does not list {self.base!r}; whether it tunes it a job tells"
@@ -82,9 +81,7 @@ class OpenAITuner:
             return Availability(
                 "unavailable", f"{service.url} has no model {self.base!r} for this account; {WAY_OUT}"
             )  # fmt: skip
-        except service._openai.APIError as error:
-            raise service.told(error) from error
-        ends = _day(getattr(found, "shutdown_date", None))
+        ends = day_of(getattr(found, "shutdown_date", None))
         if ends is None:
             return Availability("tunable", f"{self.base} is there, and no end of it is announced")
         if ends <= now_utc().date():
@@ -111,24 +108,34 @@ class OpenAITuner:
     def tune(self, rows: Rows, journal: Journal, tell: Tell) -> Outcome:
         """Tune from wherever the journal says an earlier process came to."""
         train, valid = render(self.recipe, rows, "train"), render(self.recipe, rows, "valid")
-        refuse_dear(self._estimate(train, valid), self.recipe.hosting)
+        if not journal.steps("job:") and not journal.unclear_steps("job:"):  # what runs is paid for
+            refuse_dear(self._estimate(train, valid), self.recipe.hosting)
         run = _Run(self, rows, journal, tell, train, valid)
         try:
             outcome = run.chained() if self._way(valid) == "chain" else run.at_once()
         except (RemoteError, DataError):
-            if not run.under_way() and (note := cleaned(self, journal)):
+            wanted = self.recipe.hosting.clean_up and not run.under_way()
+            if wanted and (note := cleaned(self, journal)):
                 tell.said(note)
             raise
         note = cleaned(self, journal) if self.recipe.hosting.clean_up else ""
         return replace(outcome, notes=(*outcome.notes, note)) if note else outcome
 
     def clean(self, journal: Journal) -> list[str]:
-        """Delete the uploaded files; the tuned models stay."""
-        deleted = []
+        """Delete the uploaded files; the tuned models stay. A file that cannot be deleted keeps no other."""
+        deleted, left = [], dict[str, RemoteError]()
         for step, facts in journal.steps("upload:").items():
-            self.service.gone(partial(self.service.client.files.delete, facts["id"]))
+            name = str(facts["id"])
+            try:
+                self.service.asked_if_there(partial(self.service.client.files.delete, name))
+            except RemoteError as error:
+                left[name] = error
+                continue
             journal.forget(step)
-            deleted.append(str(facts["id"]))
+            deleted.append(name)
+        if left:
+            why = next(iter(left.values()))
+            raise RemoteError(f"{', '.join(left)}: {why.message}", expected=why.expected, hint=why.hint)
         return deleted
 
     def cancel(self, journal: Journal) -> list[str]:
@@ -317,7 +324,7 @@ class _Run:
         jobs, strange, cancelled = service.client.fine_tuning.jobs, set(), False
         while True:
             job = service.asked(lambda: jobs.retrieve(name))
-            events = service.asked(lambda: curve.unseen(jobs.list_events(name, limit=_PAGE), _PAGE))
+            events = self._beside("events", lambda: curve.unseen(jobs.list_events(name, limit=_PAGE), _PAGE), [])
             rows, said = curve.take(events)
             for sentence in said:
                 self.tell.said(sentence)
@@ -375,7 +382,7 @@ class _Run:
     def _checkpoints(self, name: str) -> list[Checkpoint]:
         service = self.tuner.service
         jobs = service.client.fine_tuning.jobs
-        listed = service.asked(lambda: list(jobs.checkpoints.list(name, limit=100)))
+        listed = self._beside("checkpoints", lambda: list(jobs.checkpoints.list(name, limit=100)), [])
         made = [
             Checkpoint(
                 one.fine_tuned_model_checkpoint, one.step_number,
@@ -386,21 +393,19 @@ class _Run:
         return sorted(made, key=lambda one: one.step)
 
     def _result_files(self, job: Any, curve: Curve) -> None:
-        service = self.tuner.service
+        files = self.tuner.service.client.files
         for name in job.result_files or ():
-            content = service.asked(partial(service.client.files.content, name)).read()
-            curve.result_file(content)
+            content = self._beside(f"result file {name}", partial(files.content, name), None)
+            if content is not None:
+                curve.result_file(content.read())
 
-
-def _day(value: Any) -> date | None:
-    """Return a day that a service says in ISO 8601 or in seconds since 1970; None if it says none."""
-    if not value:
-        return None
-    try:
-        return date.fromisoformat(str(value)[:10])
-    except ValueError:
-        pass
-    try:
-        return datetime.fromtimestamp(float(value), UTC).date()
-    except (ValueError, OverflowError):
-        return None
+    def _beside(self, what: str, call: Callable[[], Any], instead: Any) -> Any:
+        """Return what a call gives; what cannot be had beside a model that is paid for is told once, not raised."""
+        try:
+            return self.tuner.service.asked(call)
+        except RemoteError as error:
+            note = f"the {what} cannot be had: {error.message}"
+            if note not in self.notes:
+                self.notes.append(note)
+                self.tell.said(note)
+            return instead

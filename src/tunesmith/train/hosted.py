@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.artifacts import Plan
 from tunesmith.core.clock import monotonic_s
-from tunesmith.core.errors import RecipeError, RemoteError
+from tunesmith.core.errors import DataError, RecipeError, RemoteError, together
 from tunesmith.core.page import cards, page
 from tunesmith.core.progress import say, steps
 from tunesmith.providers.capabilities import check as check_settings
 from tunesmith.providers.capabilities import findings
 from tunesmith.providers.hosted import HostedModel, Rows, refuse_dear, tuner
-from tunesmith.providers.journal import Journal
+from tunesmith.providers.journal import Journal, at_service
 from tunesmith.text.examples import read_examples
 from tunesmith.text.prompts import prompts_of
 from tunesmith.train import track, trackers
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from tunesmith.core.artifacts import Artifact, Draft, Workspace
     from tunesmith.core.progress import Bar
-    from tunesmith.providers.hosted import Estimate, Outcome, Row, Tuner
+    from tunesmith.providers.hosted import Estimate, Outcome, Row, Tell, Tuner
     from tunesmith.recipe import Recipe
 
 CODE = "hosted-1"
@@ -85,18 +85,29 @@ def train(recipe: Recipe, dataset: Artifact, workspace: Workspace) -> Artifact:
     return workspace.make(plan_model(recipe, dataset), make)
 
 
-def cancel(recipe: Recipe, dataset: Artifact, workspace: Workspace) -> list[str]:
-    """Cancel the jobs of a recipe's run, whether or not a process waits for them; returns their ids.
+def cancel(recipe: Recipe, workspace: Workspace) -> list[str]:
+    """Cancel the jobs of all runs of a recipe's name, whether or not a process waits for them; returns their ids.
+
+    A run that was begun before the recipe or its rows were changed is another run, and its job is billed as well.
 
     Raises:
         RecipeError: if no service tunes the base.
-        RemoteError: if the service refuses or cannot be reached.
+        RemoteError: if the service refuses or cannot be reached; the jobs of other runs are cancelled all the same.
     """
-    folder = workspace.work_dir / plan_model(recipe, dataset).id
-    if not folder.is_dir():
-        return []
+    cancelled, failures = [], []
     with closing(tuner(recipe)) as ours:
-        return ours.cancel(Journal(folder))
+        for folder in sorted(workspace.work_dir.glob(f"{recipe.name}-*")):
+            if folder.name.rpartition("-")[0] != recipe.name or not at_service(folder):
+                continue
+            try:
+                cancelled += ours.cancel(Journal(folder))
+            except RemoteError as error:
+                failures.append(error)
+    if cancelled and failures:
+        say(f"  cancelled: {', '.join(cancelled)}")
+    if failures:
+        raise together(failures)
+    return cancelled
 
 
 def _make(recipe: Recipe, dataset: Artifact, draft: Draft, tracked: Callable[[Progress], None]) -> None:
@@ -108,7 +119,7 @@ def _make(recipe: Recipe, dataset: Artifact, draft: Draft, tracked: Callable[[Pr
         if not journal.steps("job") and not journal.unclear_steps("job"):
             _refuse_unavailable(ours)
         _announce(recipe, estimate)
-        outcome = ours.tune(rows, journal, tell)
+        outcome = _tuned(ours, rows, journal, tell)
     HostedModel.of(recipe.base, recipe.hosting, outcome).save(draft.path)
     (draft.path / "model").mkdir()
     rows.task.save(draft.path / "model")
@@ -117,6 +128,18 @@ def _make(recipe: Recipe, dataset: Artifact, draft: Draft, tracked: Callable[[Pr
     draft.counts = {"train": estimate.examples, "valid": estimate.valid_examples}
     draft.result = _result(recipe, estimate, outcome, draft, monotonic_s() - started_s)
     _write_page(draft.path / "train.html", draft.id, outcome, draft.result)
+
+
+def _tuned(ours: Tuner, rows: Rows, journal: Journal, tell: Tell) -> Outcome:
+    try:
+        return ours.tune(rows, journal, tell)
+    except KeyboardInterrupt:
+        if known := at_service(journal.path.parent):
+            say(
+                f"  {', '.join(known)}: goes on at the service and is billed. The same command goes on with it, "
+                "train --cancel ends it", style="yellow",
+            )  # fmt: skip
+        raise
 
 
 def _rows(recipe: Recipe, dataset: Artifact, folder: Path) -> Rows:
@@ -156,39 +179,41 @@ def money(estimate: Estimate) -> str:
 
 
 def plan(recipe: Recipe, dataset: Artifact, folder: Path) -> dict[str, Any]:
-    """Return what training would do and cost, and what the service makes of each setting; nothing is sent, and what it
-    refuses is told, not raised.
+    """Return what training would do and cost, and what the service makes of each setting; nothing is sent.
 
-    Raises:
-        DataError: for rows that the service would refuse.
+    What the service refuses is told, not raised: ``refused`` has it where nothing can be counted for it, and the counts
+    are then missing.
     """
-    rows = _rows(recipe, dataset, folder)
-    with closing(tuner(recipe)) as ours:
-        estimate = ours.estimate(rows)
     by_how: dict[str, dict[str, str]] = {"honoured": {}, "approximated": {}, "refused": {}}
     for one in findings(recipe):
         instead = f"; {one.instead}" if one.how == "refused" and one.instead else ""
         by_how[one.how][one.setting] = one.why + instead
+    told = {"provider": recipe.service, "base": recipe.base, "settings": by_how, "refused": ""}
+    try:
+        with closing(tuner(recipe)) as ours:
+            estimate = ours.estimate(_rows(recipe, dataset, folder))
+    except (RecipeError, DataError) as error:
+        return {**told, "refused": str(error)}
+    return {**told, **_counted(estimate, recipe)}
+
+
+def _counted(estimate: Estimate, recipe: Recipe) -> dict[str, Any]:
     notes = [*estimate.notes]
     try:
         refuse_dear(estimate, recipe.hosting)
     except RecipeError as error:
         notes.append(f"{error.message}: refused")
     return {
-        "provider": recipe.service,
-        "base": recipe.base,
         "examples": {"train": estimate.examples, "valid": estimate.valid_examples},
         "tokens_per_epoch": {"total": estimate.tokens_per_epoch},
         "epochs": estimate.epochs,
         "epochs_told": epochs_of(estimate.epochs),
         "trained_tokens": estimate.trained_tokens,
-        "hours": estimate.hours,
         "usd_an_hour": estimate.usd_an_hour,
         "money_usd": estimate.usd,
         "money_missing": estimate.missing,
         "money_told": money(estimate),
         "notes": notes,
-        "settings": by_how,
     }
 
 
@@ -202,6 +227,7 @@ class _Shown:
     def __init__(self, bar: Bar, tracked: Callable[[Progress], None]) -> None:
         self._bar, self._step, self._tracked = bar, 0, tracked
         self._untracked: dict[int, Row] = {}
+        self._over = 0  # the last step that trackers have had
 
     def said(self, sentence: str) -> None:
         """Show a sentence."""
@@ -214,13 +240,15 @@ class _Shown:
             self._bar.expect(total_steps)
         self._bar.advance(max(0, row["step"] - self._step), **facts)
         self._step = max(self._step, row["step"])
-        self._untracked[row["step"]] = row
+        if row["step"] > self._over:
+            self._untracked[row["step"]] = row
         self.track(self._step - 1)
 
     def track(self, until: int | None = None) -> None:
         """Hand trackers the steps that they have not had, up to one of them."""
         over = sorted(step for step in self._untracked if until is None or step <= until)
         if over:
+            self._over = over[-1]
             self._tracked(Progress(step=over[-1], metrics=[self._untracked.pop(step) for step in over]))
 
 
