@@ -376,6 +376,107 @@ def test_result_files_are_read_plain_and_in_base64(encoded):
     ]
 
 
+@pytest.mark.parametrize("status", [403, 404])
+def test_what_cannot_be_had_beside_a_paid_model_is_told(tmp_path, status):
+    """Bug: a right that is missing for checkpoints, events or a result file makes a model that is paid for unreachable."""
+    job, content = "GET fine_tuning/jobs/ftjob-0", "GET files/file-results/content"
+    faults = {one: Fault(status, times=99) for one in (f"{job}/events", f"{job}/checkpoints", content)}
+    with standing_in(faults=faults) as service:
+        outcome = tune(tmp_path, service)
+    assert outcome.model == "ft:ftjob-0"
+    for what in ("events", "checkpoints", "result file file-results"):
+        assert sum(f"the {what} cannot be had" in note for note in outcome.notes) == 1
+
+
+def test_the_next_process_looks_for_a_job_as_long_as_lists_may_lag(tmp_path, monkeypatch):
+    """Bug: a second job is made and billed while the first is not listed yet."""
+    slept = []
+    monkeypatch.setattr(openai_service.time, "sleep", slept.append)
+    with standing_in(lag=8, faults={CREATE: Fault(CUT, does=True)}) as service:
+        with pytest.raises(RemoteError):
+            tune(tmp_path, service)
+        assert tune(tmp_path, service).jobs == ("ftjob-0",) and len(service.jobs) == 1
+    assert max(slept) >= 2, "a service is not asked without a pause"
+
+
+def test_a_job_that_was_never_made_is_made_once_lists_must_have_caught_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(openai_service, "LISTED_S", 0.2)
+    with standing_in(faults={CREATE: Fault(CUT)}) as service:
+        with pytest.raises(RemoteError):
+            tune(tmp_path, service)
+        assert tune(tmp_path, service).jobs == ("ftjob-0",) and len(service.jobs) == 1
+
+
+def test_a_later_epoch_of_a_chain_adopts_no_earlier_job(tmp_path):
+    """Bug: where a service keeps no metadata, an epoch takes the job of the one before for its own."""
+    with standing_in(losses=[1.5, 1.2], keeps_metadata=False) as service:
+        service.faults["GET fine_tuning/jobs/ftjob-0/checkpoints"] = Fault(404)  # asked for by nobody
+        service.faults["GET fine_tuning/jobs/ftjob-1"] = Fault(CUT, times=9)
+        with pytest.raises(RemoteError):
+            tune(tmp_path, service, {"epochs": 2}, stopping="chain")
+        Journal(tmp_path).begin("job:1", key="lost")
+        service.faults.clear()
+        assert tune(tmp_path, service, {"epochs": 2}, stopping="chain").jobs == ("ftjob-0", "ftjob-1")
+    assert len(service.jobs) == 2
+
+
+def test_another_runs_job_on_the_same_file_is_not_ours(tmp_path):
+    """Bug: a job that was cancelled, and whose file could not be deleted, is taken for the one that is looked for."""
+    with standing_in(faults={CREATE: Fault(CUT, does=True)}) as service:
+        with pytest.raises(RemoteError, match="was cancelled"):
+            service.states = ["cancelled"]
+            tune(tmp_path, service, clean_up=False)
+        service.states = ["succeeded"]
+        service.faults[CREATE] = Fault(CUT, does=True)
+        assert tune(tmp_path, service).jobs == ("ftjob-1",) and len(service.jobs) == 2
+
+
+def test_a_refused_cancellation_of_a_job_that_runs_is_no_end(tmp_path):
+    """Bug: "nothing to cancel" is said of a job that runs, because the service refused for another reason."""
+    with standing_in(states=["running"] * 99) as service:
+        service.faults["GET fine_tuning/jobs/ftjob-0"] = Fault(CUT, times=9)
+        with pytest.raises(RemoteError):
+            tune(tmp_path, service)
+        service.faults = {"POST fine_tuning/jobs/ftjob-0/cancel": Fault(400)}
+        with closing(tuner(recipe(service.url))) as ours, pytest.raises(RemoteError, match="HTTP 400"):
+            ours.cancel(Journal(tmp_path))
+        with closing(tuner(recipe(service.url))) as ours:
+            assert ours.cancel(Journal(tmp_path)) == ["ftjob-0"]
+
+
+@pytest.mark.parametrize("kind", [UPLOAD, CREATE, "GET fine_tuning/jobs/ftjob-0", "GET models/gpt-4.1-mini"])
+def test_a_page_in_place_of_an_answer_is_a_sentence(tmp_path, kind):
+    """Bug: a traceback of a proxy's page of HTML."""
+    page = Fault(200, body="<html>", headers={"content-type": "text/html"}, times=99)
+    with standing_in(faults={kind: page}) as service, pytest.raises(RemoteError, match="no JSON"):
+        available(service)
+        tune(tmp_path, service)
+
+
+def test_less_money_than_a_job_costs_that_runs_leaves_it_to_run(tmp_path):
+    """Bug: what is paid for is refused, and nobody waits for it any more."""
+    price = {"training": 25}
+    with standing_in() as service:
+        service.faults["GET fine_tuning/jobs/ftjob-0"] = Fault(CUT, times=9)
+        with pytest.raises(RemoteError):
+            tune(tmp_path, service, price=price)
+        service.faults.clear()
+        assert tune(tmp_path, service, price=price, max_usd=0.0001).jobs == ("ftjob-0",)
+
+
+def test_files_stay_where_the_user_wants_them_to(tmp_path):
+    """Bug: clean_up: false is kept to after success alone."""
+    with standing_in(faults={CREATE: Fault(403, CLOSED)}) as service, pytest.raises(RemoteError):
+        tune(tmp_path, service, clean_up=False)
+    assert len(service.files) == 2
+
+
+def test_one_file_that_cannot_be_deleted_keeps_no_other(tmp_path):
+    with standing_in(faults={"DELETE files/file-1": Fault(403, times=9)}) as service:
+        outcome = tune(tmp_path, service)
+        assert [*service.files] == ["file-1"] and "file-1" in " ".join(outcome.notes)
+
+
 SCRIPT = """
 import sys
 sys.path[:0] = [{tests!r}, {here!r}]
