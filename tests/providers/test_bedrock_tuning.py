@@ -26,6 +26,7 @@ from tunesmith.text.task import TaskSpec
 
 pytestmark = pytest.mark.slow
 BOUGHT = {"deployment": "provisioned", "price": {"hour": 40.0}, "model_units": 2, "confirm_hourly_usd": 80.0}
+LISTS = ("ProvisionedModelThroughputs", "CustomModelDeployments")
 
 
 @pytest.fixture
@@ -351,9 +352,44 @@ _DONE = Journal.done
 
 
 def _dies_at_the_job(self, step, **facts):
-    if step == "job":
+    return _dies_at("job", self, step, facts)
+
+
+def _dies_at_the_capacity(self, step, **facts):
+    return _dies_at("capacity", self, step, facts)
+
+
+def _dies_at(last, journal, step, facts):
+    if step == last:
         raise KeyboardInterrupt
-    return _DONE(self, step, **facts)
+    return _DONE(journal, step, **facts)
+
+
+def test_cancelling_tells_of_what_was_bought_until_it_is_deleted(service, tmp_path, capsys):
+    """Would let through: "nothing to cancel" of a run whose throughput is billed by the hour, to the end of days."""
+    service.faults = [Fault("GetProvisionedModelThroughput", "AccessDeniedException")]
+    with pytest.raises(RemoteError, match="GetProvisionedModelThroughput"):
+        run(tmp_path, **BOUGHT)
+    (arn,) = service.capacities
+    service.faults = [Fault("GetProvisionedModelThroughput", "AccessDeniedException")]  # it may still be there
+    for _ in range(2):
+        assert tuner().cancel(Journal(tmp_path)) == []
+        assert f"costs until it is deleted: tunesmith hosted delete {arn}" in capsys.readouterr().err
+    service.capacities.clear()
+    assert tuner().cancel(Journal(tmp_path)) == [] and capsys.readouterr().err == ""
+
+
+def test_cancelling_tells_of_what_may_have_been_bought(service, tmp_path, capsys):
+    """Would let through: throughput whose ARN a kill kept from the journal, and that nobody is told of."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Journal, "done", _dies_at_the_capacity)
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path, **BOUGHT)
+    tuner().cancel(Journal(tmp_path))
+    assert f"tunesmith hosted delete {next(iter(service.capacities))}" in capsys.readouterr().err
+    service.faults = [Fault(f"List{kind}", "AccessDeniedException") for kind in LISTS]
+    tuner().cancel(Journal(tmp_path))
+    assert "may have been bought" in (told := capsys.readouterr().err) and "hosted list --region us-east-1" in told
 
 
 def test_another_bucket_is_filled_anew_after_a_refusal(service, tmp_path):

@@ -2,7 +2,7 @@
 
 Owns the order of the calls and what the journal keeps of them. Does not own rows (`bedrock_rows`), hyper-parameters
 (`bedrock_settings`), looks before (`bedrock_role`, `bedrock_available`), curves (`bedrock_metrics`) nor what is
-bought (`bedrock_capacity`).
+bought (`bedrock_ready`).
 
 One run has one token and one name, in the journal before anything is sent. The job is looked for by the name before
 it is made, and made with the token: killed between asking and knowing, the next process finds the same job.
@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from tunesmith.core.errors import DataError, RecipeError, RemoteError
+from tunesmith.core.progress import say
 from tunesmith.providers import bedrock_available, bedrock_capacity, bedrock_metrics, bedrock_role
 from tunesmith.providers.aws import Aws, AwsError
 from tunesmith.providers.bedrock_models import family
+from tunesmith.providers.bedrock_ready import make_ready, still_paid_for
 from tunesmith.providers.bedrock_rows import Written, check_counts, kept_valid, write
 from tunesmith.providers.bedrock_settings import Settings, settings_of
 from tunesmith.providers.hosted import ENDED, LAST_STEP, Estimate, Outcome, Status, cleaned, refuse_dear, status_of
@@ -107,7 +109,7 @@ class BedrockTuner:
             tell.measured(row)
         notes = [*made.notes, *_told_of_curves(rows_of_curves)]
         if offer is not None:
-            notes.append(self._make_ready(offer, model, name, journal, tell))
+            notes.append(make_ready(self._client("bedrock"), offer, model, name, journal, tell, self.hosting.poll_s))
         else:
             notes.append(_not_kept_ready())
         if self.hosting.clean_up and (note := cleaned(self, journal)):
@@ -125,8 +127,12 @@ class BedrockTuner:
         return deleted
 
     def cancel(self, journal: Journal) -> list[str]:
-        """Stop the job of a run if it has not ended; returns its ARN. Bedrock may still make a model of it."""
+        """Stop the job of a run if it has not ended; returns its ARN. Bedrock may still make a model of it. What was
+        bought stays, and is told with how it ends.
+        """
         bedrock, job = self._client("bedrock"), journal.of("job")
+        if told := still_paid_for(bedrock, journal):
+            say(told, style="yellow")
         if job is None and (begun := journal.unclear("job")) is not None and (arn := self._find(begun["name"])):
             job = journal.done("job", arn=arn)
         if job is None:
@@ -308,26 +314,6 @@ class BedrockTuner:
             raise DataError(f"Bedrock refuses the row of {place}: {said}", hint="mend or leave out that row")
         raise RemoteError(f"job {job['jobArn']} failed: {said}", hint="the same command begins a new job")
 
-    def _make_ready(self, offer: bedrock_capacity.Offer, model: str, name: str, journal: Journal, tell: Tell) -> str:
-        """Buy what the recipe wants kept ready, once, and wait for it; return what is told of it."""
-        bedrock = self._client("bedrock")
-        bought = journal.of("capacity")
-        if bought is None:
-            tell.said(offer.told)
-            begun = journal.unclear("capacity") or {"name": name, "token": uuid4().hex}
-            journal.begin("capacity", **begun)
-            found = next((one for one in bedrock_capacity.listed(bedrock, model) if one.name == name), None)
-            arn = found.arn if found else bedrock_capacity.buy(bedrock, offer, model, name, begun["token"])
-            bought = journal.done("capacity", arn=arn)
-        tell.said(f"{bought['arn']} is paid for from now on; tunesmith hosted delete {bought['arn']} ends it")
-        try:
-            bedrock_capacity.wait(bedrock, bought["arn"], self.hosting.poll_s)
-        except RemoteError:
-            if not _is_there(bedrock, bought["arn"]):
-                journal.forget("capacity")
-            raise
-        return f"{offer.told}: tunesmith hosted delete {bought['arn']}"
-
     def _outcome(
         self, job: dict[str, Any], made: Prepared, model: str, rows: list[Row], notes: tuple[str, ...]
     ) -> Outcome:
@@ -342,14 +328,6 @@ class BedrockTuner:
             stopped_by="cancelled" if stopped else "early stopping" if early else LAST_STEP,
             options={"region": self.aws.where}, notes=notes,
         )  # fmt: skip
-
-
-def _is_there(bedrock: Client, arn: str) -> bool:
-    try:
-        bedrock_capacity.look(bedrock, arn)
-    except AwsError as error:
-        return error.code != "ResourceNotFoundException"
-    return True
 
 
 def _name(wanted: str) -> str:
