@@ -5,11 +5,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import IncompleteReadError
+from botocore.response import StreamingBody
 
 import bedrock_runs
 from bedrock_runs import ROLE, example, recipe, rows, run, tuner
@@ -198,6 +201,41 @@ def test_curves_that_are_not_there_are_said_to_be_missing(service, tmp_path):
     service.csvs = False
     outcome, _ = run(tmp_path)
     assert list(outcome.metrics) == [] and any("no curves" in note for note in outcome.notes)
+
+
+def deny(patch, operation, words, which=lambda given: True):
+    """Let AWS refuse an operation, where moto would not: of all that is asked, or of some."""
+    real = Client.call
+
+    def refused(self, asked, **given):
+        if asked == operation and which(given):
+            raise AwsError(words, code="AccessDenied")
+        return real(self, asked, **given)
+
+    patch.setattr(Client, "call", refused)
+
+
+@pytest.mark.parametrize("operation", ["list_objects_v2", "get_object"])
+def test_curves_that_may_not_be_read_keep_nobody_from_the_model(service, tmp_path, monkeypatch, operation):
+    """Would let through: s3:ListBucket is missing, and a model that is paid for is never had."""
+    deny(monkeypatch, operation, "you may not do that in S3")
+    outcome, heard = run(tmp_path)
+    assert outcome.model in service.custom and heard.rows == list(outcome.metrics) == []
+    assert any("could not be read" in note and "you may not do that in S3" in note for note in outcome.notes)
+
+
+def test_curves_that_end_before_their_end_keep_nobody_from_the_model(service, tmp_path, monkeypatch):
+    """Would let through: a traceback, where the answer of S3 is cut in its middle."""
+    real = StreamingBody.read
+
+    def cut(self, amt=None):
+        if threading.current_thread() is threading.main_thread():  # the stand-in reads as well
+            raise IncompleteReadError(actual_bytes=1, expected_bytes=2)
+        return real(self, amt)
+
+    monkeypatch.setattr(StreamingBody, "read", cut)
+    outcome, _ = run(tmp_path)
+    assert any("could not be read" in note for note in outcome.notes)
 
 
 def test_a_throttled_look_does_not_give_a_job_up(service, tmp_path):
@@ -404,14 +442,7 @@ def test_another_bucket_is_filled_anew_after_a_refusal(service, tmp_path):
 
 def test_rows_that_may_not_be_deleted_keep_nobody_from_the_model(service, tmp_path, monkeypatch):
     """Bug: s3:DeleteObject is missing, and a model that is paid for is never had."""
-    real = Client.call
-
-    def refused(self, operation, **given):
-        if operation == "delete_object":
-            raise AwsError("you may not do s3:DeleteObject", code="AccessDenied")
-        return real(self, operation, **given)
-
-    monkeypatch.setattr(Client, "call", refused)
+    deny(monkeypatch, "delete_object", "you may not do s3:DeleteObject")
     outcome, _ = run(tmp_path)
     assert outcome.model and "s3:DeleteObject" in " ".join(outcome.notes)
     service.faults = [Fault("CreateModelCustomizationJob", "ValidationException", "told to fail")]

@@ -104,17 +104,17 @@ class BedrockTuner:
         job = journal.of("job") or self._begun(made, name, run["token"], journal, tell)
         ended = self._wait(job["arn"], tell)
         model = self._model_of(ended, made, journal)
-        rows_of_curves = bedrock_metrics.curves(self._client("s3"), ended["outputDataConfig"]["s3Uri"], job["arn"])
-        for row in rows_of_curves:
+        curves, told = self._curves(ended["outputDataConfig"]["s3Uri"], job["arn"])
+        for row in curves:
             tell.measured(row)
-        notes = [*made.notes, *_told_of_curves(rows_of_curves)]
+        notes = [*made.notes, *told]
         if offer is not None:
             notes.append(make_ready(self._client("bedrock"), offer, model, name, journal, tell, self.hosting.poll_s))
         else:
             notes.append(_not_kept_ready())
         if self.hosting.clean_up and (note := cleaned(self, journal)):
             notes.append(note)
-        return self._outcome(ended, made, model, rows_of_curves, tuple(notes))
+        return self._outcome(ended, made, model, curves, tuple(notes))
 
     def clean(self, journal: Journal) -> list[str]:
         """Delete the files that were uploaded; the job's own output stays."""
@@ -314,6 +314,14 @@ class BedrockTuner:
             raise DataError(f"Bedrock refuses the row of {place}: {said}", hint="mend or leave out that row")
         raise RemoteError(f"job {job['jobArn']} failed: {said}", hint="the same command begins a new job")
 
+    def _curves(self, output_uri: str, arn: str) -> tuple[list[Row], list[str]]:
+        """Return the curves and what is told of them; a bucket that cannot be read keeps nobody from the model."""
+        try:
+            rows = bedrock_metrics.curves(self._client("s3"), output_uri, arn)
+        except RemoteError as error:
+            return [], [f"the curves of the job could not be read from {output_uri}: {error.message}"]
+        return rows, [] if rows else ["Bedrock has left no curves in the bucket"]
+
     def _outcome(
         self, job: dict[str, Any], made: Prepared, model: str, rows: list[Row], notes: tuple[str, ...]
     ) -> Outcome:
@@ -346,10 +354,6 @@ def _told_of(job: dict[str, Any]) -> str:
     inner = ", ".join(f"{name} {status}" for name, status in steps.items() if status not in ("", "NotStarted"))
     known = "" if word in _WORDS else ", which is not a word known here; looked at again"
     return f"job is {word}{f' ({inner})' if inner else ''}{known}"
-
-
-def _told_of_curves(rows: list[Row]) -> list[str]:
-    return [] if rows else ["Bedrock has left no curves in the bucket"]
 
 
 def _not_kept_ready() -> str:
