@@ -93,19 +93,25 @@ def status(service: Service, job: Job) -> str:
         if service.now - job.stopped < service.stop_takes:
             return "Stopping"
         job.settled, job.ended = "Stopped", True
+        if service.partial:
+            _make_model(service, job)
     elif service.now - job.created >= service.job_takes:
         job.settled, job.ended = ("Failed" if job.fails else "Completed"), True
         if not job.fails:
-            _complete(service, job)
+            _make_model(service, job)
+            _write_curves(service, job)
     return service.odd_status or job.settled
 
 
-def _complete(service: Service, job: Job) -> None:
+def _make_model(service: Service, job: Job) -> None:
     name = job.given["customModelName"]
     short = ":".join(job.base.id.split(":"))
     arn = f"arn:aws:bedrock:{service.region}:{service.account}:custom-model/{short}/{service.new_id()}"
     service.custom[arn] = CustomModel(arn, name, job, service.now)
     job.model = arn
+
+
+def _write_curves(service: Service, job: Job) -> None:
     if not service.csvs:
         return
     folder = f"{job.given['outputDataConfig']['s3Uri'].rstrip('/')}/model-customization-job-{job.arn.rsplit('/', 1)[1]}"
@@ -135,6 +141,8 @@ def get(service: Service, given: dict[str, Any]) -> dict[str, Any]:
         answer["clientRequestToken"] = token
     if now == "Completed":
         answer |= {"outputModelArn": job.model, "endTime": service.at(service.now), **_losses(job)}
+    if now == "Stopped":
+        answer |= {"endTime": service.at(service.now)} | ({"outputModelArn": job.model} if job.model else {})
     if now == "Failed":
         answer |= {"failureMessage": job.fails, "endTime": service.at(service.now)}
     return answer

@@ -54,6 +54,7 @@ class Service:
     capacity_takes: int = 2
     capacity_fails: bool = False
     csvs: bool = True
+    partial: bool = False  # whether a job that is stopped makes a model of what was learnt until then
     odd_status: str | None = None
     page_size: int = 100
     models: list[FoundationModel] = field(default_factory=_models)

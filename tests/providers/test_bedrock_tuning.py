@@ -150,6 +150,14 @@ def test_a_row_that_the_service_refuses_is_told_by_its_place(service, tmp_path, 
 
 
 def test_a_job_that_is_stopped_goes_through_stopping(service, tmp_path):
+    stop_soon(service)
+    with pytest.raises(RemoteError, match="was stopped, and Bedrock made no model of it"):
+        run(tmp_path)
+    assert Journal(tmp_path).of("job") is None
+
+
+def stop_soon(service):
+    """Stop the job at the third look at it, as its user does."""
     service.job_takes = 1_000
 
     def stop(number, name):
@@ -157,9 +165,18 @@ def test_a_job_that_is_stopped_goes_through_stopping(service, tmp_path):
             next(iter(service.jobs.values())).stopped = service.now
 
     service.before = stop
-    with pytest.raises(RemoteError, match="was stopped, and Bedrock made no model of it"):
-        run(tmp_path)
-    assert Journal(tmp_path).of("job") is None
+
+
+def test_a_model_of_a_stopped_job_is_had_and_nothing_is_bought_for_it(service, tmp_path):
+    """Would let through: throughput by the hour for what the user has just cancelled, or a model that is paid for and
+    lost.
+    """
+    stop_soon(service)
+    service.partial = True
+    outcome, _ = run(tmp_path, **BOUGHT)
+    assert outcome.model in service.custom and outcome.stopped_by == "cancelled"
+    assert not service.capacities and "CreateProvisionedModelThroughput" not in service.names()
+    assert any(f"tunesmith hosted deploy {outcome.model}" in note for note in outcome.notes)
 
 
 def test_a_job_is_cancelled_from_its_journal_by_another_process(service, tmp_path):

@@ -108,10 +108,12 @@ class BedrockTuner:
         for row in curves:
             tell.measured(row)
         notes = [*made.notes, *told]
-        if offer is not None:
-            notes.append(make_ready(self._client("bedrock"), offer, model, name, journal, tell, self.hosting.poll_s))
-        else:
+        if offer is None:
             notes.append(_not_kept_ready())
+        elif _stopped(ended):
+            notes.append(f"the job was stopped, and nothing is bought for its model: tunesmith hosted deploy {model}")
+        else:
+            notes.append(make_ready(self._client("bedrock"), offer, model, name, journal, tell, self.hosting.poll_s))
         if self.hosting.clean_up and (note := cleaned(self, journal)):
             notes.append(note)
         return self._outcome(ended, made, model, curves, tuple(notes))
@@ -302,7 +304,7 @@ class BedrockTuner:
             cleaned(self, journal)
         for step in ("job", "run", *journal.steps("upload:")):
             journal.forget(step)
-        if status_of(job["status"], _WORDS) == "cancelled":
+        if _stopped(job):
             raise RemoteError(
                 f"job {job['jobArn']} was stopped, and Bedrock made no model of it",
                 hint="the same command begins a new job",
@@ -330,12 +332,15 @@ class BedrockTuner:
         step = max((row["step"] for row in rows), default=-1)
         best = {"step": step, "metric": "valid_loss", "value": losses[0]} if losses else None
         early = epochs < made.settings.epochs
-        stopped = status_of(job["status"], _WORDS) == "cancelled"
         return Outcome(
             model, (job["jobArn"],), metrics=rows, epochs=epochs, best=best,
-            stopped_by="cancelled" if stopped else "early stopping" if early else LAST_STEP,
+            stopped_by="cancelled" if _stopped(job) else "early stopping" if early else LAST_STEP,
             options={"region": self.aws.where}, notes=notes,
         )  # fmt: skip
+
+
+def _stopped(job: dict[str, Any]) -> bool:
+    return status_of(job["status"], _WORDS) == "cancelled"
 
 
 def _name(wanted: str) -> str:
