@@ -47,7 +47,7 @@ def create(service: Service, given: dict[str, Any]) -> dict[str, Any]:
     base = _base(service, given["baseModelIdentifier"])
     _check(service, given, base)
     arn = f"arn:aws:bedrock:{service.region}:{service.account}:model-customization-job/{base.id}/{service.new_id()}"
-    service.jobs[arn] = Job(given, arn, base, service.now, _bad_rows(service, given, base))
+    service.jobs[arn] = Job(given, arn, base, service.now, _bad_rows(service, given, base) or service.jobs_fail)
     return {"jobArn": arn}
 
 

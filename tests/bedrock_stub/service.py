@@ -50,6 +50,7 @@ class Service:
     region: str = "us-east-1"
     account: str = "123456789012"
     job_takes: int = 3
+    jobs_fail: str | None = None  # of which all jobs fail from now on
     stop_takes: int = 2
     capacity_takes: int = 2
     capacity_fails: bool = False

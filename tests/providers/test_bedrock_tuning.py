@@ -363,13 +363,55 @@ def test_training_dearer_than_allowed_is_not_begun(service, tmp_path):
 def test_uploaded_rows_are_deleted_when_the_job_has_ended_unless_they_are_kept(service, tmp_path, clean_up):
     """Bug: rows of customers that stay in a bucket although the recipe says that they go."""
     run(tmp_path, clean_up=clean_up)
-    left = [key for key in objects(service) if key.endswith(("train.jsonl", "valid.jsonl"))]
-    assert len(left) == (0 if clean_up else 2)
+    assert len(uploads(service)) == (0 if clean_up else 2)
 
 
 def objects(service):
     found = service.client("s3").list_objects_v2(Bucket=BUCKET)
     return [one["Key"] for one in found.get("Contents", [])]
+
+
+def uploads(service):
+    return [key for key in objects(service) if key.endswith(("train.jsonl", "valid.jsonl"))]
+
+
+@pytest.mark.parametrize("clean_up", [True, False])
+def test_uploaded_rows_are_deleted_when_a_job_has_made_no_model(service, tmp_path, clean_up):
+    """Would let through: rows of customers that stay in a bucket since nothing came of them."""
+    stop_soon(service)
+    with pytest.raises(RemoteError, match="made no model of it\n"):
+        run(tmp_path, clean_up=clean_up)
+    assert len(uploads(service)) == (0 if clean_up else 2)
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_rows_that_a_job_without_a_model_leaves_are_told_and_deleted_later(service, tmp_path, fails):
+    """Would let through: a refused deletion that nobody is told of, and rows that stay to the end of days."""
+    words = "Not today." if fails else "made no model of it"
+    if fails:
+        service.jobs_fail = "Not today."
+    else:
+        stop_soon(service)
+    with pytest.MonkeyPatch.context() as patch:
+        deny(patch, "delete_object", "you may not do s3:DeleteObject")
+        with pytest.raises(RemoteError, match=f"{words}; .*still there: .*train.jsonl, .*valid.jsonl: you may not"):
+            run(tmp_path)
+    assert len(uploads(service)) == len(Journal(tmp_path).steps("upload:")) == 2
+    service.jobs_fail, service.before, service.job_takes = None, None, 3
+    assert run(tmp_path)[0].model and len(service.jobs) == 2
+    assert not uploads(service) and not Journal(tmp_path).steps("upload:")
+
+
+def test_a_refused_deletion_keeps_no_other(service, tmp_path, monkeypatch):
+    """Would let through: one object under a lock, and every other one that stays beside it."""
+    run(tmp_path, clean_up=False)
+    with monkeypatch.context() as patch:
+        deny(patch, "delete_object", "it is locked", lambda given: given["Key"].endswith("train.jsonl"))
+        with pytest.raises(RemoteError, match=r"left in S3 is s3://tunes/[^,]*/train\.jsonl: it is locked"):
+            tuner().clean(Journal(tmp_path))
+    (left,) = uploads(service)
+    assert list(Journal(tmp_path).steps("upload:")) == [f"upload:s3://{BUCKET}/{left}"]
+    assert tuner().clean(Journal(tmp_path)) == [f"s3://{BUCKET}/{left}"] and not uploads(service)
 
 
 def test_what_is_bought_is_told_at_once_and_a_look_that_fails_ends_nothing(service, tmp_path):

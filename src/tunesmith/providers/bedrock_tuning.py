@@ -119,13 +119,27 @@ class BedrockTuner:
         return self._outcome(ended, made, model, curves, tuple(notes))
 
     def clean(self, journal: Journal) -> list[str]:
-        """Delete the files that were uploaded; the job's own output stays."""
-        deleted = []
+        """Delete the files that were uploaded; the job's own output stays. One that is refused keeps no other, and
+        stays in the journal.
+
+        Raises:
+            RemoteError: naming what is left, after all were tried.
+        """
+        deleted, left = [], {}
         for step, facts in journal.steps("upload:").items():
             bucket, key = facts["uri"].removeprefix("s3://").split("/", 1)
-            self._client("s3").call("delete_object", Bucket=bucket, Key=key)
+            try:
+                self._client("s3").call("delete_object", Bucket=bucket, Key=key)
+            except AwsError as error:
+                left[facts["uri"]] = error
+                continue
             journal.forget(step)
             deleted.append(facts["uri"])
+        if left:
+            last = list(left.values())[-1]
+            raise RemoteError(
+                f"left in S3 is {', '.join(left)}: {last.message}", expected=last.expected, hint=last.hint
+            )
         return deleted
 
     def cancel(self, journal: Journal) -> list[str]:
@@ -201,7 +215,7 @@ class BedrockTuner:
             tell.said(note)
         bedrock_role.look_at_bucket(self.aws, bucket)
         uris = {
-            split: self._upload(split, content, bucket, f"{folder}/{split}.jsonl", journal)
+            split: self._upload(content, f"s3://{bucket}/{folder}/{split}.jsonl", journal)
             for split, content in (("train", made.train), ("valid", made.valid))
             if content.lines
         }
@@ -239,10 +253,11 @@ class BedrockTuner:
         bucket, _, prefix = str(hosting.bucket).removeprefix("s3://").strip("/").partition("/")
         return str(hosting.role_arn), bucket, f"{prefix}/{name}" if prefix else f"tunesmith/{name}"
 
-    def _upload(self, split: str, content: Written, bucket: str, key: str, journal: Journal) -> str:
-        step, uri = f"upload:{split}", f"s3://{bucket}/{key}"
-        if (journal.of(step) or {}).get("uri") != uri:
+    def _upload(self, content: Written, uri: str, journal: Journal) -> str:
+        step = f"upload:{uri}"  # not the split: rows of an earlier job that may not be deleted are still to be
+        if journal.of(step) is None:
             journal.begin(step, uri=uri)
+            bucket, key = uri.removeprefix("s3://").split("/", 1)
             self._client("s3").call("put_object", Bucket=bucket, Key=key, Body=content.content)
             journal.done(step, uri=uri)
         return uri
@@ -300,21 +315,10 @@ class BedrockTuner:
         """
         if model := job.get("outputModelArn"):
             return str(model)
-        if self.hosting.clean_up:
-            cleaned(self, journal)
-        for step in ("job", "run", *journal.steps("upload:")):
+        note = cleaned(self, journal) if self.hosting.clean_up else ""
+        for step in ("job", "run"):  # not the uploads, of which those that are left would never be deleted
             journal.forget(step)
-        if _stopped(job):
-            raise RemoteError(
-                f"job {job['jobArn']} was stopped, and Bedrock made no model of it",
-                hint="the same command begins a new job",
-            )
-        said = str(job.get("failureMessage") or "Bedrock does not say why")
-        line = re.search(r"\bline (\d+)\b", said, re.IGNORECASE)
-        if line and 1 <= int(line[1]) <= len(made.train.lines):
-            place = made.train.lines[int(line[1]) - 1].place
-            raise DataError(f"Bedrock refuses the row of {place}: {said}", hint="mend or leave out that row")
-        raise RemoteError(f"job {job['jobArn']} failed: {said}", hint="the same command begins a new job")
+        raise _no_model(job, made, f"; {note}" if note else "")
 
     def _curves(self, output_uri: str, arn: str) -> tuple[list[Row], list[str]]:
         """Return the curves and what is told of them; a bucket that cannot be read keeps nobody from the model."""
@@ -337,6 +341,21 @@ class BedrockTuner:
             stopped_by="cancelled" if _stopped(job) else "early stopping" if early else LAST_STEP,
             options={"region": self.aws.where}, notes=notes,
         )  # fmt: skip
+
+
+def _no_model(job: dict[str, Any], made: Prepared, note: str) -> DataError | RemoteError:
+    """Return why a job that has ended made no model, with a note at its end."""
+    if _stopped(job):
+        return RemoteError(
+            f"job {job['jobArn']} was stopped, and Bedrock made no model of it{note}",
+            hint="the same command begins a new job",
+        )
+    said = str(job.get("failureMessage") or "Bedrock does not say why")
+    line = re.search(r"\bline (\d+)\b", said, re.IGNORECASE)
+    if line and 1 <= int(line[1]) <= len(made.train.lines):
+        place = made.train.lines[int(line[1]) - 1].place
+        return DataError(f"Bedrock refuses the row of {place}: {said}{note}", hint="mend or leave out that row")
+    return RemoteError(f"job {job['jobArn']} failed: {said}{note}", hint="the same command begins a new job")
 
 
 def _stopped(job: dict[str, Any]) -> bool:
