@@ -29,6 +29,7 @@ from tunesmith.text.task import TaskSpec
 
 pytestmark = pytest.mark.slow
 BOUGHT = {"deployment": "provisioned", "price": {"hour": 40.0}, "model_units": 2, "confirm_hourly_usd": 80.0}
+CREATED_AND_CUT = Fault("CreateModelCustomizationJob", CUT)
 LISTS = ("ProvisionedModelThroughputs", "CustomModelDeployments")
 
 
@@ -357,6 +358,26 @@ def test_training_dearer_than_allowed_is_not_begun(service, tmp_path):
         run(tmp_path, max_usd=0.0001, price={"training": 1000})
     assert not service.jobs and not objects(service)
     run(tmp_path, max_usd=100, price={"training": 1})
+
+
+@pytest.mark.parametrize("fault", [Fault("GetModelCustomizationJob", "AccessDeniedException"), CREATED_AND_CUT])
+def test_a_limit_that_is_lowered_gives_no_paid_job_up(service, tmp_path, fault):
+    """Would let through: a job that runs and is billed, and whose model the limit keeps from who pays for it."""
+    service.faults = [replace(fault)]
+    with pytest.raises(RemoteError):
+        run(tmp_path, max_usd=100, price={"training": 1})
+    assert len(service.jobs) == 1 and run(tmp_path, max_usd=0)[0].model
+    assert len(service.jobs) == 1
+
+
+def test_a_limit_that_is_lowered_holds_for_a_job_that_was_never_made(service, tmp_path):
+    """Would let through: a job dearer than allowed, since another process meant to make it."""
+    service.faults = [Fault("CreateModelCustomizationJob", "ThrottlingException")]
+    with pytest.raises(RemoteError):
+        run(tmp_path)
+    with pytest.raises(RecipeError, match=r"provider\.max_usd: 0"):
+        run(tmp_path, max_usd=0)
+    assert not service.jobs
 
 
 @pytest.mark.parametrize("clean_up", [True, False])

@@ -91,7 +91,8 @@ class BedrockTuner:
 
     def tune(self, rows: Rows, journal: Journal, tell: Tell) -> Outcome:
         """Tune, from wherever the journal says an earlier process came to."""
-        refuse_dear(self.estimate(rows), self.hosting)
+        if not self._has_job(journal):
+            refuse_dear(self.estimate(rows), self.hosting)
         offer, made = self._offer(), self._prepare(rows)
         if offer is not None:
             offer.check()
@@ -189,6 +190,11 @@ class BedrockTuner:
         if len(kept.lines) < len(valid.lines):
             notes.append(f"{len(kept.lines):,} of {len(valid.lines):,} validation examples are taken: no more may be")
         return Prepared(train, kept, settings, tuple(notes))
+
+    def _has_job(self, journal: Journal) -> bool:
+        """Tell whether the job of a run is made, and paid for; of one that is unclear the service is asked."""
+        begun = journal.unclear("job")
+        return journal.of("job") is not None or (begun is not None and self._find(begun["name"]) is not None)
 
     def _begun(self, made: Prepared, name: str, token: str, journal: Journal, tell: Tell) -> dict[str, Any]:
         """Make the job; a refusal leaves no rows in the bucket."""
