@@ -115,7 +115,7 @@ def _write_curves(service: Service, job: Job) -> None:
     if not service.csvs:
         return
     folder = f"{job.given['outputDataConfig']['s3Uri'].rstrip('/')}/model-customization-job-{job.arn.rsplit('/', 1)[1]}"
-    epochs = int(job.given.get("hyperParameters", {}).get("epochCount", "2"))
+    epochs = service.stops_after or int(job.given.get("hyperParameters", {}).get("epochCount", "2"))
     steps = [f"{step},{step},{2.0 / (step + 1):.4f},{7.0 / (step + 1):.4f}" for step in range(epochs)]
     head = "step_number,epoch_number,training_loss,perplexity"
     service.write(f"{folder}/training_artifacts/step_wise_training_metrics.csv", "\n".join([head, *steps]))

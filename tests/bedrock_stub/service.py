@@ -55,6 +55,7 @@ class Service:
     capacity_takes: int = 2
     capacity_fails: bool = False
     csvs: bool = True
+    stops_after: int | None = None  # epochs; all are made otherwise
     partial: bool = False  # whether a job that is stopped makes a model of what was learnt until then
     odd_status: str | None = None
     page_size: int = 100

@@ -56,6 +56,24 @@ def test_from_rows_to_a_tuned_model(service, tmp_path, base):
     assert not service.capacities
 
 
+def test_a_job_that_stops_early_is_told_as_such(service, tmp_path):
+    """Would let through: a Model whose page says that it made epochs that nobody made."""
+    service.stops_after = 2
+    outcome, _ = run(tmp_path)
+    assert (outcome.epochs, outcome.stopped_by, outcome.best["step"]) == (2, "early stopping", 2)
+
+
+def test_jobs_bear_the_suffix_and_examples_count_against_the_accounts_quota(service, tmp_path):
+    """Would let through: settings that the table calls honoured and nobody looks at."""
+    with pytest.raises(DataError, match="40 examples of training, and Claude on Bedrock takes no more than 39"):
+        run(tmp_path, quota_examples=39)
+    _, heard = run(tmp_path, quota_examples=42, suffix="night shift", clean_up=False)
+    (job,) = service.jobs.values()
+    assert job.given["jobName"].startswith("night-shift-") and "2 of 5 validation examples" in " ".join(heard.sentences)
+    valid = job.given["validationDataConfig"]["validators"][0]["s3Uri"]
+    assert len(service.read(valid).splitlines()) == 2
+
+
 def test_throughput_is_bought_once_and_only_confirmed(service, tmp_path):
     outcome, heard = run(tmp_path, **BOUGHT)
     (capacity,) = service.capacities.values()
@@ -278,6 +296,33 @@ def test_a_connection_cut_after_the_job_was_made_makes_no_second(service, tmp_pa
         run(tmp_path, **BOUGHT)
     run(tmp_path, **BOUGHT)
     assert len(service.jobs) == 1 and len(service.capacities) == 1
+
+
+def test_an_error_that_passes_forgets_no_job(service, tmp_path):
+    """Would let through: a request that AWS takes later than it answers, and a second job beside the one it makes."""
+    service.faults = [Fault("CreateModelCustomizationJob", "ThrottlingException")]
+    with pytest.raises(RemoteError, match="takes no more requests for now"):
+        run(tmp_path)
+    assert Journal(tmp_path).unclear("job") and len(uploads(service)) == 2
+    assert run(tmp_path)[0].model and len(service.jobs) == 1
+
+
+def test_capacity_whose_answer_was_lost_is_found_by_its_name(service, tmp_path):
+    """Would let through: a name that is taken, and a run that never ends, once AWS has forgotten the token."""
+    service.faults = [Fault("CreateProvisionedModelThroughput", CUT)]
+    with pytest.raises(RemoteError):
+        run(tmp_path, **BOUGHT)
+    service.tokens.clear()
+    assert run(tmp_path, **BOUGHT)[0].model and len(service.capacities) == 1
+
+
+def test_capacity_whose_answer_was_lost_is_bought_with_the_same_token(service, tmp_path):
+    """Would let through: a second purchase, where what is there may not be listed."""
+    denied = [Fault(f"List{kind}", "AccessDeniedException", times=2) for kind in LISTS[:1]]
+    service.faults = [Fault("CreateProvisionedModelThroughput", CUT), *denied]
+    with pytest.raises(RemoteError):
+        run(tmp_path, **BOUGHT)
+    assert run(tmp_path, **BOUGHT)[0].model and len(service.capacities) == 1
 
 
 def test_capacity_that_fails_is_deleted_and_said(service, tmp_path):
