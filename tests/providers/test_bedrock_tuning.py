@@ -542,6 +542,15 @@ def test_cancelling_tells_of_what_was_bought_until_it_is_deleted(service, tmp_pa
     assert tuner().cancel(Journal(tmp_path)) == [] and capsys.readouterr().err == ""
 
 
+def test_what_was_bought_is_told_where_the_recipe_does_not_want_it_any_more(service, tmp_path):
+    """Would let through: a Model whose notes say that nothing is bought for it, beside a bill by the hour."""
+    service.faults = [Fault("GetProvisionedModelThroughput", "AccessDeniedException")]
+    with pytest.raises(RemoteError, match="GetProvisionedModelThroughput"):
+        run(tmp_path, **BOUGHT)
+    outcome, _ = run(tmp_path)
+    assert any(f"tunesmith hosted delete {next(iter(service.capacities))}" in note for note in outcome.notes)
+
+
 def test_cancelling_tells_of_what_may_have_been_bought(service, tmp_path, capsys):
     """Would let through: throughput whose ARN a kill kept from the journal, and that nobody is told of."""
     with pytest.MonkeyPatch.context() as patch:

@@ -108,13 +108,7 @@ class BedrockTuner:
         curves, told = self._curves(ended["outputDataConfig"]["s3Uri"], job["arn"])
         for row in curves:
             tell.measured(row)
-        notes = [*made.notes, *told]
-        if offer is None:
-            notes.append(_not_kept_ready())
-        elif _stopped(ended):
-            notes.append(f"the job was stopped, and nothing is bought for its model: tunesmith hosted deploy {model}")
-        else:
-            notes.append(make_ready(self._client("bedrock"), offer, model, name, journal, tell, self.hosting.poll_s))
+        notes = [*made.notes, *told, self._readied(offer, ended, model, name, journal, tell)]
         if self.hosting.clean_up and (note := cleaned(self, journal)):
             notes.append(note)
         return self._outcome(ended, made, model, curves, tuple(notes))
@@ -333,6 +327,20 @@ class BedrockTuner:
         except RemoteError as error:
             return [], [f"the curves of the job could not be read from {output_uri}: {error.message}"]
         return rows, [] if rows else ["Bedrock has left no curves in the bucket"]
+
+    def _readied(
+        self, offer: bedrock_capacity.Offer | None, job: dict[str, Any], model: str, name: str, journal: Journal,
+        tell: Tell,
+    ) -> str:  # fmt: skip
+        """Make the model ready if the recipe wants it and nobody stopped the job; return what is told of it."""
+        bedrock = self._client("bedrock")
+        if offer is not None and not _stopped(job):
+            return make_ready(bedrock, offer, model, name, journal, tell, self.hosting.poll_s)
+        if told := still_paid_for(bedrock, journal):  # the recipe wanted it ready when an earlier process bought it
+            return told
+        if offer is None:
+            return _not_kept_ready()
+        return f"the job was stopped, and nothing is bought for its model: tunesmith hosted deploy {model}"
 
     def _outcome(
         self, job: dict[str, Any], made: Prepared, model: str, rows: list[Row], notes: tuple[str, ...]
