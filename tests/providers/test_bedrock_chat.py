@@ -89,6 +89,17 @@ def test_a_tuned_model_is_asked_through_what_was_bought_for_it(service, tmp_path
     assert next(iter(service.capacities)) in [given.get("modelId") for _, given in service.asked]
 
 
+def test_a_tuned_model_that_is_busy_is_not_asked_at_once_again(service, tmp_path):
+    """Would let through: twice the requests, where AWS says that there are too many."""
+    model = run(tmp_path, deployment="provisioned", price={"hour": 1.0}, confirm_hourly_usd=1)[0].model
+    with asker(tmp_path, model=model, region=None) as asking:
+        asking.ask([ChatRequest(model, HELLO)])
+        service.faults, service.asked = [Fault("Converse", "ThrottlingException")], []
+        with pytest.raises(RemoteError, match="takes no more requests for now"):
+            asking.ask([ChatRequest(model, [{"role": "user", "content": "again"}])])
+    assert service.names() == ["Converse"]
+
+
 AT_ONCE = 4
 
 
