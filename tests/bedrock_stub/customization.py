@@ -47,7 +47,7 @@ def create(service: Service, given: dict[str, Any]) -> dict[str, Any]:
     base = _base(service, given["baseModelIdentifier"])
     _check(service, given, base)
     arn = f"arn:aws:bedrock:{service.region}:{service.account}:model-customization-job/{base.id}/{service.new_id()}"
-    service.jobs[arn] = Job(given, arn, base, service.now, _bad_rows(service, given, base))
+    service.jobs[arn] = Job(given, arn, base, service.now, _bad_rows(service, given, base) or service.jobs_fail)
     return {"jobArn": arn}
 
 
@@ -93,23 +93,29 @@ def status(service: Service, job: Job) -> str:
         if service.now - job.stopped < service.stop_takes:
             return "Stopping"
         job.settled, job.ended = "Stopped", True
+        if service.partial:
+            _make_model(service, job)
     elif service.now - job.created >= service.job_takes:
         job.settled, job.ended = ("Failed" if job.fails else "Completed"), True
         if not job.fails:
-            _complete(service, job)
+            _make_model(service, job)
+            _write_curves(service, job)
     return service.odd_status or job.settled
 
 
-def _complete(service: Service, job: Job) -> None:
+def _make_model(service: Service, job: Job) -> None:
     name = job.given["customModelName"]
     short = ":".join(job.base.id.split(":"))
     arn = f"arn:aws:bedrock:{service.region}:{service.account}:custom-model/{short}/{service.new_id()}"
     service.custom[arn] = CustomModel(arn, name, job, service.now)
     job.model = arn
+
+
+def _write_curves(service: Service, job: Job) -> None:
     if not service.csvs:
         return
     folder = f"{job.given['outputDataConfig']['s3Uri'].rstrip('/')}/model-customization-job-{job.arn.rsplit('/', 1)[1]}"
-    epochs = int(job.given.get("hyperParameters", {}).get("epochCount", "2"))
+    epochs = service.stops_after or int(job.given.get("hyperParameters", {}).get("epochCount", "2"))
     steps = [f"{step},{step},{2.0 / (step + 1):.4f},{7.0 / (step + 1):.4f}" for step in range(epochs)]
     head = "step_number,epoch_number,training_loss,perplexity"
     service.write(f"{folder}/training_artifacts/step_wise_training_metrics.csv", "\n".join([head, *steps]))
@@ -135,6 +141,8 @@ def get(service: Service, given: dict[str, Any]) -> dict[str, Any]:
         answer["clientRequestToken"] = token
     if now == "Completed":
         answer |= {"outputModelArn": job.model, "endTime": service.at(service.now), **_losses(job)}
+    if now == "Stopped":
+        answer |= {"endTime": service.at(service.now)} | ({"outputModelArn": job.model} if job.model else {})
     if now == "Failed":
         answer |= {"failureMessage": job.fails, "endTime": service.at(service.now)}
     return answer

@@ -50,10 +50,13 @@ class Service:
     region: str = "us-east-1"
     account: str = "123456789012"
     job_takes: int = 3
+    jobs_fail: str | None = None  # of which all jobs fail from now on
     stop_takes: int = 2
     capacity_takes: int = 2
     capacity_fails: bool = False
     csvs: bool = True
+    stops_after: int | None = None  # epochs; all are made otherwise
+    partial: bool = False  # whether a job that is stopped makes a model of what was learnt until then
     odd_status: str | None = None
     page_size: int = 100
     models: list[FoundationModel] = field(default_factory=_models)

@@ -9,7 +9,8 @@ from bedrock_runs import run
 from bedrock_stub.models import NOVA
 from bedrock_stub.service import Fault, bedrock
 from tunesmith.cli.hosted import command
-from tunesmith.core.errors import RecipeError
+from tunesmith.core.errors import RecipeError, RemoteError
+from tunesmith.providers import bedrock_capacity
 
 pytestmark = pytest.mark.slow
 
@@ -95,3 +96,49 @@ def test_a_list_that_may_not_be_seen_hides_no_other(service, tmp_path):
     found = CliRunner().invoke(command, ["list", "--region", "us-east-1", "--json"], catch_exceptions=False)
     assert [one["arn"] for one in json.loads(found.stdout)["paid_for"]] == [made["arn"]]
     assert "not all can be listed" in found.stderr
+
+
+PRICE = ("--usd-an-hour", "40", "--confirm-hourly-usd", "40")
+
+
+def test_what_is_bought_is_told_before_it_is_waited_for(service, tmp_path):
+    """Would let through: throughput of 40 an hour that stands, and whose ARN a wait that failed took along."""
+    model = run(tmp_path)[0].model
+    service.faults = [Fault("GetProvisionedModelThroughput", "AccessDeniedException")]
+    found = CliRunner().invoke(command, ["deploy", model, *PRICE])
+    assert isinstance(found.exception, RemoteError)
+    assert f"tunesmith hosted delete {next(iter(service.capacities))} ends it" in found.stderr
+
+
+@pytest.mark.parametrize(
+    ("kind", "lists", "agreed"),
+    [
+        ("provisioned", "ListProvisionedModelThroughputs", PRICE),
+        ("on_demand", "ListCustomModelDeployments", ("--confirm-hourly-usd", "0")),
+    ],
+)
+def test_nothing_is_bought_where_what_is_there_may_not_be_seen(service, tmp_path, kind, lists, agreed):
+    """Would let through: a right that is missing, and a second bill for one model."""
+    model = run(tmp_path, NOVA)[0].model
+    bought = ("deploy", model, "--kind", kind, *agreed)
+    service.faults = [Fault(lists, "AccessDeniedException", times=9)]
+    with pytest.raises(RemoteError, match=f"nothing is bought, since .* do bedrock:{lists}"):
+        told(*bought)
+    assert not service.capacities
+    other = {"provisioned": "ListCustomModelDeployments", "on_demand": "ListProvisionedModelThroughputs"}[kind]
+    service.faults = [Fault(other, "AccessDeniedException", times=9)]
+    assert told(*bought)["bought"]
+
+
+def test_a_word_that_nobody_knows_counts_as_there_and_failed_does_not(service, tmp_path, monkeypatch):
+    """Would let through: a second bill for what AWS calls by a new word, or a model that is never asked since something
+    that failed stands beside it."""
+    model = run(tmp_path)[0].model
+    service.capacity_fails = True
+    failed = told("deploy", model, *PRICE, "--no-wait")["arn"]
+    service.capacity_fails, service.capacity_takes = False, 0
+    bought = told("deploy", model, *PRICE, "--no-wait")
+    assert bought["bought"] and set(service.capacities) == {failed, bought["arn"]}
+    monkeypatch.delitem(bedrock_capacity._STATES, "InService")
+    again = told("deploy", model, *PRICE, "--no-wait")
+    assert (again["bought"], again["arn"]) == (False, bought["arn"])

@@ -1,5 +1,7 @@
 """Converse as a chat provider: what the judge, rivals and a teacher ask, foundation models and tuned ones."""
 
+import threading
+
 import pytest
 
 from bedrock_runs import run
@@ -8,6 +10,7 @@ from bedrock_stub.service import Fault, bedrock
 from tunesmith.core.artifacts import Workspace
 from tunesmith.core.errors import RecipeError, RemoteError
 from tunesmith.providers.asker import Asker
+from tunesmith.providers.aws import Client
 from tunesmith.providers.cache import ReplyCache
 from tunesmith.providers.chat import ChatRequest, Reply, check_service, connect
 from tunesmith.providers.tools import told
@@ -84,6 +87,50 @@ def test_a_tuned_model_is_asked_through_what_was_bought_for_it(service, tmp_path
         (reply,) = asking.ask([ChatRequest(outcome.model, HELLO)])
         assert reply.text == "hello indeed"
     assert next(iter(service.capacities)) in [given.get("modelId") for _, given in service.asked]
+
+
+def test_a_tuned_model_that_is_busy_is_not_asked_at_once_again(service, tmp_path):
+    """Would let through: twice the requests, where AWS says that there are too many."""
+    model = run(tmp_path, deployment="provisioned", price={"hour": 1.0}, confirm_hourly_usd=1)[0].model
+    with asker(tmp_path, model=model, region=None) as asking:
+        asking.ask([ChatRequest(model, HELLO)])
+        service.faults, service.asked = [Fault("Converse", "ThrottlingException")], []
+        with pytest.raises(RemoteError, match="takes no more requests for now"):
+            asking.ask([ChatRequest(model, [{"role": "user", "content": "again"}])])
+    assert service.names() == ["Converse"]
+
+
+AT_ONCE = 4
+
+
+def test_all_that_is_asked_while_capacity_is_bought_anew_is_answered(service, tmp_path, monkeypatch):
+    """Would let through: of many requests on their way the first alone asks again, and the others fail."""
+    bought = {"deployment": "provisioned", "price": {"hour": 1.0}, "confirm_hourly_usd": 1}
+    model = run(tmp_path, **bought)[0].model
+    requests = [ChatRequest(model, [{"role": "user", "content": f"hello {number}"}]) for number in range(AT_ONCE)]
+    with asker(tmp_path, model=model, region=None, concurrency=AT_ONCE) as asking:
+        asking.ask([ChatRequest(model, HELLO)])
+        ((old, capacity),) = service.capacities.items()
+        capacity.arn = new = old[:-12] + "abcdefghijkl"
+        service.capacities = {new: capacity}
+        service.asked.clear()
+        together(monkeypatch, old)
+        assert [one.text for one in asking.ask(requests)] == [f"hello {number} indeed" for number in range(AT_ONCE)]
+    asked = [given["modelId"] for name, given in service.asked if name == "Converse"]
+    assert sorted(asked) == sorted([old, new] * AT_ONCE)
+    assert service.names().count("ListProvisionedModelThroughputs") == 1, "what one found is for all"
+
+
+def together(patch, model):
+    """Let no request for a model be sent before all are about to be."""
+    real, all_are_here = Client.call, threading.Barrier(AT_ONCE)
+
+    def call(self, operation, **given):
+        if operation == "converse" and given["modelId"] == model:
+            all_are_here.wait(20)
+        return real(self, operation, **given)
+
+    patch.setattr(Client, "call", call)
 
 
 @pytest.mark.parametrize(

@@ -137,7 +137,7 @@ STOP = {"earlyStoppingPatience": "3", "earlyStoppingThreshold": "0"}
         (CLAUDE, {"max_steps": 12, "epochs": 9, "batch_examples": 8}, {"epochCount": "3", "batchSize": "8", **STOP}),
         (CLAUDE, {"schedule": {"peak_factor": 0.5}}, {"epochCount": "3", "learningRateMultiplier": "0.5", **STOP}),
         (CLAUDE, {"regularise": {"early_stopping": None}}, {"epochCount": "3", "earlyStoppingPatience": "10"}),
-        (CLAUDE, {"regularise": {"early_stopping": {"patience": 20, "min_delta": 0.5}}}, {"epochCount": "3", "earlyStoppingPatience": "10", "earlyStoppingThreshold": "0.1"}),
+        (CLAUDE, {"regularise": {"early_stopping": {"patience": 10, "min_delta": 0.1}}}, {"epochCount": "3", "earlyStoppingPatience": "10", "earlyStoppingThreshold": "0.1"}),
         (CLAUDE, {"regularise": {"early_stopping": {"min_delta": "auto"}}}, {"epochCount": "3", "earlyStoppingPatience": "3"}),
         (NOVA, {"schedule": {"peak": 2e-5}}, {"epochCount": "3", "learningRate": "2e-05"}),
         (NOVA, {"schedule": {"peak_factor": 2}}, {"epochCount": "3", "learningRate": "2e-05"}),

@@ -5,11 +5,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import IncompleteReadError
+from botocore.response import StreamingBody
 
 import bedrock_runs
 from bedrock_runs import ROLE, example, recipe, rows, run, tuner
@@ -26,6 +29,8 @@ from tunesmith.text.task import TaskSpec
 
 pytestmark = pytest.mark.slow
 BOUGHT = {"deployment": "provisioned", "price": {"hour": 40.0}, "model_units": 2, "confirm_hourly_usd": 80.0}
+CREATED_AND_CUT = Fault("CreateModelCustomizationJob", CUT)
+LISTS = ("ProvisionedModelThroughputs", "CustomModelDeployments")
 
 
 @pytest.fixture
@@ -49,6 +54,24 @@ def test_from_rows_to_a_tuned_model(service, tmp_path, base):
     train = service.read(job.given["trainingDataConfig"]["s3Uri"]).decode().splitlines()
     assert len(train) == 40 and "Be brief." in train[0]
     assert not service.capacities
+
+
+def test_a_job_that_stops_early_is_told_as_such(service, tmp_path):
+    """Would let through: a Model whose page says that it made epochs that nobody made."""
+    service.stops_after = 2
+    outcome, _ = run(tmp_path)
+    assert (outcome.epochs, outcome.stopped_by, outcome.best["step"]) == (2, "early stopping", 2)
+
+
+def test_jobs_bear_the_suffix_and_examples_count_against_the_accounts_quota(service, tmp_path):
+    """Would let through: settings that the table calls honoured and nobody looks at."""
+    with pytest.raises(DataError, match="40 examples of training, and Claude on Bedrock takes no more than 39"):
+        run(tmp_path, quota_examples=39)
+    _, heard = run(tmp_path, quota_examples=42, suffix="night shift", clean_up=False)
+    (job,) = service.jobs.values()
+    assert job.given["jobName"].startswith("night-shift-") and "2 of 5 validation examples" in " ".join(heard.sentences)
+    valid = job.given["validationDataConfig"]["validators"][0]["s3Uri"]
+    assert len(service.read(valid).splitlines()) == 2
 
 
 def test_throughput_is_bought_once_and_only_confirmed(service, tmp_path):
@@ -146,6 +169,14 @@ def test_a_row_that_the_service_refuses_is_told_by_its_place(service, tmp_path, 
 
 
 def test_a_job_that_is_stopped_goes_through_stopping(service, tmp_path):
+    stop_soon(service)
+    with pytest.raises(RemoteError, match="was stopped, and Bedrock made no model of it"):
+        run(tmp_path)
+    assert Journal(tmp_path).of("job") is None
+
+
+def stop_soon(service):
+    """Stop the job at the third look at it, as its user does."""
     service.job_takes = 1_000
 
     def stop(number, name):
@@ -153,9 +184,18 @@ def test_a_job_that_is_stopped_goes_through_stopping(service, tmp_path):
             next(iter(service.jobs.values())).stopped = service.now
 
     service.before = stop
-    with pytest.raises(RemoteError, match="was stopped, and Bedrock made no model of it"):
-        run(tmp_path)
-    assert Journal(tmp_path).of("job") is None
+
+
+def test_a_model_of_a_stopped_job_is_had_and_nothing_is_bought_for_it(service, tmp_path):
+    """Would let through: throughput by the hour for what the user has just cancelled, or a model that is paid for and
+    lost.
+    """
+    stop_soon(service)
+    service.partial = True
+    outcome, _ = run(tmp_path, **BOUGHT)
+    assert outcome.model in service.custom and outcome.stopped_by == "cancelled"
+    assert not service.capacities and "CreateProvisionedModelThroughput" not in service.names()
+    assert any(f"tunesmith hosted deploy {outcome.model}" in note for note in outcome.notes)
 
 
 def test_a_job_is_cancelled_from_its_journal_by_another_process(service, tmp_path):
@@ -199,6 +239,41 @@ def test_curves_that_are_not_there_are_said_to_be_missing(service, tmp_path):
     assert list(outcome.metrics) == [] and any("no curves" in note for note in outcome.notes)
 
 
+def deny(patch, operation, words, which=lambda given: True):
+    """Let AWS refuse an operation, where moto would not: of all that is asked, or of some."""
+    real = Client.call
+
+    def refused(self, asked, **given):
+        if asked == operation and which(given):
+            raise AwsError(words, code="AccessDenied")
+        return real(self, asked, **given)
+
+    patch.setattr(Client, "call", refused)
+
+
+@pytest.mark.parametrize("operation", ["list_objects_v2", "get_object"])
+def test_curves_that_may_not_be_read_keep_nobody_from_the_model(service, tmp_path, monkeypatch, operation):
+    """Would let through: s3:ListBucket is missing, and a model that is paid for is never had."""
+    deny(monkeypatch, operation, "you may not do that in S3")
+    outcome, heard = run(tmp_path)
+    assert outcome.model in service.custom and heard.rows == list(outcome.metrics) == []
+    assert any("could not be read" in note and "you may not do that in S3" in note for note in outcome.notes)
+
+
+def test_curves_that_end_before_their_end_keep_nobody_from_the_model(service, tmp_path, monkeypatch):
+    """Would let through: a traceback, where the answer of S3 is cut in its middle."""
+    real = StreamingBody.read
+
+    def cut(self, amt=None):
+        if threading.current_thread() is threading.main_thread():  # the stand-in reads as well
+            raise IncompleteReadError(actual_bytes=1, expected_bytes=2)
+        return real(self, amt)
+
+    monkeypatch.setattr(StreamingBody, "read", cut)
+    outcome, _ = run(tmp_path)
+    assert any("could not be read" in note for note in outcome.notes)
+
+
 def test_a_throttled_look_does_not_give_a_job_up(service, tmp_path):
     service.faults = [Fault("GetModelCustomizationJob", "ThrottlingException", times=3)]
     outcome, heard = run(tmp_path)
@@ -221,6 +296,33 @@ def test_a_connection_cut_after_the_job_was_made_makes_no_second(service, tmp_pa
         run(tmp_path, **BOUGHT)
     run(tmp_path, **BOUGHT)
     assert len(service.jobs) == 1 and len(service.capacities) == 1
+
+
+def test_an_error_that_passes_forgets_no_job(service, tmp_path):
+    """Would let through: a request that AWS takes later than it answers, and a second job beside the one it makes."""
+    service.faults = [Fault("CreateModelCustomizationJob", "ThrottlingException")]
+    with pytest.raises(RemoteError, match="takes no more requests for now"):
+        run(tmp_path)
+    assert Journal(tmp_path).unclear("job") and len(uploads(service)) == 2
+    assert run(tmp_path)[0].model and len(service.jobs) == 1
+
+
+def test_capacity_whose_answer_was_lost_is_found_by_its_name(service, tmp_path):
+    """Would let through: a name that is taken, and a run that never ends, once AWS has forgotten the token."""
+    service.faults = [Fault("CreateProvisionedModelThroughput", CUT)]
+    with pytest.raises(RemoteError):
+        run(tmp_path, **BOUGHT)
+    service.tokens.clear()
+    assert run(tmp_path, **BOUGHT)[0].model and len(service.capacities) == 1
+
+
+def test_capacity_whose_answer_was_lost_is_bought_with_the_same_token(service, tmp_path):
+    """Would let through: a second purchase, where what is there may not be listed."""
+    denied = [Fault(f"List{kind}", "AccessDeniedException", times=2) for kind in LISTS[:1]]
+    service.faults = [Fault("CreateProvisionedModelThroughput", CUT), *denied]
+    with pytest.raises(RemoteError):
+        run(tmp_path, **BOUGHT)
+    assert run(tmp_path, **BOUGHT)[0].model and len(service.capacities) == 1
 
 
 def test_capacity_that_fails_is_deleted_and_said(service, tmp_path):
@@ -303,17 +405,79 @@ def test_training_dearer_than_allowed_is_not_begun(service, tmp_path):
     run(tmp_path, max_usd=100, price={"training": 1})
 
 
+@pytest.mark.parametrize("fault", [Fault("GetModelCustomizationJob", "AccessDeniedException"), CREATED_AND_CUT])
+def test_a_limit_that_is_lowered_gives_no_paid_job_up(service, tmp_path, fault):
+    """Would let through: a job that runs and is billed, and whose model the limit keeps from who pays for it."""
+    service.faults = [replace(fault)]
+    with pytest.raises(RemoteError):
+        run(tmp_path, max_usd=100, price={"training": 1})
+    assert len(service.jobs) == 1 and run(tmp_path, max_usd=0)[0].model
+    assert len(service.jobs) == 1
+
+
+def test_a_limit_that_is_lowered_holds_for_a_job_that_was_never_made(service, tmp_path):
+    """Would let through: a job dearer than allowed, since another process meant to make it."""
+    service.faults = [Fault("CreateModelCustomizationJob", "ThrottlingException")]
+    with pytest.raises(RemoteError):
+        run(tmp_path)
+    with pytest.raises(RecipeError, match=r"provider\.max_usd: 0"):
+        run(tmp_path, max_usd=0)
+    assert not service.jobs
+
+
 @pytest.mark.parametrize("clean_up", [True, False])
 def test_uploaded_rows_are_deleted_when_the_job_has_ended_unless_they_are_kept(service, tmp_path, clean_up):
     """Bug: rows of customers that stay in a bucket although the recipe says that they go."""
     run(tmp_path, clean_up=clean_up)
-    left = [key for key in objects(service) if key.endswith(("train.jsonl", "valid.jsonl"))]
-    assert len(left) == (0 if clean_up else 2)
+    assert len(uploads(service)) == (0 if clean_up else 2)
 
 
 def objects(service):
     found = service.client("s3").list_objects_v2(Bucket=BUCKET)
     return [one["Key"] for one in found.get("Contents", [])]
+
+
+def uploads(service):
+    return [key for key in objects(service) if key.endswith(("train.jsonl", "valid.jsonl"))]
+
+
+@pytest.mark.parametrize("clean_up", [True, False])
+def test_uploaded_rows_are_deleted_when_a_job_has_made_no_model(service, tmp_path, clean_up):
+    """Would let through: rows of customers that stay in a bucket since nothing came of them."""
+    stop_soon(service)
+    with pytest.raises(RemoteError, match="made no model of it\n"):
+        run(tmp_path, clean_up=clean_up)
+    assert len(uploads(service)) == (0 if clean_up else 2)
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_rows_that_a_job_without_a_model_leaves_are_told_and_deleted_later(service, tmp_path, fails):
+    """Would let through: a refused deletion that nobody is told of, and rows that stay to the end of days."""
+    words = "Not today." if fails else "made no model of it"
+    if fails:
+        service.jobs_fail = "Not today."
+    else:
+        stop_soon(service)
+    with pytest.MonkeyPatch.context() as patch:
+        deny(patch, "delete_object", "you may not do s3:DeleteObject")
+        with pytest.raises(RemoteError, match=f"{words}; .*still there: .*train.jsonl, .*valid.jsonl: you may not"):
+            run(tmp_path)
+    assert len(uploads(service)) == len(Journal(tmp_path).steps("upload:")) == 2
+    service.jobs_fail, service.before, service.job_takes = None, None, 3
+    assert run(tmp_path)[0].model and len(service.jobs) == 2
+    assert not uploads(service) and not Journal(tmp_path).steps("upload:")
+
+
+def test_a_refused_deletion_keeps_no_other(service, tmp_path, monkeypatch):
+    """Would let through: one object under a lock, and every other one that stays beside it."""
+    run(tmp_path, clean_up=False)
+    with monkeypatch.context() as patch:
+        deny(patch, "delete_object", "it is locked", lambda given: given["Key"].endswith("train.jsonl"))
+        with pytest.raises(RemoteError, match=r"left in S3 is s3://tunes/[^,]*/train\.jsonl: it is locked"):
+            tuner().clean(Journal(tmp_path))
+    (left,) = uploads(service)
+    assert list(Journal(tmp_path).steps("upload:")) == [f"upload:s3://{BUCKET}/{left}"]
+    assert tuner().clean(Journal(tmp_path)) == [f"s3://{BUCKET}/{left}"] and not uploads(service)
 
 
 def test_what_is_bought_is_told_at_once_and_a_look_that_fails_ends_nothing(service, tmp_path):
@@ -351,9 +515,53 @@ _DONE = Journal.done
 
 
 def _dies_at_the_job(self, step, **facts):
-    if step == "job":
+    return _dies_at("job", self, step, facts)
+
+
+def _dies_at_the_capacity(self, step, **facts):
+    return _dies_at("capacity", self, step, facts)
+
+
+def _dies_at(last, journal, step, facts):
+    if step == last:
         raise KeyboardInterrupt
-    return _DONE(self, step, **facts)
+    return _DONE(journal, step, **facts)
+
+
+def test_cancelling_tells_of_what_was_bought_until_it_is_deleted(service, tmp_path, capsys):
+    """Would let through: "nothing to cancel" of a run whose throughput is billed by the hour, to the end of days."""
+    service.faults = [Fault("GetProvisionedModelThroughput", "AccessDeniedException")]
+    with pytest.raises(RemoteError, match="GetProvisionedModelThroughput"):
+        run(tmp_path, **BOUGHT)
+    (arn,) = service.capacities
+    service.faults = [Fault("GetProvisionedModelThroughput", "AccessDeniedException")]  # it may still be there
+    for _ in range(2):
+        assert tuner().cancel(Journal(tmp_path)) == []
+        assert f"costs until it is deleted: tunesmith hosted delete {arn}" in capsys.readouterr().err
+    service.capacities.clear()
+    assert tuner().cancel(Journal(tmp_path)) == [] and capsys.readouterr().err == ""
+
+
+def test_what_was_bought_is_told_where_the_recipe_does_not_want_it_any_more(service, tmp_path):
+    """Would let through: a Model whose notes say that nothing is bought for it, beside a bill by the hour."""
+    service.faults = [Fault("GetProvisionedModelThroughput", "AccessDeniedException")]
+    with pytest.raises(RemoteError, match="GetProvisionedModelThroughput"):
+        run(tmp_path, **BOUGHT)
+    outcome, _ = run(tmp_path)
+    assert any(f"tunesmith hosted delete {next(iter(service.capacities))}" in note for note in outcome.notes)
+
+
+def test_cancelling_tells_of_what_may_have_been_bought(service, tmp_path, capsys):
+    """Would let through: throughput whose ARN a kill kept from the journal, and that nobody is told of."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Journal, "done", _dies_at_the_capacity)
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path, **BOUGHT)
+    tuner().cancel(Journal(tmp_path))
+    assert f"tunesmith hosted delete {next(iter(service.capacities))}" in capsys.readouterr().err
+    service.faults = [Fault(f"List{kind}", "AccessDeniedException") for kind in LISTS]
+    tuner().cancel(Journal(tmp_path))
+    assert "may have been bought" in (told := capsys.readouterr().err) and "hosted list --region us-east-1" in told
 
 
 def test_another_bucket_is_filled_anew_after_a_refusal(service, tmp_path):
@@ -368,14 +576,7 @@ def test_another_bucket_is_filled_anew_after_a_refusal(service, tmp_path):
 
 def test_rows_that_may_not_be_deleted_keep_nobody_from_the_model(service, tmp_path, monkeypatch):
     """Bug: s3:DeleteObject is missing, and a model that is paid for is never had."""
-    real = Client.call
-
-    def refused(self, operation, **given):
-        if operation == "delete_object":
-            raise AwsError("you may not do s3:DeleteObject", code="AccessDenied")
-        return real(self, operation, **given)
-
-    monkeypatch.setattr(Client, "call", refused)
+    deny(monkeypatch, "delete_object", "you may not do s3:DeleteObject")
     outcome, _ = run(tmp_path)
     assert outcome.model and "s3:DeleteObject" in " ".join(outcome.notes)
     service.faults = [Fault("CreateModelCustomizationJob", "ValidationException", "told to fail")]

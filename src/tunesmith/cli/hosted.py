@@ -10,11 +10,12 @@ from uuid import uuid4
 import click
 
 from tunesmith.cli.common import artifact_here, home_option, json_option, print_json
-from tunesmith.core.errors import RecipeError
+from tunesmith.core.errors import RecipeError, RemoteError
 from tunesmith.core.progress import say
 
 if TYPE_CHECKING:
     from tunesmith.providers.aws import Client
+    from tunesmith.providers.bedrock_capacity import Capacity, Kind
 
 region_option = click.option("--region", help="as us-east-1; default: that of the ARN, AWS_REGION, or AWS's own")
 
@@ -79,11 +80,12 @@ def deploy(
     offer.check()
     custom = model if model.startswith("arn:") else _model_of(model, home)
     bedrock = _bedrock(region or region_in(custom))
-    found = next((one for one in bedrock_capacity.listed(bedrock, custom) if one.state in ("creating", "ready")), None)
+    found = _standing(bedrock, custom, kind)
     if found is None:
         say(offer.told)
         token = uuid4().hex
         arn = bedrock_capacity.buy(bedrock, offer, custom, f"tunesmith-{token[:12]}", token)
+        say(f"{arn} is paid for from now on; tunesmith hosted delete {arn} ends it")
     else:
         say(f"{found.arn} is there already, {found.status}; nothing is bought")
         arn = found.arn
@@ -136,6 +138,23 @@ def _bedrock(region: str | None) -> Client:
     from tunesmith.providers.aws import Aws
 
     return Aws(region, setting="--region").client("bedrock")
+
+
+def _standing(bedrock: Client, model: str, kind: Kind) -> Capacity | None:
+    """Return what a tuned model answers through already, or will; what failed will not.
+
+    Raises:
+        RemoteError: if what would be bought may not be listed, and could be bought twice.
+    """
+    from tunesmith.providers.bedrock_capacity import listed
+
+    try:
+        return next((one for one in listed(bedrock, model, kind) if one.state != "failed"), None)
+    except RemoteError as error:
+        raise RemoteError(
+            f"nothing is bought, since what is there already cannot be seen: {error.message}",
+            expected=error.expected, hint=error.hint,
+        ) from error  # fmt: skip
 
 
 def _model_of(named: str, home: Path | None) -> str:

@@ -117,6 +117,19 @@ class Client:
             raise self._unreached(error) from error
         return answer
 
+    def content(self, operation: str, **parameters: Any) -> bytes:
+        """Return the whole body of what an operation answers.
+
+        Raises:
+            AwsError: as `call`, and if the body ends before its end.
+        """
+        from botocore.exceptions import BotoCoreError
+
+        try:
+            return bytes(self.call(operation, **parameters)["Body"].read())
+        except BotoCoreError as error:
+            raise self._unreached(error) from error
+
     def listed(self, operation: str, key: str, **parameters: Any) -> Iterator[dict[str, Any]]:
         """Yield what a list operation tells under a key, of all pages."""
         more: dict[str, Any] = {}

@@ -171,22 +171,23 @@ def wait(bedrock: Client, arn: str, poll_s: float) -> Capacity:
     raise RemoteError(f"{arn} is not ready after {_LOOKS} looks", hint=f"tunesmith hosted delete {arn}")
 
 
-def listed(bedrock: Client, model: str | None = None) -> Iterator[Capacity]:
-    """Yield all that is paid for in the region, or what is for one tuned model.
+def listed(bedrock: Client, model: str | None = None, needed: Kind | None = None) -> Iterator[Capacity]:
+    """Yield all that is paid for in the region, or what is for one tuned model. A kind that may not be listed is said
+    and left out, unless it is ``needed``.
 
     Raises:
-        AwsError: if the service refuses.
+        AwsError: if the service refuses to list the kind that is needed, or both.
     """
     of_model = {"modelArnEquals": model} if model else {}
     refused = []
-    for operation, name, made in (
-        ("list_provisioned_model_throughputs", "provisionedModelSummaries", _provisioned),
-        ("list_custom_model_deployments", "modelDeploymentSummaries", _deployment),
+    for kind, operation, name, made in (
+        ("provisioned", "list_provisioned_model_throughputs", "provisionedModelSummaries", _provisioned),
+        ("on_demand", "list_custom_model_deployments", "modelDeploymentSummaries", _deployment),
     ):
         try:
             yield from [made(one) for one in bedrock.listed(operation, name, **of_model)]
         except AwsError as error:
-            if error.code not in _DENIED:
+            if error.code not in _DENIED or kind == needed:
                 raise
             refused.append(error)
             say(f"  not all can be listed: {error.message}", style="yellow")

@@ -112,10 +112,12 @@ class BedrockChat:
         try:
             return self._runtime.call("converse", **parameters)
         except AwsError as error:
-            with self._lock:
-                known = self._bought.pop(model, None)
-            if known is None or error.code not in _GONE:
+            asked = parameters["modelId"]
+            if asked == model or error.code not in _GONE:
                 raise
+            with self._lock:
+                if self._bought.get(model) == asked:  # and not what another request has found since
+                    del self._bought[model]
             return self._runtime.call("converse", **{**parameters, "modelId": self._answering(model)})
 
     def _answering(self, model: str) -> str:
@@ -129,7 +131,7 @@ class BedrockChat:
         with self._lock:
             if model not in self._bought:
                 self._bought[model] = self._find(model)
-        return self._bought[model]
+            return self._bought[model]
 
     def _find(self, model: str) -> str:
         bedrock = self._aws.client("bedrock")

@@ -36,7 +36,7 @@ def curves(s3: Client, output_uri: str, job_arn: str) -> list[Row]:
         names = next((names for end, names in _FILES.items() if key.endswith(end)), None)
         if names is None:
             continue
-        text = s3.call("get_object", Bucket=bucket, Key=key)["Body"].read().decode("utf-8-sig")
+        text = s3.content("get_object", Bucket=bucket, Key=key).decode("utf-8-sig", errors="replace")
         for row in _read(text, names):
             rows.setdefault(row["step"], {}).update(row)
     return [rows[step] for step in sorted(rows)]

@@ -101,15 +101,8 @@ def _stopping(recipe: Recipe, family: Family, validated: bool, notes: list[str])
         return {}
     if not validated:
         return {}
-    patience, threshold = family.takes["earlyStoppingPatience"], family.takes["earlyStoppingThreshold"]
     if asked is None:
-        return {"earlyStoppingPatience": f"{patience.high:g}"}
-    waits = min(asked.patience, int(patience.high))
-    if waits != asked.patience:
-        notes.append(f"it stops after {waits} epochs without gain, for {asked.patience}")
+        return {"earlyStoppingPatience": f"{family.takes['earlyStoppingPatience'].high:g}"}
     if asked.min_delta == "auto":
-        return {"earlyStoppingPatience": str(waits)}
-    gain = min(float(asked.min_delta), threshold.high)
-    if gain != asked.min_delta:
-        notes.append(f"a gain of {gain:g} counts, for {asked.min_delta:g}")
-    return {"earlyStoppingPatience": str(waits), "earlyStoppingThreshold": f"{gain:g}"}
+        return {"earlyStoppingPatience": str(asked.patience)}
+    return {"earlyStoppingPatience": str(asked.patience), "earlyStoppingThreshold": f"{asked.min_delta:g}"}

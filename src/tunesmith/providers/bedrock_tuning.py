@@ -2,7 +2,7 @@
 
 Owns the order of the calls and what the journal keeps of them. Does not own rows (`bedrock_rows`), hyper-parameters
 (`bedrock_settings`), looks before (`bedrock_role`, `bedrock_available`), curves (`bedrock_metrics`) nor what is
-bought (`bedrock_capacity`).
+bought (`bedrock_ready`).
 
 One run has one token and one name, in the journal before anything is sent. The job is looked for by the name before
 it is made, and made with the token: killed between asking and knowing, the next process finds the same job.
@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from tunesmith.core.errors import DataError, RecipeError, RemoteError
+from tunesmith.core.progress import say
 from tunesmith.providers import bedrock_available, bedrock_capacity, bedrock_metrics, bedrock_role
 from tunesmith.providers.aws import Aws, AwsError
 from tunesmith.providers.bedrock_models import family
+from tunesmith.providers.bedrock_ready import make_ready, still_paid_for
 from tunesmith.providers.bedrock_rows import Written, check_counts, kept_valid, write
 from tunesmith.providers.bedrock_settings import Settings, settings_of
 from tunesmith.providers.hosted import ENDED, LAST_STEP, Estimate, Outcome, Status, cleaned, refuse_dear, status_of
@@ -89,7 +91,8 @@ class BedrockTuner:
 
     def tune(self, rows: Rows, journal: Journal, tell: Tell) -> Outcome:
         """Tune, from wherever the journal says an earlier process came to."""
-        refuse_dear(self.estimate(rows), self.hosting)
+        if not self._has_job(journal):
+            refuse_dear(self.estimate(rows), self.hosting)
         offer, made = self._offer(), self._prepare(rows)
         if offer is not None:
             offer.check()
@@ -102,31 +105,45 @@ class BedrockTuner:
         job = journal.of("job") or self._begun(made, name, run["token"], journal, tell)
         ended = self._wait(job["arn"], tell)
         model = self._model_of(ended, made, journal)
-        rows_of_curves = bedrock_metrics.curves(self._client("s3"), ended["outputDataConfig"]["s3Uri"], job["arn"])
-        for row in rows_of_curves:
+        curves, told = self._curves(ended["outputDataConfig"]["s3Uri"], job["arn"])
+        for row in curves:
             tell.measured(row)
-        notes = [*made.notes, *_told_of_curves(rows_of_curves)]
-        if offer is not None:
-            notes.append(self._make_ready(offer, model, name, journal, tell))
-        else:
-            notes.append(_not_kept_ready())
+        notes = [*made.notes, *told, self._readied(offer, ended, model, name, journal, tell)]
         if self.hosting.clean_up and (note := cleaned(self, journal)):
             notes.append(note)
-        return self._outcome(ended, made, model, rows_of_curves, tuple(notes))
+        return self._outcome(ended, made, model, curves, tuple(notes))
 
     def clean(self, journal: Journal) -> list[str]:
-        """Delete the files that were uploaded; the job's own output stays."""
-        deleted = []
+        """Delete the files that were uploaded; the job's own output stays. One that is refused keeps no other, and
+        stays in the journal.
+
+        Raises:
+            RemoteError: naming what is left, after all were tried.
+        """
+        deleted, left = [], {}
         for step, facts in journal.steps("upload:").items():
             bucket, key = facts["uri"].removeprefix("s3://").split("/", 1)
-            self._client("s3").call("delete_object", Bucket=bucket, Key=key)
+            try:
+                self._client("s3").call("delete_object", Bucket=bucket, Key=key)
+            except AwsError as error:
+                left[facts["uri"]] = error
+                continue
             journal.forget(step)
             deleted.append(facts["uri"])
+        if left:
+            last = list(left.values())[-1]
+            raise RemoteError(
+                f"left in S3 is {', '.join(left)}: {last.message}", expected=last.expected, hint=last.hint
+            )
         return deleted
 
     def cancel(self, journal: Journal) -> list[str]:
-        """Stop the job of a run if it has not ended; returns its ARN. Bedrock may still make a model of it."""
+        """Stop the job of a run if it has not ended; returns its ARN. Bedrock may still make a model of it. What was
+        bought stays, and is told with how it ends.
+        """
         bedrock, job = self._client("bedrock"), journal.of("job")
+        if told := still_paid_for(bedrock, journal):
+            say(told, style="yellow")
         if job is None and (begun := journal.unclear("job")) is not None and (arn := self._find(begun["name"])):
             job = journal.done("job", arn=arn)
         if job is None:
@@ -168,6 +185,11 @@ class BedrockTuner:
             notes.append(f"{len(kept.lines):,} of {len(valid.lines):,} validation examples are taken: no more may be")
         return Prepared(train, kept, settings, tuple(notes))
 
+    def _has_job(self, journal: Journal) -> bool:
+        """Tell whether the job of a run is made, and paid for; of one that is unclear the service is asked."""
+        begun = journal.unclear("job")
+        return journal.of("job") is not None or (begun is not None and self._find(begun["name"]) is not None)
+
     def _begun(self, made: Prepared, name: str, token: str, journal: Journal, tell: Tell) -> dict[str, Any]:
         """Make the job; a refusal leaves no rows in the bucket."""
         try:
@@ -193,7 +215,7 @@ class BedrockTuner:
             tell.said(note)
         bedrock_role.look_at_bucket(self.aws, bucket)
         uris = {
-            split: self._upload(split, content, bucket, f"{folder}/{split}.jsonl", journal)
+            split: self._upload(content, f"s3://{bucket}/{folder}/{split}.jsonl", journal)
             for split, content in (("train", made.train), ("valid", made.valid))
             if content.lines
         }
@@ -231,10 +253,11 @@ class BedrockTuner:
         bucket, _, prefix = str(hosting.bucket).removeprefix("s3://").strip("/").partition("/")
         return str(hosting.role_arn), bucket, f"{prefix}/{name}" if prefix else f"tunesmith/{name}"
 
-    def _upload(self, split: str, content: Written, bucket: str, key: str, journal: Journal) -> str:
-        step, uri = f"upload:{split}", f"s3://{bucket}/{key}"
-        if (journal.of(step) or {}).get("uri") != uri:
+    def _upload(self, content: Written, uri: str, journal: Journal) -> str:
+        step = f"upload:{uri}"  # not the split: rows of an earlier job that may not be deleted are still to be
+        if journal.of(step) is None:
             journal.begin(step, uri=uri)
+            bucket, key = uri.removeprefix("s3://").split("/", 1)
             self._client("s3").call("put_object", Bucket=bucket, Key=key, Body=content.content)
             journal.done(step, uri=uri)
         return uri
@@ -292,41 +315,32 @@ class BedrockTuner:
         """
         if model := job.get("outputModelArn"):
             return str(model)
-        if self.hosting.clean_up:
-            cleaned(self, journal)
-        for step in ("job", "run", *journal.steps("upload:")):
+        note = cleaned(self, journal) if self.hosting.clean_up else ""
+        for step in ("job", "run"):  # not the uploads, of which those that are left would never be deleted
             journal.forget(step)
-        if status_of(job["status"], _WORDS) == "cancelled":
-            raise RemoteError(
-                f"job {job['jobArn']} was stopped, and Bedrock made no model of it",
-                hint="the same command begins a new job",
-            )
-        said = str(job.get("failureMessage") or "Bedrock does not say why")
-        line = re.search(r"\bline (\d+)\b", said, re.IGNORECASE)
-        if line and 1 <= int(line[1]) <= len(made.train.lines):
-            place = made.train.lines[int(line[1]) - 1].place
-            raise DataError(f"Bedrock refuses the row of {place}: {said}", hint="mend or leave out that row")
-        raise RemoteError(f"job {job['jobArn']} failed: {said}", hint="the same command begins a new job")
+        raise _no_model(job, made, f"; {note}" if note else "")
 
-    def _make_ready(self, offer: bedrock_capacity.Offer, model: str, name: str, journal: Journal, tell: Tell) -> str:
-        """Buy what the recipe wants kept ready, once, and wait for it; return what is told of it."""
-        bedrock = self._client("bedrock")
-        bought = journal.of("capacity")
-        if bought is None:
-            tell.said(offer.told)
-            begun = journal.unclear("capacity") or {"name": name, "token": uuid4().hex}
-            journal.begin("capacity", **begun)
-            found = next((one for one in bedrock_capacity.listed(bedrock, model) if one.name == name), None)
-            arn = found.arn if found else bedrock_capacity.buy(bedrock, offer, model, name, begun["token"])
-            bought = journal.done("capacity", arn=arn)
-        tell.said(f"{bought['arn']} is paid for from now on; tunesmith hosted delete {bought['arn']} ends it")
+    def _curves(self, output_uri: str, arn: str) -> tuple[list[Row], list[str]]:
+        """Return the curves and what is told of them; a bucket that cannot be read keeps nobody from the model."""
         try:
-            bedrock_capacity.wait(bedrock, bought["arn"], self.hosting.poll_s)
-        except RemoteError:
-            if not _is_there(bedrock, bought["arn"]):
-                journal.forget("capacity")
-            raise
-        return f"{offer.told}: tunesmith hosted delete {bought['arn']}"
+            rows = bedrock_metrics.curves(self._client("s3"), output_uri, arn)
+        except RemoteError as error:
+            return [], [f"the curves of the job could not be read from {output_uri}: {error.message}"]
+        return rows, [] if rows else ["Bedrock has left no curves in the bucket"]
+
+    def _readied(
+        self, offer: bedrock_capacity.Offer | None, job: dict[str, Any], model: str, name: str, journal: Journal,
+        tell: Tell,
+    ) -> str:  # fmt: skip
+        """Make the model ready if the recipe wants it and nobody stopped the job; return what is told of it."""
+        bedrock = self._client("bedrock")
+        if offer is not None and not _stopped(job):
+            return make_ready(bedrock, offer, model, name, journal, tell, self.hosting.poll_s)
+        if told := still_paid_for(bedrock, journal):  # the recipe wanted it ready when an earlier process bought it
+            return told
+        if offer is None:
+            return _not_kept_ready()
+        return f"the job was stopped, and nothing is bought for its model: tunesmith hosted deploy {model}"
 
     def _outcome(
         self, job: dict[str, Any], made: Prepared, model: str, rows: list[Row], notes: tuple[str, ...]
@@ -336,20 +350,30 @@ class BedrockTuner:
         step = max((row["step"] for row in rows), default=-1)
         best = {"step": step, "metric": "valid_loss", "value": losses[0]} if losses else None
         early = epochs < made.settings.epochs
-        stopped = status_of(job["status"], _WORDS) == "cancelled"
         return Outcome(
             model, (job["jobArn"],), metrics=rows, epochs=epochs, best=best,
-            stopped_by="cancelled" if stopped else "early stopping" if early else LAST_STEP,
+            stopped_by="cancelled" if _stopped(job) else "early stopping" if early else LAST_STEP,
             options={"region": self.aws.where}, notes=notes,
         )  # fmt: skip
 
 
-def _is_there(bedrock: Client, arn: str) -> bool:
-    try:
-        bedrock_capacity.look(bedrock, arn)
-    except AwsError as error:
-        return error.code != "ResourceNotFoundException"
-    return True
+def _no_model(job: dict[str, Any], made: Prepared, note: str) -> DataError | RemoteError:
+    """Return why a job that has ended made no model, with a note at its end."""
+    if _stopped(job):
+        return RemoteError(
+            f"job {job['jobArn']} was stopped, and Bedrock made no model of it{note}",
+            hint="the same command begins a new job",
+        )
+    said = str(job.get("failureMessage") or "Bedrock does not say why")
+    line = re.search(r"\bline (\d+)\b", said, re.IGNORECASE)
+    if line and 1 <= int(line[1]) <= len(made.train.lines):
+        place = made.train.lines[int(line[1]) - 1].place
+        return DataError(f"Bedrock refuses the row of {place}: {said}{note}", hint="mend or leave out that row")
+    return RemoteError(f"job {job['jobArn']} failed: {said}{note}", hint="the same command begins a new job")
+
+
+def _stopped(job: dict[str, Any]) -> bool:
+    return status_of(job["status"], _WORDS) == "cancelled"
 
 
 def _name(wanted: str) -> str:
@@ -368,10 +392,6 @@ def _told_of(job: dict[str, Any]) -> str:
     inner = ", ".join(f"{name} {status}" for name, status in steps.items() if status not in ("", "NotStarted"))
     known = "" if word in _WORDS else ", which is not a word known here; looked at again"
     return f"job is {word}{f' ({inner})' if inner else ''}{known}"
-
-
-def _told_of_curves(rows: list[Row]) -> list[str]:
-    return [] if rows else ["Bedrock has left no curves in the bucket"]
 
 
 def _not_kept_ready() -> str:
