@@ -168,7 +168,7 @@ class Catalog:
 
     def _find(self, name: str, alias: str, model_id: str) -> Served | None:
         artifact = self.workspace.find(model_id)
-        served = artifact and _unless_damaged(artifact)
+        served = None if artifact is None else _unless_damaged(artifact)
         return served and replace(served, ref=_ref(name, alias), name=name, alias=alias)
 
 
