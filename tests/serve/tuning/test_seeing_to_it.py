@@ -123,6 +123,17 @@ def test_damage_before_what_was_taken_in_fails_its_own_job(looking):
     assert other.id in looking.supervisor._workers
 
 
+def test_what_is_not_read_or_left_out_is_an_event(looking):
+    """Catches rows and keys that a client sends, and never hears were not learnt."""
+    job = looking.job()
+    looking.tell(job.id, {"kind": "validated", "train": 12, "valid": 0, "left_out": {"leak": 2}, "unread": {"mood": 3}})
+    looking.supervisor.look()
+    events = looking.jobs.list_events(job.id).data
+    assert {one.message for one in events if one.level == "warn"} == {
+        "2 example(s) are left out by rule leak", "3 example(s) have the key 'mood', which is not read"
+    }  # fmt: skip
+
+
 def test_a_worker_that_nobody_knew_of_counts_no_death(looking):
     """Catches a job that fails because the workers a server starts end at once, while one it has not seen trains on."""
     looking.program = "pass"
