@@ -103,6 +103,18 @@ def test_a_job_that_cannot_be_cleared_keeps_no_other_waiting(looking, monkeypatc
     assert list(looking.supervisor._workers) == [waiting.id]
 
 
+def test_a_job_that_cannot_be_started_keeps_no_other_waiting(shop):
+    """Catches a folder that takes no log, behind which all later jobs of the workspace wait for ever."""
+    shop.server.app.state.gateway.supervisor.close()
+    looking = Looking(shop.server, shop.client, shop.workspace)
+    first, second = looking.job(), looking.job()
+    looking.folder(first.id).log.mkdir()
+    with pytest.raises(IsADirectoryError):
+        looking.supervisor.look()
+    assert list(looking.supervisor._workers) == [second.id]
+    looking.supervisor._workers[second.id].kill()
+
+
 def test_damage_before_what_was_taken_in_fails_its_own_job(looking):
     """Catches a server that limits hours, and after a restart starts no job: each look ends at one bad early line."""
     tuning = looking.server.app.state.gateway.tuning

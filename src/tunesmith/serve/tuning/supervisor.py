@@ -135,7 +135,7 @@ class Supervisor:
                 faults.append(self._looked_at(job, self._ended))
             else:
                 faults.append(self._looked_at(job, self._end_if_too_long))
-        self._start_some()
+        faults.append(self._start_some())
         if fault := next((one for one in faults if one is not None), None):
             raise fault  # told once all jobs have been looked at
 
@@ -229,16 +229,25 @@ class Supervisor:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
         folder.drop_rows()
 
-    def _start_some(self) -> None:
-        """Start workers: of so many jobs as may train at once, and one that checks the rows of another."""
+    def _start_some(self) -> Exception | None:
+        """Start workers: of so many jobs as may train at once, and one that checks the rows of another.
+
+        A job that the machine cannot start keeps no other waiting; what it refused first is returned.
+        """
         free = self._tuning.settings.at_once - sum(worker.trains for worker in self._workers.values())
         checking = any(not worker.trains for worker in self._workers.values())
+        refused = None
         for job in self._active():
             if job.id in self._workers:
                 continue
             trains = free > 0
             if not trains and (job.validated or checking):
                 continue
-            found = Worker.find(self._folder(job))
-            self._workers[job.id] = found or Worker.start(self._folder(job), self._workspace.root, trains=trains)
+            try:
+                found = Worker.find(self._folder(job))
+                self._workers[job.id] = found or Worker.start(self._folder(job), self._workspace.root, trains=trains)
+            except OSError as error:
+                refused = refused or error
+                continue
             free, checking = free - trains, checking or not trains
+        return refused
