@@ -107,26 +107,22 @@ class Catalog:
         """Return the model a request asks for.
 
         Raises:
-            ApiError: 404 if there is none; 503 if an alias points at a model that is not on this machine.
+            ApiError: 404 if there is none; 503 if the model that is meant is not on this machine, or damaged.
         """
         if ref in self.upstreams:
             return self._upstream(ref)
         name, alias = _split(ref)
         model_id = self._serving.get((name, alias))
         if model_id is not None:
-            if (served := self._find(name, alias, model_id)) is None:
-                raise ApiError(503, f"The model {model_id} of {ref!r} is not on this machine.", code="model_missing")
-            return served
+            return _here(self._find(name, alias, model_id), f"{model_id} of {ref!r}")
         if (tuned := self._tuned.get(ref)) is not None:
-            if (served := self._made_by_job(tuned)) is None:
-                raise ApiError(503, f"The model {ref!r} is not on this machine.", code="model_missing")
-            return served
+            return _here(self._made_by_job(tuned), repr(ref))
         if ref in self.bases:
-            return self._base(ref)
+            return _here(self._base(ref), repr(ref))
         artifact = self.workspace.find(ref)
         if artifact is None or artifact.stage != "model":
             raise model_not_found(ref, [one.ref for one in self.released()])
-        return served_of(artifact)
+        return _here(_unless_damaged(artifact), repr(ref))
 
     def knows(self, ref: str) -> bool:
         """Tell whether a name is served now."""
@@ -143,22 +139,27 @@ class Catalog:
         return self.released() + [one for one in made if one is not None]
 
     def all(self) -> list[Served]:
-        """Return everything that can be asked for: what has a name, services elsewhere, bases, other Models by id."""
+        """Return everything that can be asked for: what has a name, services elsewhere, bases, other Models by id.
+
+        Models that are damaged are left out, and keep no other from being listed.
+        """
         tuned = {one.model_id for one in self._tuned.values()}
-        others = (served_of(one) for one in self.workspace.list("model") if one.id not in tuned)
+        others = [_unless_damaged(one) for one in self.workspace.list("model") if one.id not in tuned]
         bases = [self._base(name) for name, reference in self.bases.items() if name != reference]
-        return [*self.named(), *map(self._upstream, self.upstreams), *bases, *others]
+        sound = [one for one in (*bases, *others) if one is not None]
+        return [*self.named(), *map(self._upstream, self.upstreams), *sound]
 
     def _upstream(self, name: str) -> Served:
         service = self.upstreams[name]
         created_s = int(self._started.timestamp())
         return Served(name, name, None, f"{service.api}:{service.model}", Path(), created_s, "", service)
 
-    def _base(self, name: str) -> Served:
+    def _base(self, name: str) -> Served | None:
         """Return an untuned model, which clients compare with, under the name by which they tune it."""
         reference = self.bases[name]
         if (artifact := self.workspace.find(reference)) is not None:
-            return replace(served_of(artifact), ref=name, name=name)
+            served = _unless_damaged(artifact)
+            return served and replace(served, ref=name, name=name)
         return Served(name, name, None, f"base:{name}", Path(reference), int(self._started.timestamp()), "auto")
 
     def _made_by_job(self, tuned: Tuned) -> Served | None:
@@ -166,11 +167,20 @@ class Catalog:
         return served and replace(served, ref=tuned.name, alias=None, created_s=int(tuned.at.timestamp()))
 
     def _find(self, name: str, alias: str, model_id: str) -> Served | None:
-        try:
-            artifact = self.workspace.find(model_id)
-            return _named(name, alias, artifact) if artifact else None
-        except ArtifactError:
-            return None  # its manifest is damaged
+        artifact = self.workspace.find(model_id)
+        served = None if artifact is None else _unless_damaged(artifact)
+        return served and replace(served, ref=_ref(name, alias), name=name, alias=alias)
+
+
+def _here(served: Served | None, what: str) -> Served:
+    """Return a model that is here.
+
+    Raises:
+        ApiError: 503 if it is not.
+    """
+    if served is None:
+        raise ApiError(503, f"The model {what} is not on this machine, or damaged.", code="model_missing")
+    return served
 
 
 def _split(ref: str) -> Alias:
@@ -178,17 +188,38 @@ def _split(ref: str) -> Alias:
     return name, alias if at else PRODUCTION
 
 
-def _named(name: str, alias: str | None, artifact: Artifact) -> Served:
-    ref = artifact.id if alias is None else name if alias == PRODUCTION else f"{name}@{alias}"
-    created = datetime.fromisoformat(artifact.manifest["created"])
-    precision = artifact.manifest["config"].get("train", {}).get("precision", "auto")
-    hosted = hosted_model(artifact)
-    service = Service(**chat_settings(hosted)) if hosted else None
-    return Served(
-        ref, name, alias, artifact.id, artifact.path / "model", int(created.timestamp()), precision, service
-    )  # fmt: skip
+def _ref(name: str, alias: str) -> str:
+    return name if alias == PRODUCTION else f"{name}@{alias}"
 
 
 def served_of(model: Artifact) -> Served:
-    """Return a Model under its own id."""
-    return _named(str(model.manifest["name"]), None, model)
+    """Return a Model under its own id.
+
+    Raises:
+        ArtifactError: if its manifest or ``hosted.json`` is damaged.
+    """
+    created = datetime.fromisoformat(model.manifest["created"])
+    precision = model.manifest["config"].get("train", {}).get("precision", "auto")
+    name, folder = str(model.manifest["name"]), model.path / "model"
+    return Served(model.id, name, None, model.id, folder, int(created.timestamp()), precision, _service_of(model))
+
+
+def _unless_damaged(model: Artifact) -> Served | None:
+    """Return a Model under its own id; None if it is damaged, which is no fault of the others."""
+    try:
+        return served_of(model)
+    except ArtifactError:
+        return None
+
+
+def _service_of(model: Artifact) -> Service | None:
+    """Return where a Model answers, None if it does here.
+
+    Raises:
+        ArtifactError: if what is kept of it is damaged, or nothing that can be asked.
+    """
+    hosted = hosted_model(model)
+    try:
+        return Service(**chat_settings(hosted)) if hosted else None
+    except (KeyError, TypeError, ValueError) as error:
+        raise ArtifactError(f"{model.id}: what is kept of its service cannot be asked ({error})") from error

@@ -94,18 +94,20 @@ class Files:
         self._store, self._folder, self._most = store, folder, bytes_per_key
 
     def check_room(self, connection: Connection, size: int, key_id: str | None) -> None:
-        """Refuse what a key has no room for, its files and open uploads counted.
+        """Refuse what a key has no room for, its files and open uploads counted; what has expired takes none.
 
         Raises:
             ApiError: 400 if there is none.
         """
         if self._most is None:
             return
+        uploads, now = tables.uploads.c, now_utc()
+        open_ = sa.and_(uploads.status == "pending", uploads.expires > now)
         taken = 0
-        for table, open_ in ((tables.files, None), (tables.uploads, "pending")):
+        for table, counts in ((tables.files, _unexpired(now)), (tables.uploads, open_)):
             own = sa.select(sa.func.coalesce(sa.func.sum(table.c.bytes), 0))
-            own = own.where(table.c.key_id.is_not_distinct_from(key_id))
-            taken += connection.execute(own if open_ is None else own.where(table.c.status == open_)).scalar_one()
+            own = own.where(table.c.key_id.is_not_distinct_from(key_id), counts)
+            taken += connection.execute(own).scalar_one()
         if taken + size > self._most:
             raise bad_request(
                 f"{taken:,} bytes of this key's files and uploads are kept here, and no more than {self._most:,} are. "
@@ -241,4 +243,10 @@ def record(connection: Connection, kept: StoredFile, key_id: str | None) -> None
 def _known() -> sa.Select[Any]:
     table = tables.files.c
     columns = (getattr(table, name) for name in StoredFile.__slots__)
-    return sa.select(*columns).where(sa.or_(table.expires.is_(None), table.expires > now_utc()))
+    return sa.select(*columns).where(_unexpired(now_utc()))
+
+
+def _unexpired(now: datetime) -> sa.ColumnElement[bool]:
+    """Return what is true of files that are still to be had."""
+    expires = tables.files.c.expires
+    return sa.or_(expires.is_(None), expires > now)

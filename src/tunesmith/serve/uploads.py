@@ -143,8 +143,9 @@ class Uploads:
         """Give an upload up.
 
         Raises:
-            ApiError: 404 if there is none, 400 if it is not open.
+            ApiError: 404 if there is none, 400 if it is not open; the parts of one that has expired go all the same.
         """
+        self.tidy()
         return self._end(upload_id, "cancelled")
 
     def _end(self, upload_id: str, status: str, file_id: str | None = None) -> Upload:
@@ -180,6 +181,10 @@ def _pending(connection: Connection, upload_id: str) -> Upload:
         raise no_such("Upload", upload_id, "upload_id")
     upload = Upload(*row)
     status = "expired" if upload.status == "pending" and upload.expires <= now_utc() else upload.status
+    if status == "expired":
+        until = upload.expires.strftime("%Y-%m-%d %H:%M:%S UTC")
+        message = f"The upload is expired: it was open until {until}, and takes no room any more. Open another."
+        raise bad_request(message, "upload_id", "invalid_status")
     if status != "pending":
         raise bad_request(f"The upload is {status}.", "upload_id", "invalid_status")
     return upload

@@ -52,3 +52,14 @@ def test_what_lost_its_name_in_a_kill_goes_at_the_next_start(shop, tiny):
         forget(connection, "ft:y")
     gateway.tuning.discard_nameless()
     assert {one.id for one in workspace.list("model")} == {ours.id, *(one.id for one in models[1:])}
+
+
+@pytest.mark.parametrize("damage", [b"", b"a word", b"base: [", b"base: \xff", b"- base"])
+def test_a_damaged_recipe_of_one_job_keeps_no_model_from_going(shop, damage):
+    """Catches an unfinished job whose recipe a disk has emptied, for which no model of anybody can be deleted."""
+    gateway, workspace = shop.server.app.state.gateway, shop.workspace
+    gateway.supervisor.close()
+    (workspace.jobs_dir / shop.job().id / "recipe.yaml").write_bytes(damage)
+    model = kept_model(workspace, "ftjob-a", 1)
+    gateway.tuning.discard([model.id])
+    assert workspace.find(model.id) is None

@@ -25,11 +25,11 @@ def test_rows_become_a_model_that_answers(shop, method):
     """Catches a life that OpenAI's client cannot follow: a status, an event, a checkpoint, a name that is not served."""
     rows = METHODS[method]
     job = shop.job(
-        rows(), validation_file=shop.file(rows(12, "z")), suffix="Mice", method=hyper(method, n_epochs=4, batch_size=4)
+        rows(), validation_file=shop.file(rows(12, "z")), suffix="My Sup ä", method=hyper(method, n_epochs=4, batch_size=4)
     )  # fmt: skip
     done = shop.ended(job.id)
     assert done.status == "succeeded", shop.log(job.id)
-    assert done.fine_tuned_model == f"ft:tiny:tunesmith:mice:{job.id[-8:]}"
+    assert done.fine_tuned_model == f"ft:tiny:tunesmith:my-sup:{job.id[-8:]}"
     assert done.trained_tokens > 0 and done.finished_at >= done.created_at and done.error is None
     told = shop.messages(job.id)
     assert told[0].startswith("Created") and told[-1] == "The job has successfully completed"
@@ -49,6 +49,9 @@ def test_rows_become_a_model_that_answers(shop, method):
     kept = list(shop.jobs.checkpoints.list(job.id))
     assert [one.step_number for one in kept] == [12, 9, 6], "one an epoch, of which the last three stay"
     assert kept[0].metrics.full_valid_loss == steps[-1]["full_valid_loss"]
+    with pytest.raises(openai.BadRequestError, match="has the purpose 'fine-tune-results'") as told:
+        shop.job(training_file=done.result_files[0])
+    assert (told.value.code, told.value.param) == ("invalid_value", "training_file")
     rows_of_results = list(csv.DictReader(io.StringIO(shop.client.files.content(done.result_files[0]).text)))
     assert [float(one["train_loss"]) for one in rows_of_results] == [one["train_loss"] for one in steps]
     assert shop.client.files.retrieve(done.result_files[0]).purpose == "fine-tune-results"
@@ -88,7 +91,7 @@ BAD: dict[str, tuple[bytes, str, tuple[str, ...]]] = {
     "an answer is missing": (sft_rows(11) + b'{"messages": [{"role": "user", "content": "x"}]}\n', "invalid_training_file", ("Example 12", "line 12", "no answer")),
     "no JSON": (b"\n" + sft_rows(5) + b"{oops\n" + sft_rows(6, "z"), "invalid_training_file", ("Example 6", "line 7", "is no JSON")),
     "too few": (sft_rows(9), "invalid_n_examples", ("9 example(s)", "at least 10")),
-    "another form": (dpo_rows(), "invalid_training_file", ("data.format", "messages")),
+    "another form": (dpo_rows(), "invalid_training_file", ("its records have the keys input", "messages")),
     "too long": (sft_rows(11) + sft_rows(1, "w" * 600), "invalid_training_file", ("Example 12", "longer than the base reads")),
 }  # fmt: skip
 

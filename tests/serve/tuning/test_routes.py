@@ -131,16 +131,30 @@ def test_what_cannot_be_is_refused_by_name_and_leaves_nothing(ring):
     assert not ring.workspace.jobs_dir.exists() or not list(ring.workspace.jobs_dir.iterdir())
 
 
+def test_who_wants_curves_elsewhere_is_sent_where_they_are(ring):
+    """Catches a refusal that names a setting which is refused as well."""
+    with pytest.raises(openai.BadRequestError, match="in the job's events, and all of them in its result file") as told:
+        create(ring.strict, integrations=[{"type": "wandb", "wandb": {"project": "p"}}])
+    assert "train." not in told.value.message and "tunesmith" not in told.value.message
+
+
 def test_a_model_whose_weights_lie_elsewhere_is_no_base(ring):
-    """Catches a job that waits for its turn to find that there is nothing to train."""
+    """Catches a job that waits for its turn to find that there is nothing to train, a reason that nobody can guess."""
     plan = Plan("away", "model", {"task": "chat"}, given={"base": "openai:big"}, parents=("away-dddddddddddd",))
     with ring.workspace.draft(plan) as draft:
         (draft.path / "model").mkdir()
         TaskSpec("chat").save(draft.path / "model")
         HostedModel("openai", "ft:big:acme::x", "big").save(draft.path)
-    with pytest.raises(openai.BadRequestError) as told:
-        create(ring.strict, model=plan.id)
-    assert (told.value.code, told.value.param) == ("model_not_available", "model")
+    ring.app.state.gateway.tuning.settings.bases["away"] = plan.id
+    for name in (plan.id, "away"):
+        with pytest.raises(openai.BadRequestError, match=f"'{name}' lies at the service that tuned it") as told:
+            create(ring.strict, model=name)
+        assert (told.value.code, told.value.param) == ("model_not_available", "model")
+    file = ring.workspace.get(plan.id).path / "hosted.json"
+    file.chmod(0o644)
+    file.write_text("{")
+    with pytest.raises(openai.BadRequestError, match="is damaged on the server"):
+        create(ring.strict, model="away")
 
 
 def test_lists_are_read_on_to_their_end(ring):

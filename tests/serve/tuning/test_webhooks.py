@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler
 
 import openai
@@ -15,6 +16,7 @@ from serve_tuning import Shop, settings_of, sft_rows
 from serving import serving, wait_until
 from tunesmith.core import tables
 from tunesmith.core.artifacts import Workspace
+from tunesmith.core.clock import now_utc
 from tunesmith.core.errors import RecipeError
 from tunesmith.core.store import Store
 from tunesmith.serve.tuning import webhooks
@@ -124,6 +126,59 @@ def test_an_answer_that_is_no_http_ends_no_delivery(tmp_path, tiny, monkeypatch)
             shop.jobs.cancel(shop.job().id)
             wait_until(lambda: len(heard) == 3 and left(store) == 0, 20)
         thread.join(10)
+
+
+@pytest.fixture
+def courier(tmp_path, monkeypatch):
+    """Return what makes a deliverer to an address, which works when the test says so, and the store it reads."""
+    monkeypatch.setenv("OPENAI_WEBHOOK_SECRET", SECRET)
+    workspace, store = Workspace(tmp_path / "home"), Store.open_workspace(tmp_path / "home")
+    return lambda url: webhooks.Webhooks(store, workspace, webhooks_settings(url)), store
+
+
+def due(store, **changes):
+    """Keep one delivery, which is due."""
+    with store.writing() as connection:
+        webhooks.announce(connection, "fine_tuning.job.failed", "ftjob-a")
+        connection.execute(sa.update(tables.webhook_deliveries).values(**{"tries": 0, **changes}))
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_a_refusal(courier, status):
+    """Catches what was signed for one address told to another, and taken there for heard."""
+    asked = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append((self.command, self.path))
+            self.send_response(status if self.path == "/hook" else 204)
+            self.send_header("Location", "/elsewhere")
+            self.end_headers()
+
+        do_POST = do_GET
+
+        def log_message(self, *_):
+            pass
+
+    make, store = courier
+    due(store)
+    with at_port(Handler) as url:
+        make(f"{url}/hook").deliver()
+    assert asked == [("POST", "/hook")] and left(store) == 1, "it comes again"
+
+
+@pytest.mark.parametrize(("hours", "kept"), [(71.9, 1), (72.1, 0)])
+def test_what_nobody_takes_is_given_up_after_three_days(courier, hours, kept):
+    """Catches deliveries that pile up for ever for a receiver that is gone, or are given up before they are due to be."""
+    make, store = courier
+    due(store, at=now_utc() - timedelta(hours=hours), tries=20)
+    make("http://127.0.0.1:9/").deliver()
+    assert left(store) == kept
+    with store.reading() as connection:
+        rows = connection.execute(sa.select(tables.webhook_deliveries)).all()
+    for row in rows:
+        wait_s = (row.due - now_utc()).total_seconds()
+        assert row.tries == 21 and 3500 < wait_s <= webhooks.LONGEST_WAIT_S
 
 
 def test_without_webhooks_nothing_is_kept_to_be_told(shop):

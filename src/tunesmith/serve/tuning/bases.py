@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tunesmith.core.errors import ArtifactError
 from tunesmith.providers.hosted import hosted_model
 from tunesmith.serve.errors import ApiError, bad_request
 
@@ -44,22 +45,31 @@ def base_of(name: str, allowed: Mapping[str, str], catalog: Catalog, workspace: 
     if name in allowed or name == BUNDLED:
         reference = allowed.get(name, name)
         known = workspace.find(reference)
-        return Base(reference, known is not None and _is_adapter(known))
+        return Base(reference) if known is None else _base_in(known, name)
     try:
         model_id = catalog.find(name).model_id
     except ApiError as error:
         raise _not_allowed(name, [BUNDLED, *allowed, *(one.ref for one in catalog.named())]) from error
     artifact = workspace.find(model_id)
-    if artifact is not None and hosted_model(artifact) is not None:
-        message = f"The model {name!r} lies at the service that tuned it, so it cannot be fine-tuned here."
-        raise bad_request(message, "model", "model_not_available")
     if artifact is None:
         raise _not_allowed(name, [BUNDLED, *allowed])
-    return Base(model_id, _is_adapter(artifact))
+    return _base_in(artifact, name)
 
 
-def _is_adapter(model: Artifact) -> bool:
-    return (model.path / "model" / "adapter_config.json").exists()
+def _base_in(model: Artifact, name: str) -> Base:
+    """Return a Model of the workspace as a base.
+
+    Raises:
+        ApiError: 400 if its weights are not here, or nobody can tell because it is damaged.
+    """
+    try:
+        elsewhere = hosted_model(model) is not None
+    except ArtifactError as error:
+        raise bad_request(f"The model {name!r} is damaged on the server.", "model", "model_not_available") from error
+    if elsewhere:
+        message = f"The model {name!r} lies at the service that tuned it, so it cannot be fine-tuned here."
+        raise bad_request(message, "model", "model_not_available")
+    return Base(model.id, (model.path / "model" / "adapter_config.json").exists())
 
 
 def _not_allowed(name: str, known: list[str]) -> ApiError:

@@ -74,11 +74,14 @@ class JobFolder:
             raise
 
     def base(self) -> str:
-        """Return what its recipe trains: a Model's id, or a name; nothing if the folder is not here."""
+        """Return what its recipe trains: a Model's id, or a name; nothing if the folder is not here, or the recipe is
+        damaged, of which no worker can train anything either.
+        """
         try:
-            return str(yaml.safe_load(self.recipe.read_text(encoding="utf-8")).get("base", ""))
-        except FileNotFoundError:
+            tree = yaml.safe_load(self.recipe.read_text(encoding="utf-8"))
+        except (FileNotFoundError, UnicodeDecodeError, yaml.YAMLError):
             return ""
+        return str(tree.get("base", "")) if isinstance(tree, dict) else ""
 
     def delete(self) -> None:
         """Delete all of it."""

@@ -3,9 +3,9 @@
 Owns the form of the lines. A line counts when its end is there; what a kill cut off is thrown away by the next worker,
 and steps that it does again are not told again. Does not own what becomes of the lines (`taking_in`).
 
-Kinds: ``validated`` (train, valid), ``training`` (model_id, total_steps), ``again`` (a worker goes on), ``step`` (step,
-total_steps, train_loss, valid_loss, full_valid_loss), ``checkpoint`` (step, model_id, metrics), ``done`` (model_id,
-trained_tokens), ``failed`` (code, message, param).
+Kinds: ``validated`` (train, valid, left_out, unread), ``training`` (model_id, total_steps), ``again`` (a worker goes
+on), ``step`` (step, total_steps, train_loss, valid_loss, full_valid_loss), ``checkpoint`` (step, model_id, metrics),
+``done`` (model_id, trained_tokens), ``failed`` (code, message, param).
 """
 
 from __future__ import annotations

@@ -133,8 +133,8 @@ def _refuse_unable(asked: JobRequest) -> None:
     """Refuse what this server cannot do, and what says two things."""
     if asked.integrations:
         raise bad_request(
-            "This server sends no curves to 'wandb' with keys of clients; whoever runs it can: train.track in "
-            "'tunesmith'.",
+            "This server sends the curves of jobs nowhere. The metrics of each step are in the job's events, and all "
+            "of them in its result file.",
             "integrations",
             "unsupported_parameter",
         )

@@ -13,7 +13,8 @@ import sqlalchemy as sa
 
 from tunesmith.core import tables
 from tunesmith.core.clock import now_utc
-from tunesmith.serve.errors import ApiError, disk_told
+from tunesmith.serve.errors import ApiError, bad_request, disk_told
+from tunesmith.serve.files import PURPOSES
 from tunesmith.serve.tuning import folder
 from tunesmith.serve.tuning.bases import base_of
 from tunesmith.serve.tuning.folder import JobFolder
@@ -54,8 +55,8 @@ class Tuning:
         """Take a job.
 
         Raises:
-            ApiError: 400 for a base or settings that cannot be, 403 if none are taken, 404 without the files, 429 if
-                the key has too many, 507 if the disk takes no more.
+            ApiError: 400 for a file of another purpose, a base or settings that cannot be, 403 if none are taken, 404
+                without the files, 429 if the key has too many, 507 if the disk takes no more.
         """
         if self.settings.at_once == 0:
             message = "This server takes no fine-tuning jobs (serve.jobs.at_once: 0)."
@@ -83,7 +84,11 @@ class Tuning:
             raise
 
     def _file(self, file_id: str, param: str) -> Path:
-        return self._files.path(self._files.get(file_id, param).id)
+        found = self._files.get(file_id, param)
+        if found.purpose not in PURPOSES:
+            message = f"The file {file_id} has the purpose {found.purpose!r}, and rows are files of {PURPOSES[0]!r}."
+            raise bad_request(f"Invalid {param!r}: {message}", param, "invalid_value")
+        return self._files.path(found.id)
 
     def folder_of(self, job_id: str) -> JobFolder:
         """Return a job's folder, whether it is there or not."""

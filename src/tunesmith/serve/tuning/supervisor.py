@@ -22,7 +22,7 @@ from tunesmith.serve.tuning.taking_in import take_in
 from tunesmith.serve.tuning.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from sqlalchemy.engine import Connection
 
@@ -125,16 +125,17 @@ class Supervisor:
         faults = [self._looked_at(job, self._take_in) for job in self._active()]
         active = self._active()
         wanted = {job.id for job in active}
-        for job_id in [one for one in self._workers if one not in wanted]:
+        unwanted = [one for one in self._workers if one not in wanted]
+        for job_id in unwanted:
             self._workers.pop(job_id).kill()
-            self._clear_up_one(job_id)
+        faults.append(self._cleared_up(unwanted))
         for job in active:
             worker = self._workers.get(job.id)
             if worker is not None and not worker.lives():
                 faults.append(self._looked_at(job, self._ended))
-            elif self._too_long(job):
-                self._fail(job, f"It has been trained for more than {self._tuning.settings.max_hours:g} hours.")
-        self._start_some()
+            else:
+                faults.append(self._looked_at(job, self._end_if_too_long))
+        faults.append(self._start_some())
         if fault := next((one for one in faults if one is not None), None):
             raise fault  # told once all jobs have been looked at
 
@@ -149,15 +150,16 @@ class Supervisor:
             return error
         return None
 
-    def _too_long(self, job: Job) -> bool:
-        """Tell whether a job has been trained for longer than the operator allows, pauses included."""
+    def _end_if_too_long(self, job: Job) -> None:
+        """Fail a job that has been trained for longer than the operator allows, pauses included."""
         hours = self._tuning.settings.max_hours
         if hours is None:
-            return False
+            return
         if job.id not in self._began and job.status == "running":
             lines, _ = read_on(self._folder(job).progress, 0)
             self._began[job.id] = next((line["at"] for line in lines if line["kind"] == "training"), math.inf)
-        return now_utc().timestamp() - self._began.get(job.id, math.inf) > hours * 3600
+        if now_utc().timestamp() - self._began.get(job.id, math.inf) > hours * 3600:
+            self._fail(job, f"It has been trained for more than {hours:g} hours.")
 
     def _active(self) -> list[Job]:
         """Return the jobs to work on whose folders are here; another server of the same store has the others."""
@@ -201,30 +203,51 @@ class Supervisor:
     def _clear_up(self) -> None:
         """Delete what nobody needs of jobs that ended while nobody worked on them, or just before a kill."""
         ended = self._tuning.jobs.ids() - {job.id for job in self._tuning.jobs.with_status(*UNFINISHED)}
-        for job_id in sorted(ended):
-            if self._tuning.folder_of(job_id).has_rows():
+        if fault := self._cleared_up(one for one in sorted(ended) if self._tuning.folder_of(one).has_rows()):
+            raise fault  # told once all have had their turn
+
+    def _cleared_up(self, job_ids: Iterable[str]) -> Exception | None:
+        """Clear up behind each of some jobs; return what went wrong first, which keeps no other's rubbish here."""
+        faults = []
+        for job_id in job_ids:
+            try:
                 self._clear_up_one(job_id)
+            except Exception as error:
+                faults.append(error)
+        return faults[0] if faults else None
 
     def _clear_up_one(self, job_id: str) -> None:
-        """Delete what nobody needs of a job that is finished: its rows, and the checkpoints to go on from."""
+        """Delete what nobody needs of a job that is finished: the checkpoints to go on from, then its rows.
+
+        The rows go last, because a job that has some is found again after a kill in between.
+        """
         job, folder = self._tuning.jobs.get(job_id), self._tuning.folder_of(job_id)
         if job.status in UNFINISHED:
             return
-        folder.drop_rows()
         for path in self._workspace.leftovers():
             if path.name.startswith(job_id):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
+        folder.drop_rows()
 
-    def _start_some(self) -> None:
-        """Start workers: of so many jobs as may train at once, and one that checks the rows of another."""
+    def _start_some(self) -> Exception | None:
+        """Start workers: of so many jobs as may train at once, and one that checks the rows of another.
+
+        A job that the machine cannot start keeps no other waiting; what it refused first is returned.
+        """
         free = self._tuning.settings.at_once - sum(worker.trains for worker in self._workers.values())
         checking = any(not worker.trains for worker in self._workers.values())
+        refused = None
         for job in self._active():
             if job.id in self._workers:
                 continue
             trains = free > 0
             if not trains and (job.validated or checking):
                 continue
-            found = Worker.find(self._folder(job))
-            self._workers[job.id] = found or Worker.start(self._folder(job), self._workspace.root, trains=trains)
+            try:
+                found = Worker.find(self._folder(job))
+                self._workers[job.id] = found or Worker.start(self._folder(job), self._workspace.root, trains=trains)
+            except OSError as error:
+                refused = refused or error
+                continue
             free, checking = free - trains, checking or not trains
+        return refused

@@ -113,6 +113,8 @@ class _Taking:
         _change(self._connection, self._job.id, status="queued", validated=True)
         for rule, count in line["left_out"].items():
             self._tell(f"{count} example(s) are left out by rule {rule}", line, level="warn")
+        for key, count in line.get("unread", {}).items():
+            self._tell(f"{count} example(s) have the key {key[:100]!r}, which is not read", line, level="warn")
         self._tell("Files validated, moving job to queued state", line)
 
     def _training(self, line: Line) -> None:
