@@ -257,5 +257,60 @@ def test_clean_keeps_what_runs_at_a_service(tmp_path):
         other = project(tmp_path, service.url, train={"epochs": 2})
         with pytest.raises(RemoteError):
             flow.train(other)
+        (journal,) = ours.workspace.work_dir.rglob("journal.jsonl")
+        with journal.open("a") as file:
+            file.write(json.dumps({"done": "capacity", "arn": "arn:aws:bought"}) + "\n")
+        kept = CliRunner().invoke(root, ["clean", *home], catch_exceptions=False).output
         told = CliRunner().invoke(root, ["clean", *home, "--hosted", "--json"], catch_exceptions=False)
-        assert json.loads(told.stdout)["kept"] == [] and not [*ours.workspace.work_dir.rglob("journal.jsonl")]
+        found = json.loads(told.stdout)
+        assert found["kept"] == [] and not [*ours.workspace.work_dir.rglob("journal.jsonl")]
+        assert [*found["at_services"].values()] == [["job ftjob-1", "capacity arn:aws:bought"]]
+        assert "arn:aws:bought" in kept and "hosted delete" in kept
+        journal.parent.mkdir(parents=True)
+        journal.write_text("{damaged")
+        journal.write_text("{damaged\n")
+        damaged = CliRunner().invoke(root, ["clean", *home], catch_exceptions=False)
+        assert journal.exists() and "damaged" in damaged.output
+
+
+def test_a_run_of_the_recipe_before_it_was_changed_is_cancelled_too(tmp_path):
+    """Bug: "nothing to cancel" is said of a job that runs, because a word of the recipe is another one by now."""
+    with standing_in(states=["running"] * 99) as service:
+        service.faults["GET fine_tuning/jobs/ftjob-0"] = OpenAIFault(CUT, times=9)
+        with pytest.raises(RemoteError):
+            flow.train(project(tmp_path, service.url))
+        service.faults.clear()
+        changed = project(tmp_path, service.url, train={"epochs": 2})
+        assert flow.cancel_training(changed) == {"cancelled": ["ftjob-0"]}
+        assert flow.cancel_training(changed) == {"cancelled": []}
+
+
+@pytest.mark.parametrize(
+    ("train", "prompt", "base", "why"),
+    [
+        ({"max_steps": 9}, {}, "openai:gpt-4.1-mini", "how many examples a step has"),
+        ({}, {"shots": 2}, "bedrock:anthropic.claude-3-haiku-20240307-v1:0:200k", "not as Claude is tuned"),
+    ],
+)
+def test_plan_tells_what_is_refused_beside_what_is_honoured(tmp_path, train, prompt, base, why):
+    """Bug: plan ends at the first thing that a service does not do, and one cannot compare the three."""
+    ours = project(tmp_path, train=train)
+    ours = replace(ours, recipe=ours.recipe.model_copy(update={"prompt": ours.recipe.prompt.model_copy(update=prompt)}))
+    plan = flow.plan(flow.on_base(ours, base))
+    assert why in plan["refused"] and plan["settings"]["refused"]
+    (tmp_path / "plan.yaml").write_text(
+        (tmp_path / "recipe.yaml").read_text().replace("train: {}", "train: {max_steps: 9}")
+    )
+    shown = CliRunner().invoke(root, ["plan", str(tmp_path / "plan.yaml")], catch_exceptions=False)
+    assert shown.exit_code == 0 and "train.max_steps" in shown.output
+
+
+def test_models_of_a_service_are_listed(tmp_path):
+    """Bug: a traceback, once a workspace holds a Model that lies elsewhere."""
+    with standing_in() as service:
+        ours = project(tmp_path, service.url)
+        model = flow.train(ours)
+    told = CliRunner().invoke(root, ["models", "--home", str(ours.workspace.root), "--json"], catch_exceptions=False)
+    assert [one["method"] for one in json.loads(told.stdout)["models"]] == ["hosted"]
+    shown = CliRunner().invoke(root, ["show", model.id, "--home", str(ours.workspace.root)], catch_exceptions=False)
+    assert shown.exit_code == 0 and "None" not in shown.output

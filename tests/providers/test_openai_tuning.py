@@ -51,6 +51,7 @@ class Heard:
 @pytest.fixture(autouse=True)
 def key(monkeypatch):
     monkeypatch.setenv("THE_KEY", "sk-secret")
+    monkeypatch.setattr(openai_service, "LISTED_S", 0.2)
 
 
 def recipe(url, train=None, task="chat", **provider):
@@ -391,6 +392,7 @@ def test_what_cannot_be_had_beside_a_paid_model_is_told(tmp_path, status):
 def test_the_next_process_looks_for_a_job_as_long_as_lists_may_lag(tmp_path, monkeypatch):
     """Bug: a second job is made and billed while the first is not listed yet."""
     slept = []
+    monkeypatch.setattr(openai_service, "LISTED_S", 120.0)
     monkeypatch.setattr(openai_service.time, "sleep", slept.append)
     with standing_in(lag=8, faults={CREATE: Fault(CUT, does=True)}) as service:
         with pytest.raises(RemoteError):
@@ -399,8 +401,7 @@ def test_the_next_process_looks_for_a_job_as_long_as_lists_may_lag(tmp_path, mon
     assert max(slept) >= 2, "a service is not asked without a pause"
 
 
-def test_a_job_that_was_never_made_is_made_once_lists_must_have_caught_up(tmp_path, monkeypatch):
-    monkeypatch.setattr(openai_service, "LISTED_S", 0.2)
+def test_a_job_that_was_never_made_is_made_once_lists_must_have_caught_up(tmp_path):
     with standing_in(faults={CREATE: Fault(CUT)}) as service:
         with pytest.raises(RemoteError):
             tune(tmp_path, service)

@@ -320,5 +320,5 @@ def hosted_model(artifact: Artifact) -> HostedModel | None:
         fields = json.loads(file.read_text(encoding="utf-8"))
         checkpoints = tuple(Checkpoint(**one) for one in fields.pop("checkpoints"))
         return HostedModel(**{**fields, "jobs": tuple(fields["jobs"]), "checkpoints": checkpoints})
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ArtifactError(f"{file}: damaged ({error})", hint=f"tunesmith show {artifact.id} checks it") from error
