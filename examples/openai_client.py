@@ -14,6 +14,8 @@ while job.status not in ("succeeded", "failed", "cancelled"):
     job = client.fine_tuning.jobs.retrieve(job.id)
 for event in reversed(client.fine_tuning.jobs.list_events(job.id, limit=100).data):
     print(event.message)
+if job.status != "succeeded":
+    sys.exit(f"the job {job.status}: {job.error and job.error.message}")
 question = {"role": "user", "content": "where is my parcel?"}
 answer = client.chat.completions.create(model=job.fine_tuned_model, messages=[question], max_tokens=40)
 print(answer.choices[0].message.content)

@@ -147,6 +147,22 @@ def test_the_questions_of_train_are_answered_anew_with_examples_shown(tmp_path):
     assert "data.train: [x/taught.jsonl]" in result["notes"][-1]
 
 
+def test_examples_of_the_recipes_own_are_shown_and_learnt_beside_the_distilled_ones(tmp_path):
+    """Would let through: a teacher that is shown nothing, or columns of one file asked of the other, once train has both."""
+    lines = [(f"my card {n * 7919 % 997}", "card") for n in range(20)]
+    lines += [(f"money back {n * 7919 % 997}", "refund") for n in range(20)]
+    (tmp_path / "own.csv").write_text("text,label\n" + "".join(f"{text},{label}\n" for text, label in lines))
+    (tmp_path / "questions.csv").write_text("text\nwhere did my card go\n")
+    data = {"train": ["own.csv", "distilled.jsonl"], "labels": {}, "columns": {"input": "text", "target": "label"}}
+    with judging(knows) as served:
+        made = project(tmp_path, served.url, teacher={"shots": 2}, data=data)
+        with pytest.raises(DataError, match="the teacher's answers go into it") as early:
+            flow.prepare(made)
+        assert "tunesmith distill" in early.value.hint and plan(made)["shots"] == 2
+        assert distill(made)["notes"] == [] and len(served.asked[0]["messages"]) == 5
+    assert flow.prepare(made).result["rows"]["kept"] == 41
+
+
 def test_what_users_asked_can_be_asked_too(tmp_path):
     """Would let through: failed requests, those of another release, a question asked as often as users asked it."""
     with judging(knows) as served:
@@ -233,6 +249,17 @@ def test_answers_none_of_which_can_be_learnt_are_an_error_that_says_why(tmp_path
     with judging(knows) as served, pytest.raises(DataError, match=r"none of 1 answers of big .*not one of the labels"):
         distill(project(tmp_path, served.url))
     assert not (tmp_path / "distilled.jsonl").exists()
+    (left,) = rows_of(tmp_path / "distilled.left_out.jsonl")
+    assert left["answers"] == ["I would rather not say."] and left["question"] == "who are you"
+
+
+def test_the_cost_is_told_to_who_has_no_key_yet(tmp_path, monkeypatch):
+    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
+    (tmp_path / "questions.csv").write_text("text\nwho are you\n")
+    made = project(tmp_path, "https://api.anthropic.com", teacher={"api": "anthropic"})
+    assert plan(made)["calls"] == 1
+    with pytest.raises(RecipeError, match="ANTHROPIC_API_KEY is not set"):
+        distill(made)
 
 
 def test_the_command_tells_the_cost_then_the_terms_and_what_to_do_next(tmp_path):

@@ -25,6 +25,7 @@ from tunesmith.models.load import load_model, reference
 from tunesmith.providers.bedrock_models import without_window
 from tunesmith.providers.hosted import hosted_model
 from tunesmith.text.task import TaskSpec
+from tunesmith.train import hosted
 
 pytestmark = pytest.mark.slow
 
@@ -239,6 +240,16 @@ def test_a_paid_job_is_gone_on_with_although_its_base_has_become_legacy(tmp_path
         one.status, one.ends = "LEGACY", amazon.at(86_400)
     amazon.job_takes = 1
     assert flow.train(ours).result["jobs"] == [*amazon.jobs] and len(amazon.jobs) == 1
+
+
+def test_trackers_get_each_step_once_and_whole():
+    """Bug: a row that is told late is sent again behind later ones, which trackers refuse or draw backwards."""
+    had = []
+    with hosted._shown(lambda progress: had.extend(progress.metrics)) as tell:
+        for row in ({"step": 1, "loss": 3.0}, {"step": 2, "loss": 2.0}, {"step": 2, "loss": 2.0, "valid_loss": 2.5},
+                    {"step": 4, "loss": 1.0}, {"step": 1, "loss": 3.0, "valid_loss": 9.0}):  # fmt: skip
+            tell.measured(row, 4)
+    assert [row["step"] for row in had] == [1, 2, 4] and had[1]["valid_loss"] == 2.5
 
 
 def test_clean_keeps_what_runs_at_a_service(tmp_path):

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from local_server import at_port
 from tunesmith.cli.lifecycle import command
 from tunesmith.core.artifacts import Plan
-from tunesmith.core.errors import GateError
+from tunesmith.core.errors import GateError, RemoteError
 from tunesmith.monitor.lifecycle import ALARMS_DAYS, _alarm, lifecycle
 from tunesmith.project import Project
 from tunesmith.providers.hosted import HostedModel
-from tunesmith.providers.lifecycle import base_of, by_anthropic, by_openai
+from tunesmith.providers.lifecycle import base_of, by_anthropic, by_openai, day_of
 from tunesmith.recipe import parse_recipe
 from tunesmith.release.aliases import promote
 
@@ -115,6 +115,22 @@ def test_alarms_come_in_time_and_never_fall_silent(left):
     alarm = _alarm("deprecated", left)
     assert (alarm is None) == (left > max(ALARMS_DAYS))
     assert alarm is None or (left <= alarm and not [one for one in ALARMS_DAYS if left <= one < alarm])
+
+
+def test_days_are_read_in_every_way_that_services_write_them():
+    for said in (1_797_897_600, "1797897600", "2026-12-22", "2026-12-22T00:00:00Z"):
+        assert day_of(said) == date(2026, 12, 22), said
+    assert [day_of(said) for said in (None, "", "soon", [])] == [None] * 4
+
+
+def test_a_job_that_asks_in_vain_fails(tmp_path):
+    """Would let through: a cron job that has not reached the vendor for months, and is green."""
+    recipe = {"name": "l", "task": "chat", "data": {"train": "a.csv"},
+              "prompts": {"writer": {"model": "x", "base_url": "http://127.0.0.1:1/v1", "retries": 0}}}  # fmt: skip
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    assert CliRunner().invoke(command, [str(tmp_path / "recipe.yaml")]).exit_code == 0
+    failed = CliRunner().invoke(command, [str(tmp_path / "recipe.yaml"), "--within", "1"])
+    assert isinstance(failed.exception, RemoteError) and "cannot be reached" in str(failed.exception)
 
 
 def test_what_a_service_says_in_odd_ways_is_unknown_and_no_date(service):

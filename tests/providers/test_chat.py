@@ -1,12 +1,15 @@
 """Chat providers: the official clients against a real server that speaks the vendors' protocols."""
 
+import json
 import socket
 import sqlite3
 import time
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 
 from judges import CUT, judging
+from local_server import at_port
 from tunesmith.core.artifacts import Workspace
 from tunesmith.core.clock import monotonic_s
 from tunesmith.core.disk import refusals_told
@@ -111,6 +114,25 @@ def test_words_beside_calls_are_kept():
     assert text.startswith("Let me look.\n")
     assert read_calls(text) == [Call("weather", {"town": "Rome"}), Call("weather", {"town": "Bari"})]
     assert written("Just words.", []) == "Just words."
+
+
+def test_a_streamed_answer_that_is_cut_is_no_answer():
+    """Bug: half an answer, without a word of its end, passes as a whole one."""
+
+    class Cutting(BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.send_response(200)
+            self.send_header("content-type", "text/event-stream")
+            self.end_headers()
+            choice = {"index": 0, "delta": {"content": "half"}, "finish_reason": None}
+            chunk = {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice]}
+            self.wfile.write(f"data: {json.dumps(chunk)}\n\n".encode())
+
+        def log_message(self, *_):
+            pass
+
+    with at_port(Cutting) as url, pytest.raises(RemoteError, match="before it was whole"):
+        list(connect(Judge(model="m", base_url=f"{url}/v1", retries=0), None).stream(requests(1)[0]))
 
 
 def test_local_model_answers_greedily_and_questions_too_long_are_told(tmp_path, tiny):

@@ -80,7 +80,7 @@ def _show(found: list[Dependence]) -> None:
     for one in found:
         if one.why:
             say(f"  {one.setting}: {one.why}", style="yellow")
-    if loud := [one for one in found if one.alarm is not None]:
+    if loud := [one for one in found if one.alarm is not None and one.state != "gone"]:
         say(f"  {loud[0].model} ends first; before it is gone: tunesmith distill records its answers", style="bold")
 
 

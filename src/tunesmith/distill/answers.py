@@ -23,12 +23,13 @@ if TYPE_CHECKING:
 class Taught:
     """What a teacher's answers to one question come to: a text to learn, or ``why`` there is none.
 
-    ``agreement`` is the share of all samples, unusable ones too, that gave the text.
+    ``agreement`` is the share of all samples, unusable ones too, that gave the text; ``said`` are all of them.
     """
 
     text: str | None
     agreement: float
     why: str = ""
+    said: tuple[str, ...] = ()
 
 
 def taught(replies: Sequence[Reply], task: TaskSpec, least: float) -> Taught:
@@ -36,15 +37,16 @@ def taught(replies: Sequence[Reply], task: TaskSpec, least: float) -> Taught:
 
     JSON that differs in the order of its keys alone is one answer.
     """
+    said = tuple(one.text for one in replies)
     read_ones = [_usable(one, task) for one in replies]
     usable = {_key(text, task): text for text, _ in reversed(read_ones) if text is not None}
     if not usable:
-        return Taught(None, 0.0, next(why for _, why in read_ones))
+        return Taught(None, 0.0, next(why for _, why in read_ones), said)
     ((key, count),) = Counter(_key(text, task) for text, _ in read_ones if text is not None).most_common(1)
     share = count / len(replies)
     if len(replies) > 1 and share < least:
-        return Taught(None, share, "no agreement")
-    return Taught(usable[key], share)
+        return Taught(None, share, "no agreement", said)
+    return Taught(usable[key], share, "", said)
 
 
 def _usable(reply: Reply, task: TaskSpec) -> tuple[str | None, str]:

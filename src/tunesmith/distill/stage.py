@@ -112,15 +112,23 @@ class _Distillation:
 
     @cached_property
     def dataset(self) -> Artifact | None:
-        """The recipe's Dataset; None if its train is what is about to be written, or is not there yet."""
-        named = self.settings.questions or self.settings.traffic
-        return None if named and self._learnt_from else flow.prepare(self.project)
+        """The Dataset of the recipe's own examples, not of what is about to be written; None if it has none."""
+        data = self.recipe.data
+        if not (self.settings.questions or self.settings.traffic) or not self._learnt_from:
+            return flow.prepare(self.project)
+        own = [one for one in data.train if not self._is_written(one)]
+        if not own:
+            return None
+        recipe = self.recipe.model_copy(update={"data": data.model_copy(update={"train": own})})
+        return flow.prepare(replace(self.project, recipe=recipe))
 
     @property
     def _learnt_from(self) -> bool:
-        """Whether the recipe's train is the file that is written."""
-        named = (self.project.folder / one for one in self.recipe.data.train)
-        return any(one.resolve() == self.file.resolve() for one in named)
+        """Whether the file that is written is one of the recipe's train."""
+        return any(map(self._is_written, self.recipe.data.train))
+
+    def _is_written(self, entry: str) -> bool:
+        return (self.project.folder / entry).resolve() == self.file.resolve()
 
     @cached_property
     def questions(self) -> Questions:
@@ -198,7 +206,8 @@ class _Distillation:
         records, left_out = [], list(self.questions.left_out)
         for row, answer in zip(self.questions.rows, found, strict=True):
             if answer.text is None:
-                left_out.append({**row.meta, "why": answer.why, "question": row.asked_text})
+                told = {"why": answer.why, "question": row.asked_text, "answers": list(answer.said)}
+                left_out.append({**row.meta, **told})
                 continue
             messages = [*row.messages[:-1], {"role": "assistant", "content": answer.text}]
             record = {"messages": messages, "teacher": self.settings.teacher.model, "endpoint": endpoint, **row.meta}
@@ -235,7 +244,7 @@ class _Distillation:
         notes = []
         if not teacher.as_tuned and not self.shots and teacher.shots:
             notes.append(
-                f"{teacher.model} was shown no examples, for there are none; prompt.system is all that it knows."
+                f"{teacher.model} was shown no examples, for there are none: the task's instruction is all it knows."
             )
         if not self._learnt_from:
             notes.append(f"To learn from them, name the file in the recipe: data.train: [{self.settings.to}]")

@@ -86,7 +86,7 @@ def converter(table: Table, recipe: Recipe) -> tuple[Meaning, str]:
         DataError: if the file is wholly of another kind than the recipe says, or cannot be recognised.
     """
     wanted = recipe.data.format
-    if wanted == "columns" or (wanted == "auto" and recipe.data.columns is not None):
+    if wanted == "columns" or (wanted == "auto" and recipe.data.columns is not None and not _speaks(table, recipe)):
         return _by_columns(table, recipe)
     if wanted != "auto":
         _refuse_other_format(table, wanted)
@@ -97,6 +97,13 @@ def converter(table: Table, recipe: Recipe) -> tuple[Meaning, str]:
     if found is not None:
         return Meaning(found, recipe.task), f"recognised as {found} format by its keys"
     return _by_columns(table, recipe)
+
+
+def _speaks(table: Table, recipe: Recipe) -> bool:
+    """Return whether a file has messages of its own, and none of the columns that others of the recipe have."""
+    columns = recipe.data.columns
+    named = {*columns.input, columns.target} if columns else set()
+    return recognised(table) is not None and not named & {*table.columns}
 
 
 def recognised(table: Table) -> str | None:
