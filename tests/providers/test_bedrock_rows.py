@@ -60,7 +60,7 @@ def test_what_is_not_taken_is_told_by_its_place(messages, more, words):
     """Would let through: a job that fails after hours with the line of a file that nobody has seen."""
     with pytest.raises(DataError) as caught:
         written(messages, **more)
-    assert "rows.jsonl, line 7: " in caught.value.message and words in caught.value.message
+    assert "rows.jsonl:7: " in caught.value.message and words in caught.value.message
 
 
 def test_only_nova_keeps_words_for_itself():
@@ -74,7 +74,7 @@ def test_many_bad_rows_are_counted():
     bad = [Example([ASK], meta={"source": "a.csv", "line": number}) for number in range(8)]
     with pytest.raises(DataError, match="8 examples are not") as caught:
         write(bad, lambda _: PLAIN, family(CLAUDE))
-    assert "a.csv, line 4" in caught.value.message and "and 3 more" in caught.value.message
+    assert "a.csv:4" in caught.value.message and "and 3 more" in caught.value.message
     assert "line 5" not in caught.value.message
 
 

@@ -161,7 +161,7 @@ def test_a_row_that_the_service_refuses_is_told_by_its_place(service, tmp_path, 
     """Would let through: a line of a file that nobody has seen."""
     monkeypatch.setattr("tunesmith.providers.bedrock_rows.fault", lambda *_: None)
     bad = example(2, answer=" ")
-    with pytest.raises(DataError, match=r"refuses the row of rows\.jsonl, line 3: .*line 3"):
+    with pytest.raises(DataError, match=r"refuses the row of rows\.jsonl:3: .*line 3"):
         run(tmp_path, changed=bad)
     assert Journal(tmp_path).of("job") is None
     outcome, _ = run(tmp_path)

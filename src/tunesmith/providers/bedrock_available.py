@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Any
 from tunesmith.providers.bedrock_models import ENDED, without_window
 from tunesmith.providers.hosted import Availability
 from tunesmith.providers.lifecycle import Life
+from tunesmith.providers.said import WAY_OUT, day_of
 
 if TYPE_CHECKING:
-    from datetime import date
-
     from tunesmith.providers.aws import Client
 
-WAY_OUT = "the same recipe with an open model as its base, such as base: Qwen/Qwen3-0.6B, tunes on this machine"
 _SHOWN = 8
 _PROFILE = re.compile(r"^(us|eu|apac|jp|au|ca|sa|us-gov|global)\.")
 """What the id of an inference profile has before its model's."""
@@ -55,12 +53,12 @@ def life_of(bedrock: Client, model: str) -> Life:
     if found is None:
         return Life("gone", ENDED.get(name))
     life = found.get("modelLifecycle", {})
-    return Life("deprecated" if life.get("status") == "LEGACY" else "active", _day(life.get("endOfLifeTime")))
+    return Life("deprecated" if life.get("status") == "LEGACY" else "active", day_of(life.get("endOfLifeTime")))
 
 
 def _by_life(found: dict[str, Any], name: str, region: str) -> Availability:
     life = found.get("modelLifecycle", {})
-    legacy, ends = _day(life.get("legacyTime")), _day(life.get("endOfLifeTime"))
+    legacy, ends = day_of(life.get("legacyTime")), day_of(life.get("endOfLifeTime"))
     until = f"; its end of life is {ends}, and that of models tuned from it" if ends else ""
     if life.get("status", "ACTIVE") == "LEGACY":
         sentence = (
@@ -91,7 +89,3 @@ def _gone(name: str, region: str) -> Availability:
         f"only in other regions (provider.region); {WAY_OUT}"
     )
     return Availability("ended", sentence)
-
-
-def _day(when: Any) -> date | None:
-    return when.date() if when is not None else None

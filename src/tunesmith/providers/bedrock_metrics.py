@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 from typing import TYPE_CHECKING, Any
+
+from tunesmith.providers.said import number_of
 
 if TYPE_CHECKING:
     from tunesmith.providers.aws import Client
@@ -57,21 +58,13 @@ def _read(text: str, names: dict[str, str]) -> list[Row]:
     """Return what a file says; a cell that is empty or no number is left out, and so is a row without its step."""
     rows = []
     for cells in csv.DictReader(io.StringIO(text)):
-        step = _number(cells.get("step_number"))
+        step = number_of(cells.get("step_number"))
         if step is None:
             continue
         row: Row = {"step": int(step) + 1}
         for theirs, ours in names.items():
-            value = _number(cells.get(theirs))
+            value = number_of(cells.get(theirs))
             if value is not None:
                 row[ours] = value
         rows.append(row)
     return rows
-
-
-def _number(cell: str | None) -> float | None:
-    try:
-        number = float(cell or "")
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None

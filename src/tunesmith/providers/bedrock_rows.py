@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.errors import DataError
 from tunesmith.providers.cost import CHARS_PER_TOKEN
-from tunesmith.text.examples import Message, text_of
+from tunesmith.text.examples import Message, place_of, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -81,12 +81,6 @@ def write(
     if refused:
         raise _refusal(refused, family)
     return Written(tuple(lines), left_out)
-
-
-def place_of(example: Example, number: int) -> str:
-    """Return where an example was read, for people; its number in the split if nothing says."""
-    source, line = example.meta.get("source"), example.meta.get("line")
-    return f"{source}, line {line}" if source and line is not None else f"example {number}"
 
 
 def _refusal(refused: Sequence[str], family: Family) -> DataError:

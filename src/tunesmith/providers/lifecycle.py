@@ -7,13 +7,14 @@ Source: ``shutdown_date`` of OpenAI's model object; ``lifecycle``, ``deprecated_
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, Literal
+
+from tunesmith.providers.said import day_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from datetime import date
 
 State = Literal["active", "deprecated", "gone", "unknown"]
 
@@ -62,14 +63,3 @@ def by_anthropic(found: Any) -> Life:
 
 def _earliest(days: Iterable[date | None]) -> date | None:
     return min((day for day in days if day is not None), default=None)
-
-
-def day_of(said: Any) -> date | None:
-    """Return a day that a service says as a time, in ISO 8601 or in seconds since 1970; None if it says none."""
-    if isinstance(said, datetime):
-        return said.date()
-    with contextlib.suppress(ValueError):
-        return date.fromisoformat(str(said)[:10])
-    with contextlib.suppress(ValueError, TypeError, OverflowError, OSError):
-        return datetime.fromtimestamp(float(said), UTC).date() if said else None
-    return None

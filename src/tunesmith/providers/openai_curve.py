@@ -9,9 +9,10 @@ import base64
 import binascii
 import csv
 import io
-import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from tunesmith.providers.said import number_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -72,10 +73,10 @@ class Curve:
         step = int(data["step"]) + self.before
         row = self.rows.setdefault(step, {"step": step})
         for name, value in data.items():
-            number = _number(value)
+            number = number_of(value)
             if name in _NAMES and number is not None:
                 row[_NAMES[name]] = number
-        if total := _number(data.get("total_steps")):
+        if total := number_of(data.get("total_steps")):
             self.total_steps = int(total) + self.before
         return step
 
@@ -83,7 +84,7 @@ class Curve:
         """Take a job's result file, which some services encode in base64; what events told stays."""
         with_header = content if b"step" in content[:200] else _decoded(content)
         for line in csv.DictReader(io.StringIO(with_header.decode("utf-8-sig", "replace"))):
-            if (step := _number(line.get("step"))) is not None and int(step) + self.before not in self.rows:
+            if (step := number_of(line.get("step"))) is not None and int(step) + self.before not in self.rows:
                 self.measured({**line, "step": step})
 
     def ordered(self) -> list[Row]:
@@ -100,11 +101,3 @@ def _decoded(content: bytes) -> bytes:
         return base64.b64decode(content, validate=True)
     except binascii.Error:
         return content
-
-
-def _number(value: Any) -> float | None:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        return None
-    return number if math.isfinite(number) else None

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.errors import DataError
 from tunesmith.providers.cost import CHARS_PER_TOKEN
-from tunesmith.text.examples import text_of
+from tunesmith.text.examples import place_of, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,11 +72,6 @@ class Rendered:
     def place(self, number: int) -> str:
         """Return where the row was read that the service calls example ``number``, counted from 1; empty if unknown."""
         return place_of(self.examples[number - 1]) if 1 <= number <= len(self.examples) else ""
-
-
-def place_of(example: Example) -> str:
-    """Return the file and line of an example."""
-    return f"{example.meta.get('source')}:{example.meta.get('line')}"
 
 
 def render(recipe: Recipe, rows: Rows, split: str) -> Rendered:

@@ -16,6 +16,7 @@ from tunesmith.core.clock import now_utc
 from tunesmith.core.errors import MissingExtraError, RemoteError
 from tunesmith.core.progress import duration, say
 from tunesmith.providers.remote import MOST_WAIT_S, key_in, refuse_long_waits
+from tunesmith.providers.said import WAY_OUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +29,6 @@ OPENAI = "https://api.openai.com/v1"
 KEY_ENVS = {"openai": "OPENAI_API_KEY", "azure": "AZURE_OPENAI_API_KEY"}
 OURS = "tunesmith"
 """Key of the metadata by which a job is known to be ours."""
-WAY_OUT = "the same recipe with an open model as its base, such as base: Qwen/Qwen3-0.6B, or nano"
 
 _CLOSED, _DAILY = "training_not_available", "daily_rate_limit_exceeded"
 LISTED_S = 120.0
@@ -58,7 +58,7 @@ class OpenAIService:
         self._openai: Any = openai
         self.client = openai.OpenAI(
             api_key=self._key, base_url=self.url, timeout=at.timeout_s, max_retries=at.retries,
-            http_client=openai.DefaultHttpxClient(event_hooks={"response": [refuse_long_waits, _refuse_daily]}),
+            http_client=openai.DefaultHttpxClient(event_hooks={"response": [refuse_long_waits]}),
         )  # fmt: skip
         self._once = self.client.with_options(max_retries=0)
 
@@ -239,14 +239,6 @@ class OpenAIService:
         if status == 404 and not self.url.rstrip("/").endswith("/v1"):
             later = f"provider.base_url: {self.url.rstrip('/')}/v1, as most servers have it"
         return RemoteError(f"{self.url} fails (HTTP {status}): {said}", hint=later)
-
-
-def _refuse_daily(response: Any) -> None:
-    """Tell the client not to ask again today what is refused for today."""
-    if response.status_code == 429:
-        response.read()
-        if _DAILY.encode() in response.content:
-            response.headers["x-should-retry"] = "false"
 
 
 def _wait_s(error: Any, attempt: int) -> float:

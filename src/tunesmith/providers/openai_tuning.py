@@ -26,10 +26,10 @@ from tunesmith.providers.hosted import (
     refuse_dear,
     status_of,
 )
-from tunesmith.providers.lifecycle import day_of
 from tunesmith.providers.openai_curve import Curve
 from tunesmith.providers.openai_rows import render
-from tunesmith.providers.openai_service import WAY_OUT, OpenAIService
+from tunesmith.providers.openai_service import OpenAIService
+from tunesmith.providers.said import WAY_OUT, day_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

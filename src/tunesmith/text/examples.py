@@ -61,6 +61,14 @@ def text_of(message: Message) -> str:
     return content or ""
 
 
+def place_of(example: Example, number: int | None = None) -> str:
+    """Return the file and line where an example was read, for people; if nothing says, its number among others."""
+    source, line = example.meta.get("source"), example.meta.get("line")
+    if source is None or line is None:
+        return f"example {number}" if number is not None else "an example"
+    return f"{source}:{line}"
+
+
 def has_more_than_text(message: Message) -> bool:
     """Return whether a message has parts that are no text, such as images."""
     content = message.get("content")
