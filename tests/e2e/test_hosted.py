@@ -139,6 +139,8 @@ def test_plan_tells_each_provider_with_the_network_closed(tmp_path, monkeypatch)
         and "train.threads" in hosted["settings"]["approximated"]
     )
     assert found[claude]["provider"] == "bedrock" and found[claude]["money_usd"] > 0
+    notes = " ".join(found[claude]["notes"])
+    assert "end of life on 2026-09-10" in notes and "train needs provider.role_arn and provider.bucket" in notes
     assert "train.lora.rank" in found[claude]["settings"]["refused"]
     assert found["nano"]["provider"] == "local" and found["nano"]["money_usd"] == 0
     told = CliRunner().invoke(root, ["plan", str(tmp_path / "recipe.yaml")])

@@ -19,13 +19,14 @@ from uuid import uuid4
 
 from tunesmith.core.errors import DataError, RecipeError, RemoteError
 from tunesmith.core.progress import say
-from tunesmith.providers import bedrock_available, bedrock_capacity, bedrock_metrics, bedrock_role
+from tunesmith.providers import bedrock_available, bedrock_capacity, bedrock_metrics, bedrock_models, bedrock_role
 from tunesmith.providers.aws import Aws, AwsError
 from tunesmith.providers.bedrock_models import family
 from tunesmith.providers.bedrock_ready import make_ready, still_paid_for
 from tunesmith.providers.bedrock_rows import Written, check_counts, kept_valid, write
 from tunesmith.providers.bedrock_settings import Settings, settings_of
 from tunesmith.providers.hosted import ENDED, LAST_STEP, Estimate, Outcome, Status, cleaned, refuse_dear, status_of
+from tunesmith.providers.said import WAY_OUT
 
 if TYPE_CHECKING:
     from tunesmith.providers.aws import Client
@@ -80,7 +81,7 @@ class BedrockTuner:
         offer, made = self._offer(), self._prepare(rows)
         price = self.hosting.price.training if self.hosting.price else None
         tokens, epochs = made.train.tokens, made.settings.epochs
-        notes = (*made.notes, "tokens are estimated, four characters each")
+        notes = (*self._missing(), *made.notes, "tokens are estimated, four characters each")
         return Estimate(
             len(made.train.lines), len(made.valid.lines), tokens, epochs,
             usd=None if price is None else tokens * epochs * price / 1e6,
@@ -88,6 +89,16 @@ class BedrockTuner:
             usd_an_hour=offer.cost if offer else None,
             notes=(*notes, offer.told) if offer else (*notes, _not_kept_ready()),
         )  # fmt: skip
+
+    def _missing(self) -> list[str]:
+        """Return what is known, before anybody is asked, to keep the base from being tuned."""
+        found = []
+        if ended := bedrock_models.ENDED.get(bedrock_models.without_window(self.base)):
+            found.append(f"{self.base} reached its end of life on {ended}: train will be refused; {WAY_OUT}")
+        unset = [name for name in ("role_arn", "bucket") if getattr(self.hosting, name) is None]
+        if unset:
+            found.append(f"train needs {' and '.join(f'provider.{name}' for name in unset)}")
+        return found
 
     def tune(self, rows: Rows, journal: Journal, tell: Tell) -> Outcome:
         """Tune, from wherever the journal says an earlier process came to."""

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from tunesmith.providers.openai_rows import Rendered
     from tunesmith.recipe import Recipe
 
+_CLOSING = "OpenAI creates no tuning jobs from 2027-01-06 on, and for many accounts none today: that only a job tells"
 _UNMEASURED = "the service tells no losses of whole validations, so the last epoch's model is taken"
 _PAGE = 100
 """Events of one answer of the service."""
@@ -100,6 +101,8 @@ class OpenAITuner:
         if price is not None and price.training is not None:
             usd = train.tokens * epochs * price.training / 1e6
         notes = (f"{train.left_out:,} rows are left out as too long",) if train.left_out else ()
+        if self.recipe.hosting.base_url is None:
+            notes = (*notes, _CLOSING)
         return Estimate(
             len(train.lines), len(valid.lines), train.tokens, epochs, usd,
             "" if usd is not None else "provider.price.training", notes=(*notes, self._stopping_told(valid)),
