@@ -47,7 +47,9 @@ def _look_at_training(recipe: Recipe, refusals: Refusals) -> None:
 def check_distilled(project: Project) -> None:
     """Raise if the recipe learns from the file that `tunesmith distill` writes, and it was not written yet."""
     settings = project.recipe.distill
-    if settings and settings.to in project.recipe.data.train and not (project.folder / settings.to).exists():
+    written = project.folder / settings.to if settings else None
+    named = ((project.folder / one).resolve() for one in project.recipe.data.train)
+    if settings and written and not written.exists() and written.resolve() in named:
         raise DataError(
             f"data.train: {settings.to} is not there: the teacher's answers go into it, and it was not asked yet",
             hint="tunesmith distill RECIPE first; with --plan it tells what that costs",

@@ -20,7 +20,7 @@ from openai_service import Fault as OpenAIFault
 from tunesmith import flow
 from tunesmith.cli.main import root
 from tunesmith.core.artifacts import Workspace
-from tunesmith.core.errors import RecipeError, RemoteError, SetupError
+from tunesmith.core.errors import ArtifactError, RecipeError, RemoteError, SetupError
 from tunesmith.models.load import load_model, reference
 from tunesmith.providers.bedrock_models import without_window
 from tunesmith.providers.hosted import hosted_model
@@ -294,7 +294,13 @@ def test_a_run_of_the_recipe_before_it_was_changed_is_cancelled_too(tmp_path):
             flow.train(project(tmp_path, service.url))
         service.faults.clear()
         changed = project(tmp_path, service.url, train={"epochs": 2})
-        assert flow.cancel_training(changed) == {"cancelled": ["ftjob-0"]}
+        damaged = changed.workspace.work_dir / "h-000000000000" / "journal.jsonl"
+        damaged.parent.mkdir()
+        damaged.write_text("{damaged\n")
+        with pytest.raises(ArtifactError, match="damaged"):
+            flow.cancel_training(changed)
+        assert service.jobs["ftjob-0"]["states"] == ["cancelled"], "one damaged run keeps no other from its end"
+        damaged.unlink()
         assert flow.cancel_training(changed) == {"cancelled": []}
 
 

@@ -472,6 +472,41 @@ def test_files_stay_where_the_user_wants_them_to(tmp_path):
     assert len(service.files) == 2
 
 
+def test_a_chain_buys_no_epoch_by_what_it_cannot_see(tmp_path):
+    """Bug: events are refused, nothing counts as measured, and every epoch is bought."""
+    with standing_in(
+        losses=[1.0, 1.6, 1.9], faults={"GET fine_tuning/jobs/ftjob-0/events": Fault(403, times=9)}
+    ) as service:
+        early = {"epochs": 3, "regularise": {"early_stopping": {"patience": 1}}}
+        with pytest.raises(RemoteError, match="HTTP 403"):
+            tune(tmp_path, service, early, stopping="chain")
+        assert len(service.jobs) == 1
+        service.faults.clear()
+        assert tune(tmp_path, service, early, stopping="chain").model == "ft:ftjob-0" and len(service.jobs) == 2
+
+
+def test_checkpoints_that_fail_for_a_moment_decide_nothing(tmp_path):
+    """Bug: the last model, for good, although an earlier epoch's was better."""
+    down = Fault(500, headers={"retry-after-ms": "5"}, times=9)
+    with standing_in(losses=[1.0, 1.6, 1.9], faults={"GET fine_tuning/jobs/ftjob-0/checkpoints": down}) as service:
+        with pytest.raises(RemoteError, match="HTTP 500"):
+            tune(tmp_path, service)
+        service.faults.clear()
+        assert tune(tmp_path, service).model == "ft:ftjob-0:ckpt-step-2" and len(service.jobs) == 1
+
+
+@pytest.mark.parametrize("fault", [Fault(429, headers={"retry-after-ms": "5"}, times=9), Fault(500, times=9)])
+def test_a_limit_of_money_holds_for_a_job_that_was_never_made(tmp_path, fault):
+    """Bug: a step that was begun counts as a job that is paid for, and the limit as kept."""
+    with standing_in(faults={CREATE: fault}) as service:
+        with pytest.raises(RemoteError):
+            tune(tmp_path, service, price={"training": 25})
+        service.faults.clear()
+        with pytest.raises(RecipeError, match="max_usd"):
+            tune(tmp_path, service, price={"training": 25}, max_usd=0.0001)
+        assert service.jobs == {}
+
+
 def test_one_file_that_cannot_be_deleted_keeps_no_other(tmp_path):
     with standing_in(faults={"DELETE files/file-1": Fault(403, times=9)}) as service:
         outcome = tune(tmp_path, service)

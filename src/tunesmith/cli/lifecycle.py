@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tunesmith.cli.common import home_option, json_option, print_json, recipe_argument, table
-from tunesmith.core.errors import GateError, RemoteError
+from tunesmith.core.errors import ArtifactError, GateError, RemoteError
 from tunesmith.core.progress import say
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ def command(recipe: Path, within: int | None, home: Path | None, as_json: bool) 
     from tunesmith.project import Project
 
     project = Project.of(recipe, home)
-    found = lifecycle(project.recipe, now_utc().date(), _released(project))
+    released, unread = _released(project)
+    found = [*lifecycle(project.recipe, now_utc().date(), released), *unread]
     if as_json:
         print_json({"models": [one.as_json() for one in found]})
     else:
@@ -53,18 +54,26 @@ def command(recipe: Path, within: int | None, home: Path | None, as_json: bool) 
         )
 
 
-def _released(project: Project) -> dict[str, HostedModel]:
-    """Return by alias the models of the recipe's name that lie at a service."""
+def _released(project: Project) -> tuple[dict[str, HostedModel], list[Dependence]]:
+    """Return by alias the models of the recipe's name that lie at a service, and those that cannot be read."""
+    from tunesmith.monitor.lifecycle import Dependence
     from tunesmith.providers.hosted import hosted_model
     from tunesmith.release.aliases import aliases
 
-    if not project.workspace.root.is_dir():
-        return {}
-    named = {
-        f"{one.name}@{one.alias}": one.model_id for one in aliases(project.store) if one.name == project.recipe.name
-    }
-    found = {alias: hosted_model(project.workspace.get(model)) for alias, model in named.items()}
-    return {alias: one for alias, one in found.items() if one is not None}
+    there: dict[str, HostedModel] = {}
+    unread: list[Dependence] = []
+    for one in aliases(project.store) if project.workspace.root.is_dir() else ():
+        if one.name != project.recipe.name:
+            continue
+        alias = f"{one.name}@{one.alias}"
+        try:
+            hosted = hosted_model(project.workspace.get(one.model_id))
+        except ArtifactError as error:
+            unread.append(Dependence(alias, one.model_id, "unknown", None, None, None, error.message))
+            continue
+        if hosted is not None:
+            there[alias] = hosted
+    return there, unread
 
 
 def _ends_within(one: Dependence, days: int) -> bool:

@@ -94,15 +94,24 @@ class Artifact:
         file = self.path / MANIFEST
         try:
             manifest: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            newer = manifest["format"] > FORMAT
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise ArtifactError(
                 f"{file}: not a readable manifest ({error})", hint="tunesmith clean, then make it again"
             ) from error
-        if manifest["format"] > FORMAT:
+        if newer:
             raise ArtifactError(
                 f"{file}: format {manifest['format']}", expected=f"at most {FORMAT}", hint="upgrade tunesmith"
             )
         return manifest
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether the manifest can be read."""
+        try:
+            return bool(self.manifest)
+        except ArtifactError:
+            return False
 
     @property
     def stage(self) -> str:
@@ -259,11 +268,14 @@ class Workspace:
         )
 
     def list(self, stage: str | None = None) -> list[Artifact]:
-        """Return the complete artifacts, oldest first, of one stage or of all."""
+        """Return the complete artifacts, oldest first, of one stage or of all.
+
+        One whose manifest cannot be read is left out, so that it hides no other; `get` and `show` say what it lacks.
+        """
         if not self.artifacts_dir.is_dir():
             return []
         complete = (self.find(path.name) for path in self.artifacts_dir.iterdir())
-        chosen = [one for one in complete if one and (stage is None or one.stage == stage)]
+        chosen = [one for one in complete if one and one.is_readable and stage in (None, one.stage)]
         return sorted(chosen, key=lambda one: (one.manifest["created"], one.id))
 
     def make(self, plan: Plan, build: Callable[[Draft], None]) -> Artifact:

@@ -114,9 +114,15 @@ class _Distillation:
     def dataset(self) -> Artifact | None:
         """The Dataset of the recipe's own examples, not of what is about to be written; None if it has none."""
         data = self.recipe.data
-        if not (self.settings.questions or self.settings.traffic) or not self._learnt_from:
+        if not self._learnt_from:
             return flow.prepare(self.project)
         own = [one for one in data.train if not self._is_written(one)]
+        if not own and not (self.settings.questions or self.settings.traffic):
+            raise RecipeError(
+                f"distill: no questions: data.train is {self.settings.to}, which holds the answers",
+                expected="distill.questions, a file of them, or distill.traffic",
+                hint="distill: {questions: questions.csv}",
+            )  # fmt: skip
         if not own:
             return None
         recipe = self.recipe.model_copy(update={"data": data.model_copy(update={"train": own})})
@@ -214,6 +220,7 @@ class _Distillation:
             records.append(record | ({"agreement": answer.agreement} if self.settings.samples > 1 else {}))
         if not records:
             why = ", ".join(sorted({one["why"] for one in left_out}))
+            self._beside.parent.mkdir(parents=True, exist_ok=True)
             self._beside.write_text(_lines(left_out), encoding="utf-8")
             raise DataError(
                 f"none of {len(found):,} answers of {self.settings.teacher.model} can be learnt ({why})",

@@ -16,7 +16,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-LEFT_EACH, LEFT_TOGETHER = 1e-2, 5e-2
+LEFT_EACH, LEFT_TOGETHER = 1e-2, 3e-2
 """Shares of the labels' whole probability that may stay unresolved for a prompt: in one branch, and in all.
 
 A label in an unopened branch is off by no more than the branch weighs. One that is resolved is off by nothing if the
@@ -140,6 +140,8 @@ class Opening:
         if not unopened:
             return True
         edge = self.scores[list(self._edge)]
+        if not np.isfinite(edge.max()):
+            return False
         left, edge = np.exp(self.scores[unopened] - edge.max()), np.exp(edge - edge.max())
         all_of_it, most = edge.sum(), left.max()
         return bool(

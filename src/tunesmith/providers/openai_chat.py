@@ -71,10 +71,10 @@ class OpenAIChat(RemoteChat):
                     if choice.delta.content:
                         pieces.append(choice.delta.content)
                         yield choice.delta.content
-        if not ended:
+        if not ended and usage is None:
             raise RemoteError(f"{self.endpoint} ended an answer before it was whole", hint="ask again")
         asked, written = (usage.prompt_tokens, usage.completion_tokens) if usage else (0, 0)
-        yield Reply("".join(pieces), asked, written, ended)
+        yield Reply("".join(pieces), asked, written, ended or "stop")
 
     def _ask(self, request: ChatRequest) -> Reply | None:
         found = self._client.chat.completions.create(**self._worded(request))

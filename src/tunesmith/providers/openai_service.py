@@ -172,6 +172,8 @@ class OpenAIService:
                     return str(journal.done(step, id=found)["id"])
                 wait_s = _wait_s(why, attempt)
                 if attempt == self.retries or wait_s > MOST_WAIT_S or not (refused or again):
+                    if refused and begun is None:  # nothing was made
+                        journal.forget(step)
                     raise
                 time.sleep(wait_s)
         raise AssertionError
@@ -182,7 +184,10 @@ class OpenAIService:
         Looked at once, or again until `LISTED_S` after it was ``begun``.
         """
         key, until_s, told = key or begun["key"], begun.get("at_s", 0.0) + LISTED_S if begun else 0.0, False
-        while not (found := self.asked(lambda: find(key))) and (left_s := until_s - now_utc().timestamp()) > 0:
+        while not (found := self.asked(lambda: find(key))):
+            if (left_s := min(until_s - now_utc().timestamp(), LISTED_S)) <= 0:
+                break
+            until_s = now_utc().timestamp() + left_s  # whatever a clock said that was set since
             if not told:
                 say(f"  a job may have been made that is not listed yet: looking for it, at most {duration(left_s)}")
             told = True

@@ -111,8 +111,8 @@ class OpenAITuner:
     def tune(self, rows: Rows, journal: Journal, tell: Tell) -> Outcome:
         """Tune from wherever the journal says an earlier process came to."""
         train, valid = render(self.recipe, rows, "train"), render(self.recipe, rows, "valid")
-        if not journal.steps("job:") and not journal.unclear_steps("job:"):  # what runs is paid for
-            refuse_dear(self._estimate(train, valid), self.recipe.hosting)
+        if not journal.steps("job:") and not journal.unclear_steps("job:"):  # before anything is sent
+            self.refuse_dear(train, valid)
         run = _Run(self, rows, journal, tell, train, valid)
         try:
             outcome = run.chained() if self._way(valid) == "chain" else run.at_once()
@@ -123,6 +123,14 @@ class OpenAITuner:
             raise
         note = cleaned(self, journal) if self.recipe.hosting.clean_up else ""
         return replace(outcome, notes=(*outcome.notes, note)) if note else outcome
+
+    def refuse_dear(self, train: Rendered, valid: Rendered) -> None:
+        """Refuse training that may cost more than the recipe allows.
+
+        Raises:
+            RecipeError: if it does.
+        """
+        refuse_dear(self._estimate(train, valid), self.recipe.hosting)
 
     def clean(self, journal: Journal) -> list[str]:
         """Delete the uploaded files; the tuned models stay. A file that cannot be deleted keeps no other."""
@@ -297,7 +305,8 @@ class _Run:
     def _job(self, number: int, model: str, epochs: int, before: Curve, watch: bool = False) -> tuple[Any, Curve]:
         """Return a job that has ended well, created unless it was before, and the curve up to its end."""
         step, service = f"job:{number}", self.tuner.service
-        if self.journal.of(step) is None:
+        if self.journal.of(step) is None and not service.unclear_job(self.journal, step):
+            self.tuner.refuse_dear(self.train, self.valid)
             body = self.tuner.body(model, self._files(), epochs, self.train)
             service.job(self.journal, step, body)
         name = str((self.journal.of(step) or {})["id"])
@@ -327,7 +336,9 @@ class _Run:
         jobs, strange, cancelled = service.client.fine_tuning.jobs, set(), False
         while True:
             job = service.asked(lambda: jobs.retrieve(name))
-            events = self._beside("events", lambda: curve.unseen(jobs.list_events(name, limit=_PAGE), _PAGE), [])
+            ask = partial(self._unseen, name, curve)
+            chained = self.tuner._way(self.valid) == "chain"  # which buys the next epoch or not by what events tell
+            events = service.asked(ask) if chained else self._beside("events", ask, [])
             rows, said = curve.take(events)
             for sentence in said:
                 self.tell.said(sentence)
@@ -343,8 +354,14 @@ class _Run:
             if watch and not cancelled and self._stalled(curve) and max(curve.rows) != curve.total_steps:
                 cancelled = True
                 self.journal.done("cancel", id=name)
-                service.cancelled(name)
+                try:
+                    service.cancelled(name)
+                except RemoteError as error:
+                    self.tell.said(f"the job goes on: {error.message}")
             time.sleep(service.poll_s)
+
+    def _unseen(self, name: str, curve: Curve) -> list[Any]:
+        return curve.unseen(self.tuner.service.client.fine_tuning.jobs.list_events(name, limit=_PAGE), _PAGE)
 
     def _stalled(self, curve: Curve) -> bool:
         stopping = self.tuner.recipe.train.regularise.early_stopping
@@ -385,7 +402,12 @@ class _Run:
     def _checkpoints(self, name: str) -> list[Checkpoint]:
         service = self.tuner.service
         jobs = service.client.fine_tuning.jobs
-        listed = self._beside("checkpoints", lambda: list(jobs.checkpoints.list(name, limit=100)), [])
+        listed = self._beside(
+            "checkpoints",
+            lambda: list(jobs.checkpoints.list(name, limit=100)),
+            [],
+            chosen=bool(self.tuner._way(self.valid)),
+        )
         made = [
             Checkpoint(
                 one.fine_tuned_model_checkpoint, one.step_number,
@@ -402,11 +424,16 @@ class _Run:
             if content is not None:
                 curve.result_file(content.read())
 
-    def _beside(self, what: str, call: Callable[[], Any], instead: Any) -> Any:
-        """Return what a call gives; what cannot be had beside a model that is paid for is told once, not raised."""
+    def _beside(self, what: str, call: Callable[[], Any], instead: Any, chosen: bool = False) -> Any:
+        """Return what a call gives; what cannot be had beside a model that is paid for is told once, not raised.
+
+        ``chosen``: the model is chosen by it, so that what passes is waited for: the next process asks again.
+        """
         try:
             return self.tuner.service.asked(call)
         except RemoteError as error:
+            if chosen and (getattr(error.__cause__, "status_code", None) or 500) >= 500:
+                raise
             note = f"the {what} cannot be had: {error.message}"
             if note not in self.notes:
                 self.notes.append(note)

@@ -82,8 +82,9 @@ class Recipe(Section):
                 "remove provider, or base: openai:... (azure:, bedrock:)"
             )
         word, colon, _ = self.base.partition(":")
-        if colon and not self.service and word.isidentifier():
-            raise ValueError(f"base: {self.base}: no service is called {word}; {did_you_mean(word, SERVICES)}")
+        meant = did_you_mean(word, SERVICES) if colon and not self.service else ""
+        if meant.startswith("did"):
+            raise ValueError(f"base: {self.base}: no service is called {word}; {meant}")
         if self.service and not self.base.split(":", 1)[1].strip():
             raise ValueError(f"base: {self.base} names no model; base: {self.base}gpt-4.1-mini-2025-04-14")
         if self.service == "azure" and (self.provider is None or self.provider.base_url is None):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.artifacts import Plan
 from tunesmith.core.clock import monotonic_s
-from tunesmith.core.errors import DataError, RecipeError, RemoteError, together
+from tunesmith.core.errors import ArtifactError, DataError, RecipeError, RemoteError, TunesmithError, together
 from tunesmith.core.page import cards, page
 from tunesmith.core.progress import say, steps
 from tunesmith.providers.capabilities import check as check_settings
@@ -94,14 +94,20 @@ def cancel(recipe: Recipe, workspace: Workspace) -> list[str]:
         RecipeError: if no service tunes the base.
         RemoteError: if the service refuses or cannot be reached; the jobs of other runs are cancelled all the same.
     """
-    cancelled, failures = [], []
+    cancelled: list[str] = []
+    failures: list[TunesmithError] = []
     with closing(tuner(recipe)) as ours:
         for folder in sorted(workspace.work_dir.glob(f"{recipe.name}-*")):
             if folder.name.rpartition("-")[0] != recipe.name or not at_service(folder):
                 continue
             try:
-                cancelled += ours.cancel(Journal(folder))
-            except RemoteError as error:
+                journal = Journal(folder)
+                at = journal.of("service") or {"name": recipe.service}
+                if at["name"] != recipe.service:
+                    say(f"  {folder.name} runs at {at['name']}: cancel it with a base there", style="yellow")
+                    continue
+                cancelled += ours.cancel(journal)
+            except (RemoteError, ArtifactError) as error:
                 failures.append(error)
     if cancelled and failures:
         say(f"  cancelled: {', '.join(cancelled)}")
@@ -119,6 +125,8 @@ def _make(recipe: Recipe, dataset: Artifact, draft: Draft, tracked: Callable[[Pr
         if not journal.steps("job") and not journal.unclear_steps("job"):
             _refuse_unavailable(ours)
         _announce(recipe, estimate)
+        if journal.of("service") is None:
+            journal.done("service", name=recipe.service)
         outcome = _tuned(ours, rows, journal, tell)
     HostedModel.of(recipe.base, recipe.hosting, outcome).save(draft.path)
     (draft.path / "model").mkdir()
@@ -136,8 +144,8 @@ def _tuned(ours: Tuner, rows: Rows, journal: Journal, tell: Tell) -> Outcome:
     except KeyboardInterrupt:
         if known := at_service(journal.path.parent):
             say(
-                f"  {', '.join(known)}: goes on at the service and is billed. The same command goes on with it, "
-                "train --cancel ends it", style="yellow",
+                f"  {', '.join(known)}: what has not ended goes on at the service and is billed. The same command "
+                "goes on with it; train --cancel ends jobs, tunesmith hosted delete ARN capacity", style="yellow",
             )  # fmt: skip
         raise
 

@@ -32,6 +32,8 @@ _SIGNS: dict[str, Callable[[Record], bool]] = {
     "prompt_completion": lambda record: "prompt" in record and "completion" in record,
     "alpaca": lambda record: "instruction" in record and "output" in record,
 }
+_MESSAGES = ("bedrock_converse", "openai_preference", "sharegpt", "bedrock_claude", "openai")
+"""Formats whose records hold messages, so that no columns are meant by them."""
 _SHAPES = {
     "bedrock_converse": '{"schemaVersion": "bedrock-conversation-2024", "messages": [...]}',
     "openai_preference": '{"input": {"messages"}, "preferred_output", "non_preferred_output"}',
@@ -103,7 +105,7 @@ def _speaks(table: Table, recipe: Recipe) -> bool:
     """Return whether a file has messages of its own, and none of the columns that others of the recipe have."""
     columns = recipe.data.columns
     named = {*columns.input, columns.target} if columns else set()
-    return recognised(table) is not None and not named & {*table.columns}
+    return recognised(table) in _MESSAGES and not named & {*table.columns}
 
 
 def recognised(table: Table) -> str | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from tunesmith.models.label_tree import LEFT_EACH
+from tunesmith.models.label_tree import LEFT_EACH, LEFT_TOGETHER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -88,8 +88,9 @@ def _other_prompt(wanted: Sequence[int], given: Sequence[int]) -> str:
 
 def _labels(asked: Asked, probability: float, reply: Reply, nats: float) -> Found:
     """Compare two labels. Each probability may be off by what the search left open, and by rounding p (1 - p) nats."""
-    shares, allowed = dict(reply.labels), 2 * LEFT_EACH + nats / 4
+    shares = dict(reply.labels)
     own, theirs = shares.get(reply.text, 0.0), shares.get(asked.text, 0.0)
+    allowed = 2 * LEFT_EACH + LEFT_TOGETHER * max(probability, theirs) + nats / 4
     if abs(theirs - probability) > allowed:
         return Found("different", f"{asked.text!r} has probability {theirs:.3f} instead of {probability:.3f}")
     if reply.text == asked.text:
