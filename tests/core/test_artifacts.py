@@ -37,6 +37,16 @@ def test_finished_artifact_is_visible_with_its_manifest(workspace):
     artifact.verify()
 
 
+@pytest.mark.parametrize("damage", ["{", "{}", "null"])
+def test_one_damaged_manifest_hides_no_other_artifact(workspace, damage):
+    """Bug: a server lists no model at all, because one file of one of them is damaged."""
+    whole, other = make(workspace), Plan("other", "dataset", {}, seed=4)
+    (make(workspace, other).path / "manifest.json").write_text(damage)
+    assert [one.id for one in workspace.list("dataset")] == [whole.id]
+    with pytest.raises(ArtifactError, match="not a readable manifest"):
+        workspace.get(other.id).stage  # noqa: B018
+
+
 def test_error_inside_a_draft_leaves_nothing(workspace):
     with pytest.raises(ZeroDivisionError), workspace.draft(PLAN) as draft:
         (draft.path / "half.txt").write_text("half")

@@ -163,6 +163,18 @@ def test_examples_of_the_recipes_own_are_shown_and_learnt_beside_the_distilled_o
     assert flow.prepare(made).result["rows"]["kept"] == 41
 
 
+@pytest.mark.parametrize("train", ["distilled.jsonl", "./distilled.jsonl"])
+def test_without_questions_the_way_out_is_not_the_command_itself(tmp_path, train):
+    """Would let through: `tunesmith distill` that says to run `tunesmith distill` first, for ever."""
+    made = project(
+        tmp_path, "http://127.0.0.1:1/v1", questions=None, data={"train": train, "labels": {"names": LABELS}}
+    )
+    with pytest.raises(RecipeError, match="no questions"):
+        plan(made)
+    with pytest.raises(DataError, match="the teacher's answers go into it"):
+        flow.prepare(made)
+
+
 def test_what_users_asked_can_be_asked_too(tmp_path):
     """Would let through: failed requests, those of another release, a question asked as often as users asked it."""
     with judging(knows) as served:

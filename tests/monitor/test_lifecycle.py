@@ -162,6 +162,7 @@ def test_a_released_model_is_asked_about_whatever_the_recipe_says_by_now(service
     monkeypatch.setenv("OPENAI_API_KEY", "k")
     (tmp_path / "recipe.yaml").write_text("name: l\ntask: chat\ndata: {train: a.csv}\nbase: nano\n")
     project = Project.of(tmp_path / "recipe.yaml")
+    plans = {}
     for name, alias in (("l", "production"), ("other", "production")):
         plan = Plan(name, "model", {}, given={}, parents=())
         with project.workspace.draft(plan) as draft:
@@ -169,6 +170,12 @@ def test_a_released_model_is_asked_about_whatever_the_recipe_says_by_now(service
                 draft.path
             )
         promote(project.store, name, plan.id, alias=alias, force=True)
+        plans[name] = plan.id
     told = CliRunner().invoke(command, [str(tmp_path / "recipe.yaml"), "--json"], catch_exceptions=False)
     (one,) = json.loads(told.stdout)["models"]
+    (project.workspace.get(plans["other"]).path / "hosted.json").write_text("null")
+    promote(project.store, "l", plans["other"], alias="candidate", force=True)
+    told = CliRunner().invoke(command, [str(tmp_path / "recipe.yaml"), "--json"], catch_exceptions=False)
+    damaged = json.loads(told.stdout)["models"][1]
+    assert (damaged["setting"], damaged["state"]) == ("l@candidate", "unknown") and "damaged" in damaged["why"]
     assert (one["setting"], one["model"], one["ends_on"]) == ("l@production", "ft:gpt-base:acme::x", "2027-01-14")

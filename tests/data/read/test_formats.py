@@ -270,6 +270,24 @@ def test_missing_column_is_named_with_those_there_are():
     assert e.value.hint == "did you mean 'text'?"
 
 
+@pytest.mark.parametrize(
+    "record",
+    [{"prompt": "a", "completion": "b", "label": "c"}, {"instruction": "a", "output": "b"},
+     {"prompt": "a", "chosen": "b", "rejected": "c"}],
+)  # fmt: skip
+def test_columns_that_are_missing_are_not_guessed(record):
+    """Bug: a slip of the pen in data.columns, and the model learns another column, without a word."""
+    with pytest.raises(DataError, match="no column 'promt'"):
+        converted(record, "classify", columns={"input": "promt", "target": "lable"})
+
+
+def test_messages_beside_files_of_columns_are_read_as_messages():
+    """Bug: what `tunesmith distill` wrote cannot stand in train beside one's own table."""
+    turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+    row = converted({"messages": turns, "teacher": "t"}, "classify", columns={"input": "text", "target": "label"})
+    assert row.answer["content"] == "b"
+
+
 @pytest.mark.parametrize("weight", ["heavy", "-1", "nan", "inf", None])
 def test_weight_that_is_none_is_a_fault(weight):
     """Bug: NaN weights make the loss NaN."""
