@@ -235,7 +235,7 @@ def recipe_with(evaluate: str) -> str:
         ("  rivals:\n    base: {model: m}\n", r"recipe:6: evaluate\.rivals\.base is a name that means something else", ""),
         ("  rivals:\n    gpt: {model: m, as_tuned: true, shots: 2}\n", "is shown no examples", "remove shots"),
         ("  rivals:\n    gpt: {modle: m}\n", r"recipe:6: unknown key 'evaluate\.rivals\.gpt\.modle'", "did you mean 'model'"),
-        ("  rivals:\n    GPT: {model: m}\n", "pattern", ""),
+        ("  rivals:\n    GPT: {model: m}\n", "not of the form that is expected", ""),
         ("  judge: {model: m, against: [gtp], pairwise: {}}\n  rivals: {gpt: {model: m}}\n",
          r"recipe:5: evaluate\.judge\.against\.0: 'gtp'", "did you mean 'gpt'"),
     ],
