@@ -21,6 +21,15 @@ settings.register_profile("tunesmith", deadline=None, derandomize=os.environ.get
 settings.load_profile("tunesmith")  # how long a busy machine takes says nothing; in CI the same examples each time
 
 
+LONGEST = ("test_ranks.py", "test_kill.py", "test_demo.py", "test_killed.py", "test_interrupted.py")
+"""Files that take minutes: begun first, so that no process is left with one of them when the others are done."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Order the files; the tests in each stay as they are."""
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
+
+
 @pytest.fixture
 def shared_data() -> Callable[[str], Path]:
     """Return the folder of a real data set; skips where it is absent (a user's machine), fails so in CI."""
