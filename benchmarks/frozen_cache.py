@@ -32,7 +32,7 @@ from tunesmith.text.chat import Rendered
 from tunesmith.train.batches import TokenSet
 from tunesmith.train.frozen_cache import choose, with_states
 from tunesmith.train.loop import fit
-from tunesmith.train.stage import prepare_run
+from tunesmith.train.prepare_run import prepare_run
 
 RESULT = Path(__file__).parent / "results" / "frozen_cache.json"
 WIDTH, LAYERS, FROZEN, VOCABULARY = 448, 12, 9, 8192

@@ -110,7 +110,7 @@ def measured(method: str, precision: str) -> dict[str, Any]:
     from tunesmith.train import memory
     from tunesmith.train.batches import TokenSet
     from tunesmith.train.loop import fit
-    from tunesmith.train.stage import prepare_run
+    from tunesmith.train.prepare_run import prepare_run
     from tunesmith.train.start import load_start
 
     with tempfile.TemporaryDirectory() as folder:

@@ -111,7 +111,7 @@ def ours(job: dict[str, Any]) -> dict[str, Any]:
     from tunesmith.train import loop
     from tunesmith.train.batches import TokenSet
     from tunesmith.train.frozen_cache import with_states
-    from tunesmith.train.stage import prepare_run
+    from tunesmith.train.prepare_run import prepare_run
 
     train, _ = ([Rendered(one["ids"], one["targets"], 1, 0) for one in job[part]] for part in ("train", "held"))
     targets = sum(one.num_targets for one in train)

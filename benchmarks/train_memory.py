@@ -57,7 +57,7 @@ def measure(name: str) -> dict[str, float]:
     from tunesmith.train.frozen_cache import with_states
     from tunesmith.train.loop import fit
     from tunesmith.train.preference import with_reference
-    from tunesmith.train.stage import prepare_run
+    from tunesmith.train.prepare_run import prepare_run
 
     chosen, length = CONFIGURATIONS[name], CONFIGURATIONS[name]["tokens"]
     with tempfile.TemporaryDirectory() as folder:

@@ -25,6 +25,7 @@ from tunesmith.train import distil, stage
 from tunesmith.train.batches import TokenSet, micro_batches
 from tunesmith.train.distil import with_teacher
 from tunesmith.train.plan import estimate
+from tunesmith.train.prepare_run import prepare_run
 from tunesmith.train.subsets import Subsets
 
 pytestmark = pytest.mark.slow
@@ -92,7 +93,7 @@ def test_loss_and_gradients_are_those_of_plain_divergences(tmp_path_factory, fam
         base = LoadedModel(model, None, family)
         changes = {"regularise": {"dropout": 0}, "shortcuts": dict.fromkeys(("packed", "shared"), shortcuts.packed)}
         folder = tmp_path_factory.mktemp(family)
-        run = stage.prepare_run(recipe("x", **changes), base, own, TokenSet([], []), folder, (long, TokenSet([], [])))
+        run = prepare_run(recipe("x", **changes), base, own, TokenSet([], []), folder, (long, TokenSet([], [])))
         run = with_teacher(replace(run, shortcuts=shortcuts))
         moved = deepcopy(plain).eval()
         with torch.no_grad():
@@ -206,7 +207,7 @@ def test_a_base_that_changes_logits_after_its_head_is_refused(tmp_path):
     one = TokenSet([Rendered([1, 2, 3], [False, True, True], 1, 0)] * 8, [1.0] * 8, ["a.csv:2"] * 8)
     base = LoadedModel(deepcopy(packed), None, "gemma2")
     with pytest.raises(RecipeError, match="changes the logits after its head"):
-        stage.prepare_run(recipe("x"), base, one, one, tmp_path, (one, one))
+        prepare_run(recipe("x"), base, one, one, tmp_path, (one, one))
 
 
 def test_answers_that_a_template_changes_after_the_prompt_are_refused(tmp_path):
@@ -216,4 +217,4 @@ def test_answers_that_a_template_changes_after_the_prompt_are_refused(tmp_path):
         TokenSet([Rendered([1, token], [False, True], 1, 0)] * 8, [1.0] * 8, ["a.csv:2"] * 8) for token in (2, 3)
     )
     with pytest.raises(DataError, match=r"answer of a\.csv:2 otherwise"):
-        stage.prepare_run(recipe("x"), LoadedModel(deepcopy(packed), None, "q"), own, own, tmp_path, (other, other))
+        prepare_run(recipe("x"), LoadedModel(deepcopy(packed), None, "q"), own, own, tmp_path, (other, other))

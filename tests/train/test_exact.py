@@ -29,10 +29,11 @@ from tunesmith.models.score import nll
 from tunesmith.models.shortcuts import ALL, Shortcuts, exact_shortcuts
 from tunesmith.recipe import Recipe, Regularise
 from tunesmith.text.chat import Rendered
-from tunesmith.train import adapters, stage
+from tunesmith.train import adapters
 from tunesmith.train.batches import TokenSet, micro_batches
 from tunesmith.train.frozen_cache import keep
 from tunesmith.train.loss import Supervised, supervised_loss
+from tunesmith.train.prepare_run import prepare_run
 
 pytestmark = pytest.mark.slow
 
@@ -184,7 +185,7 @@ def test_states_of_frozen_layers_that_are_kept_change_neither_loss_nor_gradients
     train = {"method": "full", "freeze": {"layers": f"0:{frozen}"}, "precision": "float32", "epochs": 3}
     recipe = Recipe(name="exact", task="chat", data={"train": "x"}, train=train)
     with TemporaryDirectory() as folder:
-        run = stage.prepare_run(recipe, loaded, tokens, tokens, Path(folder))
+        run = prepare_run(recipe, loaded, tokens, tokens, Path(folder))
         kept = keep(run, range(len(tokens)), range(len(tokens)))
         found = FOUND.get(family, ALL)
         assert run.shortcuts == replace(found, frozen_cache=True)

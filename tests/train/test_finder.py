@@ -26,6 +26,7 @@ from tunesmith.train.finder import MOST_TRIED, descend, find_peak, lowest, steps
 from tunesmith.train.loop import Run
 from tunesmith.train.optimizer import trainable
 from tunesmith.train.plan import estimate
+from tunesmith.train.prepare_run import prepare_run
 from tunesmith.train.schedule import drawn_together, multiplier
 from tunesmith.train.sets import tokenise
 
@@ -60,7 +61,7 @@ def prepared(base: Path, dataset: Artifact, folder: Path, of: Recipe) -> Run:
     loaded = load_model(str(base))
     sets = tokenise(of, dataset, prompts_of(of, dataset), loaded)
     folder.mkdir(parents=True, exist_ok=True)
-    return stage.prepare_run(of, loaded, sets.train, sets.valid, folder)
+    return prepare_run(of, loaded, sets.train, sets.valid, folder)
 
 
 def differing(one: Artifact, other: Artifact) -> set[str]:

@@ -12,8 +12,9 @@ from tunesmith.core.progress import steps
 from tunesmith.models.load import load_model
 from tunesmith.recipe import Recipe
 from tunesmith.text.chat import Rendered
-from tunesmith.train import loop, stage
+from tunesmith.train import loop
 from tunesmith.train.batches import TokenSet
+from tunesmith.train.prepare_run import prepare_run
 
 FLAT = {"shape": "constant", "warmup": 0, "peak": 0.001}
 
@@ -29,7 +30,7 @@ def run_of(tiny, folder, weights, **guard):
         Rendered([3, 10 + n, 4, 40 + n, 5], [False, False, False, True, True], 1, 0) for n in range(len(weights))
     ]
     tokens = TokenSet(rendered, weights, [f"a.csv:{n + 2}" for n in range(len(weights))])
-    return stage.prepare_run(recipe, load_model(str(tiny)), tokens, TokenSet([], []), folder)
+    return prepare_run(recipe, load_model(str(tiny)), tokens, TokenSet([], []), folder)
 
 
 def fit(run):

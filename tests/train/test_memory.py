@@ -16,8 +16,9 @@ from tunesmith.models.load import load_model
 from tunesmith.models.quantised import largest_bytes, saved_bytes, weight_bytes
 from tunesmith.recipe import Recipe
 from tunesmith.text.prompts import prompts_of
-from tunesmith.train import memory, stage
+from tunesmith.train import memory
 from tunesmith.train.optimizer import trainable
+from tunesmith.train.prepare_run import prepare_run
 from tunesmith.train.ranks import Ranks
 from tunesmith.train.sets import tokenise
 
@@ -32,7 +33,7 @@ def run_of(tiny, workspace, **train):
     dataset = make_dataset(workspace, CARDS[::2], CARDS[1::2])
     loaded = load_model(str(tiny))
     sets = tokenise(recipe, dataset, prompts_of(recipe, dataset), loaded)
-    return stage.prepare_run(recipe, loaded, sets.train, sets.valid, workspace.work_dir)
+    return prepare_run(recipe, loaded, sets.train, sets.valid, workspace.work_dir)
 
 
 def test_what_does_not_fit_is_refused_with_what_would(tiny, workspace, monkeypatch):

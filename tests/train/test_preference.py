@@ -28,6 +28,7 @@ from tunesmith.train.batches import TokenSet, micro_batches
 from tunesmith.train.memory import ROW_TOKENS
 from tunesmith.train.plan import estimate
 from tunesmith.train.preference import Preferring, with_reference
+from tunesmith.train.prepare_run import _objective, prepare_run
 from tunesmith.train.reference import mismatched
 from tunesmith.train.sets import tokens_of
 from tunesmith.train.subsets import Subsets
@@ -128,7 +129,7 @@ def test_a_step_of_kto_is_that_of_the_slow_way(tmp_path, switch):
     tokens = random_pairs(1, [(20, 5, 8), (3, 4, 4), (30, 9, 2), (8, 8, 8)], [1.0, 2.0, 0.5, 1.0])
     numbers = {"beta": 0.2, "desirable_weight": 1.5, "undesirable_weight": 0.7}
     settings = recipe("x", "kto", preference=numbers, shortcuts=dict.fromkeys(("packed", "shared"), switch == "all"))
-    run = stage.prepare_run(
+    run = prepare_run(
         settings, LoadedModel(deepcopy(packed), None, "x"), tokens, TokenSet([], [], per_example=2), tmp_path
     )
     run = replace(run, shortcuts=SWITCHES[switch])
@@ -238,11 +239,11 @@ def test_an_objective_on_preferences_starts_with_a_lower_rate(tmp_path, tiny):
     tokens = random_pairs(0, [(4, 4, 4)])
     none = TokenSet([], [], per_example=2)
     peaks = {
-        objective: stage.prepare_run(
+        objective: prepare_run(
             recipe(tiny, objective, schedule={}), load_model(str(tiny)), tokens, none, Path(tmp_path)
         ).peak
         for objective in ("sft", "dpo")
     }
     assert peaks["dpo"] == pytest.approx(0.1 * peaks["sft"])
-    assert isinstance(stage._objective(recipe(tiny), None), Preferring)
+    assert isinstance(_objective(recipe(tiny), None), Preferring)
     assert torch.get_default_dtype() == torch.float32

@@ -29,6 +29,7 @@ from tunesmith.train.batches import TokenSet, micro_batches, variants_of_epoch
 from tunesmith.train.loop import drawn_until, steps_from
 from tunesmith.train.loss import supervised_loss
 from tunesmith.train.plan import estimate
+from tunesmith.train.prepare_run import prepare_run
 from tunesmith.train.sets import tokenise
 
 pytestmark = pytest.mark.slow
@@ -188,9 +189,7 @@ def test_variants_are_learnt_and_the_first_words_are_validated_saved_and_counted
 def test_what_a_step_reads_is_what_was_drawn(workspace, dataset, tiny, tmp_path):
     """Would let through: a count of what was drawn that is not what the steps read."""
     sets, _ = tokens_of(tiny, {"variants": VARIANTS}, dataset)
-    run = stage.prepare_run(
-        recipe(tiny, {"variants": VARIANTS}), load_model(str(tiny)), sets.train, sets.valid, tmp_path
-    )
+    run = prepare_run(recipe(tiny, {"variants": VARIANTS}), load_model(str(tiny)), sets.train, sets.valid, tmp_path)
     seen: Counter[int] = Counter()
     examples: Counter[int] = Counter()
     for step, rows in steps_from(run, 0):

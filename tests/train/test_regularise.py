@@ -25,6 +25,7 @@ from tunesmith.train.average import Average
 from tunesmith.train.batches import TokenSet, micro_batches
 from tunesmith.train.loss import Terms, supervised_loss
 from tunesmith.train.optimizer import build_optimizer, set_rate, trainable
+from tunesmith.train.prepare_run import prepare_run
 from tunesmith.train.pull import add_noise
 
 pytestmark = pytest.mark.slow
@@ -235,7 +236,7 @@ def test_without_validation_the_mean_is_what_is_saved(tiny, tmp_path):
         tokens = TokenSet(
             [Rendered([i % 200 for i in one.ids], one.targets, 1, 0) for one in tokens.rendered], tokens.weights
         )
-        run = stage.prepare_run(recipe, loaded, tokens, TokenSet([], []), tmp_path / str(len(regularise)))
+        run = prepare_run(recipe, loaded, tokens, TokenSet([], []), tmp_path / str(len(regularise)))
         with steps("training", run.total_steps) as bar:
             loop.fit(run, bar)
         finals.append(torch.cat([one.detach().flatten() for one in loaded.model.parameters()]))

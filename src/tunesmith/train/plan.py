@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tunesmith.core.clock import monotonic_s
 from tunesmith.models.load import reference
+from tunesmith.train.prepare_run import prepare_run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,13 +91,12 @@ def prepared(recipe: Recipe, dataset: Artifact, workspace: Workspace, folder: Pa
         TunesmithError: for all that a training would refuse before its first step.
     """
     from tunesmith.text.prompts import prompts_of
-    from tunesmith.train import stage
     from tunesmith.train.sets import tokenise
     from tunesmith.train.start import load_start
 
     loaded = load_start(recipe, reference(recipe.base, workspace))
     sets = tokenise(recipe, dataset, prompts_of(recipe, dataset), loaded)
-    return sets, stage.prepare_run(recipe, loaded, sets.train, sets.valid, folder, sets.asked)
+    return sets, prepare_run(recipe, loaded, sets.train, sets.valid, folder, sets.asked)
 
 
 class Measured(NamedTuple):

@@ -14,24 +14,22 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.artifacts import Plan
-from tunesmith.core.errors import MissingExtraError, RecipeError, Refusals
+from tunesmith.core.errors import MissingExtraError, RecipeError
 from tunesmith.core.progress import say, steps
 from tunesmith.models.load import identity, reference
 from tunesmith.text.prompts import prompts_of
 from tunesmith.train import hosted, track, trackers
+from tunesmith.train.prepare_run import prepare_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from tunesmith.core.artifacts import Artifact, Draft, Workspace
-    from tunesmith.models.load import LoadedModel
     from tunesmith.recipe import Recipe
-    from tunesmith.train.batches import TokenSet
     from tunesmith.train.checkpoint import Progress
     from tunesmith.train.finder import Search
-    from tunesmith.train.freeze import Learning
-    from tunesmith.train.loop import Objective, Run
+    from tunesmith.train.loop import Run
     from tunesmith.train.sets import Sets
     from tunesmith.train.trackers import About
     from tunesmith.train.underway import Underway
@@ -242,129 +240,6 @@ def train_along(job: Job, judge: Judge | None, watching: _Watching | None = None
         run = replace(run, loaded=load_start(recipe, job.base))
         load_best(job.scratch, dict(run.loaded.model.named_parameters()))
     return Trained(run, sets, progress, search)
-
-
-def prepare_run(
-    recipe: Recipe,
-    loaded: LoadedModel,
-    train: TokenSet,
-    valid: TokenSet,
-    folder: Path,
-    asked: tuple[TokenSet, TokenSet] | None = None,
-) -> Run:
-    """Choose what learns, set dropout, and return everything the loop needs.
-
-    ``asked`` are both splits as the teacher is asked, if the recipe has one.
-
-    Raises:
-        RecipeError: for what does not fit the base, the run's length or the memory; what is found together is told so.
-        SetupError: if the disk is too small.
-    """
-    from tunesmith.models.compiled import cannot
-    from tunesmith.models.dropout import set_dropout
-    from tunesmith.models.precision import choose_precision, halve_frozen
-    from tunesmith.models.shortcuts import Shortcuts, exact_shortcuts
-    from tunesmith.train.batches import plan_steps, step_sizes
-    from tunesmith.train.distil import refuse_unfit_teacher
-    from tunesmith.train.loop import Run
-    from tunesmith.train.memory import refuse_unfit, row_tokens
-    from tunesmith.train.optimizer import rate_factors
-    from tunesmith.train.ranks import here
-    from tunesmith.train.schedule import check_schedule
-    from tunesmith.train.sharded import shards
-    from tunesmith.train.unfit import refuse_small_disk, refuse_unfit_run
-
-    settings, ranks = recipe.train, here()
-    sizes, step_size = step_sizes(settings, train.num_targets)
-    epoch_steps = plan_steps(sizes, step_size, recipe.seed, settings.epochs, settings.max_steps)
-    batch_tokens = max(1, round(step_size * sum(train.num_targets) / max(1, sum(sizes))))
-    refusals = Refusals()
-    with refusals:
-        refuse_unfit_run(settings, train, sum(epoch_steps))
-    with refusals:
-        check_schedule(settings.schedule, sum(epoch_steps), batch_tokens, validated=len(valid) > 0)
-    with refusals:
-        learning = _choose_what_learns(recipe, loaded, epoch_steps)
-        rate_factors(loaded.model, settings.schedule)
-        refuse_small_disk(settings, learning.weights, loaded.model, folder)
-    with refusals:
-        if settings.compile == "always" and (why := cannot(loaded.model.device)):
-            raise RecipeError(f"train.compile: always: {why}", hint="train.compile: never, or install one")
-    refusals.tell()
-    set_dropout(loaded.model, settings.regularise.dropout)
-    device = loaded.model.device
-    precision = choose_precision(settings.precision, device)
-    halve_frozen(loaded.model, precision)
-    shortcuts = Shortcuts(**settings.shortcuts.model_dump()) & exact_shortcuts(
-        loaded.model, precision, learning.frozen_layers
-    )
-    run = Run(
-        loaded=loaded,
-        learning=learning,
-        train=train,
-        valid=valid,
-        settings=settings,
-        peak=_peak(recipe, loaded),
-        precision=precision,
-        seed=recipe.seed,
-        batch_tokens=batch_tokens,
-        epoch_steps=epoch_steps,
-        shortcuts=shortcuts,
-        row_tokens=row_tokens(loaded, train, shortcuts, precision, ranks.count if shards(settings, device) else 1),
-        folder=folder,
-        objective=_objective(recipe, asked),
-        ranks=ranks,
-    )
-    refuse_unfit_teacher(run)
-    refuse_unfit(run)
-    return run
-
-
-def _objective(recipe: Recipe, asked: tuple[TokenSet, TokenSet] | None) -> Objective:
-    from tunesmith.train.distil import Distilling
-    from tunesmith.train.loss import Supervised
-    from tunesmith.train.preference import Preferring
-
-    if asked is not None:
-        return Distilling(*asked)
-    return Supervised() if recipe.objective == "sft" else Preferring(recipe.objective, recipe.train.preference)
-
-
-def _peak(recipe: Recipe, loaded: LoadedModel) -> float:
-    """Return the highest learning rate: the recipe's, or that of the method, the objective and the model's width.
-
-    With ``auto`` the latter is where `finder` begins.
-    """
-    from tunesmith.train.adapters import rate_of
-    from tunesmith.train.schedule import default_peak
-
-    peak, factor = recipe.train.schedule.peak, recipe.train.schedule.peak_factor
-    if isinstance(peak, float | int):
-        return float(peak) * factor
-    hidden = int(loaded.model.config.get_text_config().hidden_size)
-    return default_peak(rate_of(recipe.train.method), hidden, recipe.objective) * factor
-
-
-def _choose_what_learns(recipe: Recipe, loaded: LoadedModel, epoch_steps: list[int]) -> Learning:
-    """Freeze what the recipe freezes and put adapters beside the rest, if it trains adapters.
-
-    Raises:
-        RecipeError: if added tokens could not learn.
-    """
-    from tunesmith.models.layers import EMBEDDINGS, decoder_layers
-    from tunesmith.train.adapters import with_adapter
-    from tunesmith.train.freeze import Learning, first_steps, freeze
-
-    settings = recipe.train.freeze
-    starts = first_steps(settings, len(decoder_layers(loaded.model)), epoch_steps)
-    if recipe.train.tokens and recipe.train.method == "full" and EMBEDDINGS not in starts:
-        raise RecipeError(
-            "train.freeze.layers freezes the embeddings, so the rows of train.tokens would learn nothing",
-            hint="train.method: lora, which trains new rows beside frozen ones, or a range that begins at 1",
-        )
-    freeze(loaded.model, settings, starts)
-    loaded.model = with_adapter(recipe, loaded)
-    return Learning.of(loaded.model, starts)
 
 
 def _announce(run: Run, base: str) -> None:

@@ -25,6 +25,7 @@ from tunesmith.text.examples import read_examples
 from tunesmith.text.prompts import prompts_of
 from tunesmith.train import stage
 from tunesmith.train.batches import TokenSet
+from tunesmith.train.prepare_run import prepare_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -139,7 +140,7 @@ class Subsets:
         weight = self._recipe.prompt.prompt_loss_weight
         tasks = self._prompts.all("train")
         tokens, _ = tokens_of(loaded, tasks, some, self._limit(loaded), "train", prompt_weight=weight)
-        return stage.prepare_run(self._recipe, loaded, tokens, TokenSet([], []), folder)
+        return prepare_run(self._recipe, loaded, tokens, TokenSet([], []), folder)
 
     def _limit(self, loaded: LoadedModel) -> int:
         return self._recipe.train.max_tokens or loaded.context_tokens
