@@ -34,11 +34,11 @@ from tunesmith.models.precision import choose_device, exact_arithmetic
 from tunesmith.recipe import Recipe
 from tunesmith.text.chat import Rendered
 from tunesmith.train.batches import TokenSet
-from tunesmith.train.checkpoint import Progress
 from tunesmith.train.flops import needed_flops, peak_of
 from tunesmith.train.loop import steps_from, update
 from tunesmith.train.optimizer import build_optimizer
 from tunesmith.train.prepare_run import prepare_run
+from tunesmith.train.progress import Progress
 
 RESULT = Path(__file__).parent / "results" / "train_gpu.json"
 SHAPES = {  # hidden size, layers, heads, key-value heads, inner size, vocabulary: those of Qwen2.5

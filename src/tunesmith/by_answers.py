@@ -19,17 +19,18 @@ if TYPE_CHECKING:
 
 def stopping_judge(recipe: Recipe, dataset: Artifact) -> Judge | None:
     """Return what measures the metric that training stops by; None if that is the validation loss."""
-    from tunesmith.evaluate.answers import Contender, expected_of
-    from tunesmith.evaluate.grading import grade
-    from tunesmith.evaluate.metric import Rows, with_columns
     from tunesmith.evaluate.metrics import stopping_metric
-    from tunesmith.text.examples import read_examples
-    from tunesmith.text.prompts import task_of
-    from tunesmith.train.validate import Judge
 
     metric = stopping_metric(recipe)
     if metric is None:
         return None
+    from tunesmith.evaluate.answers import Contender, expected_of
+    from tunesmith.evaluate.grading import grade
+    from tunesmith.evaluate.metric import Rows, with_columns
+    from tunesmith.text.examples import read_examples
+    from tunesmith.text.prompts import task_of
+    from tunesmith.train.validate import Judge
+
     if recipe.task == "preference":
         return Judge(metric.name, metric.higher_is_better, None, metric.value)
     task, rows = task_of(recipe, dataset), read_examples(dataset.path / "valid.parquet")

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tunesmith.core.store import Store
     from tunesmith.evaluate.served.replies import Asker
     from tunesmith.recipe.graders import Grader
-    from tunesmith.train.checkpoint import Progress
+    from tunesmith.train.progress import Progress
     from tunesmith.train.underway import Underway
 
 Result = dict[str, Any]

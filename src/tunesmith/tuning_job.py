@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tunesmith.core.artifacts import Artifact
     from tunesmith.recipe import Recipe
     from tunesmith.serve.tuning.folder import JobFolder
-    from tunesmith.train.checkpoint import Progress
+    from tunesmith.train.progress import Progress
     from tunesmith.train.underway import Underway
 
 FEWEST_EXAMPLES = 10

@@ -244,6 +244,26 @@ def test_a_paid_job_is_gone_on_with_although_its_base_has_become_legacy(tmp_path
     assert flow.train(ours).result["jobs"] == [*amazon.jobs] and len(amazon.jobs) == 1
 
 
+WITHOUT_TORCH = """
+import sys
+from pathlib import Path
+from tunesmith import flow
+model = flow.train(flow.Project.of(Path(sys.argv[1])))
+print(model.result["hosted"], "torch" in sys.modules, "transformers" in sys.modules)
+"""
+
+
+def test_a_service_tunes_for_a_machine_that_could_not(tmp_path):
+    """Bug: tuning at a service asks for torch, which the machine that only drives it need not have."""
+    with standing_in() as service:
+        project(tmp_path, service.url, train={"track": ["jsonl"]})
+        done = subprocess.run(
+            [sys.executable, "-c", WITHOUT_TORCH, str(tmp_path / "recipe.yaml")],
+            capture_output=True, text=True, timeout=100, check=False,
+        )  # fmt: skip
+    assert done.stdout.strip().endswith("False False"), done.stdout + done.stderr
+
+
 def test_trackers_get_each_step_once_and_whole():
     """Bug: a row that is told late is sent again behind later ones, which trackers refuse or draw backwards."""
     had = []

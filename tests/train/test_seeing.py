@@ -24,8 +24,8 @@ from tunesmith.recipe import Prompt, Recipe
 from tunesmith.text.chat import Rendered, render
 from tunesmith.train import live, overfit, samples, stage
 from tunesmith.train.batches import TokenSet
-from tunesmith.train.checkpoint import Progress
 from tunesmith.train.flops import peak_of
+from tunesmith.train.progress import Progress
 
 pytestmark = pytest.mark.slow
 

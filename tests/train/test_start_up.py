@@ -30,3 +30,12 @@ def test_training_every_weight_does_not_wait_for_peft(tmp_path, tiny):
         [sys.executable, "-c", TRAIN, str(recipe)], capture_output=True, text=True, timeout=200, check=False
     )
     assert done.stdout.strip() == "False", done.stderr
+
+
+def test_looking_at_a_recipe_does_not_wait_for_torch():
+    """Catches two seconds of importing torch at every command that looks whether a recipe can be trained."""
+    check = (
+        "import sys, tunesmith.checks, tunesmith.train.stage, tunesmith.evaluate.ahead; print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout.strip() == "False", done.stderr

@@ -12,7 +12,8 @@ from tunesmith.core.artifacts import Workspace
 from tunesmith.core.errors import RecipeError
 from tunesmith.recipe import EarlyStopping, Recipe
 from tunesmith.train import overfit, stage
-from tunesmith.train.checkpoint import Progress, as_lists
+from tunesmith.train.checkpoint import as_lists
+from tunesmith.train.progress import Progress
 from tunesmith.train.stop import BestSoFar
 from tunesmith.train.validate import Judge
 

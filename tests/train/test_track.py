@@ -23,7 +23,7 @@ from tunesmith.core.artifacts import Artifact, Workspace
 from tunesmith.core.errors import SetupError
 from tunesmith.recipe import Recipe
 from tunesmith.train import stage, track, trackers
-from tunesmith.train.checkpoint import Progress
+from tunesmith.train.progress import Progress
 from tunesmith.train.trackers import About, Sink
 
 

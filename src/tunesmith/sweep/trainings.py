@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tunesmith.flow import Project
     from tunesmith.sweep.space import Space
     from tunesmith.sweep.study import Attempt, Study
-    from tunesmith.train.checkpoint import Progress
+    from tunesmith.train.progress import Progress
 
 _SPLITS = ("valid.parquet", "test.parquet")
 """Files of a Dataset that all trials must share."""

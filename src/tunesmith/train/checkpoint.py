@@ -11,12 +11,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from tunesmith.train.parts import as_lies, load_parts, save_parts
+from tunesmith.train.progress import Progress
 from tunesmith.train.ranks import ALONE
 from tunesmith.train.stop import BestSoFar
 
@@ -41,32 +42,6 @@ _LATEST, _BEST, _STATE, _WEIGHTS, _OPTIMIZER, _AVERAGE = (
     "optimizer",
     "average",
 )
-
-
-@dataclass
-class Progress:
-    """How far a run is: ``step`` steps are done, ``stopped_by`` is empty while it goes on.
-
-    ``anchor`` is the look at the validation rows that the next gain is measured from, ``lowest`` that of the lowest
-    validation loss, ``overfitting`` what `overfit` found of it, ``backed_off`` the share of the planned rate that
-    `guard` left. ``read_tokens`` counts a beginning that sequences share once, and padding. ``timed`` has for each step
-    its number, the tokens of its sequences, those that were read, and the seconds it took.
-    """
-
-    step: int = 0
-    stopped_by: str = ""
-    best: BestSoFar = field(default_factory=BestSoFar)
-    tokens: int = 0
-    read_tokens: int = 0
-    target_tokens: int = 0
-    seconds: float = 0.0
-    validations: list[float] = field(default_factory=list)
-    metrics: list[dict[str, Any]] = field(default_factory=list)
-    anchor: dict[str, list[Any]] = field(default_factory=dict)
-    lowest: dict[str, Any] = field(default_factory=dict)
-    overfitting: dict[str, float] = field(default_factory=dict)
-    backed_off: float = 1.0
-    timed: list[list[float]] = field(default_factory=list)
 
 
 def save_checkpoint(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from tunesmith.train.checkpoint import Progress
+    from tunesmith.train.progress import Progress
 
 _STYLE = (
     CHART_STYLE + "<style>.warn{border-left:4px solid var(--bad);background:var(--card);padding:10px 14px;"

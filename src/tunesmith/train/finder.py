@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tunesmith.recipe import Train
-    from tunesmith.train.checkpoint import Progress
     from tunesmith.train.loop import Run
+    from tunesmith.train.progress import Progress
     from tunesmith.train.ranks import Ranks
 
 APART = 2.0

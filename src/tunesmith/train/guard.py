@@ -17,8 +17,8 @@ from tunesmith.train.sharded import gathered
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tunesmith.train.checkpoint import Progress
     from tunesmith.train.loop import Run
+    from tunesmith.train.progress import Progress
 
 USUAL_STEPS = 100
 """Steps whose median gradient norm is the usual one."""

@@ -22,7 +22,7 @@ from tunesmith.providers.journal import Journal, at_service
 from tunesmith.text.examples import read_examples
 from tunesmith.text.prompts import prompts_of
 from tunesmith.train import track, trackers
-from tunesmith.train.checkpoint import Progress
+from tunesmith.train.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tunesmith.core.progress import Lines
-    from tunesmith.train.checkpoint import Progress
     from tunesmith.train.loop import Run
+    from tunesmith.train.progress import Progress
 
 RECENT_STEPS = 20
 """Steps that the loss and the speed are means of."""

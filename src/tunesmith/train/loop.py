@@ -23,10 +23,11 @@ from tunesmith.models.dropout import train_from
 from tunesmith.models.precision import compute_in
 from tunesmith.train.average import Average
 from tunesmith.train.batches import TokenSet, micro_batches, step_sizes, steps_of_epoch, variants_of_epoch
-from tunesmith.train.checkpoint import Progress, load_best, load_checkpoint, save_best, save_checkpoint
+from tunesmith.train.checkpoint import load_best, load_checkpoint, save_best, save_checkpoint
 from tunesmith.train.guard import harm, leave_out
 from tunesmith.train.loss import supervised_loss
 from tunesmith.train.optimizer import build_optimizer, rate_factors, set_rate, trainable
+from tunesmith.train.progress import Progress
 from tunesmith.train.pull import add_noise
 from tunesmith.train.ranks import ALONE, Ranks
 from tunesmith.train.schedule import multiplier

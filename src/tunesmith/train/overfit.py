@@ -12,7 +12,7 @@ from tunesmith.core.progress import say
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tunesmith.train.checkpoint import Progress
+    from tunesmith.train.progress import Progress
     from tunesmith.train.validate import Columns, Judge
 
 ERRORS = 2

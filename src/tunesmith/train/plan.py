@@ -112,9 +112,9 @@ def measured(run: Run) -> Measured:
     The model is not used afterwards.
     """
     from tunesmith.models.compiled import compile_layers
-    from tunesmith.train.checkpoint import Progress
     from tunesmith.train.loop import steps_from, update
     from tunesmith.train.optimizer import build_optimizer
+    from tunesmith.train.progress import Progress
 
     steps = list(islice(steps_from(run, 0), 1 + MEASURED_STEPS))
     rows = [row for _, some in steps for row in some]

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
     from tunesmith.core.artifacts import Artifact, Draft, Workspace
     from tunesmith.recipe import Recipe
-    from tunesmith.train.checkpoint import Progress
     from tunesmith.train.finder import Search
     from tunesmith.train.loop import Run
+    from tunesmith.train.progress import Progress
     from tunesmith.train.sets import Sets
     from tunesmith.train.trackers import About
     from tunesmith.train.underway import Underway

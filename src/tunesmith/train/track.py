@@ -20,10 +20,11 @@ from tunesmith.train.trackers import OPENERS, About
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from tunesmith.core.artifacts import Artifact, Draft, Workspace
     from tunesmith.recipe import Recipe
-    from tunesmith.train.checkpoint import Progress
+    from tunesmith.train.progress import Progress
     from tunesmith.train.trackers import Row, Sink
 
 MOST_WAITING = 10_000
@@ -37,15 +38,21 @@ def about(recipe: Recipe, dataset: Artifact, draft: Draft, workspace: Workspace)
     """Return what trackers are told of a run: settings as in force, and where it goes on from. Of a run at a service
     the settings that were given: what else is in force there it does not say.
     """
-    from tunesmith.train.checkpoint import saved_step
-
     settings = {"base": recipe.base, "task": recipe.task, "seed": recipe.seed, "dataset": dataset.id}
     for name, section in (("train", recipe.train), ("prompt", recipe.prompt)):
         given = section.model_dump(mode="json", exclude={"track"}, exclude_unset=bool(recipe.service))
         settings |= _flat(given, name)
     settings["train.epochs"] = recipe.train.epochs
     settings["train.objective"] = recipe.objective
-    return About(draft.id, recipe.name, settings, workspace.tracking_dir, saved_step(draft.scratch))
+    return About(
+        draft.id, recipe.name, settings, workspace.tracking_dir, 0 if recipe.service else _saved(draft.scratch)
+    )
+
+
+def _saved(folder: Path) -> int:
+    from tunesmith.train.checkpoint import saved_step
+
+    return saved_step(folder)
 
 
 def _flat(values: dict[str, Any], prefix: str) -> dict[str, Any]:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from tunesmith.core.artifacts import Artifact, Draft, Plan, Workspace
     from tunesmith.models.load import LoadedModel
-    from tunesmith.train.checkpoint import Progress
     from tunesmith.train.loop import Run
+    from tunesmith.train.progress import Progress
     from tunesmith.train.sets import Sets
     from tunesmith.train.stage import Job
 

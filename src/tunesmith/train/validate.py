@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tunesmith.models.load import LoadedModel
-    from tunesmith.train.checkpoint import Progress
     from tunesmith.train.loop import Run
+    from tunesmith.train.progress import Progress
 
 Columns = dict[str, "NDArray[Any]"]
 """Name to one value per validation row."""
