@@ -1,8 +1,8 @@
 """Tuning at Bedrock, from examples to a model that can be asked, through any kill.
 
 Owns the order of the calls and what the journal keeps of them. Does not own rows (`bedrock_rows`), hyper-parameters
-(`bedrock_settings`), looks before (`bedrock_role`, `bedrock_available`), curves (`bedrock_metrics`) nor what is
-bought (`bedrock_ready`).
+(`bedrock_settings`), what a job says (`bedrock_job`), looks before (`bedrock_role`, `bedrock_available`), curves
+(`bedrock_metrics`) nor what is bought (`bedrock_ready`).
 
 One run has one token and one name, in the journal before anything is sent. The job is looked for by the name before
 it is made, and made with the token: killed between asking and knowing, the next process finds the same job.
@@ -21,11 +21,12 @@ from tunesmith.core.errors import DataError, RecipeError, RemoteError
 from tunesmith.core.progress import say
 from tunesmith.providers import bedrock_available, bedrock_capacity, bedrock_metrics, bedrock_models, bedrock_role
 from tunesmith.providers.aws import Aws, AwsError
+from tunesmith.providers.bedrock_job import WORDS, told_of, was_stopped, why_no_model
 from tunesmith.providers.bedrock_models import family
 from tunesmith.providers.bedrock_ready import make_ready, still_paid_for
 from tunesmith.providers.bedrock_rows import Written, check_counts, kept_valid, write
 from tunesmith.providers.bedrock_settings import Settings, settings_of
-from tunesmith.providers.hosted import ENDED, LAST_STEP, Estimate, Outcome, Status, cleaned, refuse_dear, status_of
+from tunesmith.providers.hosted import ENDED, LAST_STEP, Estimate, Outcome, cleaned, refuse_dear, status_of
 from tunesmith.providers.said import WAY_OUT
 
 if TYPE_CHECKING:
@@ -34,10 +35,6 @@ if TYPE_CHECKING:
     from tunesmith.providers.journal import Journal
     from tunesmith.recipe import Recipe
 
-_WORDS: dict[str, Status] = {
-    "InProgress": "running", "Stopping": "running", "Completed": "succeeded", "Failed": "failed",
-    "Stopped": "cancelled",
-}  # fmt: skip
 _MISSES = 20
 """Looks at a job that fail one after the other before we give up; the job goes on, and so does the next process."""
 
@@ -160,7 +157,7 @@ class BedrockTuner:
         if job is None:
             return []
         found = bedrock.call("get_model_customization_job", jobIdentifier=job["arn"])
-        if status_of(found.get("status"), _WORDS) in ENDED or found.get("status") == "Stopping":
+        if status_of(found.get("status"), WORDS) in ENDED or found.get("status") == "Stopping":
             return []
         bedrock.call("stop_model_customization_job", jobIdentifier=job["arn"])
         return [str(job["arn"])]
@@ -310,10 +307,10 @@ class BedrockTuner:
                 time.sleep(self.hosting.poll_s)
                 continue
             misses = 0
-            if (now := _told_of(job)) != last:
+            if (now := told_of(job)) != last:
                 tell.said(now)
                 last = now
-            if status_of(job.get("status"), _WORDS) in ("succeeded", "failed", "cancelled"):
+            if status_of(job.get("status"), WORDS) in ("succeeded", "failed", "cancelled"):
                 return job
             time.sleep(self.hosting.poll_s)
 
@@ -329,7 +326,7 @@ class BedrockTuner:
         note = cleaned(self, journal) if self.hosting.clean_up else ""
         for step in ("job", "run"):  # not the uploads, of which those that are left would never be deleted
             journal.forget(step)
-        raise _no_model(job, made, f"; {note}" if note else "")
+        raise why_no_model(job, made.train, f"; {note}" if note else "")
 
     def _curves(self, output_uri: str, arn: str) -> tuple[list[Row], list[str]]:
         """Return the curves and what is told of them; a bucket that cannot be read keeps nobody from the model."""
@@ -345,7 +342,7 @@ class BedrockTuner:
     ) -> str:  # fmt: skip
         """Make the model ready if the recipe wants it and nobody stopped the job; return what is told of it."""
         bedrock = self._client("bedrock")
-        if offer is not None and not _stopped(job):
+        if offer is not None and not was_stopped(job):
             return make_ready(bedrock, offer, model, name, journal, tell, self.hosting.poll_s)
         if told := still_paid_for(bedrock, journal):  # the recipe wanted it ready when an earlier process bought it
             return told
@@ -363,46 +360,14 @@ class BedrockTuner:
         early = epochs < made.settings.epochs
         return Outcome(
             model, (job["jobArn"],), metrics=rows, epochs=epochs, best=best,
-            stopped_by="cancelled" if _stopped(job) else "early stopping" if early else LAST_STEP,
+            stopped_by="cancelled" if was_stopped(job) else "early stopping" if early else LAST_STEP,
             options={"region": self.aws.where}, notes=notes,
         )  # fmt: skip
-
-
-def _no_model(job: dict[str, Any], made: Prepared, note: str) -> DataError | RemoteError:
-    """Return why a job that has ended made no model, with a note at its end."""
-    if _stopped(job):
-        return RemoteError(
-            f"job {job['jobArn']} was stopped, and Bedrock made no model of it{note}",
-            hint="the same command begins a new job",
-        )
-    said = str(job.get("failureMessage") or "Bedrock does not say why")
-    line = re.search(r"\bline (\d+)\b", said, re.IGNORECASE)
-    if line and 1 <= int(line[1]) <= len(made.train.lines):
-        place = made.train.lines[int(line[1]) - 1].place
-        return DataError(f"Bedrock refuses the row of {place}: {said}{note}", hint="mend or leave out that row")
-    return RemoteError(f"job {job['jobArn']} failed: {said}{note}", hint="the same command begins a new job")
-
-
-def _stopped(job: dict[str, Any]) -> bool:
-    return status_of(job["status"], _WORDS) == "cancelled"
 
 
 def _name(wanted: str) -> str:
     """Return what jobs, models and capacity are called, by the strictest of their patterns."""
     return re.sub(r"[^0-9a-zA-Z]+", "-", wanted).strip("-")[:40].rstrip("-") or "tune"
-
-
-def _told_of(job: dict[str, Any]) -> str:
-    """Return how a job is, in a sentence that changes when it does."""
-    word = job.get("status", "without a status")
-    steps = {
-        name.removesuffix("Details"): detail.get("status", "")
-        for name, detail in job.get("statusDetails", {}).items()
-        if isinstance(detail, dict)
-    }
-    inner = ", ".join(f"{name} {status}" for name, status in steps.items() if status not in ("", "NotStarted"))
-    known = "" if word in _WORDS else ", which is not a word known here; looked at again"
-    return f"job is {word}{f' ({inner})' if inner else ''}{known}"
 
 
 def _not_kept_ready() -> str:
