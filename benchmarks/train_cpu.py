@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from copy import deepcopy
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,6 +36,9 @@ NANO = HERE.parent / "src" / "tunesmith" / "assets" / "nano"
 VOCABULARY, USED, HELD, SEED = 8_000, 500, 32, 5
 WARM_STEPS = 3
 """Steps that are not counted in the steady rate: buffers and compiled layers are made in them."""
+
+LISTENED = 6
+"""How often a case's run that is not timed hears the loss on held examples, in equal parts of its steps."""
 
 WATCHED_STEPS = {"TRL as it comes": 8}
 """Steps after which an engine's run is ended; what is said of it is its steady rate alone."""
@@ -129,6 +133,7 @@ def ours(job: dict[str, Any]) -> dict[str, Any]:
     seconds: list[float] = []
     tokens: list[int] = []
     first_s: list[float] = []
+    heard: list[float] = []
     real = loop.update
 
     def timed(*args: Any) -> None:
@@ -137,6 +142,11 @@ def ours(job: dict[str, Any]) -> dict[str, Any]:
         real(*args)
         seconds.append(time.perf_counter() - started_s)
         tokens.append(sum(len(train[row].ids) for row in args[3]))
+
+        if job["listen"] and len(seconds) % job["listen"] == 0:
+            from train_cpu_peer import held_loss
+
+            heard.append(held_loss(deepcopy(loaded.model).float(), job["held"]))
 
     loop.update = timed
     torch.set_num_threads(job["threads"])
@@ -160,18 +170,19 @@ def ours(job: dict[str, Any]) -> dict[str, Any]:
         "run_s": run_s,
         "peak_gib": round(peak, 3),
         "made_s": made_s,
+        "heard": heard,
     }
     learning = sorted(run.learning.weights)
     return {**told, "held_loss": held_loss(loaded.model.float(), job["held"]), "learning": learning}
 
 
 def one_run(
-    engine: str, case: Case, given: argparse.Namespace, folder: Path, learning: list[str] | None
+    engine: str, case: Case, given: argparse.Namespace, folder: Path, learning: list[str] | None, listen: int = 0
 ) -> dict[str, Any]:
-    """Train once in a process of its own; return what it took."""
+    """Train once in a process of its own; return what it took, and the held losses if it is to listen."""
     found = examples_of(case)
     job = {
-        **asdict(case), "engine": engine, "model": str(folder / "model"), "tokenizer": str(NANO), "seed": 1,
+        **asdict(case), "engine": engine, "model": str(folder / "model"), "tokenizer": str(NANO), "seed": 1, "listen": listen,
         "threads": given.threads, "learning": learning, "max_steps": given.steps or None,
         "train": found[: case.examples], "held": found[case.examples :],
     }  # fmt: skip
@@ -220,6 +231,29 @@ def compared(engines: dict[str, dict[str, Any]]) -> dict[str, Any]:
         for peer, one in engines.items()
         if peer != "Tunesmith"
     }
+
+
+def to_same_loss(runs: dict[str, list[dict[str, Any]]], heard: dict[str, list[float]]) -> dict[str, Any]:
+    """Return the seconds that each engine's steps take until the highest of the engines' last losses, medians of its runs.
+
+    ``heard`` are the held losses of a run of each engine that was not timed, after equal parts of the same steps; between
+    two of them the loss is taken to fall evenly.
+    """
+    wanted = max(losses[-1] for losses in heard.values())
+    found: dict[str, float] = {}
+    for engine, losses in heard.items():
+        after = next(at for at, loss in enumerate(losses) if loss <= wanted)
+        before = losses[after - 1] if after else losses[after]
+        part = (before - wanted) / (before - losses[after]) if before > losses[after] else 1.0
+        at = (after + part) / len(losses)
+        taken = [one["run_s"] - sum(one["seconds"]) + _first(one["seconds"], at) for one in runs[engine]]
+        found[engine] = round(median(taken), 1)
+    return {"held_loss": round(wanted, 4), "seconds": found}
+
+
+def _first(seconds: list[float], share: float) -> float:
+    whole, rest = divmod(share * len(seconds), 1)
+    return sum(seconds[: int(whole)]) + rest * sum(seconds[int(whole) : int(whole) + 1])
 
 
 def products_per_s(threads: int) -> float:
@@ -301,10 +335,17 @@ def main() -> None:
                         flush=True,
                     )
                     runs[engine].append(one)
+            heard = {
+                engine: one_run(engine, case, given, Path(folder), learning if case.frozen else None, listen)["heard"]
+                for engine in case.engines
+                if (listen := len(runs[engine][0]["seconds"]) // LISTENED) and engine not in WATCHED_STEPS
+            }
+            print(name, "held losses", heard, flush=True)
             engines = {engine: told_of(own) for engine, own in runs.items()}
             known["cases"][name] = {
                 "date": datetime.now(UTC).date().isoformat(), "threads": given.threads, "case": asdict(case),
                 "peers": versions_of(given.peer), "engines": engines, "times": compared(engines),
+                **({"same_loss": to_same_loss(runs, heard)} if heard else {}),
             }  # fmt: skip
             given.out.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
             print(json.dumps({name: known["cases"][name]["times"]}), flush=True)

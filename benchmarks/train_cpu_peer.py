@@ -2,7 +2,8 @@
 
 Run by ``train_cpu.py``: ``python train_cpu_peer.py JOB.json``. The job has the model's folder, the examples as token
 ids with targets, the engine's name and its settings. Prints one line of JSON: seconds of each step and what it read,
-the loss on held examples at the end, seconds until the first step, the peak of resident memory.
+the loss on held examples at the end (or after every few steps, in a run whose time does not count), seconds until the
+first step, the peak of resident memory.
 """
 
 from __future__ import annotations
@@ -22,9 +23,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, Trainer, TrainerCa
 
 
 class Watch(TrainerCallback):
-    """Takes the time of every step."""
+    """Takes the time of every step; after every ``listen`` steps the loss on held examples, if not 0."""
 
-    def __init__(self) -> None:
+    def __init__(self, listen: int = 0, held: list[dict[str, Any]] | None = None) -> None:
+        self.listen, self.held = listen, held or []
+        self.heard: list[float] = []
         self.seconds: list[float] = []
         self.tokens: list[int] = []
         self.first_s: float | None = None
@@ -43,8 +46,11 @@ class Watch(TrainerCallback):
         self.began_s = time.perf_counter()
         self.first_s = self.first_s or self.began_s - BEGAN_S
 
-    def on_step_end(self, *_: Any, **__: Any) -> None:
+    def on_step_end(self, *_: Any, model: Any = None, **__: Any) -> None:
         self.seconds.append(time.perf_counter() - self.began_s)
+        if self.listen and len(self.seconds) % self.listen == 0:
+            self.heard.append(held_loss(model, self.held))
+            model.train()
 
 
 def columns(examples: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -122,7 +128,7 @@ def main() -> None:
     for name, weight in model.named_parameters():
         if job["learning"] is not None:
             weight.requires_grad_(any(name.startswith(one) for one in job["learning"]))
-    watch = Watch()
+    watch = Watch(job["listen"], job["held"])
     trainer = trainer_of(job, model, watch)
     watch.watch(trainer)
     began_s = time.perf_counter()
@@ -135,6 +141,7 @@ def main() -> None:
         "first_s": watch.first_s,
         "run_s": run_s,
         "peak_gib": round(peak, 3),
+        "heard": watch.heard,
     }
     print(json.dumps({**told, "held_loss": held_loss(trainer.model, job["held"])}))
 
