@@ -18,6 +18,7 @@ def with_adapter(model: PreTrainedModel, adapter: Path) -> PreTrainedModel:
     from peft import PeftModel
     from transformers import GenerationConfig
 
+    from tunesmith.models.low_rank import make_direct
     from tunesmith.models.token_rows import put_rows_in
 
     config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
@@ -27,6 +28,7 @@ def with_adapter(model: PreTrainedModel, adapter: Path) -> PreTrainedModel:
     with ties_are_kept():
         adapted: Any = PeftModel.from_pretrained(model, str(adapter))
     put_rows_in(adapted)
+    make_direct(adapted)
     return adapted
 
 

@@ -34,6 +34,7 @@ def with_adapter(recipe: Recipe, loaded: LoadedModel) -> Any:
         return loaded.model
     from peft import get_peft_model
 
+    from tunesmith.models.low_rank import make_direct
     from tunesmith.models.new_tokens import ties_are_kept
     from tunesmith.models.token_rows import learn_rows_only
 
@@ -60,6 +61,7 @@ def with_adapter(recipe: Recipe, loaded: LoadedModel) -> Any:
         if isinstance(value := getattr(config, names, None), set):
             setattr(config, names, sorted(value))
     learn_rows_only(model)
+    make_direct(model)
     return model
 
 

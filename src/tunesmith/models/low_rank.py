@@ -1,0 +1,50 @@
+"""LoRA's layer in PEFT's format: the same weights under the same names, the same result, and less work for it.
+
+Imports PEFT, which takes a second: only for models that have an adapter. Does not own which maps have one
+(`train.adapters`).
+
+Source: Hu et al. 2022, "LoRA: Low-rank adaptation of large language models", equation 3.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from peft.tuners.lora import Linear
+from torch import nn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def make_direct(model: nn.Module) -> None:
+    """Make the plain low-rank maps of a PEFT model cheap, in training and in answering; those of DoRA stay PEFT's."""
+    for layer in _plain_layers(model):
+        layer.__class__ = _LowRank
+
+
+def _plain_layers(model: nn.Module) -> Iterator[Any]:
+    return (one for one in model.modules() if type(one) is Linear and not one.lora_variant)
+
+
+class _LowRank(Linear):  # type: ignore[misc]
+    """PEFT's layer without its copies.
+
+    PEFT widens the input to float32 for the small matrices, which autocast narrows again, so that every map keeps a
+    copy of its own of an input that several share; then it writes the product, the product scaled, and the sum.
+    """
+
+    def forward(self, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+        """Return the map of inputs (..., I): outputs (..., O), in the type that autocast says."""
+        names = self.active_adapters
+        if self.disable_adapters or self.merged or len(names) != 1 or args or kwargs or not self._in_one_type(x):
+            return super().forward(x, *args, **kwargs)  # type: ignore[no-any-return]
+        [name] = names
+        base: torch.Tensor = self.base_layer(x)
+        small = nn.functional.linear(self.lora_dropout[name](x), self.lora_A[name].weight).flatten(0, -2)
+        up_RO = self.lora_B[name].weight.t()
+        return torch.addmm(base.flatten(0, -2), small, up_RO, alpha=self.scaling[name]).view_as(base)
+
+    def _in_one_type(self, x: torch.Tensor) -> bool:
+        return torch.is_autocast_enabled(x.device.type) or all(x.dtype == one.dtype for one in self.parameters())
