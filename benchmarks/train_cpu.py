@@ -1,8 +1,10 @@
 """Tunesmith's training and its peers' on a CPU: tokens a second, whole runs, memory, loss; the same work in the same run.
 
-Run: ``python benchmarks/train_cpu.py --peer PYTHON [--case full] [--rounds 5]``, where PYTHON is that of an environment
-with torch 2.13.0 (CPU), trl and peft. Every engine trains the same model on the same examples from the same weights, as
-many examples a step, in bfloat16 arithmetic over float32 weights, in a process of its own; the rounds are interleaved.
+Run: ``python benchmarks/train_cpu.py --peer PYTHON [--factory PYTHON] [--axolotl PYTHON] [--case full] [--rounds 5]``,
+where PYTHON is that of an environment with torch 2.13.0 (CPU), trl and peft; of others with llamafactory, without the
+registry's torchvision and torchaudio, which want CUDA, and with axolotl. Every engine trains the same model on the same
+examples from the same weights, as many examples a step, in bfloat16 arithmetic over float32 weights (frozen ones lie in
+bfloat16), in a process of its own; the rounds are interleaved.
 Writes benchmarks/results/train_cpu.json, case by case.
 
 The model is a Qwen3 decoder of 29.4M weights made from config; the examples are random tokens, 500 of 8,000, of which each
@@ -43,6 +45,9 @@ LISTENED = 6
 WATCHED_STEPS = {"TRL as it comes": 8}
 """Steps after which an engine's run is ended; what is said of it is its steady rate alone."""
 
+ON_TOP = {"LLaMA-Factory tuned": "factory", "Axolotl tuned": "axolotl"}
+"""Engines that have an environment of their own, and the argument that names its Python."""
+
 ENGINES = ("Tunesmith", "TRL tuned", "HF Trainer tuned", "TRL as it comes")
 
 
@@ -59,6 +64,11 @@ class Case:
     epochs: int = 1
     peak: float = 3e-4
     engines: tuple[str, ...] = ENGINES
+
+    def beside(self, given: argparse.Namespace) -> tuple[str, ...]:
+        """Return the engines to be measured; those on top of `Trainer` as well, where the whole model or LoRA learns."""
+        plain = not self.frozen and not self.shared_tokens
+        return (*self.engines, *(engine for engine, own in ON_TOP.items() if plain and getattr(given, own)))
 
 
 CASES = {
@@ -192,9 +202,15 @@ def one_run(
     if engine == "Tunesmith":
         command = [sys.executable, __file__, "--job", str(folder / "job.json")]
     else:
-        command = [str(given.peer), str(HERE / "train_cpu_peer.py"), str(folder / "job.json")]
+        python = getattr(given, ON_TOP.get(engine, "peer"))
+        command = [str(python), str(HERE / "train_cpu_peer.py"), str(folder / "job.json")]
     threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(given.threads))
-    quiet = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error", "TOKENIZERS_PARALLELISM": "false"}
+    quiet = {
+        "HF_HUB_OFFLINE": "1",
+        "TRANSFORMERS_VERBOSITY": "error",
+        "TOKENIZERS_PARALLELISM": "false",
+        "AXOLOTL_DO_NOT_TRACK": "1",
+    }
     done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **threads, **quiet})
     lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
     if not lines:
@@ -291,8 +307,11 @@ def floor_of(case: Case, threads: int) -> dict[str, float]:
 
 def versions_of(python: Path) -> dict[str, str]:
     """Return the versions of what an environment trains with."""
-    code = "import json, importlib.metadata as m; print(json.dumps({n: m.version(n) for n in %r}))"
-    names = ["torch", "transformers", "trl", "peft", "accelerate"]
+    code = (
+        "import json, importlib.metadata as m; have = {d.name for d in m.distributions()}; "
+        "print(json.dumps({n: m.version(n) for n in %r if n in have}))"
+    )
+    names = ["torch", "transformers", "trl", "peft", "accelerate", "llamafactory", "axolotl"]
     return dict(
         json.loads(subprocess.run([python, "-c", code % names], capture_output=True, text=True, check=True).stdout)
     )
@@ -302,6 +321,8 @@ def main() -> None:
     """Measure the cases asked for; write each as it is done, beside those measured before."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--peer", type=Path)
+    parser.add_argument("--factory", type=Path)
+    parser.add_argument("--axolotl", type=Path)
     parser.add_argument("--case", action="append", choices=CASES)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=0, help="at most so many steps a run; 0 for whole epochs")
@@ -319,10 +340,11 @@ def main() -> None:
         make_model(Path(folder) / "model")
         for name in () if given.floor else given.case or CASES:
             case = CASES[name]
-            runs: dict[str, list[dict[str, Any]]] = {engine: [] for engine in case.engines}
+            names = case.beside(given)
+            runs: dict[str, list[dict[str, Any]]] = {engine: [] for engine in names}
             learning: list[str] | None = None
             for _ in range(given.rounds):
-                for engine in case.engines:
+                for engine in names:
                     one = one_run(engine, case, given, Path(folder), learning if case.frozen else None)
                     learning = one.pop("learning", learning)
                     print(
@@ -337,14 +359,15 @@ def main() -> None:
                     runs[engine].append(one)
             heard = {
                 engine: one_run(engine, case, given, Path(folder), learning if case.frozen else None, listen)["heard"]
-                for engine in case.engines
+                for engine in names
                 if (listen := len(runs[engine][0]["seconds"]) // LISTENED) and engine not in WATCHED_STEPS
             }
             print(name, "held losses", heard, flush=True)
             engines = {engine: told_of(own) for engine, own in runs.items()}
             known["cases"][name] = {
                 "date": datetime.now(UTC).date().isoformat(), "threads": given.threads, "case": asdict(case),
-                "peers": versions_of(given.peer), "engines": engines, "times": compared(engines),
+                "peers": versions_of(given.peer), "on_top": {engine: versions_of(getattr(given, ON_TOP[engine])) for engine in names if engine in ON_TOP},
+                "engines": engines, "times": compared(engines),
                 **({"same_loss": to_same_loss(runs, heard)} if heard else {}),
             }  # fmt: skip
             given.out.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
