@@ -160,6 +160,7 @@ def ours(job: dict[str, Any]) -> dict[str, Any]:
 
     loop.update = timed
     torch.set_num_threads(job["threads"])
+    torch.manual_seed(job["seed"])
     loaded = load_model(job["model"])
     with tempfile.TemporaryDirectory() as folder:
         started_s = time.perf_counter()
