@@ -25,7 +25,7 @@ from tunesmith.train.average import Average
 from tunesmith.train.batches import TokenSet, micro_batches, step_sizes, steps_of_epoch, variants_of_epoch
 from tunesmith.train.checkpoint import load_best, load_checkpoint, save_best, save_checkpoint
 from tunesmith.train.guard import harm, leave_out
-from tunesmith.train.loss import supervised_loss
+from tunesmith.train.loss import Terms, supervised_loss
 from tunesmith.train.optimizer import build_optimizer, rate_factors, set_rate, trainable
 from tunesmith.train.progress import Progress
 from tunesmith.train.pull import add_noise
@@ -316,10 +316,10 @@ def _pass(run: Run, loss: Callable[[], torch.Tensor]) -> torch.Tensor:
 
 
 def _of_nothing(run: Run, batch: Batch) -> torch.Tensor:
-    """Return a loss without weight through the whole model, for a rank that has no pass where another has."""
+    """Return a loss without weight through the whole model, read as often as in a pass, for a rank that has none."""
     model = run.loaded.model
     batch = replace(batch, weights_N=torch.zeros_like(batch.weights_N)).to(model.device)
-    return supervised_loss(model, batch, run.shortcuts)
+    return supervised_loss(model, batch, run.shortcuts, Terms.of(run.settings.regularise))
 
 
 def _facts(progress: Progress) -> dict[str, float | str]:
