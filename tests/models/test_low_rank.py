@@ -1,8 +1,9 @@
-"""LoRA's own layer is PEFT's to the last name, and keeps less."""
+"""LoRA's own layer is PEFT's to the last name."""
 
 from __future__ import annotations
 
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,8 +11,13 @@ import torch
 from peft import LoraConfig, get_peft_model, get_peft_model_state_dict
 from transformers import AutoModelForCausalLM
 
-from families import FAMILIES, family_config
+from families import FAMILIES, family_base, family_config
+from tunesmith.models.adapter import with_adapter as answer_with_adapter
+from tunesmith.models.load import load_model
 from tunesmith.models.low_rank import make_direct
+from tunesmith.models.precision import halve_frozen
+from tunesmith.recipe import Recipe
+from tunesmith.train.adapters import with_adapter
 
 IDS_BT = torch.arange(1, 25).reshape(2, 12)
 SEVERAL = [torch.randint(1, 250, (2, 60), generator=torch.Generator().manual_seed(seed)) for seed in range(6)]
@@ -62,10 +68,8 @@ def test_the_same_logits_and_gradients(family: str, settings: dict[str, Any]) ->
 
 
 def in_bfloat16(model: Any) -> Any:
-    """Return the model as training has it: frozen weights narrow, those that learn wide."""
-    for weight in model.parameters():
-        if not weight.requires_grad:
-            weight.data = weight.data.bfloat16()
+    """Return the model as training has it: frozen matrices narrow, the rest wide."""
+    halve_frozen(model, "bfloat16")
     return model
 
 
@@ -88,25 +92,30 @@ def test_in_bfloat16_nearer_to_float32_than_peft(family: str) -> None:
     assert astray(own, exact) <= astray(plain, exact) < 0.05
 
 
-def kept_bytes(model: Any) -> int:
-    """Return the bytes of what a pass keeps for the way back, weights left out."""
-    seen = {one.untyped_storage().data_ptr(): 0 for one in model.parameters()}
-    held = []
-
-    def note(tensor: torch.Tensor) -> torch.Tensor:
-        seen.setdefault(tensor.untyped_storage().data_ptr(), tensor.untyped_storage().nbytes())
-        held.append(tensor)  # so that no storage is used twice
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(note, lambda one: one), torch.autocast("cpu", torch.bfloat16):
-        model(IDS_BT.repeat(4, 4))
-    return sum(seen.values())
+def kinds(model: Any) -> set[str]:
+    return {type(one).__name__ for one in model.modules() if "lora_A" in dict(one.named_children())}
 
 
-def test_maps_that_share_their_input_keep_one_copy_of_it() -> None:
-    """Lets through: an input that is widened and narrowed again, map by map."""
-    plain, own = (in_bfloat16(one).train() for one in pair("llama"))
-    assert kept_bytes(own) <= 0.9 * kept_bytes(plain)
+def test_training_and_answering_use_it(tmp_path: Path) -> None:
+    """Lets through: a layer that nothing uses."""
+    base = family_base(tmp_path / "base", "qwen3")
+    recipe = Recipe(name="exact", task="chat", base=str(base), data={"train": "x"}, train={"method": "lora"})
+    learning = with_adapter(recipe, load_model(str(base), device="cpu"))
+    assert kinds(learning) == {"_LowRank"}
+    learning.save_pretrained(tmp_path / "adapter")
+    answering = answer_with_adapter(AutoModelForCausalLM.from_pretrained(base), tmp_path / "adapter")
+    assert kinds(answering) == {"_LowRank"}
+
+
+def test_a_bias_of_the_adapter_is_not_lost() -> None:
+    """Lets through: adapters made elsewhere with `lora_bias` that answer without it."""
+    plain, own = pair("gpt2", lora_bias=True)
+    for name, weight in plain.named_parameters():
+        if "lora_B" in name and name.endswith("bias"):
+            torch.nn.init.normal_(weight)
+            own.get_parameter(name).data.copy_(weight.data)
+    with torch.no_grad():
+        torch.testing.assert_close(own.eval()(IDS_BT).logits, plain.eval()(IDS_BT).logits)
 
 
 def test_what_else_peft_can_do_stays() -> None:

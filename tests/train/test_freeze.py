@@ -84,6 +84,10 @@ def test_ranges_that_fit_no_layer_are_refused(settings, message):
         ({"freeze": {"layers": ":", "patterns": ["norm"], "unfreeze": "gradual"}}, "nothing .* in the first step"),
         ({"method": "lora", "freeze": {"layers": ":"}}, "freeze less"),
         ({"freeze": {"layers": ":2"}, "tokens": {"add": {"<a>": "b"}}}, "rows of train.tokens would learn nothing"),
+        (
+            {"freeze": {"patterns": ["embed_tokens"]}, "tokens": {"add": {"<a>": "b"}}},
+            "rows of train.tokens would learn nothing",
+        ),
         ({"schedule": {"rates": {"lora_B": 2}}}, r"train\.schedule\.rates: 'lora_B' matches none"),
     ],
 )

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from tunesmith.recipe import Recipe
     from tunesmith.text.examples import Example
 
-CODE = "answers-3"
+CODE = "answers-4"
 """Of how answers are made: a new one when the same system would answer otherwise."""
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from tunesmith.models.new_tokens import learnt_rows
+from tunesmith.models.precision import product_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,7 +106,7 @@ class _HeadLoss(torch.autograd.Function):
         smoothing: float,
         made_by: _LossAndGradient,
     ) -> torch.Tensor:
-        head = _Head(weight_VD, bias_V, rows_KD, ids_K, _product_type(hidden_ND), made_by)
+        head = _Head(weight_VD, bias_V, rows_KD, ids_K, product_type(hidden_ND), made_by)
         _, needs_weight, needs_bias, *_ = ctx.needs_input_grad
         loss, made = head.loss(hidden_ND, labels_N, weights_N, smoothing, needs_weight, needs_bias)
         ctx.save_for_backward(*made)
@@ -130,7 +131,7 @@ class _LabelLogps(torch.autograd.Function):
         labels_N: torch.Tensor,
         made_by: _LossAndGradient,
     ) -> torch.Tensor:
-        ctx.dtype, ctx.made_by = _product_type(hidden_ND), made_by
+        ctx.dtype, ctx.made_by = product_type(hidden_ND), made_by
         ctx.save_for_backward(hidden_ND, weight_VD, bias_V, rows_KD, ids_K, labels_N)
         return _Head(weight_VD, bias_V, rows_KD, ids_K, ctx.dtype, made_by).logps(hidden_ND, labels_N)
 
@@ -142,12 +143,6 @@ class _LabelLogps(torch.autograd.Function):
         head = _Head(weight_VD, bias_V, rows_KD, ids_K, ctx.dtype, ctx.made_by)
         _, made = head.loss(hidden_ND, labels_N, -grad_N, 0.0, needs_weight, needs_bias)
         return (*made, None, None, None)
-
-
-def _product_type(hidden_ND: torch.Tensor) -> torch.dtype:
-    """Return the type in which autocast wants products of a tensor."""
-    kind = hidden_ND.device.type
-    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else hidden_ND.dtype
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""LoRA's layer in PEFT's format: the same weights under the same names, the same result, and less work for it.
+"""LoRA's layer in PEFT's format: the same weights under the same names, the same result but for less rounding.
 
 Imports PEFT, which takes a second: only for models that have an adapter. Does not own which maps have one
 (`train.adapters`).
@@ -14,25 +14,28 @@ import torch
 from peft.tuners.lora import Linear
 from torch import nn
 
+from tunesmith.models.precision import product_type
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
 def make_direct(model: nn.Module) -> None:
-    """Make the plain low-rank maps of a PEFT model cheap, in training and in answering; those of DoRA stay PEFT's."""
+    """Make the plain low-rank maps of a PEFT model direct; those of DoRA, or with a bias of their own, stay PEFT's."""
     for layer in _plain_layers(model):
         layer.__class__ = _LowRank
 
 
 def _plain_layers(model: nn.Module) -> Iterator[Any]:
-    return (one for one in model.modules() if type(one) is Linear and not one.lora_variant)
+    layers: list[Any] = [one for one in model.modules() if type(one) is Linear]
+    return (one for one in layers if not one.lora_variant and not any(one.lora_bias.values()))
 
 
 class _LowRank(Linear):  # type: ignore[misc]
-    """PEFT's layer without its copies.
+    """PEFT's layer without its copies and with one rounding.
 
-    PEFT widens the input to float32 for the small matrices, which autocast narrows again, so that every map keeps a
-    copy of its own of an input that several share; then it writes the product, the product scaled, and the sum.
+    PEFT widens the input to float32 for the small matrices, which autocast narrows again, and rounds the product, the
+    product scaled and the sum.
     """
 
     def forward(self, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
@@ -41,6 +44,7 @@ class _LowRank(Linear):  # type: ignore[misc]
         if self.disable_adapters or self.merged or len(names) != 1 or args or kwargs or not self._in_one_type(x):
             return super().forward(x, *args, **kwargs)  # type: ignore[no-any-return]
         [name] = names
+        x = x.to(product_type(x))
         base: torch.Tensor = self.base_layer(x)
         small = nn.functional.linear(self.lora_dropout[name](x), self.lora_A[name].weight).flatten(0, -2)
         up_RO = self.lora_B[name].weight.t()

@@ -56,6 +56,14 @@ def compute_in(precision: str, device: torch.device) -> AbstractContextManager[N
     return torch.autocast(device.type, dtype=torch.bfloat16)
 
 
+def product_type(x: torch.Tensor) -> torch.dtype:
+    """Return the type in which autocast, if it is on, wants products of a tensor."""
+    import torch
+
+    kind = x.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
+
+
 def halve_frozen(model: torch.nn.Module, precision: str) -> None:
     """Keep the matrices that do not learn in the type they are multiplied in: the same products, half the memory.
 

@@ -16,6 +16,7 @@ from torch import nn
 
 from tunesmith.core.errors import MissingExtraError
 from tunesmith.models.layers import decoder_layers
+from tunesmith.models.precision import product_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,8 +44,7 @@ class QuantisedLinear(nn.Linear):
         """Return the product in the type that autocast says, as any linear map does."""
         from bitsandbytes import matmul_4bit
 
-        kind, weight = x.device.type, cast("Any", self.weight)
-        dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
+        dtype, weight = product_type(x), cast("Any", self.weight)
         bias = None if self.bias is None else self.bias.to(dtype)
         product: torch.Tensor = matmul_4bit(x.to(dtype), weight, weight.quant_state, bias=bias)
         return product

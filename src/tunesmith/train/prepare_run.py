@@ -121,23 +121,28 @@ def _peak(recipe: Recipe, loaded: LoadedModel) -> float:
     return default_peak(rate_of(recipe.train.method), hidden, recipe.objective) * factor
 
 
+def _embeddings_learn(loaded: LoadedModel) -> bool:
+    return any(weight.requires_grad for weight in loaded.model.get_input_embeddings().parameters())
+
+
 def _choose_what_learns(recipe: Recipe, loaded: LoadedModel, epoch_steps: list[int]) -> Learning:
     """Freeze what the recipe freezes and put adapters beside the rest, if it trains adapters.
 
     Raises:
         RecipeError: if added tokens could not learn.
     """
-    from tunesmith.models.layers import EMBEDDINGS, decoder_layers
+    from tunesmith.models.layers import decoder_layers
     from tunesmith.train.adapters import with_adapter
     from tunesmith.train.freeze import Learning, first_steps, freeze
 
     settings = recipe.train.freeze
     starts = first_steps(settings, len(decoder_layers(loaded.model)), epoch_steps)
-    if recipe.train.tokens and recipe.train.method == "full" and EMBEDDINGS not in starts:
-        raise RecipeError(
-            "train.freeze.layers freezes the embeddings, so the rows of train.tokens would learn nothing",
-            hint="train.method: lora, which trains new rows beside frozen ones, or a range that begins at 1",
-        )
     freeze(loaded.model, settings, starts)
+    if recipe.train.tokens and recipe.train.method == "full" and not _embeddings_learn(loaded):
+        raise RecipeError(
+            "train.freeze freezes the embeddings, so the rows of train.tokens would learn nothing",
+            hint="train.method: lora, which trains new rows beside frozen ones, or a range that begins at 1 and no "
+            "pattern that names them",
+        )
     loaded.model = with_adapter(recipe, loaded)
     return Learning.of(loaded.model, starts)

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from tunesmith.train.underway import Underway
     from tunesmith.train.validate import Judge
 
-CODE = "train-8"
+CODE = "train-9"
 
 
 def check(recipe: Recipe) -> None:
