@@ -27,6 +27,7 @@ from tunesmith.train.stage import train
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared" / "data"
 RESULT = ROOT / "benchmarks" / "results" / "helps.json"
+SEEDS = 3
 NO_MORE = {"dropout": 0.0, "weight_decay": 0.0, "early_stopping": None}
 
 DATA: dict[str, dict[str, Any]] = {
@@ -104,21 +105,27 @@ def table(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
             for name, sign in (("lowest", -1), ("last", -1), ("accuracy", 1)):
                 if name in some[0]:
                     apart = [run[name] - plain[run["seed"]][name] for run in some]
-                    agree = min(sign * one for one in apart) > 0, max(sign * one for one in apart) < 0
                     row[name] = {
                         "mean": round(statistics.mean(run[name] for run in some), 4),
                         "beside_plain": round(statistics.mean(apart), 4),
-                        "all_seeds": "helps" if agree[0] else "harms" if agree[1] else "differ",
+                        "all_seeds": verdict([sign * one for one in apart]),
                     }
             found.append(row)
     return found
+
+
+def verdict(gains: list[float]) -> str:
+    """Return in a word whether all seeds agree; nothing is said before there are some."""
+    if len(gains) < SEEDS:
+        return f"{len(gains)} of {SEEDS} seeds"
+    return "helps" if min(gains) > 0 else "harms" if max(gains) < 0 else "differ"
 
 
 def main() -> None:
     """Make the runs that are missing."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", nargs="+", default=list(DATA), choices=DATA)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=SEEDS)
     parser.add_argument("--only", nargs="+", default=list(LINES), choices=LINES)
     given = parser.parse_args()
     runs = json.loads(RESULT.read_text())["runs"] if RESULT.exists() else []

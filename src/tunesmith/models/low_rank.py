@@ -40,15 +40,18 @@ class _LowRank(Linear):  # type: ignore[misc]
 
     def forward(self, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
         """Return the map of inputs (..., I): outputs (..., O), in the type that autocast says."""
-        names = self.active_adapters
-        if self.disable_adapters or self.merged or len(names) != 1 or args or kwargs or not self._in_one_type(x):
+        if args or kwargs or self.disable_adapters or self.merged or not self._is_direct(x):
             return super().forward(x, *args, **kwargs)  # type: ignore[no-any-return]
-        [name] = names
+        [name] = self.active_adapters
         x = x.to(product_type(x))
         base: torch.Tensor = self.base_layer(x)
         small = nn.functional.linear(self.lora_dropout[name](x), self.lora_A[name].weight).flatten(0, -2)
         up_RO = self.lora_B[name].weight.t()
         return torch.addmm(base.flatten(0, -2), small, up_RO, alpha=self.scaling[name]).view_as(base)
 
-    def _in_one_type(self, x: torch.Tensor) -> bool:
-        return torch.is_autocast_enabled(x.device.type) or all(x.dtype == one.dtype for one in self.parameters())
+    def _is_direct(self, x: torch.Tensor) -> bool:
+        """Tell whether one adapter of this layer acts, in the type of the input."""
+        [name, *others] = self.active_adapters
+        if others or name not in self.lora_A:
+            return False
+        return torch.is_autocast_enabled(x.device.type) or x.dtype == self.lora_A[name].weight.dtype
