@@ -318,6 +318,31 @@ def versions_of(python: Path) -> dict[str, str]:
     )
 
 
+def measured(name: str, case: Case, given: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """Return what all engines take for a case: rounds that are timed, then one each that hears the held loss."""
+    names = case.beside(given)
+    runs: dict[str, list[dict[str, Any]]] = {engine: [] for engine in names}
+    learning: list[str] | None = None
+    for _ in range(given.rounds):
+        for engine in names:
+            one = one_run(engine, case, given, folder, learning if case.frozen else None)
+            learning = one.pop("learning", learning)
+            print(name, engine, *(one[key] for key in ("run_s", "peak_gib", "held_loss")), flush=True)
+            runs[engine].append(one)
+    heard = {
+        engine: one_run(engine, case, given, folder, learning if case.frozen else None, listen)["heard"]
+        for engine in names
+        if (listen := len(runs[engine][0]["seconds"]) // LISTENED) and engine not in WATCHED_STEPS
+    }
+    engines = {engine: told_of(own) for engine, own in runs.items()}
+    return {
+        "date": datetime.now(UTC).date().isoformat(), "threads": given.threads, "case": asdict(case),
+        "peers": versions_of(given.peer),
+        "on_top": {engine: versions_of(getattr(given, ON_TOP[engine])) for engine in names if engine in ON_TOP},
+        "engines": engines, "times": compared(engines), **({"same_loss": to_same_loss(runs, heard)} if heard else {}),
+    }  # fmt: skip
+
+
 def main() -> None:
     """Measure the cases asked for; write each as it is done, beside those measured before."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -337,43 +362,14 @@ def main() -> None:
         print(json.dumps(ours(json.loads(given.job.read_text(encoding="utf-8")))))
         return
     known = json.loads(given.out.read_text(encoding="utf-8")) if given.out.exists() else {"cases": {}}
+    names = [] if given.floor else given.case or list(CASES)
     with tempfile.TemporaryDirectory() as folder:
         make_model(Path(folder) / "model")
-        for name in () if given.floor else given.case or CASES:
-            case = CASES[name]
-            names = case.beside(given)
-            runs: dict[str, list[dict[str, Any]]] = {engine: [] for engine in names}
-            learning: list[str] | None = None
-            for _ in range(given.rounds):
-                for engine in names:
-                    one = one_run(engine, case, given, Path(folder), learning if case.frozen else None)
-                    learning = one.pop("learning", learning)
-                    print(
-                        name,
-                        engine,
-                        round(one["run_s"], 1),
-                        round(sum(one["seconds"]), 1),
-                        one["peak_gib"],
-                        one["held_loss"],
-                        flush=True,
-                    )
-                    runs[engine].append(one)
-            heard = {
-                engine: one_run(engine, case, given, Path(folder), learning if case.frozen else None, listen)["heard"]
-                for engine in names
-                if (listen := len(runs[engine][0]["seconds"]) // LISTENED) and engine not in WATCHED_STEPS
-            }
-            print(name, "held losses", heard, flush=True)
-            engines = {engine: told_of(own) for engine, own in runs.items()}
-            known["cases"][name] = {
-                "date": datetime.now(UTC).date().isoformat(), "threads": given.threads, "case": asdict(case),
-                "peers": versions_of(given.peer), "on_top": {engine: versions_of(getattr(given, ON_TOP[engine])) for engine in names if engine in ON_TOP},
-                "engines": engines, "times": compared(engines),
-                **({"same_loss": to_same_loss(runs, heard)} if heard else {}),
-            }  # fmt: skip
+        for name in names:
+            known["cases"][name] = measured(name, CASES[name], given, Path(folder))
             given.out.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
             print(json.dumps({name: known["cases"][name]["times"]}), flush=True)
-    if "full" in known["cases"]:
+    if given.floor or "full" in names:  # the rate and the run are to be of one hour
         floor, own = floor_of(CASES["full"], given.threads), known["cases"]["full"]["engines"]["Tunesmith"]
         known["floor"] = {**floor, "share_of_our_run": round(floor["floor_s"] / own["run_s"], 2)}
         given.out.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
