@@ -185,6 +185,10 @@ WITH_THE_BASE = {
         {"method": "full", "tokens": TOKENS, "freeze": {"layers": "0:1"}}, ["train.freeze.layers", "embeddings", "method: lora"],
         {"method": "lora", "tokens": TOKENS, "freeze": {"layers": "0:1"}},
     ),
+    "new tokens in embeddings frozen by name": (
+        {"method": "full", "tokens": TOKENS, "freeze": {"patterns": ["embed_tokens"]}},
+        ["train.freeze.patterns", "embeddings", "no pattern"], {"method": "lora", "tokens": TOKENS},
+    ),
     "a token that is there": (
         {"tokens": {"add": {"<|end|>": "the end"}}}, ["train.tokens.add", "'<|end|>'", "leave it out"], {"tokens": TOKENS},
     ),

@@ -131,7 +131,7 @@ def _choose_what_learns(recipe: Recipe, loaded: LoadedModel, epoch_steps: list[i
     Raises:
         RecipeError: if added tokens could not learn.
     """
-    from tunesmith.models.layers import decoder_layers
+    from tunesmith.models.layers import EMBEDDINGS, decoder_layers
     from tunesmith.train.adapters import with_adapter
     from tunesmith.train.freeze import Learning, first_steps, freeze
 
@@ -139,10 +139,12 @@ def _choose_what_learns(recipe: Recipe, loaded: LoadedModel, epoch_steps: list[i
     starts = first_steps(settings, len(decoder_layers(loaded.model)), epoch_steps)
     freeze(loaded.model, settings, starts)
     if recipe.train.tokens and recipe.train.method == "full" and not _embeddings_learn(loaded):
+        where, instead = "patterns", "no pattern that names them"
+        if EMBEDDINGS not in starts:
+            where, instead = "layers", "a range that begins at 1"
         raise RecipeError(
-            "train.freeze freezes the embeddings, so the rows of train.tokens would learn nothing",
-            hint="train.method: lora, which trains new rows beside frozen ones, or a range that begins at 1 and no "
-            "pattern that names them",
+            f"train.freeze.{where} freezes the embeddings, so the rows of train.tokens would learn nothing",
+            hint=f"train.method: lora, which trains new rows beside frozen ones, or {instead}",
         )
     loaded.model = with_adapter(recipe, loaded)
     return Learning.of(loaded.model, starts)
