@@ -1,4 +1,4 @@
-"""Is the memory that `plan` predicts what training takes? Twelve configurations, each in a process of its own.
+"""Is the memory that `plan` predicts what training takes? Fourteen configurations, each in a process of its own.
 
 Run: ``python benchmarks/train_memory.py``. Writes benchmarks/results/train_memory.json: predicted bytes beside the peak of
 the resident set above that of the imported libraries, of a few steps, a validation and a checkpoint.
@@ -39,6 +39,13 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
     },
     "lora, large vocabulary": {"shape": HEAVY, "tokens": 512, "train": {"method": "lora", "lora": {"rank": 64}}},
     "dora": {"shape": SLIM, "tokens": 512, "train": {"method": "dora", "precision": "float32"}},
+    "full, activations computed twice": {
+        "shape": DEEP, "tokens": 512,
+        "train": {"method": "full", "precision": "bfloat16", "activation_checkpointing": "always"},
+    },
+    "lora, activations computed twice": {
+        "shape": DEEP, "tokens": 1_500, "train": {"method": "lora", "activation_checkpointing": "always"},
+    },
     "dpo, full": {"shape": SLIM, "tokens": 400, "train": {"method": "full", "objective": "dpo"}},
 }  # fmt: skip
 

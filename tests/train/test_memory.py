@@ -12,6 +12,7 @@ from made import CARDS, make_dataset
 from tiny import tiny_base
 from tunesmith.core.allocator import give_back
 from tunesmith.core.errors import RecipeError
+from tunesmith.models.activation_checkpointing import checkpointed
 from tunesmith.models.load import load_model
 from tunesmith.models.quantised import largest_bytes, saved_bytes, weight_bytes
 from tunesmith.recipe import Recipe
@@ -68,13 +69,32 @@ def test_four_bits_are_counted_as_what_they_take(tmp_path, workspace, monkeypatc
         monkeypatch.setattr(memory, "free_bytes", lambda _device, left=left: left)
         if run is lora:
             with pytest.raises(RecipeError, match=r"train\.method: qlora, which takes about"):
-                run_of(base, workspace, method="lora")
+                run_of(base, workspace, method="lora", activation_checkpointing="never")
         else:
             run_of(base, workspace, method="qlora")
     monkeypatch.setattr(memory, "free_bytes", lambda _device: 0)
     with pytest.raises(RecipeError) as caught:
         run_of(base, workspace, method="lora")
     assert "qlora" not in caught.value.hint
+
+
+def test_activations_are_computed_again_where_the_run_does_not_fit_otherwise(tmp_path, workspace, monkeypatch):
+    """Would let through: a run refused that need not be, a third more work where memory is there, useless advice."""
+    base = tiny_base(tmp_path, num_hidden_layers=12)
+    monkeypatch.setattr(memory, "GROWN_FROM", 2**40)  # what the libraries grow by is another test's
+    runs = {wanted: run_of(base, workspace, activation_checkpointing=wanted) for wanted in ("auto", "always")}
+    assert [checkpointed(run.loaded.model) for run in runs.values()] == [0, 11]
+    most, least = (memory.needed_bytes(run) for run in runs.values())
+    assert least < most
+    left = (least + most) // 2 - weight_bytes(runs["auto"].loaded.model)
+    monkeypatch.setattr(memory, "free_bytes", lambda _device: left)
+    assert checkpointed(run_of(base, workspace).loaded.model) == 11
+    with pytest.raises(RecipeError, match="activation_checkpointing: auto"):
+        run_of(base, workspace, activation_checkpointing="never")
+    monkeypatch.setattr(memory, "free_bytes", lambda _device: 0)
+    with pytest.raises(RecipeError) as caught:
+        run_of(base, workspace, activation_checkpointing="never")
+    assert "activation_checkpointing" not in caught.value.hint
 
 
 def test_copies_of_the_weights_are_counted(tiny, workspace):

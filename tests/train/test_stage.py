@@ -155,6 +155,19 @@ def test_run_killed_at_any_step_ends_in_the_same_bytes(tmp_path, workspace, data
     assert differing <= {"train.html"}  # which shows seconds
 
 
+@pytest.mark.parametrize("method", ["full", "lora"])
+def test_computing_activations_twice_changes_no_byte_and_no_id(tmp_path, workspace, dataset, tiny, method):
+    """Would let through: a Model that depends on how much memory was free."""
+    settings = {"method": method, "regularise": {"dropout": 0.1}, "precision": "bfloat16"}
+    plain = stage.train(recipe(tiny, **settings), dataset, workspace)
+    elsewhere = type(workspace)(tmp_path / "elsewhere")
+    same_dataset = make_dataset(elsewhere, PAIRS[::2], PAIRS[1::2])
+    twice = stage.train(recipe(tiny, **settings, activation_checkpointing="always"), same_dataset, elsewhere)
+    assert twice.id == plain.id
+    files = twice.manifest["files"]
+    assert {name for name in files if files[name] != plain.manifest["files"][name]} <= {"train.html"}
+
+
 def test_best_weights_are_kept_and_early_stopping_stops(workspace, tiny):
     noise = [(f"text {n}", "ab"[(n * 7919) % 13 % 2]) for n in range(16)]
     overfit = recipe(tiny, epochs=60, eval_every=1, regularise={"dropout": 0, "early_stopping": {"patience": 4}})

@@ -42,7 +42,8 @@ def _show(plan: dict[str, Any]) -> None:
     seconds = plan["seconds_at_most"]
     long = f"{seconds / 60:.1f} min" if seconds >= 60 else f"{math.ceil(seconds)} s"
     say(f"  at most {long} here ({plan['seconds_per_step'] * 1000:.0f} ms a step, measured); no money")
-    say(f"  about {plan['memory_bytes'] / 2**30:.2f} GiB for weights, gradients, optimiser and activations")
+    again = f"; {n} layers compute theirs twice" if (n := plan["layers_computed_twice"]) else ""
+    say(f"  about {plan['memory_bytes'] / 2**30:.2f} GiB for weights, gradients, optimiser and activations{again}")
     _show_weights(plan)
     rates = [rate for _, rate in plan["learning_rate"]]
     say(f"  learning rate {sparkline(rates, low=0)}  peak {max(rates):.2g}, last {rates[-1]:.2g}")

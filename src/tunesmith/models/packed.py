@@ -24,6 +24,7 @@ from tunesmith.models.transfer import sent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from transformers import PreTrainedModel
 
@@ -110,9 +111,20 @@ def attending_within(packing: Packing, device: torch.device) -> Iterator[dict[st
 
     It is to be called with the arguments that the context gives; they reach its attention as input of a compiled graph.
     """
+    with _attending(packing):
+        yield {"packed_segments": _place(packing, device)} if device.type == "cuda" else {}
+
+
+def as_now() -> AbstractContextManager[None]:
+    """Return a context in which attention reads rows as it does now, for work that is done again later."""
+    return _attending(_PACKING.get())
+
+
+@contextlib.contextmanager
+def _attending(packing: Packing | None) -> Iterator[None]:
     token = _PACKING.set(packing)
     try:
-        yield {"packed_segments": _place(packing, device)} if device.type == "cuda" else {}
+        yield
     finally:
         _PACKING.reset(token)
 

@@ -273,6 +273,7 @@ TABLE: dict[str, Cells] = {
     "train.shortcuts.head": (_H, _NO_MACHINE, _NO_MACHINE),
     "train.shortcuts.frozen_cache": (_H, _NO_MACHINE, _NO_MACHINE),
     "train.compile": (_H, _NO_MACHINE, _NO_MACHINE),
+    "train.activation_checkpointing": (_H, _NO_MACHINE, _NO_MACHINE),
     "train.deterministic": _only_local("the service promises the same bytes to nobody"),
     "train.shard": (_H, _NO_MACHINE, _NO_MACHINE),
     "train.preference.variant": (

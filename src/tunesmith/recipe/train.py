@@ -271,6 +271,11 @@ class Train(Section):
     compile: Literal["auto", "always", "never"] = Field(
         "auto", description="compile the decoder layers; auto: on a GPU, for runs long enough to pay for it"
     )
+    activation_checkpointing: Literal["auto", "always", "never"] = Field(
+        "auto",
+        description="keep only what goes into each layer and compute the rest again for the gradients: a third more "
+        "work, the same result; auto: where the run does not fit into memory otherwise",
+    )
     deterministic: bool = Field(
         True,
         description="the same bytes every time, also after a kill; false: on a GPU faster, its last bits vary",
@@ -303,6 +308,8 @@ class Train(Section):
     def _parts_fit(self) -> Train:
         if self.shard == "always" and self.kept_whole_by:
             raise ValueError(f"shard: always parts weights that all learn, not with {self.kept_whole_by}; shard: auto")
+        if self.compile == "always" and self.activation_checkpointing == "always":
+            raise ValueError("activation_checkpointing: always leaves no layer to compile: always; one of them: auto")
         if self.batch_examples and "batch_tokens" in self.model_fields_set:
             raise ValueError("batch_examples and batch_tokens both say how much a step is; give one")
         if self.method == "tokens" and self.tokens is None:

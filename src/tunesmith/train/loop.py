@@ -18,6 +18,7 @@ import torch
 
 from tunesmith.core.allocator import give_back_where_scarce
 from tunesmith.core.clock import monotonic_s
+from tunesmith.models.activation_checkpointing import checkpointed
 from tunesmith.models.compiled import compile_layers, pays
 from tunesmith.models.dropout import train_from
 from tunesmith.models.precision import compute_in
@@ -124,8 +125,10 @@ class Run:
 
     @property
     def compiled(self) -> bool:
-        """Whether the decoder layers run as compiled code."""
+        """Whether the decoder layers run as compiled code, which those that are computed twice do not."""
         wanted = self.settings.compile
+        if checkpointed(self.loaded.model):
+            return False
         return wanted == "always" or (wanted == "auto" and pays(self.loaded.model.device, self.total_steps))
 
     @property

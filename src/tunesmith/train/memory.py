@@ -8,14 +8,16 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import weakref
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
 from tunesmith.core.allocator import free_machine_bytes, give_back
 from tunesmith.core.errors import RecipeError
+from tunesmith.models.activation_checkpointing import checkpoint_activations, checkpointed, keeping
 from tunesmith.models.dropout import train_from
 from tunesmith.models.head import CHUNK_LOGITS
 from tunesmith.models.layers import decoder_layers
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
     from tunesmith.models.load import LoadedModel
     from tunesmith.models.shortcuts import Shortcuts
+    from tunesmith.recipe import Train
     from tunesmith.train.batches import Batch, TokenSet
     from tunesmith.train.loop import Run
 
@@ -64,21 +67,39 @@ def activation_bytes_per_token(loaded: LoadedModel, tokens: TokenSet, shortcuts:
     loaded.model.train()
     device = loaded.model.device
     with compute_in(precision, device):
-        kept = _kept_bytes(loaded.model, lambda: supervised_loss(loaded.model, batch.to(device), shortcuts))
+        kept = _held_bytes(loaded.model, lambda: supervised_loss(loaded.model, batch.to(device), shortcuts))
     return kept / batch.row.ids_BT.numel()
 
 
+def _held_bytes(model: torch.nn.Module, forward: Callable[[], torch.Tensor]) -> int:
+    """Return the bytes that are kept of a forward pass when most are: with the layer that is just computed again."""
+    kept = _kept_bytes(model, forward)
+    if not (again := checkpointed(model)):
+        return kept
+    with keeping(model):
+        return kept + (_kept_bytes(model, forward) - kept) // again
+
+
 def _kept_bytes(model: torch.nn.Module, forward: Callable[[], torch.Tensor]) -> int:
-    """Return the bytes that autograd keeps of a forward pass, weights left out."""
-    seen: dict[int, int] = {one.untyped_storage().data_ptr(): 0 for one in model.parameters()}
+    """Return the bytes that autograd keeps of a forward pass, weights left out. Here they are counted and not kept."""
+    weights = [one.untyped_storage() for one in model.parameters()]
+    counted = {one.data_ptr(): weakref.ref(one) for one in weights}
+    kept = 0
 
-    def note(tensor: torch.Tensor) -> torch.Tensor:
-        seen.setdefault(tensor.untyped_storage().data_ptr(), tensor.untyped_storage().nbytes())
-        return tensor.detach()  # the tensor itself would hold its own graph, in a circle that is never freed
+    def count(tensor: torch.Tensor) -> None:
+        nonlocal kept
+        storage = tensor.untyped_storage()
+        known = counted.get(storage.data_ptr())
+        if known is None or known() is None:  # a place may be given to another when what lay there has gone
+            counted[storage.data_ptr()] = weakref.ref(storage)
+            kept += storage.nbytes()
 
-    with torch.autograd.graph.saved_tensors_hooks(note, _same):
+    def never(_nothing: None) -> torch.Tensor:
+        raise AssertionError("what is only counted has no backward pass")
+
+    with torch.autograd.graph.saved_tensors_hooks(count, never):
         forward()
-    return sum(seen.values())
+    return kept
 
 
 class PassBytes(NamedTuple):
@@ -103,7 +124,7 @@ def pass_bytes(run: Run, *, tried: bool) -> PassBytes:
         with compute_in(run.precision, device):
             return run.objective.of_step(run, list(batch.places), [batch])(batch)
 
-    kept = _kept_bytes(model, lambda: forward(0)) + largest_bytes(model)
+    kept = _held_bytes(model, lambda: forward(0)) + largest_bytes(model)
     if device.type != "cpu" or not tried:
         return PassBytes(kept, kept)
     first, in_a_row = _grown_bytes(forward)
@@ -137,10 +158,18 @@ def _largest_passes(run: Run) -> list[Batch]:
     return sorted(batches, key=lambda one: -one.row.ids_BT.numel())[:TRIED_PASSES]
 
 
-def row_tokens(loaded: LoadedModel, tokens: TokenSet, shortcuts: Shortcuts, precision: str, parts: int = 1) -> int:
+def row_tokens(
+    loaded: LoadedModel,
+    tokens: TokenSet,
+    shortcuts: Shortcuts,
+    precision: str,
+    parts: int = 1,
+    checkpoint: Callable[[], int] | None = None,
+) -> int:
     """Return how many tokens one forward pass takes: a function of model, data and the machine's size alone.
 
-    ``parts`` is among how many ranks weights and optimiser are parted.
+    ``parts`` is among how many ranks weights and optimiser are parted; ``checkpoint`` lets the model compute
+    activations again, and is called if the longest example does not fit into a GPU otherwise.
     """
     device = loaded.model.device
     least, most = ROW_TOKENS.get(device.type, ROW_TOKENS["cpu"])
@@ -150,6 +179,8 @@ def row_tokens(loaded: LoadedModel, tokens: TokenSet, shortcuts: Shortcuts, prec
     state = state_bytes(loaded.model) / parts + (_fetched_bytes(loaded.model) if parts > 1 else 0)
     left = whole - state - _head_bytes(device)
     fits = left / activation_bytes_per_token(loaded, tokens, shortcuts, precision)
+    if checkpoint and fits < max(least, *(len(one.ids) for one in tokens.rendered)) and checkpoint():
+        fits = left / activation_bytes_per_token(loaded, tokens, shortcuts, precision)
     return int(min(most, max(least, fits // 256 * 256)))
 
 
@@ -181,31 +212,52 @@ def _fetched_bytes(model: PreTrainedModel) -> int:
 
 
 def refuse_unfit(run: Run) -> None:
-    """Refuse a run that does not fit into the memory that is free.
+    """Refuse a run that does not fit into the memory that is free; let it compute activations again if it fits so.
 
     Raises:
         RecipeError: with what it takes, what is free, and what would fit.
     """
     model = run.loaded.model
-    weights = weight_bytes(model)
-    free = free_bytes(model.device) + weights  # the weights are there already
+    free = free_bytes(model.device) + weight_bytes(model)  # the weights are there already
     alike = run.ranks.on_this_machine if model.device.type == "cpu" else 1
-    if 2 * alike * needed_bytes(run, tried=False) <= free or (needed := alike * needed_bytes(run)) <= free:
+    needed = alike * needed_bytes(run, tried=False)
+    if 2 * needed <= free or (needed <= free and (needed := alike * needed_bytes(run)) <= free):
         return
-    adapters = needed - (3 * _learning_bytes(run) if run.settings.method == "full" else 0)
-    ways = [f"train.method: lora, which takes about {_gib(adapters)}", "train.freeze"]
-    ways = ways if run.settings.method == "full" and adapters < free else []
-    if run.settings.method in ("full", "lora") and adapters > free >= (quantised := adapters - saved_bytes(model)):
-        ways.append(f"train.method: qlora, which takes about {_gib(quantised)}")
-    if shorter := _tokens_that_fit(run, needed, free):
-        ways.append(f"train.max_tokens: {shorter}")
+    may = may_checkpoint(run.settings)
+    again = not checkpointed(model) and checkpoint_activations(model, run.learning.frozen_layers)
+    less = alike * needed_bytes(run, tried=False) if again else needed
+    less = alike * needed_bytes(run) if again and less <= free else less
+    if may and less <= free:
+        return
+    ways = [] if may or less > free else ["train.activation_checkpointing: auto and train.compile: auto"]
+    with contextlib.nullcontext() if may else keeping(model):
+        ways += _ways_to_fit(run, less if may else needed, free)
     hint = "; ".join([*ways, "a smaller base, or shorter examples"])
     raise RecipeError(
-        f"training {run.settings.method} needs about {_gib(needed)} of memory on {model.device.type}, "
+        f"training {run.settings.method} needs about {_gib(less if may else needed)} of memory on {model.device.type}, "
         f"and {_gib(free)} are free: {_gib(state_bytes(model))} for weights, gradients and optimiser, "
         f"the rest for passes of {run.row_tokens:,} tokens",
         hint=hint,
     )
+
+
+def _ways_to_fit(run: Run, needed: int, free: int) -> list[str]:
+    """Return the settings with which a run would fit."""
+    adapters = needed - (3 * _learning_bytes(run) if run.settings.method == "full" else 0)
+    ways = [f"train.method: lora, which takes about {_gib(adapters)}", "train.freeze"]
+    ways = ways if run.settings.method == "full" and adapters < free else []
+    if run.settings.method in ("full", "lora") and adapters > free >= (
+        quantised := adapters - saved_bytes(run.loaded.model)
+    ):
+        ways.append(f"train.method: qlora, which takes about {_gib(quantised)}")
+    if shorter := _tokens_that_fit(run, needed, free):
+        ways.append(f"train.max_tokens: {shorter}")
+    return ways
+
+
+def may_checkpoint(settings: Train) -> bool:
+    """Tell whether layers may be computed again where memory is scarce; those that must be compiled are not."""
+    return settings.activation_checkpointing == "auto" and settings.compile != "always"
 
 
 def _tokens_that_fit(run: Run, needed: int, free: int) -> int:
@@ -249,7 +301,3 @@ def _longest(tokens: TokenSet, enough: int) -> list[int]:
         chosen += range(each * example, each * (example + 1))
         enough -= sizes[example]
     return chosen
-
-
-def _same(tensor: Any) -> Any:
-    return tensor

@@ -36,6 +36,7 @@ def estimate(recipe: Recipe, dataset: Artifact, workspace: Workspace) -> dict[st
     Raises:
         DataError: as `stage.train` would.
     """
+    from tunesmith.models.activation_checkpointing import checkpointed
     from tunesmith.models.quantised import num_weights
     from tunesmith.train import memory
     from tunesmith.train.finder import steps_at_most, steps_each
@@ -68,6 +69,7 @@ def estimate(recipe: Recipe, dataset: Artifact, workspace: Workspace) -> dict[st
         "seconds_per_step": round(step_s, 3),
         "seconds_at_most": round(step_s * (total + tried) + once_s, 1),
         "memory_bytes": memory.peak_bytes(run),
+        "layers_computed_twice": checkpointed(run.loaded.model),
         "learning_rate": [[step, run.rate(step)] for step in points],
         "schedule": told(recipe.train.schedule, total, run.batch_tokens),
         "peak_search": {"steps_each": steps_each(run), "steps_at_most": tried} if tried else None,

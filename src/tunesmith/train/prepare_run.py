@@ -6,6 +6,7 @@ nor what each of them is (their own modules).
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tunesmith.core.errors import RecipeError, Refusals
@@ -36,6 +37,7 @@ def prepare_run(
         RecipeError: for what does not fit the base, the run's length or the memory; what is found together is told so.
         SetupError: if the disk is too small.
     """
+    from tunesmith.models.activation_checkpointing import checkpoint_activations
     from tunesmith.models.compiled import cannot
     from tunesmith.models.dropout import set_dropout
     from tunesmith.models.precision import choose_precision, halve_frozen
@@ -43,7 +45,7 @@ def prepare_run(
     from tunesmith.train.batches import plan_steps, step_sizes
     from tunesmith.train.distil import refuse_unfit_teacher
     from tunesmith.train.loop import Run
-    from tunesmith.train.memory import refuse_unfit, row_tokens
+    from tunesmith.train.memory import may_checkpoint, refuse_unfit, row_tokens
     from tunesmith.train.optimizer import rate_factors
     from tunesmith.train.ranks import here
     from tunesmith.train.schedule import check_schedule
@@ -71,9 +73,17 @@ def prepare_run(
     device = loaded.model.device
     precision = choose_precision(settings.precision, device)
     halve_frozen(loaded.model, precision)
+    checkpoint = partial(checkpoint_activations, loaded.model, learning.frozen_layers)
+    if settings.activation_checkpointing == "always" and not checkpoint():
+        raise RecipeError(
+            f"train.activation_checkpointing: always: no layer of {recipe.base} can compute its activations again",
+            hint="train.activation_checkpointing: auto",
+        )
     shortcuts = Shortcuts(**settings.shortcuts.model_dump()) & exact_shortcuts(
         loaded.model, precision, learning.frozen_layers
     )
+    parts = ranks.count if shards(settings, device) else 1
+    again = checkpoint if may_checkpoint(settings) else None
     run = Run(
         loaded=loaded,
         learning=learning,
@@ -86,7 +96,7 @@ def prepare_run(
         batch_tokens=batch_tokens,
         epoch_steps=epoch_steps,
         shortcuts=shortcuts,
-        row_tokens=row_tokens(loaded, train, shortcuts, precision, ranks.count if shards(settings, device) else 1),
+        row_tokens=row_tokens(loaded, train, shortcuts, precision, parts, again),
         folder=folder,
         objective=_objective(recipe, asked),
         ranks=ranks,

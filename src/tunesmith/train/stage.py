@@ -71,7 +71,8 @@ def plan_model(recipe: Recipe, dataset: Artifact, workspace: Workspace) -> Plan:
     if recipe.service:
         return hosted.plan_model(recipe, dataset)
     earlier = workspace.find(recipe.base)
-    without = {"threads", "track"} | ({"batch_examples"} if recipe.train.batch_examples is None else set())
+    without = {"threads", "track", "activation_checkpointing"}  # they change no byte
+    without |= {"batch_examples"} if recipe.train.batch_examples is None else set()
     config = {
         "train": recipe.train.model_dump(mode="json", exclude=without),
         "prompt": recipe.prompt.model_dump(mode="json", exclude={"candidates"}),
@@ -243,6 +244,7 @@ def train_along(job: Job, judge: Judge | None, watching: _Watching | None = None
 
 
 def _announce(run: Run, base: str) -> None:
+    from tunesmith.models.activation_checkpointing import checkpointed
     from tunesmith.models.quantised import num_weights
 
     total = num_weights(run.loaded.model)
@@ -254,6 +256,8 @@ def _announce(run: Run, base: str) -> None:
     )
     if later := run.learning.told():
         say(f"  {run.learning.count(0):,} of them from the start; {later}")
+    if again := checkpointed(run.loaded.model):
+        say(f"  {again} layers compute their activations twice, which takes less memory and more time")
 
 
 def _result(trained: Trained, draft: Draft) -> dict[str, Any]:
