@@ -88,12 +88,16 @@ def restore_halved(model: torch.nn.Module, load_again: Callable[[], torch.nn.Mod
     halved = {name: weight for name, weight in model.named_parameters() if weight.dtype == torch.bfloat16}
     if not halved:
         return
-    exact = dict(load_again().named_parameters())
+    exact = {_plain(name): weight for name, weight in load_again().named_parameters()}
     for name, weight in halved.items():
-        plain = name.removeprefix("base_model.model.")  # PEFT's names
-        for wrapping in (".token_adapter", ".base_layer"):
-            plain = plain.replace(wrapping, "")
-        weight.data = exact[plain].data
+        weight.data = exact[_plain(name)].data
+
+
+def _plain(name: str) -> str:
+    """Return a weight's name without what PEFT adds to it."""
+    for wrapping in (".token_adapter", ".base_layer"):
+        name = name.replace(wrapping, "")
+    return name.removeprefix("base_model.model.")
 
 
 @contextlib.contextmanager

@@ -265,6 +265,7 @@ TABLE: dict[str, Cells] = {
     "train.lora.dropout": _only_local(_WEIGHTS_ARE_THEIRS),
     "train.lora.rank_stabilised": _only_local(_WEIGHTS_ARE_THEIRS),
     "train.lora.targets": _only_local(_WEIGHTS_ARE_THEIRS),
+    "train.lora.earlier": _only_local(_WEIGHTS_ARE_THEIRS),
     "train.guard.action": _only_local(_OPTIMISER_IS_THEIRS),
     "train.guard.spike": _only_local(_OPTIMISER_IS_THEIRS),
     "train.shortcuts.packed": (_H, _NO_MACHINE, _NO_MACHINE),

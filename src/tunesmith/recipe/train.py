@@ -83,6 +83,11 @@ class Lora(Section):
     targets: StrList = Field(
         default_factory=lambda: ["all-linear"], min_length=1, description="module names, or all-linear"
     )
+    earlier: Literal["merged", "continued"] = Field(
+        "merged",
+        description="of a base that is itself an adapter. merged: made part of its base's weights, before a new one; "
+        "continued: it goes on learning, with its own targets and tokens",
+    )
 
     @model_validator(mode="after")
     def _all_is_all(self) -> Lora:
@@ -292,6 +297,17 @@ class Train(Section):
         "wandb, trackio; one or several. Changes no byte of the Model",
     )
 
+    def _adapter_goes_on(self) -> None:
+        others = {"freeze": self.freeze, "tokens": self.tokens, "lora.targets": "targets" in self.lora.model_fields_set}
+        if self.method not in ("lora", "dora"):
+            raise ValueError(f"lora.earlier: continued goes with methods lora and dora, not with {self.method}")
+        for name, given in others.items():
+            if given:
+                raise ValueError(
+                    f"lora.earlier: continued leaves the adapter as it was made, and {name} makes another; "
+                    f"lora.earlier: merged, or leave out {name}"
+                )
+
     @property
     def kept_whole_by(self) -> str:
         """The setting with which a model cannot be parted among devices; empty if there is none."""
@@ -319,6 +335,8 @@ class Train(Section):
                 f"regularise.l2sp pulls weights to their values in the base, and method: {self.method} moves none of "
                 "these; weight_decay pulls what it adds to nothing"
             )
+        if self.lora.earlier == "continued":
+            self._adapter_goes_on()
         stopping, schedule = self.regularise.early_stopping, self.schedule
         if schedule.shape == "plateau" and stopping is not None and schedule.patience >= stopping.patience:
             raise ValueError(

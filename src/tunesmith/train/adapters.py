@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tunesmith.core.errors import RecipeError
 from tunesmith.models.precision import choose_device
 from tunesmith.models.quantised import quantise
+from tunesmith.models.save import is_adapted
 from tunesmith.train.freeze import frozen_modules
 from tunesmith.train.tokens import ids_of
 
@@ -27,11 +28,19 @@ LOW_RANK = ("lora", "dora", "qlora")
 def with_adapter(recipe: Recipe, loaded: LoadedModel) -> Any:
     """Return the model with what the method trains; everything else of it is frozen, for qlora in four bits.
 
+    An adapter that is there goes on learning.
+
     Raises:
         RecipeError: if the adapter does not fit the model.
     """
     if recipe.train.method == "full":
         return loaded.model
+    if is_adapted(loaded.model):
+        from tunesmith.train.continued import go_on
+
+        model = go_on(recipe, loaded.model)
+        _in_one_order(model.peft_config["default"])
+        return model
     from peft import get_peft_model
 
     from tunesmith.models.low_rank import make_direct
@@ -57,12 +66,17 @@ def with_adapter(recipe: Recipe, loaded: LoadedModel) -> Any:
     if transposed:
         config.fan_in_fan_out = True  # as the base has it that the adapter is loaded beside
     config.base_model_name_or_path = recipe.base
-    for names in ("target_modules", "exclude_modules"):  # sets are written in another order by every process
-        if isinstance(value := getattr(config, names, None), set):
-            setattr(config, names, sorted(value))
+    _in_one_order(config)
     learn_rows_only(model)
     make_direct(model)
     return model
+
+
+def _in_one_order(config: PeftConfig) -> None:
+    """Make lists of PEFT's sets, which every process writes in another order."""
+    for names in ("target_modules", "exclude_modules"):
+        if isinstance(value := getattr(config, names, None), set):
+            setattr(config, names, sorted(value))
 
 
 def _config(recipe: Recipe, loaded: LoadedModel) -> PeftConfig:

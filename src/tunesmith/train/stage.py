@@ -73,8 +73,11 @@ def plan_model(recipe: Recipe, dataset: Artifact, workspace: Workspace) -> Plan:
     earlier = workspace.find(recipe.base)
     without = {"threads", "track", "activation_checkpointing"}  # they change no byte
     without |= {"batch_examples"} if recipe.train.batch_examples is None else set()
+    settings = recipe.train.model_dump(mode="json", exclude=without)
+    if recipe.train.lora.earlier == "merged":
+        del settings["lora"]["earlier"]
     config = {
-        "train": recipe.train.model_dump(mode="json", exclude=without),
+        "train": settings,
         "prompt": recipe.prompt.model_dump(mode="json", exclude={"candidates"}),
         "task": recipe.task,
     }

@@ -29,13 +29,30 @@ def load_start(recipe: Recipe, base: str) -> LoadedModel:
     """
     refuse_quantised(recipe.base, base)
     loaded = load_model(base, device="cpu" if recipe.train.method == "qlora" else "auto")
+    if recipe.train.lora.earlier == "continued":
+        return _continued(recipe, loaded)
     if is_adapted(loaded.model) and recipe.train.method != "full" and recipe.train.save != "merged":
         raise RecipeError(
             f"base: {recipe.base} is itself an adapter, and train.method is {recipe.train.method}",
-            hint="train.method: full, train.save: merged, or the adapter's own base as base",
+            hint="train.lora.earlier: continued, train.method: full, train.save: merged, or the adapter's own base as "
+            "base",
         )
     merge_adapter(loaded)
     if recipe.train.tokens is not None:
         add_tokens(loaded, recipe.train.tokens)
+    refuse_unfit_base(recipe, loaded)
+    return loaded
+
+
+def _continued(recipe: Recipe, loaded: LoadedModel) -> LoadedModel:
+    if not is_adapted(loaded.model):
+        raise RecipeError(
+            f"train.lora.earlier: continued: {recipe.base} is no adapter",
+            expected="a Model of train.method: lora or dora with train.save: adapter, or a PEFT adapter's folder",
+            hint="leave it out, and a new adapter is put beside the base",
+        )
+    from tunesmith.train.continued import refuse_other_adapter
+
+    refuse_other_adapter(recipe, loaded.model)
     refuse_unfit_base(recipe, loaded)
     return loaded

@@ -75,7 +75,7 @@ def refuse_unfit_base(recipe: Recipe, loaded: LoadedModel) -> None:
                 f"train.max_tokens: {longest:,} is more than the {context:,} tokens that {recipe.base} reads",
                 hint=f"train.max_tokens: {context}, or a base with a longer context",
             )
-    if recipe.train.method in LOW_RANK:
+    if recipe.train.method in LOW_RANK and recipe.train.lora.earlier == "merged":
         maps = _linear_maps(loaded.model)
         for target in recipe.train.lora.targets:
             with refusals:
