@@ -62,6 +62,11 @@ BY_ITSELF = {
         {"method": "tokens", "tokens": TOKENS, "freeze": {"layers": "0:1"}}, ["freeze means nothing", "new rows alone"],
         {"method": "tokens", "tokens": TOKENS},
     ),
+    "a decay from layer to layer of no layers": (
+        {"method": "tokens", "tokens": TOKENS, "schedule": {"layer_decay": 0.9}},
+        ["train.schedule.layer_decay", "new rows alone", "train.method: lora"],
+        {"method": "lora", "tokens": TOKENS, "schedule": {"layer_decay": 0.9}},
+    ),
     "a pull of adapters": (
         {"method": "lora", "regularise": {"l2sp": 0.1}}, ["l2sp", "method: lora", "weight_decay"],
         {"method": "full", "regularise": {"l2sp": 0.1}},

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from tunesmith.models.layers import EMBEDDINGS, decoder_layers, depths, matching
+from tunesmith.models.new_tokens import is_new
 from tunesmith.train.pull import Start
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def rate_factors(model: PreTrainedModel, schedule: Schedule) -> dict[str, float]
     """Return the factor on the learning rate of each weight that learns, by name.
 
     The top layer and what is above it have 1, each layer below ``layer_decay`` times that of the one above, the
-    embeddings one step less than layer 0. Patterns of ``rates`` multiply on top of that.
+    embeddings one step less than layer 0; rows of new tokens have 1. Patterns of ``rates`` multiply on top of that.
 
     Raises:
         RecipeError: if a pattern matches nothing that learns.
@@ -78,7 +79,7 @@ def rate_factors(model: PreTrainedModel, schedule: Schedule) -> dict[str, float]
     Clark et al. 2020, "ELECTRA", appendix A.2.
     """
     names, depth, top = list(trainable(model)), depths(model), len(decoder_layers(model)) - 1
-    factors = {name: schedule.layer_decay ** max(0, top - depth[name]) for name in names}
+    factors = {name: 1.0 if is_new(name) else schedule.layer_decay ** max(0, top - depth[name]) for name in names}
     for pattern, factor in schedule.rates.items():
         for name in matching(pattern, names, "train.schedule.rates"):
             factors[name] *= factor
@@ -90,8 +91,9 @@ def told_factors(model: PreTrainedModel, schedule: Schedule) -> list[tuple[str, 
     factors, depth, top = rate_factors(model, schedule), depths(model), len(decoder_layers(model))
     if set(factors.values()) == {1.0}:
         return []
-    words = {EMBEDDINGS: "embeddings", top: "head"}
+    new = EMBEDDINGS - 1
+    words = {new: "new tokens", EMBEDDINGS: "embeddings", top: "head"}
     at_place: dict[int, list[float]] = defaultdict(list)
     for name, factor in factors.items():
-        at_place[depth[name]].append(factor)
+        at_place[new if is_new(name) else depth[name]].append(factor)
     return [(words.get(place, f"layer {place}"), min(here), max(here)) for place, here in sorted(at_place.items())]
