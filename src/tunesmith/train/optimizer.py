@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import torch
 
 from tunesmith.models.layers import EMBEDDINGS, decoder_layers, depths, matching
-from tunesmith.models.new_tokens import is_new
+from tunesmith.models.new_tokens import embedding_layers, is_new
 from tunesmith.train.pull import Start
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from torch import nn
     from transformers import PreTrainedModel
@@ -32,13 +32,17 @@ def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
 
 
 def build_optimizer(
-    model: PreTrainedModel, settings: Train, factors: Mapping[str, float] | None = None
+    model: PreTrainedModel,
+    settings: Train,
+    factors: Mapping[str, float] | None = None,
+    new_tokens: Sequence[int] = (),
 ) -> torch.optim.AdamW:
     """Return AdamW over what learns: matrices decay, vectors (norms, biases) do not; each group has its ``factor``.
 
     ``factors`` are those of `rate_factors`, if they are known.
 
-    With ``regularise.l2sp`` its steps also pull the weights to the values they have now.
+    With ``regularise.l2sp`` its steps also pull the weights to the values they have now, but for the rows of
+    ``new_tokens`` in the embeddings, which the base does not have.
 
     Raises:
         RecipeError: if a pattern of ``schedule.rates`` matches nothing that learns.
@@ -55,7 +59,8 @@ def build_optimizer(
         lr=0.0, betas=BETAS, fused=True,
     )  # fmt: skip
     if strength := settings.regularise.l2sp:
-        start = Start(trainable(model).values())
+        embeddings = [one for layer in embedding_layers(model).values() for one in layer.parameters()]
+        start = Start(trainable(model).values(), dict.fromkeys(embeddings, new_tokens))
         optimizer.register_step_post_hook(lambda stepped, *_: start.pull(stepped, strength))
     return optimizer
 
