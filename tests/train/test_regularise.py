@@ -102,6 +102,21 @@ def test_r_drop_is_the_mean_loss_and_the_divergence_of_two_draws():
     torch.testing.assert_close(without, supervised_loss(model, batch, ALL))
 
 
+def test_r_drop_compares_draws_of_an_adapters_dropout_alone(tiny, tmp_path):
+    """Would let through: two equal passes at twice the time, where only LoRA's dropout is asked for."""
+    recipe = full(tiny, method="lora", lora={"dropout": 0.3}, regularise={"r_drop": 1.0, "dropout": 0})
+    run = prepare_run(recipe, load_model(str(tiny)), some_tokens(), TokenSet([], []), tmp_path)
+    model = run.loaded.model.train()
+    for name, weight in trainable(model).items():
+        if "lora_B" in name:
+            torch.nn.init.normal_(weight)
+    losses = []
+    for weight in (1e-9, 100.0):
+        torch.manual_seed(3)
+        losses.append(loss_and_gradients(model, run.train, run.shortcuts, Terms(r_drop=weight))[0])
+    assert losses[1] > 1.01 * losses[0]  # with equal passes both are the same
+
+
 def model_logits(model: Any, batch: Any) -> torch.Tensor:
     from tunesmith.models.forward import call_on
 

@@ -48,7 +48,7 @@ def prepare_run(
     from tunesmith.train.ranks import here
     from tunesmith.train.schedule import check_schedule
     from tunesmith.train.sharded import shards
-    from tunesmith.train.unfit import refuse_small_disk, refuse_unfit_run
+    from tunesmith.train.unfit import refuse_small_disk, refuse_undropped, refuse_unfit_run
 
     settings, ranks = recipe.train, here()
     sizes, step_size = step_sizes(settings, train.num_targets)
@@ -62,6 +62,7 @@ def prepare_run(
     with refusals:
         learning = _choose_what_learns(recipe, loaded, epoch_steps)
         rate_factors(loaded.model, settings.schedule)
+        refuse_undropped(settings, learning)
         refuse_small_disk(settings, learning.weights, loaded.model, folder)
     with refusals:
         if settings.compile == "always" and (why := cannot(loaded.model.device)):
