@@ -75,6 +75,7 @@ def prepare_run(
     shortcuts = Shortcuts(**settings.shortcuts.model_dump()) & exact_shortcuts(
         loaded.model, precision, learning.frozen_layers
     )
+    parts = ranks.count if shards(settings, device) else 1
     run = Run(
         loaded=loaded,
         learning=learning,
@@ -87,7 +88,7 @@ def prepare_run(
         batch_tokens=batch_tokens,
         epoch_steps=epoch_steps,
         shortcuts=shortcuts,
-        row_tokens=row_tokens(loaded, train, shortcuts, precision, ranks.count if shards(settings, device) else 1),
+        row_tokens=row_tokens(loaded, train, shortcuts, settings, precision, parts),
         folder=folder,
         objective=_objective(recipe, asked),
         ranks=ranks,
