@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
 from families import FAMILIES, ODD, family_config
+from tiny import tiny_base
 from tunesmith.core.errors import RecipeError
 from tunesmith.models.dropout import set_dropout, train_from
 from tunesmith.models.layers import EMBEDDINGS, decoder_layers, depths
@@ -178,6 +179,33 @@ def test_layers_unfrozen_on_the_way_move_from_their_step_on(workspace, dataset, 
     stage.train(recipe(base, freeze=settings), dataset, workspace)
     half = len(moved) // 2
     assert moved == [{3, 4}] * half + [{1, 2, 3, 4}] * (len(moved) - half)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_new_tokens_learn_from_the_start_at_the_whole_rate(workspace, dataset, tmp_path, monkeypatch, tied):
+    """Catches rows without a meaning that wait for the embeddings to thaw, or crawl at the rate of the lowest layer."""
+    base = tiny_base(tmp_path, num_hidden_layers=4, tie_word_embeddings=tied)
+    schedule = {"peak": 0.01, "shape": "constant", "warmup": 0, "layer_decay": 0.5}
+    train = {"method": "lora", "tokens": {"add": {"card": "money"}}, "schedule": schedule, "epochs": 20}
+    train |= {"freeze": {"unfreeze": "gradual", "pace": 4}, "regularise": {"weight_decay": 0}, "max_steps": 24}
+    moved: list[dict[str, float]] = []
+    real = loop.update
+
+    def watched(run, optimizer, step, rows, progress):
+        before = {name: weight.detach().clone() for name, weight in run.learning.weights.items()}
+        real(run, optimizer, step, rows, progress)
+        far = {name: float((one.detach() - before[name]).abs().max()) for name, one in run.learning.weights.items()}
+        moved.append({name: one for name, one in far.items() if one})
+
+    planned = estimate(recipe(base, **train), dataset, workspace)
+    monkeypatch.setattr(loop, "update", watched)
+    stage.train(recipe(base, **train), dataset, workspace)
+    rows = [name for name in moved[0] if "token_adapter" in name]
+    assert len(rows) == (1 if tied else 2)
+    assert [moved[0][name] for name in rows] == pytest.approx([0.01] * len(rows), rel=1e-3)
+    assert all("layers.3." in name for name in moved[0].keys() - set(rows))
+    assert planned["rates"][0] == ("new tokens", 1.0, 1.0)
+    assert "embeddings" not in planned["unfreezing"] and "layer 2 from step 4" in planned["unfreezing"]
 
 
 def test_plan_tells_what_learns_and_at_which_rate(workspace, dataset, base):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+from bisect import bisect_left
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -104,6 +106,32 @@ def test_copies_of_the_weights_are_counted(tiny, workspace):
     for regularise in ({"ema": 0.9}, {"average": 0.5}, {"l2sp": 0.1}):
         run = run_of(tiny, workspace, regularise=regularise)
         assert memory.needed_bytes(run) - memory.needed_bytes(plain) == pytest.approx(learning, rel=0.01)
+
+
+def test_a_pass_on_a_gpu_leaves_room_for_all_that_lies_beside_it(tiny, workspace, monkeypatch):
+    """Would let through: a first step that does not fit, for its two passes at once or a copy nobody made room for."""
+    monkeypatch.setattr(memory, "ROW_TOKENS", {"cpu": (1, 10**9)})
+    device = SimpleNamespace(total_memory=2**30)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _device: device)
+
+    def least(tokens: int, **train) -> int:
+        """Return of which memory so many tokens fit into one pass."""
+        run = run_of(tiny, workspace, **train)
+
+        def fit(total: int) -> int:
+            device.total_memory = total
+            return memory.row_tokens(run.loaded, run.train, run.shortcuts, run.settings, run.precision)
+
+        return bisect_left(range(2**40), tokens, key=fit)
+
+    plain, learning = least(5120), sum(one.numel() * 4 for one in load_model(str(tiny)).model.parameters())
+    for copies, regularise, peak in (
+        (1, {"ema": 0.5}, None), (1, {"average": 0.5}, None), (1, {"l2sp": 0.1}, None), (3, {"l2sp": 1, "ema": 0.5}, "auto"),
+    ):  # fmt: skip
+        room = least(5120, regularise=regularise, schedule={"peak": peak}) - plain
+        assert room == pytest.approx(copies * learning / memory.HEADROOM, rel=1e-3)
+    passes = least(5120 + 2560) - least(5120 + 1280)
+    assert least(5120, regularise={"r_drop": 1}) - plain == pytest.approx(4 * passes, rel=0.1)
 
 
 def test_a_model_in_parts_is_not_counted_whole_on_every_rank(tiny, workspace):

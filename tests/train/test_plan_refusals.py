@@ -62,6 +62,11 @@ BY_ITSELF = {
         {"method": "tokens", "tokens": TOKENS, "freeze": {"layers": "0:1"}}, ["freeze means nothing", "new rows alone"],
         {"method": "tokens", "tokens": TOKENS},
     ),
+    "a decay from layer to layer of no layers": (
+        {"method": "tokens", "tokens": TOKENS, "schedule": {"layer_decay": 0.9}},
+        ["train.schedule.layer_decay", "new rows alone", "train.method: lora"],
+        {"method": "lora", "tokens": TOKENS, "schedule": {"layer_decay": 0.9}},
+    ),
     "a pull of adapters": (
         {"method": "lora", "regularise": {"l2sp": 0.1}}, ["l2sp", "method: lora", "weight_decay"],
         {"method": "full", "regularise": {"l2sp": 0.1}},
@@ -75,7 +80,11 @@ BY_ITSELF = {
     ),
     "two means": ({"regularise": {"ema": 0.9, "average": 0.5}}, ["ema and average", "give one"], {"regularise": {"average": 0.5}}),
     "two draws of nothing": (
-        {"regularise": {"r_drop": 1, "dropout": 0}}, ["r_drop", "dropout is 0"], {"regularise": {"r_drop": 1}},
+        {"regularise": {"r_drop": 1, "dropout": 0}}, ["r_drop", "dropout is 0", "0.05"], {"regularise": {"r_drop": 1}},
+    ),
+    "two draws of nothing beside what has no adapter": (
+        {"method": "tokens", "tokens": TOKENS, "regularise": {"r_drop": 1, "dropout": 0}}, ["r_drop", "dropout is 0"],
+        {"lora": {"dropout": 0.1}, "regularise": {"r_drop": 1, "dropout": 0}},
     ),
     "dropout of all": ({"regularise": {"dropout": 1}}, ["regularise.dropout", "0.05"], {"regularise": {"dropout": 0.05}}),
     "patience 0": (
@@ -146,6 +155,10 @@ WITH_THE_BASE = {
     "everything frozen": (
         {"method": "full", "freeze": {"patterns": ["*"]}}, ["train.freeze", "nothing is left to learn", "freeze fewer"],
         {"method": "full", "freeze": {"patterns": ["norm"]}},
+    ),
+    "two draws of dropout below all that learns": (
+        {"method": "full", "freeze": {"layers": ":"}, "regularise": {"r_drop": 1}}, ["r_drop", "':-1'", "leave r_drop out"],
+        {"method": "full", "freeze": {"layers": ":-1"}, "regularise": {"r_drop": 1}},
     ),
     "a pattern of nothing": (
         {"method": "full", "freeze": {"patterns": ["layer.1"]}}, ["train.freeze.patterns", "'layer.1'", "layers.1"],

@@ -98,6 +98,9 @@ def test_every_pass_falls_to_one_rank(lengths: list[int], count: int) -> None:
         ("method: full, regularise: {dropout: 0}", "chat", "shots: 2, variants: [{system: Help.}]"),
         ("method: full, regularise: {dropout: 0}", "chat", TEACHER),
         soak("method: full, shard: always, max_steps: 8, regularise: {dropout: 0.000001, r_drop: 1}", "chat", ""),
+        soak(
+            "method: full, shard: always, tokens: {add: {number: one}}, regularise: {dropout: 0, l2sp: 10}", "chat", ""
+        ),
         ("method: lora, regularise: {dropout: 0}", "chat", ""),
         soak("method: qlora, max_steps: 8, regularise: {dropout: 0}", "chat", ""),
         soak("method: full, shard: always, activation_checkpointing: always, regularise: {dropout: 0}", "chat", ""),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from tunesmith.train.loss import Terms, supervised_loss
 from tunesmith.train.optimizer import build_optimizer, set_rate, trainable
 from tunesmith.train.prepare_run import prepare_run
 from tunesmith.train.pull import add_noise
+from tunesmith.train.start import load_start
 
 pytestmark = pytest.mark.slow
 
@@ -100,6 +102,43 @@ def test_r_drop_is_the_mean_loss_and_the_divergence_of_two_draws():
     undo()
     without = supervised_loss(model, batch, ALL, Terms(r_drop=2.0))
     torch.testing.assert_close(without, supervised_loss(model, batch, ALL))
+
+
+@pytest.mark.parametrize("switch", ["head", "packed"])
+@pytest.mark.parametrize("family", ["llama", "gemma3", "gpt2"])
+def test_smoothed_labels_and_r_drop_are_both_in_the_loss(family, switch):
+    """Would let through: two draws whose cross-entropy forgets the smoothing, or a divergence that is smoothed too."""
+    model = deepcopy(models_of(family)[1]).double().train()
+    set_dropout(model, 0.3)
+    [batch] = micro_batches(some_tokens(), range(4), SWITCHES["packed"], 4096)
+    torch.manual_seed(3)
+    terms = Terms(label_smoothing=SMOOTH, r_drop=2.0)
+    got = loss_and_gradients_of(model, supervised_loss(model, batch, SWITCHES[switch], terms))
+    torch.manual_seed(3)
+    draws, loss = [model_logits(model, batch).log_softmax(-1) for _ in range(2)], torch.zeros((), dtype=torch.float64)
+    for at, (label, weight) in enumerate(zip(batch.labels_N, batch.weights_N, strict=True)):
+        one, other = (log[at] for log in draws)
+        wanted = torch.full_like(one, SMOOTH / len(one))
+        wanted[label] += 1 - SMOOTH
+        likelihood = -(wanted @ one + wanted @ other) / 2
+        apart = (one.exp() @ (one - other) + other.exp() @ (other - one)) / 2
+        loss = loss + weight * (likelihood + 2.0 / 2 * apart)
+    assert_near(got, loss_and_gradients_of(model, loss), "slow")
+
+
+def test_r_drop_compares_draws_of_an_adapters_dropout_alone(tiny, tmp_path):
+    """Would let through: two equal passes at twice the time, where only LoRA's dropout is asked for."""
+    recipe = full(tiny, method="lora", lora={"dropout": 0.3}, regularise={"r_drop": 1.0, "dropout": 0})
+    run = prepare_run(recipe, load_model(str(tiny)), some_tokens(), TokenSet([], []), tmp_path)
+    model = run.loaded.model.train()
+    for name, weight in trainable(model).items():
+        if "lora_B" in name:
+            torch.nn.init.normal_(weight)
+    losses = []
+    for weight in (1e-9, 100.0):
+        torch.manual_seed(3)
+        losses.append(loss_and_gradients(model, run.train, run.shortcuts, Terms(r_drop=weight))[0])
+    assert losses[1] > 1.01 * losses[0]  # with equal passes both are the same
 
 
 def model_logits(model: Any, batch: Any) -> torch.Tensor:
@@ -186,6 +225,40 @@ def test_the_mean_is_that_of_the_steps(kind, value):
     torch.testing.assert_close(weight.data, values[-1])
 
 
+@pytest.mark.parametrize(
+    "train",
+    [
+        {"method": "lora"},
+        {"method": "tokens", "tokens": {"add": {"<|a|>": "a"}}},
+        {"method": "full", "freeze": {"unfreeze": "gradual", "pace": 2}},
+        {"method": "lora", "tokens": {"add": {"<|a|>": "a"}}, "freeze": {"unfreeze": "gradual", "pace": 2}},
+    ],
+    ids=["lora", "tokens", "unfreezing", "all"],
+)
+def test_the_mean_is_of_all_that_ever_learns(train, tiny, tmp_path):
+    """Would let through: a mean without adapters, without new rows, or of what was frozen when the run began."""
+    recipe = full(tiny, regularise={"ema": 0.8}, schedule={"peak": 0.01}, eval_every=1, max_steps=8, epochs=20, **train)
+    loaded = load_start(recipe, str(tiny))
+    new = loaded.tokenizer.convert_tokens_to_ids("<|a|>") if "tokens" in train else 7
+    tokens = TokenSet([replace(one, ids=[new, *one.ids[1:]]) for one in some_tokens().rendered], [1.0] * 4)
+    run = prepare_run(recipe, loaded, tokens, tokens, tmp_path)
+    means = [{name: weight.detach().double() for name, weight in run.learning.weights.items()}]
+    lasts = []
+
+    def watch(progress):
+        keep = min(0.8, progress.step / (9 + progress.step))
+        lasts.append({name: weight.detach().double() for name, weight in run.learning.weights.items()})
+        means.append({name: keep * one + (1 - keep) * lasts[-1][name] for name, one in means[-1].items()})
+
+    with steps("training", run.total_steps) as bar:
+        progress = loop.fit(run, bar, [watch])
+    assert progress.best.step > 4
+    for name, weight in run.learning.weights.items():
+        torch.testing.assert_close(weight.detach().double(), means[progress.best.step][name], atol=1e-6, rtol=1e-5)
+        assert not torch.equal(weight.detach().double(), means[0][name]), name
+        assert not torch.equal(weight.detach().double(), lasts[progress.best.step - 1][name]), name
+
+
 def test_noise_has_its_share_of_the_gradients_norm_and_falls():
     """Would let through: noise that grows with the model, that is the same in every step, or never falls."""
     weights = [torch.nn.Parameter(torch.zeros(4000)), torch.nn.Parameter(torch.zeros(200, 30))]
@@ -219,6 +292,18 @@ def test_a_killed_run_ends_in_the_same_bytes(regularise, tiny, workspace, tmp_pa
     plain = stage.train(full(tiny, eval_every=2), make_dataset(workspace, PAIRS[::2], PAIRS[1::2]), workspace)
     undisturbed = stage.train(recipe, make_dataset(workspace, PAIRS[::2], PAIRS[1::2]), workspace).manifest["files"]
     assert undisturbed["model/model.safetensors"] != plain.manifest["files"]["model/model.safetensors"]
+    elsewhere = type(workspace)(tmp_path / "elsewhere")
+    dataset = make_dataset(elsewhere, PAIRS[::2], PAIRS[1::2])
+    killed_after(2, lambda: stage.train(recipe, dataset, elsewhere))
+    files = stage.train(recipe, dataset, elsewhere).manifest["files"]
+    assert {name for name in files if files[name] != undisturbed[name]} <= {"train.html"}
+
+
+def test_a_killed_mean_of_adapters_rows_and_thawing_layers_ends_in_the_same_bytes(tiny, workspace, tmp_path):
+    """Would let through: a mean that a resumed run takes over for what learnt at the kill alone."""
+    train = {"method": "lora", "tokens": {"add": {"card": "a card"}}, "freeze": {"unfreeze": "gradual", "pace": 3}}
+    recipe = full(tiny, regularise={"ema": 0.8}, eval_every=2, **train)
+    undisturbed = stage.train(recipe, make_dataset(workspace, PAIRS[::2], PAIRS[1::2]), workspace).manifest["files"]
     elsewhere = type(workspace)(tmp_path / "elsewhere")
     dataset = make_dataset(elsewhere, PAIRS[::2], PAIRS[1::2])
     killed_after(2, lambda: stage.train(recipe, dataset, elsewhere))

@@ -156,6 +156,20 @@ def test_full_fine_tuning_trains_everything(workspace, dataset, tiny):
     assert torch.equal(logits_of(ours.model, ids), logits_of(AutoModelForCausalLM.from_pretrained(folder), ids))
 
 
+@pytest.mark.parametrize("family", ["llama", "llama-untied", "phi"])
+def test_a_pull_to_the_base_leaves_new_rows_alone(family, workspace, dataset, tmp_path):
+    """Would let through: new tokens pulled to the mean of their description, which is nothing the base has."""
+    base = family_base(tmp_path / "base", family)
+    whole = {"schedule": {"peak": 0.1, "shape": "constant", "warmup": 0}, "regularise": {"l2sp": 10, "weight_decay": 0}}
+    folder = stage.train(recipe(base, method="full", max_steps=2, **whole), dataset, workspace).path / "model"
+    before, after = (load_start(recipe(base), str(base)), load_model(folder, device="cpu"))
+    new = before.tokenizer.convert_tokens_to_ids(list(ADD))
+    weights, ends = dict(after.model.named_parameters()), ("embed_tokens", "lm_head")
+    for name, start in before.model.named_parameters():  # all of the way back to the start in each step
+        moved = (weights[name] != start).reshape(len(start), -1).any(1).nonzero().flatten().tolist()
+        assert moved == (sorted(new) if any(one in name for one in ends) else []), name
+
+
 def test_training_goes_on_from_a_model_with_tokens(workspace, dataset, tiny):
     """Would let through: rows of an earlier adapter that are lost when it becomes a base, or a base nobody finds."""
     first = stage.train(recipe(tiny, method="lora"), dataset, workspace)

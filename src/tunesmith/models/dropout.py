@@ -4,7 +4,7 @@ Llama, Qwen, Gemma and their kin have an attention-dropout setting and no residu
 setting it in the config after loading changes nothing. Here all three are set on the modules themselves:
 
 - attention: the probability each attention module reads in its forward pass;
-- residual: on what each attention and MLP block adds to the stream;
+- residual: on what attention, MLP and their like add to the stream, after the norm that Gemma puts between;
 - embedding: on the input embeddings.
 
 Families that have dropout modules of their own (GPT-2) get their probabilities set instead. Nothing acts in
@@ -15,18 +15,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import nn
 
 from tunesmith.models.forward import causal_lm
 from tunesmith.models.layers import decoder_layers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Mapping
 
     from transformers import PreTrainedModel
 
-_BLOCKS = ("self_attn", "attn", "attention", "mlp", "feed_forward")
-_ATTENTION_PROBABILITY = "attention_dropout"
+_PROBABILITIES = ("attention_dropout", "hidden_dropout")
+"""What modules without a dropout module read in their forward pass: most on attention, Bloom and Falcon on the rest."""
 
 
 def set_dropout(model: PreTrainedModel, probability: float) -> Callable[[], None]:
@@ -42,12 +43,12 @@ def set_dropout(model: PreTrainedModel, probability: float) -> Callable[[], None
     for module in [*own, *_embedding_dropouts(model)]:
         undo.append(_set_attribute(module, "p", probability))
     for module in model.modules():
-        if isinstance(getattr(module, _ATTENTION_PROBABILITY, None), float | int):
-            undo.append(_set_attribute(module, _ATTENTION_PROBABILITY, probability))
+        for name in _PROBABILITIES:
+            if isinstance(getattr(module, name, None), float | int):
+                undo.append(_set_attribute(module, name, probability))
     if not own and probability > 0:
-        handles = [block.register_forward_hook(_drop_output(probability)) for block in _blocks(layers)]
-        handles.append(model.get_input_embeddings().register_forward_hook(_drop_output(probability)))
-        undo += [handle.remove for handle in handles]
+        dropping = [*_adding(model, layers), model.get_input_embeddings()]
+        undo += [one.register_forward_hook(_drop_output(probability)).remove for one in dropping]
 
     def restore() -> None:
         for call in undo:
@@ -66,8 +67,47 @@ def train_from(model: PreTrainedModel, depth: int) -> None:
             layer.train()
 
 
-def _blocks(layers: list[nn.Module]) -> list[nn.Module]:
-    return [child for layer in layers for name, child in layer.named_children() if name in _BLOCKS]
+def _adding(model: PreTrainedModel, layers: list[nn.Module]) -> list[nn.Module]:
+    """Return the parts of each layer that add to the stream, by following the gradient of what comes out of it."""
+    made: dict[Any, nn.Module] = {}
+    found: dict[nn.Module, None] = {}
+
+    def enter(_layer: nn.Module, args: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, Any]:
+        made.clear()
+        if args:
+            return (args[0].detach().requires_grad_(), *args[1:]), named
+        return args, {**named, "hidden_states": named["hidden_states"].detach().requires_grad_()}
+
+    def note(part: nn.Module, _inputs: Any, output: Any) -> None:
+        made[_first(output).grad_fn] = part
+
+    def leave(_layer: nn.Module, _inputs: Any, output: Any) -> None:
+        found.update(dict.fromkeys(_summands(_first(output).grad_fn, made)))
+
+    handles = [part.register_forward_hook(note) for layer in layers for part in layer.children()]
+    for layer in layers:
+        handles += [layer.register_forward_pre_hook(enter, with_kwargs=True), layer.register_forward_hook(leave)]
+    try:
+        with torch.enable_grad():
+            model(input_ids=torch.zeros(1, 1, dtype=torch.long, device=model.device), use_cache=False)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return list(found)
+
+
+def _summands(node: Any, made: Mapping[Any, nn.Module], *, summed: bool = False) -> Iterator[nn.Module]:
+    """Yield the parts whose outputs the sums at the end of a graph are made of; what made their inputs is not."""
+    if node in made:
+        if summed:  # a norm of the stream itself is none
+            yield made[node]
+        return
+    for below, _ in node.next_functions if node is not None else ():
+        yield from _summands(below, made, summed=summed or "Add" in node.name())
+
+
+def _first(output: Any) -> Any:
+    return output[0] if isinstance(output, tuple) else output
 
 
 def _embedding_dropouts(model: PreTrainedModel) -> list[nn.Dropout]:
@@ -83,9 +123,8 @@ def _drop_output(probability: float) -> Callable[[nn.Module, Any, Any], Any]:
     def hook(module: nn.Module, _inputs: Any, output: Any) -> Any:
         if not module.training:
             return output
-        if isinstance(output, tuple):
-            return (nn.functional.dropout(output[0], probability), *output[1:])
-        return nn.functional.dropout(output, probability)
+        dropped = nn.functional.dropout(_first(output), probability)
+        return (dropped, *output[1:]) if isinstance(output, tuple) else dropped
 
     return hook
 

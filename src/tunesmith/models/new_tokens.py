@@ -17,6 +17,14 @@ if TYPE_CHECKING:
 
     from transformers import PreTrainedModel
 
+_ROWS = ".trainable_tokens_delta."
+"""What is in the name of rows learnt beside an embedding, in PEFT's format."""
+
+
+def is_new(name: str) -> bool:
+    """Tell by its name whether a weight is rows of new tokens and nothing of the base."""
+    return _ROWS in name
+
 
 def make_room(model: PreTrainedModel, rows: int) -> None:
     """Give the embeddings at least this many rows; old ones keep their bits, spare ones are used up first."""

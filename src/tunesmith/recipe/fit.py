@@ -135,6 +135,9 @@ def _idle_for_method(recipe: Recipe) -> Iterator[Idle]:
     if method in ("full", "tokens"):
         for name in type(recipe.train.lora).model_fields:
             yield f"train.lora.{name}", f"of methods lora, dora and qlora, and this is {method}; leave it out"
+    if method == "tokens":
+        why = "a factor from layer to layer, and method tokens trains new rows alone, at the whole rate"
+        yield "train.schedule.layer_decay", f"{why}; leave it out, or train.method: lora"
     if recipe.data.split.valid == 0 and not recipe.data.valid:
         for name in ("eval_every", "regularise.early_stopping"):
             yield f"train.{name}", "looks at validation examples, and there are none; data.split.valid: 0.1"

@@ -68,8 +68,6 @@ class Regularise(Section):
     def _makes_sense(self) -> Regularise:
         if self.ema and self.average:
             raise ValueError("ema and average are two means of the weights; give one")
-        if self.r_drop and not self.dropout:
-            raise ValueError("r_drop compares two draws of dropout, and dropout is 0")
         return self
 
 
@@ -309,6 +307,11 @@ class Train(Section):
                 )
 
     @property
+    def adapter_dropout(self) -> float:
+        """The dropout of LoRA and its kin; 0 for methods without."""
+        return 0.0 if self.method in ("full", "tokens") else self.lora.dropout
+
+    @property
     def kept_whole_by(self) -> str:
         """The setting with which a model cannot be parted among devices; empty if there is none."""
         if self.method != "full":
@@ -326,6 +329,8 @@ class Train(Section):
             raise ValueError(f"shard: always parts weights that all learn, not with {self.kept_whole_by}; shard: auto")
         if self.compile == "always" and self.activation_checkpointing == "always":
             raise ValueError("activation_checkpointing: always leaves no layer to compile: always; one of them: auto")
+        if self.regularise.r_drop and not self.regularise.dropout and not self.adapter_dropout:
+            raise ValueError("regularise.r_drop compares two draws of dropout, and dropout is 0; dropout: 0.05")
         if self.batch_examples and "batch_tokens" in self.model_fields_set:
             raise ValueError("batch_examples and batch_tokens both say how much a step is; give one")
         if self.method == "tokens" and self.tokens is None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from tunesmith.core.errors import RecipeError
 from tunesmith.models.layers import EMBEDDINGS, decoder_layers, depths, matching
+from tunesmith.models.new_tokens import is_new
 from tunesmith.train.optimizer import trainable
 
 if TYPE_CHECKING:
@@ -50,11 +51,13 @@ class Learning:
     def of(cls, model: PreTrainedModel, starts: Mapping[int, int]) -> Learning:
         """Read what learns from a model on which `freeze` has been called; ``starts`` is of `first_steps`.
 
+        Rows of new tokens, which know nothing yet, learn from the start whatever is frozen.
+
         Raises:
             RecipeError: if nothing learns in the first step.
         """
         weights, depth = trainable(model), depths(model)
-        first = {name: starts.get(depth[name], 0) for name in weights}  # added tokens learn in frozen embeddings too
+        first = {name: 0 if is_new(name) else starts.get(depth[name], 0) for name in weights}
         if not first or min(first.values()) > 0:
             raise RecipeError(
                 "train.freeze: nothing is left to learn" + (" in the first step" if first else ""),

@@ -33,6 +33,7 @@ from tunesmith.train.pull import add_noise
 from tunesmith.train.ranks import ALONE, Ranks
 from tunesmith.train.schedule import multiplier
 from tunesmith.train.sharded import gathered, shard, shards, within
+from tunesmith.train.tokens import ids_of
 from tunesmith.train.validate import Judge, validate
 
 if TYPE_CHECKING:
@@ -147,6 +148,11 @@ class Run:
         return self.learning.frozen_layers if self.states else 0
 
     @property
+    def new_tokens(self) -> list[int]:
+        """The ids of the tokens that are added to the base."""
+        return ids_of(self.loaded.tokenizer, self.settings.tokens.add) if self.settings.tokens else []
+
+    @property
     def total_steps(self) -> int:
         """Planned steps over all epochs."""
         return sum(self.epoch_steps)
@@ -195,7 +201,7 @@ def fit(run: Run, bar: Bar, watchers: Sequence[Callable[[Progress], None]] = ())
     if run.sharded:
         run = shard(run)
     weights = run.learning.weights
-    optimizer = build_optimizer(model, run.settings, factors)
+    optimizer = build_optimizer(model, run.settings, factors, run.new_tokens)
     average = Average.of(run.settings.regularise, weights, run.total_steps)
     progress = load_checkpoint(run.folder, weights, optimizer, average) or Progress()
     bar.advance(progress.step)

@@ -9,6 +9,7 @@ import contextlib
 import math
 import os
 import weakref
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -25,7 +26,7 @@ from tunesmith.models.precision import compute_in
 from tunesmith.models.quantised import largest_bytes, saved_bytes, weight_bytes, whole_bytes
 from tunesmith.train.batches import micro_batches
 from tunesmith.train.loop import steps_from
-from tunesmith.train.loss import supervised_loss
+from tunesmith.train.loss import PLAIN, Terms, supervised_loss
 from tunesmith.train.optimizer import trainable
 
 if TYPE_CHECKING:
@@ -57,17 +58,19 @@ HEADROOM = 0.85
 
 def state_bytes(model: torch.nn.Module) -> int:
     """Return bytes of weights, and of gradients and AdamW's two moments of those that learn."""
-    return weight_bytes(model) + sum(3 * one.numel() * one.element_size() for one in trainable(model).values())
+    return weight_bytes(model) + 3 * _learning_bytes(model)
 
 
-def activation_bytes_per_token(loaded: LoadedModel, tokens: TokenSet, shortcuts: Shortcuts, precision: str) -> float:
-    """Return the bytes that a forward pass keeps for its backward pass, per token, counted on the longest examples."""
+def activation_bytes_per_token(
+    loaded: LoadedModel, tokens: TokenSet, shortcuts: Shortcuts, precision: str, terms: Terms = PLAIN
+) -> float:
+    """Return the bytes that a loss keeps for its backward pass, per token, counted on the longest examples."""
     batches = micro_batches(tokens, _longest(tokens, MEASURED_TOKENS), shortcuts, MEASURED_TOKENS)
     batch = max(batches, key=lambda one: one.row.ids_BT.numel())
     loaded.model.train()
     device = loaded.model.device
     with compute_in(precision, device):
-        kept = _held_bytes(loaded.model, lambda: supervised_loss(loaded.model, batch.to(device), shortcuts))
+        kept = _held_bytes(loaded.model, lambda: supervised_loss(loaded.model, batch.to(device), shortcuts, terms))
     return kept / batch.row.ids_BT.numel()
 
 
@@ -128,7 +131,7 @@ def pass_bytes(run: Run, *, tried: bool) -> PassBytes:
     if device.type != "cpu" or not tried:
         return PassBytes(kept, kept)
     first, in_a_row = _grown_bytes(forward)
-    in_a_row -= _learning_bytes(run)  # the gradients
+    in_a_row -= _learning_bytes(model)  # the gradients
     model.zero_grad(set_to_none=True)
     give_back()
     return PassBytes(*(max(kept, grown if grown > GROWN_FROM else 0) for grown in (first, in_a_row)))
@@ -147,8 +150,14 @@ def _grown_bytes(forward: Callable[[int], torch.Tensor]) -> tuple[int, int]:
     return seen[0], max(seen)
 
 
-def _learning_bytes(run: Run) -> int:
-    return sum(one.numel() * one.element_size() for one in trainable(run.loaded.model).values())
+def _learning_bytes(model: torch.nn.Module) -> int:
+    return sum(one.numel() * one.element_size() for one in trainable(model).values())
+
+
+def _copies(settings: Train) -> int:
+    """Return how many copies of what learns a run keeps: a mean, the base's values, the start of a search."""
+    regularise = settings.regularise
+    return bool(regularise.ema or regularise.average) + bool(regularise.l2sp) + (settings.schedule.peak == "auto")
 
 
 def _largest_passes(run: Run) -> list[Batch]:
@@ -162,26 +171,34 @@ def row_tokens(
     loaded: LoadedModel,
     tokens: TokenSet,
     shortcuts: Shortcuts,
+    settings: Train,
     precision: str,
     parts: int = 1,
     checkpoint: Callable[[], int] | None = None,
 ) -> int:
-    """Return how many tokens one forward pass takes: a function of model, data and the machine's size alone.
+    """Return how many tokens one forward pass takes: a function of model, data, recipe and the machine's size alone.
 
     ``parts`` is among how many ranks weights and optimiser are parted; ``checkpoint`` lets the model compute
     activations again, and is called if the longest example does not fit into a GPU otherwise.
     """
     device = loaded.model.device
     least, most = ROW_TOKENS.get(device.type, ROW_TOKENS["cpu"])
-    if device.type != "cuda":
+    if least == most:
         return most
-    whole = HEADROOM * torch.cuda.get_device_properties(device).total_memory
-    state = state_bytes(loaded.model) / parts + (_fetched_bytes(loaded.model) if parts > 1 else 0)
-    left = whole - state - _head_bytes(device)
-    fits = left / activation_bytes_per_token(loaded, tokens, shortcuts, precision)
-    if checkpoint and fits < max(least, *(len(one.ids) for one in tokens.rendered)) and checkpoint():
-        fits = left / activation_bytes_per_token(loaded, tokens, shortcuts, precision)
+    left = HEADROOM * torch.cuda.get_device_properties(device).total_memory - _kept_throughout(loaded, settings, parts)
+    measured = partial(activation_bytes_per_token, loaded, tokens, shortcuts, precision, Terms.of(settings.regularise))
+    fits = left / measured()
+    longest = max(len(one.ids) for one in tokens.rendered)
+    if checkpoint and may_checkpoint(settings) and fits < max(least, longest) and checkpoint():
+        fits = left / measured()
     return int(min(most, max(least, fits // 256 * 256)))
+
+
+def _kept_throughout(loaded: LoadedModel, settings: Train, parts: int) -> float:
+    """Return the bytes that lie beside every pass: state, copies of what learns, the chunk of logits in hand."""
+    model = loaded.model
+    state = state_bytes(model) + _copies(settings) * _learning_bytes(model)
+    return state / parts + (_fetched_bytes(model) if parts > 1 else 0) + _head_bytes(model.device)
 
 
 def peak_bytes(run: Run) -> int:
@@ -193,11 +210,10 @@ def peak_bytes(run: Run) -> int:
 
 def needed_bytes(run: Run, *, tried: bool = True) -> int:
     """Return the bytes that training takes at its peak, the model included; ``tried`` as in `pass_bytes`."""
-    model, regularise = run.loaded.model, run.settings.regularise
+    model = run.loaded.model
     whole, parts = weight_bytes(model), run.ranks.count if run.sharded else 1
-    learning, fetched = _learning_bytes(run) / parts, _fetched_bytes(model) if run.sharded else 0
-    searched = run.settings.schedule.peak == "auto"  # the start is kept meanwhile
-    copies = 1 + bool(regularise.ema or regularise.average) + bool(regularise.l2sp) + searched  # and gradients
+    learning, fetched = _learning_bytes(model) / parts, _fetched_bytes(model) if run.sharded else 0
+    copies = 1 + _copies(run.settings)  # and gradients
     taken = pass_bytes(run, tried=tried)
     moments = 2 * learning  # made after the first step's passes, in the room that these left
     most = max(moments + taken.first, taken.in_a_row)
@@ -243,7 +259,7 @@ def refuse_unfit(run: Run) -> None:
 
 def _ways_to_fit(run: Run, needed: int, free: int) -> list[str]:
     """Return the settings with which a run would fit."""
-    adapters = needed - (3 * _learning_bytes(run) if run.settings.method == "full" else 0)
+    adapters = needed - (3 * _learning_bytes(run.loaded.model) if run.settings.method == "full" else 0)
     ways = [f"train.method: lora, which takes about {_gib(adapters)}", "train.freeze"]
     ways = ways if run.settings.method == "full" and adapters < free else []
     if run.settings.method in ("full", "lora") and adapters > free >= (

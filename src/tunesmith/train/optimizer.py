@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 import torch
 
 from tunesmith.models.layers import EMBEDDINGS, decoder_layers, depths, matching
+from tunesmith.models.new_tokens import embedding_layers, is_new
 from tunesmith.train.pull import Start
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from torch import nn
     from transformers import PreTrainedModel
@@ -31,13 +32,17 @@ def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
 
 
 def build_optimizer(
-    model: PreTrainedModel, settings: Train, factors: Mapping[str, float] | None = None
+    model: PreTrainedModel,
+    settings: Train,
+    factors: Mapping[str, float] | None = None,
+    new_tokens: Sequence[int] = (),
 ) -> torch.optim.AdamW:
     """Return AdamW over what learns: matrices decay, vectors (norms, biases) do not; each group has its ``factor``.
 
     ``factors`` are those of `rate_factors`, if they are known.
 
-    With ``regularise.l2sp`` its steps also pull the weights to the values they have now.
+    With ``regularise.l2sp`` its steps also pull the weights to the values they have now, but for the rows of
+    ``new_tokens`` in the embeddings, which the base does not have.
 
     Raises:
         RecipeError: if a pattern of ``schedule.rates`` matches nothing that learns.
@@ -54,7 +59,8 @@ def build_optimizer(
         lr=0.0, betas=BETAS, fused=True,
     )  # fmt: skip
     if strength := settings.regularise.l2sp:
-        start = Start(trainable(model).values())
+        embeddings = [one for layer in embedding_layers(model).values() for one in layer.parameters()]
+        start = Start(trainable(model).values(), dict.fromkeys(embeddings, new_tokens))
         optimizer.register_step_post_hook(lambda stepped, *_: start.pull(stepped, strength))
     return optimizer
 
@@ -69,7 +75,7 @@ def rate_factors(model: PreTrainedModel, schedule: Schedule) -> dict[str, float]
     """Return the factor on the learning rate of each weight that learns, by name.
 
     The top layer and what is above it have 1, each layer below ``layer_decay`` times that of the one above, the
-    embeddings one step less than layer 0. Patterns of ``rates`` multiply on top of that.
+    embeddings one step less than layer 0; rows of new tokens have 1. Patterns of ``rates`` multiply on top of that.
 
     Raises:
         RecipeError: if a pattern matches nothing that learns.
@@ -78,7 +84,7 @@ def rate_factors(model: PreTrainedModel, schedule: Schedule) -> dict[str, float]
     Clark et al. 2020, "ELECTRA", appendix A.2.
     """
     names, depth, top = list(trainable(model)), depths(model), len(decoder_layers(model)) - 1
-    factors = {name: schedule.layer_decay ** max(0, top - depth[name]) for name in names}
+    factors = {name: 1.0 if is_new(name) else schedule.layer_decay ** max(0, top - depth[name]) for name in names}
     for pattern, factor in schedule.rates.items():
         for name in matching(pattern, names, "train.schedule.rates"):
             factors[name] *= factor
@@ -90,8 +96,9 @@ def told_factors(model: PreTrainedModel, schedule: Schedule) -> list[tuple[str, 
     factors, depth, top = rate_factors(model, schedule), depths(model), len(decoder_layers(model))
     if set(factors.values()) == {1.0}:
         return []
-    words = {EMBEDDINGS: "embeddings", top: "head"}
+    new = EMBEDDINGS - 1
+    words = {new: "new tokens", EMBEDDINGS: "embeddings", top: "head"}
     at_place: dict[int, list[float]] = defaultdict(list)
     for name, factor in factors.items():
-        at_place[depth[name]].append(factor)
+        at_place[new if is_new(name) else depth[name]].append(factor)
     return [(words.get(place, f"layer {place}"), min(here), max(here)) for place, here in sorted(at_place.items())]

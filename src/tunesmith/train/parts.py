@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 import torch
 from safetensors.torch import load_file, save_file
 from torch.distributed.tensor import DTensor, distribute_tensor
+from torch.distributed.tensor._utils import compute_local_shape_and_global_offset
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 
@@ -36,6 +37,16 @@ def load_parts(folder: Path, name: str) -> dict[str, torch.Tensor]:
             found[key].append(part)
         rank += 1
     return {key: parts[0] if len(parts) == 1 else torch.cat(parts) for key, parts in found.items()}
+
+
+def rows_here(tensor: torch.Tensor, rows: Sequence[int]) -> tuple[torch.Tensor, list[int]]:
+    """Return what a rank has of a tensor, and which rows of it are some rows of the whole."""
+    if not isinstance(tensor, DTensor):
+        return tensor, list(rows)
+    (count, *_), (first, *_) = compute_local_shape_and_global_offset(
+        tensor.shape, tensor.device_mesh, tensor.placements
+    )
+    return tensor.to_local(), [row - first for row in rows if first <= row < first + count]
 
 
 def as_lies(whole: torch.Tensor, other: torch.Tensor) -> torch.Tensor:

@@ -45,12 +45,12 @@ def prepare_run(
     from tunesmith.train.batches import plan_steps, step_sizes
     from tunesmith.train.distil import refuse_unfit_teacher
     from tunesmith.train.loop import Run
-    from tunesmith.train.memory import may_checkpoint, refuse_unfit, row_tokens
+    from tunesmith.train.memory import refuse_unfit, row_tokens
     from tunesmith.train.optimizer import rate_factors
     from tunesmith.train.ranks import here
     from tunesmith.train.schedule import check_schedule
     from tunesmith.train.sharded import shards
-    from tunesmith.train.unfit import refuse_small_disk, refuse_unfit_run
+    from tunesmith.train.unfit import refuse_small_disk, refuse_undropped, refuse_unfit_run
 
     settings, ranks = recipe.train, here()
     sizes, step_size = step_sizes(settings, train.num_targets)
@@ -64,6 +64,7 @@ def prepare_run(
     with refusals:
         learning = _choose_what_learns(recipe, loaded, epoch_steps)
         rate_factors(loaded.model, settings.schedule)
+        refuse_undropped(settings, learning)
         refuse_small_disk(settings, learning.weights, loaded.model, folder)
     with refusals:
         if settings.compile == "always" and (why := cannot(loaded.model.device)):
@@ -83,7 +84,6 @@ def prepare_run(
         loaded.model, precision, learning.frozen_layers
     )
     parts = ranks.count if shards(settings, device) else 1
-    again = checkpoint if may_checkpoint(settings) else None
     run = Run(
         loaded=loaded,
         learning=learning,
@@ -96,7 +96,7 @@ def prepare_run(
         batch_tokens=batch_tokens,
         epoch_steps=epoch_steps,
         shortcuts=shortcuts,
-        row_tokens=row_tokens(loaded, train, shortcuts, precision, parts, again),
+        row_tokens=row_tokens(loaded, train, shortcuts, settings, precision, parts, checkpoint),
         folder=folder,
         objective=_objective(recipe, asked),
         ranks=ranks,

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from tunesmith.train.parts import rows_here
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
     from torch import nn
 
@@ -20,10 +22,16 @@ NOISE_FALLS = 0.55
 
 
 class Start:
-    """Where the weights that learn began: the base's values, kept in memory beside them."""
+    """Where the weights that learn began: the base's values, kept in memory beside them.
 
-    def __init__(self, weights: Iterable[nn.Parameter]) -> None:
+    Args:
+        weights: what learns.
+        new: for some of them rows that the base does not have, which nothing pulls.
+    """
+
+    def __init__(self, weights: Iterable[nn.Parameter], new: Mapping[nn.Parameter, Sequence[int]]) -> None:
         self._start = {id(weight): weight.detach().clone() for weight in weights}
+        self._new = {id(weight): rows for weight, rows in new.items()}
 
     @torch.no_grad()
     def pull(self, optimizer: torch.optim.Optimizer, strength: float) -> None:
@@ -34,7 +42,11 @@ class Start:
         """
         for group in optimizer.param_groups:
             for weight in group["params"]:
+                here, new = rows_here(weight, self._new.get(id(weight), ()))
+                free = here[new] if new else here
                 weight.lerp_(self._start[id(weight)], group["lr"] * strength)
+                if new:
+                    here[new] = free
 
 
 @torch.no_grad()

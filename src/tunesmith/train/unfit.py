@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from tunesmith.recipe import Recipe, Train
     from tunesmith.text.task import TaskSpec
     from tunesmith.train.batches import TokenSet
+    from tunesmith.train.freeze import Learning
 
 LONGEST_MEAN = 4
 """In a run this many times shorter than an exponential mean looks back, all of the mean is its own warm-up."""
@@ -98,6 +99,20 @@ def refuse_unfit_run(settings: Train, train: TokenSet, total_steps: int) -> None
         with refusals:
             check(settings, total_steps)
     refusals.tell()
+
+
+def refuse_undropped(settings: Train, learning: Learning) -> None:
+    """Refuse to compare two draws of dropout where nothing is dropped: below what learns there is none.
+
+    Raises:
+        RecipeError: if only what lies above the layers learns.
+    """
+    above_all = learning.all_at_once().lowest(0) >= learning.num_layers
+    if settings.regularise.r_drop and above_all and not settings.adapter_dropout:
+        raise RecipeError(
+            "train.regularise.r_drop compares two draws of dropout, which acts in layers that learn, and none does",
+            hint="train.freeze.layers: ':-1', with which the top layer learns too, or leave r_drop out",
+        )
 
 
 def refuse_small_disk(settings: Train, weights: Mapping[str, nn.Parameter], model: nn.Module, folder: Path) -> None:
