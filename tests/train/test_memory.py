@@ -20,6 +20,7 @@ from tunesmith.models.quantised import largest_bytes, saved_bytes, weight_bytes
 from tunesmith.recipe import Recipe
 from tunesmith.text.prompts import prompts_of
 from tunesmith.train import memory
+from tunesmith.train.loss import Terms
 from tunesmith.train.optimizer import trainable
 from tunesmith.train.prepare_run import prepare_run
 from tunesmith.train.ranks import Ranks
@@ -132,6 +133,27 @@ def test_a_pass_on_a_gpu_leaves_room_for_all_that_lies_beside_it(tiny, workspace
         assert room == pytest.approx(copies * learning / memory.HEADROOM, rel=1e-3)
     passes = least(5120 + 2560) - least(5120 + 1280)
     assert least(5120, regularise={"r_drop": 1}) - plain == pytest.approx(4 * passes, rel=0.1)
+
+
+def test_a_gpu_too_small_for_the_longest_example_computes_activations_again(tmp_path, workspace, monkeypatch):
+    """Would let through: one pass that runs out of memory, passes as short as if everything were kept."""
+    base = tiny_base(tmp_path, num_hidden_layers=12)
+    monkeypatch.setattr(memory, "ROW_TOKENS", {"cpu": (1, 10**9)})
+    device = SimpleNamespace(total_memory=2**30)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _device: device)
+    run = run_of(base, workspace)
+    assert checkpointed(run.loaded.model) == 0
+    per_token = memory.activation_bytes_per_token(
+        run.loaded, run.train, run.shortcuts, run.precision, Terms.of(run.settings.regularise)
+    )
+    longest = max(len(one.ids) for one in run.train.rendered)
+    beside = memory._kept_throughout(run.loaded, run.settings, 1)
+    device.total_memory = (beside + per_token * longest * 0.99) / memory.HEADROOM
+    again = run_of(base, workspace)
+    assert checkpointed(again.loaded.model) == 11
+    device.total_memory = (beside + per_token * 2_560) / memory.HEADROOM
+    assert memory.row_tokens(again.loaded, again.train, again.shortcuts, again.settings, "float32") > 2 * 2_560
+    assert checkpointed(run_of(base, workspace, activation_checkpointing="never").loaded.model) == 0
 
 
 def test_a_model_in_parts_is_not_counted_whole_on_every_rank(tiny, workspace):
