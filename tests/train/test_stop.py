@@ -1,5 +1,6 @@
 """When training stops, and which weights are kept."""
 
+import contextlib
 import json
 
 import numpy as np
@@ -10,11 +11,13 @@ from made import CARDS, make_dataset
 from tunesmith import flow
 from tunesmith.core.artifacts import Workspace
 from tunesmith.core.errors import RecipeError
-from tunesmith.recipe import EarlyStopping, Recipe
+from tunesmith.recipe import EarlyStopping, Recipe, Train
 from tunesmith.train import overfit, stage
+from tunesmith.train.batches import TokenSet
 from tunesmith.train.checkpoint import as_lists
 from tunesmith.train.progress import Progress
 from tunesmith.train.stop import BestSoFar
+from tunesmith.train.unfit import refuse_unfit_run
 from tunesmith.train.validate import Judge
 
 
@@ -26,6 +29,22 @@ def test_patience_counts_validations_without_gain():
         stops.append(best.should_stop(settings))
     assert stops == [False, False, False, True]
     assert (best.step, best.value) == (1, 2.0)
+
+
+@pytest.mark.parametrize("patience", [1, 3])
+def test_a_patience_is_refused_exactly_where_it_cannot_stop_anything(patience):
+    """Would let through: a run that nothing stops early, or one refused that its last validation but one could stop."""
+    for steps in range(1, 8):
+        settings, best = (
+            Train(eval_every=1, batch_tokens="auto", regularise={"early_stopping": {"patience": patience}}),
+            BestSoFar(),
+        )
+        stops = False
+        for step in range(1, steps):  # after the last step there is nothing to stop
+            best.see(step, 1.0, 0.0)
+            stops |= best.should_stop(settings.regularise.early_stopping)
+        with contextlib.nullcontext() if stops else pytest.raises(RecipeError, match=r"early_stopping\.patience"):
+            refuse_unfit_run(settings, TokenSet([], []), [steps])
 
 
 def test_gain_below_min_delta_keeps_the_best_but_spends_patience():

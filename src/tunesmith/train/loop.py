@@ -10,7 +10,7 @@ import contextlib
 import math
 from collections import Counter
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from itertools import accumulate, takewhile
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -32,7 +32,7 @@ from tunesmith.train.pull import add_noise
 from tunesmith.train.ranks import ALONE, Ranks
 from tunesmith.train.schedule import multiplier
 from tunesmith.train.sharded import gathered, shard, shards, within
-from tunesmith.train.validate import Judge, validate
+from tunesmith.train.validate import Judge, steps_between, validate, validated_after
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -157,16 +157,13 @@ class Run:
 
     @property
     def eval_every(self) -> int:
-        """Steps between validations: as set, an epoch, or half of one."""
-        if self.settings.eval_every == "epoch":
-            return self.epoch_steps[0]
-        return self.settings.eval_every or max(1, math.ceil(self.epoch_steps[0] / 2))
+        """Steps between validations."""
+        return steps_between(self.settings, self.epoch_steps)
 
-    def validates_at(self, step: int) -> bool:
-        """Tell whether a validation follows when so many steps are done."""
-        if self.settings.eval_every == "epoch":
-            return step in self.epoch_ends
-        return step % self.eval_every == 0 or step == self.total_steps
+    @cached_property
+    def validated_after(self) -> frozenset[int]:
+        """How many steps are done where a validation follows."""
+        return frozenset(validated_after(self.settings, self.epoch_steps))
 
     @property
     def epoch_ends(self) -> list[int]:
@@ -208,7 +205,7 @@ def fit(run: Run, bar: Bar, watchers: Sequence[Callable[[Progress], None]] = ())
             average.see(step)
         progress.step = step + 1
         progress.seconds = spent_s + monotonic_s() - started_s
-        if run.validates_at(progress.step):
+        if progress.step in run.validated_after:
             with average.in_place() if average else contextlib.nullcontext():
                 validate(run, progress)
             saved_s = -math.inf

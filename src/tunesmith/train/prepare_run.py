@@ -56,7 +56,7 @@ def prepare_run(
     batch_tokens = max(1, round(step_size * sum(train.num_targets) / max(1, sum(sizes))))
     refusals = Refusals()
     with refusals:
-        refuse_unfit_run(settings, train, sum(epoch_steps))
+        refuse_unfit_run(settings, train, epoch_steps)
     with refusals:
         check_schedule(settings.schedule, sum(epoch_steps), batch_tokens, validated=len(valid) > 0)
     with refusals:
