@@ -100,6 +100,7 @@ class Run:
         folder: where checkpoints lie.
         objective: what is made small.
         judge: what chooses the best weights and stops; None: the validation loss.
+        chooses: whether validations do that; if not, the last step is reached and its weights count.
         states: what comes out of frozen lowest layers, if it is kept.
         ranks: the processes that train together.
     """
@@ -119,6 +120,7 @@ class Run:
     folder: Path
     objective: Objective
     judge: Judge | None = None
+    chooses: bool = True
     states: Kept | None = None
     ranks: Ranks = ALONE
 

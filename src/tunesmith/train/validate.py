@@ -103,7 +103,9 @@ def likelihood_judge(run: Run) -> Judge:
 
 
 def validate(run: Run, progress: Progress) -> None:
-    """Measure the model as it is, keep its weights if they are the best, and set ``stopped_by`` if patience is out."""
+    """Measure the model as it is; where that chooses, keep its weights if they are the best, and set ``stopped_by`` if
+    patience is out.
+    """
     if not len(run.valid):
         return
     run.loaded.model.eval()
@@ -112,9 +114,12 @@ def validate(run: Run, progress: Progress) -> None:
     with gathered(run.loaded.model):
         columns = loss.look(run.loaded)
     value = loss.value(columns)
-    overfit.look(loss, columns, progress)
+    if run.chooses:
+        overfit.look(loss, columns, progress)
     progress.validations.append(value)
     progress.metrics[-1] |= {"valid_loss": value, **run.objective.facts(columns)}
+    if not run.chooses:
+        return
     judge = run.judge or loss
     if judge is not loss:
         with gathered(run.loaded.model):
