@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 
+from killed import killed_after
 from tunesmith.core.errors import DataError
 from tunesmith.core.progress import steps
 from tunesmith.models.load import load_model
@@ -107,3 +108,33 @@ def test_a_norm_that_is_no_number_is_told_apart_from_the_loss(tiny, tmp_path, mo
     with pytest.raises(DataError, match="fewer than 5 such steps in a row") as caught:
         fit(run_of(tiny, tmp_path, weights_with(1.0, ()), action="skip"))
     assert caught.value.hint.endswith("or lower train.schedule.peak")
+
+
+def flat(run):
+    return torch.cat([one.detach().flatten() for one in run.loaded.model.parameters()])
+
+
+@pytest.mark.parametrize("mean", [{"ema": 0.9}, {"average": 0.5}], ids=["ema", "average"])
+def test_a_step_that_is_left_out_is_in_no_mean(mean, tiny, tmp_path, monkeypatch):
+    """Would let through: weights counted twice for a step that did not happen, or a run that goes on and counts anew."""
+    left_out = {8, 9, 12}  # the plain mean begins with step 8
+    monkeypatch.setattr(loop, "harm", lambda _run, _loss, _norm, progress: "bad" if progress.step in left_out else "")
+
+    def run_at(place):
+        return run_of(tiny, tmp_path / place, weights_with(1.0, ()), mean, action="skip")
+
+    run, seen = run_at("undisturbed"), []
+    wanted = flat(run)
+    fit(run, lambda progress: seen.append(None if "skipped" in progress.metrics[-1] else flat(run)))
+    assert {step for step, weights in enumerate(seen) if weights is None} == left_out
+    for number, weights in enumerate(one for one in seen["average" in mean and 8 :] if one is not None):
+        wanted.lerp_(
+            weights, 1 - (number / (number + 1) if "average" in mean else min(0.9, (1 + number) / (10 + number)))
+        )
+    torch.testing.assert_close(flat(run), wanted)
+    with monkeypatch.context() as often:
+        often.setattr(loop, "CHECKPOINT_EVERY_S", -1.0)
+        killed_after(10, lambda: fit(run_at("killed")))
+    resumed = run_at("killed")
+    fit(resumed)
+    assert torch.equal(flat(resumed), flat(run))

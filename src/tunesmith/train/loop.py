@@ -203,7 +203,7 @@ def fit(run: Run, bar: Bar, watchers: Sequence[Callable[[Progress], None]] = ())
         update(run, optimizer, step, rows, progress)
         seconds = monotonic_s() - began_s
         progress.timed.append([step + 1, progress.tokens - tokens, progress.read_tokens - read, seconds])
-        if average is not None:
+        if average is not None and "skipped" not in progress.metrics[-1]:
             average.see(step)
         progress.step = step + 1
         progress.seconds = spent_s + monotonic_s() - started_s

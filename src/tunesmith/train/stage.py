@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from tunesmith.train.underway import Underway
     from tunesmith.train.validate import Judge
 
-CODE = "train-9"
+CODE = "train-10"
 
 
 def check(recipe: Recipe) -> None:
