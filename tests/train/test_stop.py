@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from bad_data import csv_text
+from killed import killed_after
 from made import CARDS, make_dataset
 from tunesmith import flow
 from tunesmith.core.artifacts import Workspace
@@ -63,7 +64,7 @@ def test_nan_is_never_the_best():
 
 @pytest.mark.slow
 def test_a_metric_stops_training_and_chooses_the_weights(tiny, tmp_path):
-    """Would let through: weights kept by the loss, a metric of which less is taken for better, a kill that forgets it."""
+    """Would let through: weights kept by the loss, a metric of which less is taken for better."""
     rows = [(f"{word} {number}", label) for number in range(40) for word, label in (("card", "a"), ("loan", "b"))]
     (tmp_path / "a.csv").write_text(csv_text(rows))
     recipe = recipe_of(tiny, {"metric": "accuracy", "patience": 6, "min_delta": "auto"})
@@ -75,6 +76,35 @@ def test_a_metric_stops_training_and_chooses_the_weights(tiny, tmp_path):
                                     "value": max(value for _, value in seen)}  # fmt: skip
     assert model.result["best"]["value"] > 0.9
     assert model.result["stopped_by"] == "accuracy: no gain in 6 validations"
+
+
+@pytest.mark.slow
+def test_a_killed_run_stops_by_generated_answers_as_an_undisturbed_one(tiny, tmp_path):
+    """Would let through: a best or a patience that a run which goes on begins anew, a look at answers that leaves the
+    model or the random state other than it found them.
+    """
+    rows = [
+        (f"{word} {number}", answer) for number in range(24) for word, answer in (("card", "lost"), ("loan", "late"))
+    ]
+    recipe = recipe_of(tiny, {"metric": "exact_match", "patience": 3, "min_delta": "auto"}, task="chat")
+    projects = []
+    for place in ("one", "two"):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / "a.csv").write_text(csv_text(rows))
+        projects.append(flow.Project(recipe, tmp_path / place, Workspace(tmp_path / place / "home")))
+    undisturbed = flow.train(projects[0])
+    best = undisturbed.result["best"]
+    assert undisturbed.result["stopped_by"] == "exact_match: no gain in 3 validations" and best["value"] > 0.8
+    for steps_done in (best["step"] - 1, 5, 6):  # before the best, behind it, and while the patience runs
+        killed_after(steps_done, lambda: flow.train(projects[1]))
+    resumed = flow.train(projects[1])
+    assert {**resumed.result, "seconds": 0, "target_tokens_per_s": 0} == {
+        **undisturbed.result,
+        "seconds": 0,
+        "target_tokens_per_s": 0,
+    }
+    files, same = undisturbed.manifest["files"], resumed.manifest["files"]
+    assert {name for name in files if files[name] != same[name]} <= {"train.html"}
 
 
 def test_an_unknown_metric_is_refused_with_the_known_ones(tiny, tmp_path):
@@ -89,9 +119,10 @@ def test_a_metric_without_its_judge_is_no_validation_loss(tiny, workspace):
         stage.train(recipe_of(tiny, {"metric": "accuracy"}), make_dataset(workspace, CARDS, CARDS), workspace)
 
 
-def recipe_of(base, early_stopping):
+def recipe_of(base, early_stopping, task="classify"):
     return Recipe.model_validate({
-        "name": "stops", "task": "classify", "base": str(base), "data": {"train": "a.csv"},
+        "name": "stops", "task": task, "base": str(base), "evaluate": {"max_new_tokens": 8},
+        "data": {"train": "a.csv", "columns": {"input": "text", "target": "intent"}},
         "train": {"method": "full", "epochs": 30, "batch_tokens": 64, "eval_every": 4, "precision": "float32", "threads": 1,
                   "schedule": {"peak": 0.01}, "regularise": {"early_stopping": early_stopping}},
     })  # fmt: skip
