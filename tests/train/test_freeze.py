@@ -17,7 +17,7 @@ from tunesmith.models.dropout import set_dropout, train_from
 from tunesmith.models.layers import EMBEDDINGS, decoder_layers, depths
 from tunesmith.recipe import Freeze, Recipe
 from tunesmith.train import loop, stage
-from tunesmith.train.freeze import Learning, first_steps, freeze
+from tunesmith.train.freeze import Learning, first_steps, freeze, refuse_thaw_at_once
 from tunesmith.train.plan import estimate
 
 pytestmark = pytest.mark.slow
@@ -74,6 +74,26 @@ def test_ranges_that_fit_no_layer_are_refused(settings, message):
     """Catches Python's slices, which cut what lies outside to what there is, silently."""
     with pytest.raises(RecipeError, match=message):
         first_steps(Freeze(**settings), LAYERS, [8, 12])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"unfreeze": "gradual", "pace": 0.04}, r"pace: 0\.04 is 0\.8 of a step in a run of 20"),
+        ({"unfreeze": "gradual", "pace": "0.1 epochs"}, r"pace: 0\.1 epochs is 0\.8 of a step"),
+        (
+            {"layers": "0:3", "unfreeze": {0.02: "0:1", 0.5: "1:3"}},
+            "'0:1' at 0.02 of 20 steps learn from the first step",
+        ),
+        ({"layers": "0:3", "unfreeze": {0.5: "1:3", 0.98: "0:1"}}, "'0:1' at 0.98 of 20 steps never learn"),
+    ],
+)
+def test_unfreezing_finer_than_a_step_is_refused(settings, message):
+    """Catches layers that are frozen in name alone, and one part of several that never learns."""
+    with pytest.raises(RecipeError, match=message):
+        refuse_thaw_at_once(Freeze(**settings), [8, 12])
+    for one in ({"unfreeze": "gradual", "pace": 0.05}, {"layers": "0:3", "unfreeze": {0.05: "0:1", 0.95: "1:3"}}):
+        refuse_thaw_at_once(Freeze(**one), [8, 12])
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,10 @@ BY_ITSELF = {
         {"freeze": {"layers": "0:1", "pace": 0.1}}, ["pace means nothing", "unfreeze: gradual"],
         {"freeze": {"unfreeze": "gradual", "pace": 0.1}},
     ),
+    "pace of no epoch": (
+        {"freeze": {"unfreeze": "gradual", "pace": "0 epoch"}}, ["train.freeze", "pace 0"],
+        {"freeze": {"unfreeze": "gradual", "pace": "0.1 epochs"}},
+    ),
     "unfreezes after the end": (
         {"freeze": {"layers": "0:1", "unfreeze": {1.5: "0:1"}}}, ["train.freeze.unfreeze", "share of the run"],
         {"freeze": {"layers": "0:1", "unfreeze": {0.5: "0:1"}}},
@@ -148,6 +152,28 @@ WITH_THE_BASE = {
     "never stopped early": (
         {"eval_every": 9000, "regularise": {"early_stopping": {"patience": 1}}}, ["train.eval_every", "9,000", "eval_every: "],
         {"regularise": {"early_stopping": {"patience": 1}}},
+    ),
+    "patience longer than the run": (
+        {"eval_every": 20, "regularise": {"early_stopping": {"patience": 30}}},
+        ["train.regularise.early_stopping.patience: 30", "before the last", "the first always gains", "eval_every: "],
+        {"eval_every": 2, "regularise": {"early_stopping": {"patience": 30}}},
+    ),
+    "a plateau of one validation": (
+        {"eval_every": 70, "schedule": {"shape": "plateau"}}, ["train.schedule.shape: plateau", "3 validations", "eval_every: "],
+        {"eval_every": 20, "schedule": {"shape": "plateau"}},
+    ),
+    "a spike in a run without a usual": (
+        {"max_steps": 10, "guard": {"spike": 10}}, ["train.guard.spike: 10", "after 10 steps", "more epochs"],
+        {"max_steps": 11, "guard": {"spike": 10}},
+    ),
+    "unfrozen all at once": (
+        {"freeze": {"unfreeze": "gradual", "pace": 0.001}}, ["train.freeze.pace: 0.001", "of a step", "pace: 1"],
+        {"freeze": {"unfreeze": "gradual", "pace": 1}},
+    ),
+    "unfrozen from the first step": (
+        {"freeze": {"layers": "0:1", "unfreeze": {0.001: "0:1"}}},
+        ["train.freeze.unfreeze", "'0:1' at 0.001", "from the first step on", "{0.5: '0:1'}"],
+        {"freeze": {"layers": "0:1", "unfreeze": {0.5: "0:1"}}},
     ),
     "layers beyond the model": (
         {"freeze": {"layers": "0:9"}}, ["train.freeze.layers", "'0:9'", "which has 2", "'0:1'"], {"freeze": {"layers": "0:1"}},
@@ -278,6 +304,19 @@ def test_a_plan_refuses_what_base_and_run_cannot_give(folder, name):
     assert all(one in str(error) for one in told), str(error)
     assert error.hint or error.expected
     plan(folder, instead)
+
+
+@pytest.mark.parametrize(
+    "train",
+    [
+        {"max_steps": 1}, {"max_steps": 2, "regularise": {"early_stopping": {"metric": "accuracy"}}},
+        {"max_steps": 2, "freeze": {"unfreeze": "gradual"}}, {"max_steps": 2, "guard": {"action": "skip"}},
+    ],
+    ids=["nothing", "a metric", "unfreezing", "a guard"],
+)  # fmt: skip
+def test_a_short_run_is_not_refused_for_what_the_recipe_does_not_say(folder, train):
+    """Would let through: a default patience, pace or spike that forbids a run of a step or two."""
+    plan(folder, train)
 
 
 def test_there_are_forty_kinds():

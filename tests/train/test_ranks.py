@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
@@ -18,11 +17,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 
+from tunesmith import flow
 from tunesmith.core.artifacts import Artifact, Workspace
 from tunesmith.models.forward import Row
+from tunesmith.train import launch
 from tunesmith.train.batches import Batch
 from tunesmith.train.launch import arguments_of_ranks
-from tunesmith.train.ranks import Ranks
+from tunesmith.train.ranks import STARTED_BY_US, Ranks
 
 TURNS = [
     (f"my {what} number {n} is lost, what now", f"we block {what} {n} and send another")
@@ -31,11 +32,6 @@ TURNS = [
 ]
 SETTINGS = "epochs: 3, batch_tokens: 60, precision: float32, eval_every: 2, threads: 1"
 TEACHER = "teacher: {shots: 3}"
-
-
-def soak(*values: str) -> Any:
-    """Return a case that CI has no time for."""
-    return pytest.param(*values, marks=pytest.mark.soak)
 
 
 def project(folder: Path, base: Path, train: str, task: str = "chat", prompt: str = "") -> Path:
@@ -63,13 +59,21 @@ def made(recipe: Path, devices: int) -> Artifact:
     process = start(recipe, devices)
     _, told = process.communicate(timeout=300)
     assert process.returncode == 0, told.decode()
+    return model_of(recipe)
+
+
+def model_of(recipe: Path) -> Artifact:
     [model] = [one for one in Workspace(recipe.parent / ".tunesmith").list() if one.manifest["stage"] == "model"]
     return model
 
 
 def trained(recipe: Path, devices: int) -> tuple[dict[str, torch.Tensor], list[dict[str, float]]]:
     """Train; return the Model's weights and metrics."""
-    model = made(recipe, devices)
+    return learnt(made(recipe, devices))
+
+
+def learnt(model: Artifact) -> tuple[dict[str, torch.Tensor], list[dict[str, float]]]:
+    """Return a Model's weights and metrics."""
     weights = {
         name: tensor
         for file in sorted((model.path / "model").glob("*.safetensors"))
@@ -91,37 +95,86 @@ def test_every_pass_falls_to_one_rank(lengths: list[int], count: int) -> None:
     assert max(loads) - min(loads) <= max(lengths)
 
 
+WAYS = {
+    # name: (the train section, the task, the prompt section)
+    "variants": ("method: full", "chat", "shots: 2, variants: [{system: Help.}]"),
+    "a teacher": ("method: full", "chat", TEACHER),
+    "r_drop": ("method: full, regularise: {dropout: 0.1, r_drop: 1}", "chat", ""),
+    "l2sp": ("method: full, regularise: {l2sp: 2}", "chat", ""),
+    "lower half frozen": ("method: full, freeze: {layers: '0:1'}, shortcuts: {frozen_cache: false}", "chat", ""),
+    "lora": ("method: lora", "chat", ""),
+    "qlora": ("method: qlora", "chat", ""),
+    "dpo": ("method: full", "preference", ""),
+    "kto": ("method: full, objective: kto", "preference", ""),
+    "parts": ("method: full, shard: always, regularise: {ema: 0.9}", "chat", ""),
+    "parts, r_drop": ("method: full, shard: always, regularise: {dropout: 0.1, r_drop: 1}", "chat", ""),
+    "parts, a teacher": ("method: full, shard: always, regularise: {early_stopping: null}", "chat", TEACHER),
+    "parts, l2sp": ("method: full, shard: always, tokens: {add: {number: one}}, regularise: {l2sp: 10}", "chat", ""),
+    "parts, activations twice": ("method: full, shard: always, activation_checkpointing: always", "chat", ""),
+    "parts, dpo": ("method: full, shard: always, regularise: {early_stopping: null}", "preference", ""),
+}
+STEPS = 8
+TOGETHER = """
+import sys
+from pathlib import Path
+from tunesmith import flow
+from tunesmith.cli.common import as_ranks
+from tunesmith.train import ranks
+as_ranks(2, lambda: [flow.train(flow.Project.of(Path(recipe), None)) for recipe in sys.argv[1:]])
+ranks.end()
+"""
+"""What both of a pair run: one training after the other, for most of a pair's time is its start."""
+
+
+@pytest.fixture(scope="module")
+def of_two(tmp_path_factory, tiny):
+    """What one pair of ranks makes of each of `WAYS`."""
+    folder = tmp_path_factory.mktemp("two")
+    recipes = [project_of_way(folder, tiny, name) for name in WAYS]
+    shared = {**os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(launch._free_port())}
+    command = [sys.executable, "-c", TOGETHER, *map(str, recipes)]
+    with (folder / "told").open("w") as told:
+        pair = [
+            subprocess.Popen(command, stderr=told, env={**shared, "RANK": rank, "LOCAL_RANK": rank, STARTED_BY_US: "1"})
+            for rank in "01"
+        ]
+        try:
+            failed = launch._until_the_end(pair)
+        finally:
+            launch._end(pair)
+    assert not failed, (folder / "told").read_text()
+    return {name: learnt(model_of(recipe)) for name, recipe in zip(WAYS, recipes, strict=True)}
+
+
+def project_of_way(folder: Path, base: Path, name: str) -> Path:
+    train, task, prompt = WAYS[name]
+    return project(folder / name, base, f"{train}, max_steps: {STEPS}", task, prompt)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("train", "task", "prompt"),
-    [
-        ("method: full, regularise: {dropout: 0}", "chat", "shots: 2, variants: [{system: Help.}]"),
-        ("method: full, regularise: {dropout: 0}", "chat", TEACHER),
-        soak("method: full, shard: always, max_steps: 8, regularise: {dropout: 0.000001, r_drop: 1}", "chat", ""),
-        soak(
-            "method: full, shard: always, tokens: {add: {number: one}}, regularise: {dropout: 0, l2sp: 10}", "chat", ""
-        ),
-        ("method: lora, regularise: {dropout: 0}", "chat", ""),
-        soak("method: qlora, max_steps: 8, regularise: {dropout: 0}", "chat", ""),
-        soak("method: full, shard: always, activation_checkpointing: always, regularise: {dropout: 0}", "chat", ""),
-        soak("method: full, regularise: {dropout: 0}", "preference", ""),
-        ("method: full, shard: always, regularise: {dropout: 0, ema: 0.9}", "chat", ""),
-        soak("method: full, shard: always, regularise: {dropout: 0, early_stopping: null}", "chat", TEACHER),
-        ("method: full, shard: always, regularise: {dropout: 0, early_stopping: null}", "preference", ""),
-    ],
-)
-def test_two_ranks_make_the_model_of_one(tmp_path, tiny, train, task, prompt):
+@pytest.mark.parametrize("name", WAYS)
+def test_two_ranks_make_the_model_of_one(tmp_path, tiny, of_two, monkeypatch, name):
     """Lets through: gradients averaged instead of summed, a rank without a pass, a share of the step counted twice, a
-    teacher whose answers the other rank does not find.
+    rank's own mean in KTO, a pull or a norm made twice, other draws of dropout, a gradient of what is frozen, a teacher
+    whose answers the other rank does not find.
+
+    Of the same passes two ranks make every bit of what one makes: a step has two, and a sum of two has no order. In
+    parts the gradient's norm is summed in another one; then 3e-7 of the largest weight is reached.
     """
-    alone, told_alone = trained(project(tmp_path / "one", tiny, train, task, prompt), 1)
-    both, told_both = trained(project(tmp_path / "two", tiny, train, task, prompt), 2)
-    assert alone.keys() == both.keys()
-    for name, weight in alone.items():
-        torch.testing.assert_close(both[name], weight, rtol=1e-2, atol=2e-3)
-    assert told_both[0] == pytest.approx(told_alone[0], rel=1e-5)
+    real = Ranks.row_tokens
+    monkeypatch.setattr(Ranks, "row_tokens", lambda _own, most, tokens: real(Ranks(0, 2), most, tokens))
+    recipe = project_of_way(tmp_path, tiny, name)
+    alone, told_alone = learnt(flow.train(flow.Project.of(recipe, None)))
+    both, told_both = of_two[name]
+    assert alone.keys() == both.keys() and len(told_both) == STEPS
+    bound = 2e-6 * max(float(one.abs().max()) for one in alone.values()) if "parts" in name else 0.0
+    assert {key for key, weight in alone.items() if float((both[key] - weight).abs().max()) > bound} == set()
     for one, other in zip(told_alone, told_both, strict=True):
-        assert other == pytest.approx(one, rel=2e-2, abs=1e-2)  # Adam shows rounding where a gradient is nearly 0
+        assert other == pytest.approx(one, rel=2e-6)
+    if "frozen" in name:
+        base = load_file(tiny / "model.safetensors")
+        stayed = {key for key, weight in both.items() if torch.equal(base[key], weight)}
+        assert stayed == {key for key in base if "embed_tokens" in key or ".layers.0." in key}
 
 
 @pytest.mark.slow

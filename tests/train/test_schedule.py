@@ -1,5 +1,6 @@
 """The learning rate as a function of the step: against other people's schedules, and what holds for all shapes."""
 
+import contextlib
 import warnings
 from itertools import pairwise
 
@@ -12,8 +13,10 @@ from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts, CyclicLR, OneC
 from transformers import get_scheduler
 
 from tunesmith.core.errors import RecipeError
-from tunesmith.recipe import Schedule
+from tunesmith.recipe import Schedule, Train
+from tunesmith.train.batches import TokenSet
 from tunesmith.train.schedule import check_schedule, default_peak, multiplier, told, warmup_steps
+from tunesmith.train.unfit import refuse_unfit_run
 
 SHAPES = [
     "constant", "linear", "cosine", "restarts", "cyclic", "one_cycle", "wsd", "inverse_sqrt", "polynomial", "plateau"
@@ -170,9 +173,20 @@ def test_a_dump_says_what_counts_and_reads_again(shape):
 def test_a_run_too_short_or_without_validation_is_refused_in_words():
     with pytest.raises(RecipeError, match="warmup: 50 is 50 of the run's 20 steps"):
         check_schedule(Schedule(warmup=50), 20, 1, validated=True)
-    with pytest.raises(RecipeError, match="plateau"):
+    with pytest.raises(RecipeError, match=r"plateau .* no validation examples"):
         check_schedule(Schedule(shape="plateau"), 20, 1, validated=False)
     check_schedule(Schedule(warmup=0.9), 1, 1, validated=False)
+
+
+@pytest.mark.parametrize("patience", [0, 1, 4])
+def test_plateau_is_refused_exactly_where_its_rate_cannot_fall(patience):
+    """Would let through: a rate that stays constant whatever is validated, or a run refused whose rate could fall."""
+    schedule = Schedule(shape="plateau", patience=patience, warmup=0)
+    settings = Train(schedule=schedule, eval_every=1, batch_tokens="auto", regularise={"early_stopping": None})
+    for validations in range(1, patience + 4):
+        falls = multiplier(schedule, validations, validations + 1, validations=[1.0] * validations) < 1
+        with contextlib.nullcontext() if falls else pytest.raises(RecipeError, match=r"shape: plateau"):
+            refuse_unfit_run(settings, TokenSet([], []), [validations + 1])
 
 
 def test_a_schedule_is_told_with_what_is_in_force():

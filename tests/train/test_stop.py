@@ -1,20 +1,24 @@
 """When training stops, and which weights are kept."""
 
+import contextlib
 import json
 
 import numpy as np
 import pytest
 
 from bad_data import csv_text
+from killed import killed_after
 from made import CARDS, make_dataset
 from tunesmith import flow
 from tunesmith.core.artifacts import Workspace
 from tunesmith.core.errors import RecipeError
-from tunesmith.recipe import EarlyStopping, Recipe
+from tunesmith.recipe import EarlyStopping, Recipe, Train
 from tunesmith.train import overfit, stage
+from tunesmith.train.batches import TokenSet
 from tunesmith.train.checkpoint import as_lists
 from tunesmith.train.progress import Progress
 from tunesmith.train.stop import BestSoFar
+from tunesmith.train.unfit import refuse_unfit_run
 from tunesmith.train.validate import Judge
 
 
@@ -26,6 +30,22 @@ def test_patience_counts_validations_without_gain():
         stops.append(best.should_stop(settings))
     assert stops == [False, False, False, True]
     assert (best.step, best.value) == (1, 2.0)
+
+
+@pytest.mark.parametrize("patience", [1, 3])
+def test_a_patience_is_refused_exactly_where_it_cannot_stop_anything(patience):
+    """Would let through: a run that nothing stops early, or one refused that its last validation but one could stop."""
+    for steps in range(1, 8):
+        settings, best = (
+            Train(eval_every=1, batch_tokens="auto", regularise={"early_stopping": {"patience": patience}}),
+            BestSoFar(),
+        )
+        stops = False
+        for step in range(1, steps):  # after the last step there is nothing to stop
+            best.see(step, 1.0, 0.0)
+            stops |= best.should_stop(settings.regularise.early_stopping)
+        with contextlib.nullcontext() if stops else pytest.raises(RecipeError, match=r"early_stopping\.patience"):
+            refuse_unfit_run(settings, TokenSet([], []), [steps])
 
 
 def test_gain_below_min_delta_keeps_the_best_but_spends_patience():
@@ -44,7 +64,7 @@ def test_nan_is_never_the_best():
 
 @pytest.mark.slow
 def test_a_metric_stops_training_and_chooses_the_weights(tiny, tmp_path):
-    """Would let through: weights kept by the loss, a metric of which less is taken for better, a kill that forgets it."""
+    """Would let through: weights kept by the loss, a metric of which less is taken for better."""
     rows = [(f"{word} {number}", label) for number in range(40) for word, label in (("card", "a"), ("loan", "b"))]
     (tmp_path / "a.csv").write_text(csv_text(rows))
     recipe = recipe_of(tiny, {"metric": "accuracy", "patience": 6, "min_delta": "auto"})
@@ -56,6 +76,35 @@ def test_a_metric_stops_training_and_chooses_the_weights(tiny, tmp_path):
                                     "value": max(value for _, value in seen)}  # fmt: skip
     assert model.result["best"]["value"] > 0.9
     assert model.result["stopped_by"] == "accuracy: no gain in 6 validations"
+
+
+@pytest.mark.slow
+def test_a_killed_run_stops_by_generated_answers_as_an_undisturbed_one(tiny, tmp_path):
+    """Would let through: a best or a patience that a run which goes on begins anew, a look at answers that leaves the
+    model or the random state other than it found them.
+    """
+    rows = [
+        (f"{word} {number}", answer) for number in range(24) for word, answer in (("card", "lost"), ("loan", "late"))
+    ]
+    recipe = recipe_of(tiny, {"metric": "exact_match", "patience": 3, "min_delta": "auto"}, task="chat")
+    projects = []
+    for place in ("one", "two"):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / "a.csv").write_text(csv_text(rows))
+        projects.append(flow.Project(recipe, tmp_path / place, Workspace(tmp_path / place / "home")))
+    undisturbed = flow.train(projects[0])
+    best = undisturbed.result["best"]
+    assert undisturbed.result["stopped_by"] == "exact_match: no gain in 3 validations" and best["value"] > 0.8
+    for steps_done in (best["step"] - 1, 5, 6):  # before the best, behind it, and while the patience runs
+        killed_after(steps_done, lambda: flow.train(projects[1]))
+    resumed = flow.train(projects[1])
+    assert {**resumed.result, "seconds": 0, "target_tokens_per_s": 0} == {
+        **undisturbed.result,
+        "seconds": 0,
+        "target_tokens_per_s": 0,
+    }
+    files, same = undisturbed.manifest["files"], resumed.manifest["files"]
+    assert {name for name in files if files[name] != same[name]} <= {"train.html"}
 
 
 def test_an_unknown_metric_is_refused_with_the_known_ones(tiny, tmp_path):
@@ -70,9 +119,10 @@ def test_a_metric_without_its_judge_is_no_validation_loss(tiny, workspace):
         stage.train(recipe_of(tiny, {"metric": "accuracy"}), make_dataset(workspace, CARDS, CARDS), workspace)
 
 
-def recipe_of(base, early_stopping):
+def recipe_of(base, early_stopping, task="classify"):
     return Recipe.model_validate({
-        "name": "stops", "task": "classify", "base": str(base), "data": {"train": "a.csv"},
+        "name": "stops", "task": task, "base": str(base), "evaluate": {"max_new_tokens": 8},
+        "data": {"train": "a.csv", "columns": {"input": "text", "target": "intent"}},
         "train": {"method": "full", "epochs": 30, "batch_tokens": 64, "eval_every": 4, "precision": "float32", "threads": 1,
                   "schedule": {"peak": 0.01}, "regularise": {"early_stopping": early_stopping}},
     })  # fmt: skip

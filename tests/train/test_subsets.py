@@ -10,10 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from tunesmith import flow
 from tunesmith.core.artifacts import Workspace
+from tunesmith.core.errors import RecipeError
 from tunesmith.recipe import Recipe
+from tunesmith.train import loop
+from tunesmith.train.progress import Progress
 from tunesmith.train.subsets import Subsets
 
 pytestmark = pytest.mark.slow
@@ -28,7 +32,7 @@ TRAIN = {
 }
 
 
-def project_of(folder: Path, base: Any, task: str = "classify") -> flow.Project:
+def project_of(folder: Path, base: Any, task: str = "classify", **train: Any) -> flow.Project:
     words = {"card": "card lost stolen pin", "refund": "money back paid twice"}
     draw = np.random.default_rng(0)
     with (folder / "a.csv").open("w", newline="") as file:
@@ -40,7 +44,7 @@ def project_of(folder: Path, base: Any, task: str = "classify") -> flow.Project:
             for label, own in words.items()
         )
     data = {"train": "a.csv", "dedup": {"near": None}, "split": {"valid": 0.3, "test": 0.1}, "labels": {"fix": "off"}}
-    recipe = Recipe(name="t", task=task, base=str(base), data=data, train=TRAIN)  # type: ignore[arg-type]
+    recipe = Recipe(name="t", task=task, base=str(base), data=data, train={**TRAIN, **train})  # type: ignore[arg-type]
     return flow.Project(recipe, folder, Workspace(folder / "home"))
 
 
@@ -73,6 +77,56 @@ def test_a_killed_curve_goes_on_and_a_finished_one_is_not_measured_again(tmp_pat
     assert flow.curve(project, base=True) == whole
     assert trained == [int(largest.stem)]
     assert flow.curve(project, base=True) == whole and len(trained) == 1
+
+
+def subsets_of(folder: Path, base: Any, **train: Any) -> Subsets:
+    project = project_of(folder, base, **train)
+    return Subsets(project.recipe, flow.prepare(project), project.workspace)
+
+
+@pytest.mark.parametrize(
+    ("train", "validations"),
+    [
+        ({"schedule": {"peak": 0.02, "shape": "plateau"}, "eval_every": 2}, 2),
+        ({"eval_every": 5, "regularise": {"early_stopping": {"metric": "accuracy", "patience": 1}}}, 0),
+        ({"regularise": {"ema": 0.95}}, 0),
+    ],
+    ids=["plateau", "early stopping", "ema"],
+)
+def test_a_part_is_trained_with_what_all_rows_are_long_enough_for(tmp_path, tiny, monkeypatch, train, validations):
+    """Bug: a curve refused for what `train` takes, a rate that cannot follow, rows that judge and choose the weights."""
+    seen: list[Progress] = []
+    real = loop.fit
+    monkeypatch.setattr(loop, "fit", lambda *given: seen.append(real(*given)) or seen[-1])
+    subsets = subsets_of(tmp_path, tiny, **train)
+    assert subsets.seconds([9, len(subsets._train)]) > 0
+    assert len(subsets.losses(range(9), subsets.bits)) == len(subsets.held)
+    [progress] = seen
+    assert (progress.stopped_by, progress.best.step, len(progress.validations)) == ("last step", -1, validations)
+
+
+def test_what_a_part_cannot_do_is_refused_with_its_rows(tmp_path, tiny):
+    """Bug: a point of the curve whose rate never reached its peak, or a refusal that fits the recipe's own run only."""
+    subsets = subsets_of(tmp_path, tiny, schedule={"warmup": 12})
+    with pytest.raises(
+        RecipeError, match=r"schedule\.warmup: 12 is 12 of .* steps .in a training on 9 of the \d+ rows"
+    ):
+        subsets.seconds([9, len(subsets._train)])
+    with pytest.raises(RecipeError, match=r"train\.regularise\.ema: 0\.9999"):  # as `train` does
+        subsets_of(tmp_path, tiny, regularise={"ema": 0.9999}).seconds([9, len(subsets._train)])
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_a_curve_is_as_deterministic_as_the_recipe_says(tmp_path, tiny, wanted):
+    """Bug: a recipe whose model has no deterministic kernel can be trained and has no curve."""
+    seen: list[bool] = []
+
+    def judge(loaded: Any) -> np.ndarray:
+        seen.append(torch.are_deterministic_algorithms_enabled())
+        return np.zeros(3)
+
+    subsets_of(tmp_path, tiny, deterministic=wanted, max_steps=1).losses(range(9), judge)
+    assert seen == [wanted]
 
 
 @pytest.mark.soak

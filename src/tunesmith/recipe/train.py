@@ -126,7 +126,7 @@ class Freeze(Section):
     def _nothing_unused(self) -> Freeze:
         if self.pace is not None and self.unfreeze != "gradual":
             raise ValueError("pace means nothing without unfreeze: gradual")
-        if self.pace in (0, "0 epochs"):
+        if self.pace is not None and float(str(self.pace).split()[0]) == 0:
             raise ValueError("pace 0 freezes nothing")
         if isinstance(self.unfreeze, dict) and not self.layers:
             raise ValueError("unfreeze names layers, but layers freezes none")

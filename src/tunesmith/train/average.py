@@ -13,7 +13,7 @@ import torch
 from tunesmith.train.parts import as_lies
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from torch import nn
 
@@ -30,7 +30,7 @@ class Average:
     """
 
     def __init__(self, weights: Mapping[str, nn.Parameter], first: int, decay: float) -> None:
-        self._weights, self._first, self._decay, self._begun = weights, first, decay, False
+        self._weights, self._first, self._decay, self._seen = weights, first, decay, 0
         self.tensors = {name: weight.detach().clone() for name, weight in weights.items()}
 
     @classmethod
@@ -44,28 +44,28 @@ class Average:
 
     @torch.no_grad()
     def see(self, step: int) -> None:
-        """Take in the weights after a step, which must come in order.
+        """Take in the weights after a step that moved them; steps must come in order.
 
         Source: Polyak & Juditsky 1992 (plain mean); Izmailov et al. 2018, "SWA" (of the end of a run); for the warm-up
         of the exponential mean, min(decay, (1 + n) / (10 + n)), TensorFlow's ExponentialMovingAverage.
         """
         if step < self._first:
             return
-        seen = step - self._first
+        seen = self._seen
         keep = min(self._decay, (1 + seen) / (10 + seen)) if self._decay else seen / (seen + 1)
         for name, weight in self._weights.items():
             self.tensors[name].lerp_(weight.detach(), 1 - keep)
-        self._begun = True
+        self._seen += 1
 
-    def load(self, tensors: Mapping[str, torch.Tensor], steps: int) -> None:
-        """Go on from what was kept after a number of steps."""
+    def load(self, tensors: Mapping[str, torch.Tensor], steps: Iterable[int]) -> None:
+        """Go on from what was kept after these steps moved the weights."""
         for name, value in tensors.items():
             self.tensors[name].copy_(as_lies(value, self.tensors[name]))
-        self._begun = steps > self._first
+        self._seen = sum(step >= self._first for step in steps)
 
     def settle(self) -> None:
         """Make the mean the model's weights, if it has begun."""
-        if self._begun:
+        if self._seen:
             self._swap()
 
     @contextlib.contextmanager

@@ -72,9 +72,10 @@ def load_checkpoint(
     fields = json.loads((latest / _STATE).read_text(encoding="utf-8"))
     set_weights(weights, load_parts(latest, _WEIGHTS))
     _set_optimizer(weights, optimizer, load_parts(latest, _OPTIMIZER))
+    progress = Progress(**{**fields, "best": BestSoFar(**fields["best"])})
     if average is not None:
-        average.load(load_parts(latest, _AVERAGE), fields["step"])
-    return Progress(**{**fields, "best": BestSoFar(**fields["best"])})
+        average.load(load_parts(latest, _AVERAGE), progress.taken)
+    return progress
 
 
 def saved_step(folder: Path) -> int:

@@ -130,17 +130,39 @@ def first_steps(settings: Freeze | None, num_layers: int, epoch_steps: Sequence[
     frozen = _places(_frozen_range(settings), num_layers, "layers")
     thawed = _thawed(settings, frozen, num_layers, epoch_steps)
     total = sum(epoch_steps)
-    if thawed and min(thawed.values()) >= total:
+    if settings.unfreeze == "gradual" and min(thawed.values()) >= total:
         raise RecipeError(
             f"train.freeze.unfreeze: the first frozen layer would begin to learn after step {min(thawed.values()):,}, "
             f"and the run has {total:,}",
-            hint="a shorter train.freeze.pace or an earlier share, more epochs, or unfreeze: never",
+            hint="a shorter train.freeze.pace, more epochs, or unfreeze: never",
         )
     return {
         place: thawed.get(place, total) if place in frozen else 0
         for place in starts
         if place not in frozen or thawed.get(place, total) < total
     }
+
+
+def refuse_thaw_at_once(settings: Freeze | None, epoch_steps: Sequence[int]) -> None:
+    """Refuse what a run has too few steps for: layers that would learn from its first step on, or never.
+
+    Raises:
+        RecipeError: for a pace of less than a step, and for a share of the run that is none of its steps.
+    """
+    total = sum(epoch_steps)
+    if settings and settings.pace is not None and (steps := _passed(settings.pace, 1, epoch_steps)) < 1:
+        raise RecipeError(
+            f"train.freeze.pace: {settings.pace} is {steps:.2g} of a step in a run of {total:,}, so layers do not "
+            "begin to learn one by one",
+            hint="train.freeze.pace: 1, which is a step, or leave it out: all learn from the middle of the run on",
+        )
+    for share, written in settings.unfreeze.items() if settings and isinstance(settings.unfreeze, dict) else ():
+        if not 0 < round(share * total) < total:
+            when = "never learn" if round(share * total) else "learn from the first step on"
+            raise RecipeError(
+                f"train.freeze.unfreeze: layers {written!r} at {share:g} of {total:,} steps {when}",
+                hint=f"train.freeze.unfreeze: {{0.5: {written!r}}}, or more epochs",
+            )
 
 
 def _frozen_range(settings: Freeze) -> str | None:
@@ -167,7 +189,7 @@ def _thawed(settings: Freeze, frozen: Sequence[int], num_layers: int, epoch_step
     total = sum(epoch_steps)
     if settings.unfreeze == "gradual":
         pace = ALL_LEARN_FROM / len(frozen) if settings.pace is None else settings.pace
-        return {place: _steps(pace, number + 1, epoch_steps) for number, place in enumerate(frozen)}
+        return {place: round(_passed(pace, number + 1, epoch_steps)) for number, place in enumerate(frozen)}
     steps: dict[int, int] = {}
     for share, written in sorted(settings.unfreeze.items()) if isinstance(settings.unfreeze, dict) else []:
         for place in _places(written, num_layers, "unfreeze"):
@@ -184,12 +206,12 @@ def _thawed(settings: Freeze, frozen: Sequence[int], num_layers: int, epoch_step
     return steps
 
 
-def _steps(pace: float | str, times: int, epoch_steps: Sequence[int]) -> int:
-    """Return the first step after a pace was gone a number of times; past the last step it may be any there."""
+def _passed(pace: float | str, times: int, epoch_steps: Sequence[int]) -> float:
+    """Return the steps in which a pace is gone a number of times; past the last step it may be any there."""
     if isinstance(pace, str):
         ends = np.concatenate([[0], np.cumsum(epoch_steps)])
-        return round(float(np.interp(times * float(pace.split()[0]), np.arange(len(ends)), ends)))
-    return times * pace if isinstance(pace, int) else round(times * pace * sum(epoch_steps))
+        return float(np.interp(times * float(pace.split()[0]), np.arange(len(ends)), ends))
+    return times * pace if isinstance(pace, int) else times * pace * sum(epoch_steps)
 
 
 def _named(places: Iterable[int]) -> str:

@@ -37,13 +37,15 @@ BACKED_OFF = 0.5
 
 def harm(run: Run, loss: float, norm: float, progress: Progress) -> str:
     """Return in words why a step would do harm; empty if it would not."""
-    if not math.isfinite(loss) or not math.isfinite(norm):
+    if not math.isfinite(loss):
         return f"the loss is no longer a number (loss {loss}, gradient norm {norm})"
+    if not math.isfinite(norm):
+        return f"the gradient norm is no longer a number (loss {loss:.4g}, gradient norm {norm})"
     spike = run.settings.guard.spike
     usual = [row["grad_norm"] for row in progress.metrics[-USUAL_STEPS:] if "skipped" not in row]
     if spike is None or len(usual) < FEWEST_STEPS or norm <= spike * median(usual):
         return ""
-    return f"the gradient norm {norm:.3g} is {norm / median(usual):.0f} times the usual {median(usual):.3g}"
+    return f"the gradient norm {norm:.3g} is {norm / median(usual):.3g} times the usual {median(usual):.3g}"
 
 
 def leave_out(run: Run, step: int, rows: Sequence[int], why: str, progress: Progress) -> None:
@@ -57,16 +59,27 @@ def leave_out(run: Run, step: int, rows: Sequence[int], why: str, progress: Prog
     action = run.settings.guard.action
     last = progress.metrics[1 - IN_A_ROW :]
     if action == "stop" or (len(last) == IN_A_ROW - 1 and all("skipped" in row for row in last)):
-        raise DataError(
-            f"{why} at {where}",
-            expected="a loss that is a number" if action == "stop" else f"fewer than {IN_A_ROW} such steps in a row",
-            hint="look at these examples for damaged text, lower train.schedule.peak, or train.guard.action: skip",
-        )
+        raise _stops(run, f"{why} at {where}")
     if action == "back_off":
         progress.backed_off *= BACKED_OFF
     told = f", the rate is {progress.backed_off:g} of what was planned from here on" if action == "back_off" else ""
     say(f"  left out: {why} at {where}{told}")
     progress.metrics.append({"step": step + 1, "skipped": why, "examples": names, "lr": 0.0})
+
+
+def _stops(run: Run, told: str) -> DataError:
+    """Return the error that ends the run, with what it may have: a loss and gradients that are numbers, no spike."""
+    guard = run.settings.guard
+    numbers = "a loss and gradients that are numbers"
+    most = f"{numbers}, with a norm of at most {guard.spike:g} times the usual" if guard.spike else numbers
+    instead = ["look at these examples for damaged text", "lower train.schedule.peak"]
+    instead += ["raise train.guard.spike"] if guard.spike else []
+    instead += ["train.guard.action: skip"] if guard.action == "stop" else []
+    return DataError(
+        told,
+        expected=most if guard.action == "stop" else f"fewer than {IN_A_ROW} such steps in a row",
+        hint=f"{', '.join(instead[:-1])}, or {instead[-1]}",
+    )
 
 
 def _worst(run: Run, rows: Sequence[int]) -> list[str]:

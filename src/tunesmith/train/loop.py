@@ -10,7 +10,7 @@ import contextlib
 import math
 from collections import Counter
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from itertools import accumulate, takewhile
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -34,7 +34,7 @@ from tunesmith.train.ranks import ALONE, Ranks
 from tunesmith.train.schedule import multiplier
 from tunesmith.train.sharded import gathered, shard, shards, within
 from tunesmith.train.tokens import ids_of
-from tunesmith.train.validate import Judge, validate
+from tunesmith.train.validate import Judge, steps_between, validate, validated_after
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -102,6 +102,7 @@ class Run:
         folder: where checkpoints lie.
         objective: what is made small.
         judge: what chooses the best weights and stops; None: the validation loss.
+        chooses: whether validations do that; if not, the last step is reached and its weights count.
         states: what comes out of frozen lowest layers, if it is kept.
         ranks: the processes that train together.
     """
@@ -121,6 +122,7 @@ class Run:
     folder: Path
     objective: Objective
     judge: Judge | None = None
+    chooses: bool = True
     states: Kept | None = None
     ranks: Ranks = ALONE
 
@@ -166,16 +168,13 @@ class Run:
 
     @property
     def eval_every(self) -> int:
-        """Steps between validations: as set, an epoch, or half of one."""
-        if self.settings.eval_every == "epoch":
-            return self.epoch_steps[0]
-        return self.settings.eval_every or max(1, math.ceil(self.epoch_steps[0] / 2))
+        """Steps between validations."""
+        return steps_between(self.settings, self.epoch_steps)
 
-    def validates_at(self, step: int) -> bool:
-        """Tell whether a validation follows when so many steps are done."""
-        if self.settings.eval_every == "epoch":
-            return step in self.epoch_ends
-        return step % self.eval_every == 0 or step == self.total_steps
+    @cached_property
+    def validated_after(self) -> frozenset[int]:
+        """How many steps are done where a validation follows."""
+        return frozenset(validated_after(self.settings, self.epoch_steps))
 
     @property
     def epoch_ends(self) -> list[int]:
@@ -213,11 +212,11 @@ def fit(run: Run, bar: Bar, watchers: Sequence[Callable[[Progress], None]] = ())
         update(run, optimizer, step, rows, progress)
         seconds = monotonic_s() - began_s
         progress.timed.append([step + 1, progress.tokens - tokens, progress.read_tokens - read, seconds])
-        if average is not None:
+        if average is not None and "skipped" not in progress.metrics[-1]:
             average.see(step)
         progress.step = step + 1
         progress.seconds = spent_s + monotonic_s() - started_s
-        if run.validates_at(progress.step):
+        if progress.step in run.validated_after:
             with average.in_place() if average else contextlib.nullcontext():
                 validate(run, progress)
             saved_s = -math.inf

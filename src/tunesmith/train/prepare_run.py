@@ -28,10 +28,13 @@ def prepare_run(
     valid: TokenSet,
     folder: Path,
     asked: tuple[TokenSet, TokenSet] | None = None,
+    *,
+    part: bool = False,
 ) -> Run:
     """Choose what learns, set dropout, and return everything the loop needs.
 
-    ``asked`` are both splits as the teacher is asked, if the recipe has one.
+    ``asked`` are both splits as the teacher is asked, if the recipe has one. With ``part`` the rows are some of those
+    the recipe is written for: what merely does nothing in so short a run is let be.
 
     Raises:
         RecipeError: for what does not fit the base, the run's length or the memory; what is found together is told so.
@@ -58,7 +61,8 @@ def prepare_run(
     batch_tokens = max(1, round(step_size * sum(train.num_targets) / max(1, sum(sizes))))
     refusals = Refusals()
     with refusals:
-        refuse_unfit_run(settings, train, sum(epoch_steps))
+        if not part:
+            refuse_unfit_run(settings, train, epoch_steps)
     with refusals:
         check_schedule(settings.schedule, sum(epoch_steps), batch_tokens, validated=len(valid) > 0)
     with refusals:

@@ -35,3 +35,8 @@ class Progress:
     overfitting: dict[str, float] = field(default_factory=dict)
     backed_off: float = 1.0
     timed: list[list[float]] = field(default_factory=list)
+
+    @property
+    def taken(self) -> list[int]:
+        """The steps, from 0, that moved the weights: all but those that `guard` left out."""
+        return [row["step"] - 1 for row in self.metrics if "skipped" not in row]

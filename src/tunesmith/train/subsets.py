@@ -2,7 +2,8 @@
 
 Owns these trainings, what they would take, and that a curve which is killed goes on where it was. Does not own which
 rows (`data.learning_curve`) nor how a classification is judged (`evaluate`, handed in by `flow`). The validation rows
-are what the curve is judged on, so they do not choose among checkpoints: the last weights count.
+are what the curve is judged on, so they neither choose among checkpoints nor stop: the last weights count. A rate that
+follows the validation loss follows theirs, as in `stage`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tunesmith.core.errors import RecipeError
-from tunesmith.core.progress import steps
+from tunesmith.core.progress import say, steps
 from tunesmith.models.load import reference
 from tunesmith.text.examples import read_examples
 from tunesmith.text.prompts import prompts_of
@@ -61,6 +62,8 @@ class Subsets:
         self._train = read_examples(dataset.path / "train.parquet")
         self._folder = workspace.work_dir / f"curve-{stage.plan_model(recipe, dataset, workspace).id}"
         self._prompts = prompts_of(recipe, dataset)
+        if recipe.train.regularise.early_stopping and "early_stopping" in recipe.train.regularise.model_fields_set:
+            say("  early stopping is left out: the validation rows judge the curve, so each training goes to its end")
         self.task = self._prompts.own
         self.held = read_examples(dataset.path / "valid.parquet")
 
@@ -75,7 +78,7 @@ class Subsets:
         if not done.exists():
             scratch = self._folder / str(len(rows))
             scratch.mkdir(parents=True, exist_ok=True)
-            with exact_arithmetic():
+            with exact_arithmetic(self._recipe.train.deterministic):
                 values = judge(self._learn(rows, scratch)).tolist()
             unfinished = done.with_suffix(".part")
             unfinished.write_text(json.dumps(values), encoding="utf-8")
@@ -86,10 +89,8 @@ class Subsets:
     def bits(self, loaded: LoadedModel) -> NDArray[np.float64]:
         """Return the bits a target token that a model pays for the answers of ``held``."""
         from tunesmith.models.score import nll
-        from tunesmith.train.sets import tokens_of
 
-        held, _ = tokens_of(loaded, [self.task], self.held, self._limit(loaded), "valid")
-        rendered = held.rendered
+        rendered = self._held_tokens(loaded).rendered
         scores = nll(
             loaded,
             [one.ids for one in rendered],
@@ -140,7 +141,20 @@ class Subsets:
         weight = self._recipe.prompt.prompt_loss_weight
         tasks = self._prompts.all("train")
         tokens, _ = tokens_of(loaded, tasks, some, self._limit(loaded), "train", prompt_weight=weight)
-        return prepare_run(self._recipe, loaded, tokens, TokenSet([], []), folder)
+        followed = self._recipe.train.schedule.shape == "plateau"
+        held = self._held_tokens(loaded) if followed else TokenSet([], [])
+        part = len(some) < len(self._train)
+        try:
+            run = prepare_run(self._recipe, loaded, tokens, held, folder, part=part)
+        except RecipeError as error:
+            where = f" (in a training on {len(some):,} of the {len(self._train):,} rows)" if part else ""
+            raise RecipeError(f"{error.message}{where}", expected=error.expected, hint=error.hint) from error
+        return replace(run, chooses=False)
+
+    def _held_tokens(self, loaded: LoadedModel) -> TokenSet:
+        from tunesmith.train.sets import tokens_of
+
+        return tokens_of(loaded, [self.task], self.held, self._limit(loaded), "valid")[0]
 
     def _limit(self, loaded: LoadedModel) -> int:
         return self._recipe.train.max_tokens or loaded.context_tokens

@@ -22,6 +22,9 @@ from tunesmith.models.load import locate
 from tunesmith.models.quantised import num_weights
 from tunesmith.text.chat import prompt_ids
 from tunesmith.train.adapters import LOW_RANK
+from tunesmith.train.freeze import refuse_thaw_at_once
+from tunesmith.train.guard import FEWEST_STEPS
+from tunesmith.train.validate import validated_after
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from tunesmith.models.load import LoadedModel
-    from tunesmith.recipe import Recipe, Train
+    from tunesmith.recipe import EarlyStopping, Recipe, Train
     from tunesmith.text.task import TaskSpec
     from tunesmith.train.batches import TokenSet
     from tunesmith.train.freeze import Learning
@@ -86,18 +89,26 @@ def refuse_unfit_base(recipe: Recipe, loaded: LoadedModel) -> None:
     refusals.tell()
 
 
-def refuse_unfit_run(settings: Train, train: TokenSet, total_steps: int) -> None:
+def refuse_unfit_run(settings: Train, train: TokenSet, epoch_steps: Sequence[int]) -> None:
     """Refuse settings that would do nothing in a run of this length, all at once.
 
     Raises:
-        RecipeError: for what is too long for the run.
+        RecipeError: for what is too long for the run, or too short for its steps.
     """
-    refusals = Refusals()
+    refusals, total_steps = Refusals(), sum(epoch_steps)
+    validations = len(validated_after(settings, epoch_steps)) - 1
     with refusals:
         _refuse_batch(settings, sum(train.num_targets), total_steps)
-    for check in (_refuse_mean, _refuse_cycles, _refuse_eval_every):
+    for check in (_refuse_mean, _refuse_cycles, _refuse_spike):
         with refusals:
             check(settings, total_steps)
+    with refusals:
+        _refuse_eval_every(settings, total_steps)
+        _refuse_patience(settings, total_steps, validations)
+    with refusals:
+        _refuse_plateau(settings, total_steps, validations)
+    with refusals:
+        refuse_thaw_at_once(settings.freeze, epoch_steps)
     refusals.tell()
 
 
@@ -215,13 +226,52 @@ def _refuse_cycles(settings: Train, total_steps: int) -> None:
 
 
 def _refuse_eval_every(settings: Train, total_steps: int) -> None:
-    stopping = settings.regularise.early_stopping
-    stops = stopping is not None and "early_stopping" in settings.regularise.model_fields_set
-    if stops and isinstance(settings.eval_every, int) and settings.eval_every > total_steps:
+    if _stopping_asked_for(settings) and isinstance(settings.eval_every, int) and settings.eval_every > total_steps:
         raise RecipeError(
             f"train.eval_every: {settings.eval_every:,} steps, and the run has {total_steps:,}: nothing is validated "
             "before its end, so regularise.early_stopping stops nothing",
             hint=f"train.eval_every: {max(1, total_steps // 4)}, or leave it out: twice an epoch",
+        )
+
+
+def _refuse_patience(settings: Train, total_steps: int, validations: int) -> None:
+    """Refuse a patience that ``validations`` before the last step cannot use up: the first of them always gains."""
+    stopping = _stopping_asked_for(settings)
+    if stopping is None or "patience" not in stopping.model_fields_set or validations > stopping.patience:
+        return
+    often, fits = (total_steps - 1) // (stopping.patience + 1), validations - 1
+    instead = [f"train.eval_every: {often}"] * (often > 0) + [f"a patience of {fits}"] * (fits > 0)
+    raise RecipeError(
+        f"train.regularise.early_stopping.patience: {stopping.patience} validations without gain cannot come before "
+        f"the last of the run's {total_steps:,} steps: {validations} come before it, and the first always gains",
+        hint=", ".join([*instead, "more epochs"]) + ", or leave it out",
+    )
+
+
+def _refuse_plateau(settings: Train, total_steps: int, validations: int) -> None:
+    """Refuse a rate that ``validations`` before the last step cannot lower: the first of them always gains."""
+    wanted = settings.schedule.patience + 2
+    if settings.schedule.shape == "plateau" and validations < wanted:
+        often = (total_steps - 1) // wanted
+        raise RecipeError(
+            f"train.schedule.shape: plateau: the rate falls after {wanted} validations at the earliest, and "
+            f"{validations} come before the last of the run's {total_steps:,} steps: it stays constant",
+            hint=(f"train.eval_every: {often}, " if often else "") + "more epochs, or another shape",
+        )
+
+
+def _stopping_asked_for(settings: Train) -> EarlyStopping | None:
+    """Return the recipe's early stopping, if it says anything of it."""
+    regularise = settings.regularise
+    return regularise.early_stopping if "early_stopping" in regularise.model_fields_set else None
+
+
+def _refuse_spike(settings: Train, total_steps: int) -> None:
+    if settings.guard.spike is not None and total_steps <= FEWEST_STEPS:
+        raise RecipeError(
+            f"train.guard.spike: {settings.guard.spike:g} times the usual gradient norm, which is known after "
+            f"{FEWEST_STEPS} steps, and the run has {total_steps:,}",
+            hint="more epochs, train.batch_tokens: auto for more steps, or leave it out",
         )
 
 

@@ -1,12 +1,14 @@
-"""What a validation does: measures, keeps the best weights, decides whether to stop.
+"""When a run validates and what that does: measures, keeps the best weights, decides whether to stop.
 
-Owns the validation loss and how sure a gain is. Other metrics are handed in as a `Judge`, for how answers are graded is
-`evaluate`'s. Does not own patience (`stop`) nor what overfitting is (`overfit`).
+Owns after which steps, the validation loss and how sure a gain is. Other metrics are handed in as a `Judge`, for how
+answers are graded is `evaluate`'s. Does not own patience (`stop`) nor what overfitting is (`overfit`).
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,11 +21,12 @@ from tunesmith.train.ranks import ALONE
 from tunesmith.train.sharded import gathered
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from tunesmith.models.load import LoadedModel
+    from tunesmith.recipe import Train
     from tunesmith.train.loop import Run
     from tunesmith.train.progress import Progress
 
@@ -33,6 +36,21 @@ Columns = dict[str, "NDArray[Any]"]
 RESAMPLES = 200
 _ERRORS_WIDE = 2 * 1.96
 """How many standard errors a 95 % interval is wide."""
+
+
+def steps_between(settings: Train, epoch_steps: Sequence[int]) -> int:
+    """Return the steps between validations: as set, an epoch, or half of one."""
+    if settings.eval_every == "epoch":
+        return epoch_steps[0]
+    return settings.eval_every or max(1, math.ceil(epoch_steps[0] / 2))
+
+
+def validated_after(settings: Train, epoch_steps: Sequence[int]) -> list[int]:
+    """Return how many steps are done at each validation of a run, the last of which is at its end."""
+    if settings.eval_every == "epoch":
+        return list(accumulate(epoch_steps))
+    every, total = steps_between(settings, epoch_steps), sum(epoch_steps)
+    return [*range(every, total, every), total]
 
 
 @dataclass(frozen=True)
@@ -85,7 +103,9 @@ def likelihood_judge(run: Run) -> Judge:
 
 
 def validate(run: Run, progress: Progress) -> None:
-    """Measure the model as it is, keep its weights if they are the best, and set ``stopped_by`` if patience is out."""
+    """Measure the model as it is; where that chooses, keep its weights if they are the best, and set ``stopped_by`` if
+    patience is out.
+    """
     if not len(run.valid):
         return
     run.loaded.model.eval()
@@ -94,9 +114,12 @@ def validate(run: Run, progress: Progress) -> None:
     with gathered(run.loaded.model):
         columns = loss.look(run.loaded)
     value = loss.value(columns)
-    overfit.look(loss, columns, progress)
+    if run.chooses:
+        overfit.look(loss, columns, progress)
     progress.validations.append(value)
     progress.metrics[-1] |= {"valid_loss": value, **run.objective.facts(columns)}
+    if not run.chooses:
+        return
     judge = run.judge or loss
     if judge is not loss:
         with gathered(run.loaded.model):
