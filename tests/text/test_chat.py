@@ -1,5 +1,7 @@
 """Rendering: what is learnt is exactly what the served model must produce, after exactly what it will see."""
 
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -125,3 +127,15 @@ def test_tokenizer_without_template_gets_the_plain_one():
     rendered = render(tokenizer, [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}])
     assert tokenizer.decode(rendered.ids) == "q\na<|end|>"
     assert sum(rendered.targets) == 2
+
+
+def test_packed_tokens_are_the_same_in_a_few_bytes():
+    """Would let through: sets of millions of examples that take ten times the memory they need, other tokens."""
+    messages = [{"role": "user", "content": "word " * 200}, {"role": "assistant", "content": "word " * 200}]
+    tokenizer = tiny_tokenizer()
+    plain = render(tokenizer, messages, None, 0.25)
+    packed = plain.packed()
+    assert (list(packed.ids), list(packed.targets), list(packed.weights)) == (plain.ids, plain.targets, plain.weights)
+    assert packed.num_targets == plain.num_targets
+    light = render(tokenizer, messages).packed()
+    assert sum(map(sys.getsizeof, (light.ids, light.targets, light.weights))) < 5 * len(light.ids) + 300

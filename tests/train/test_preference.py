@@ -167,8 +167,10 @@ def test_mismatched_answers_are_never_a_pairs_own():
         for pair, at in of_pair.items():
             own = tokens.rendered[2 * pair]
             begin = own.targets.index(True)
-            assert apart.rendered[at].ids[:begin] == own.ids[:begin] and not any(apart.rendered[at].targets[:begin])
-            assert apart.rendered[at].ids not in [tokens.rendered[2 * pair + both].ids for both in (0, 1)]
+            assert list(apart.rendered[at].ids[:begin]) == list(own.ids[:begin]) and not any(
+                apart.rendered[at].targets[:begin]
+            )
+            assert list(apart.rendered[at].ids) not in [list(tokens.rendered[2 * pair + both].ids) for both in (0, 1)]
 
 
 def test_what_is_too_long_with_either_answer_is_left_out_as_a_pair(workspace, tiny):

@@ -67,7 +67,9 @@ def test_what_is_learnt_evaluated_and_served_has_one_prompt(workspace, dataset, 
     for split, tokens in (("train", sets.train), ("valid", sets.valid)):
         for example, one in zip(read_examples(dataset.path / f"{split}.parquet"), tokens.rendered, strict=True):
             asked = prompt_ids(loaded.tokenizer, task.prompt(example.messages[:-1]))
-            assert one.ids[: one.targets.index(True)] == asked and sum(one.targets) == len(example.target_text) + 1
+            assert (
+                list(one.ids[: one.targets.index(True)]) == asked and sum(one.targets) == len(example.target_text) + 1
+            )
     held = read_examples(dataset.path / "valid.parquet")[0]
     evaluated = Contender("tuned", loaded, lambda one: task.split(one)[0], task.labels).answer([held])
     with contextlib.closing(Store.open(tmp_path / "store.db")) as store:

@@ -204,7 +204,7 @@ def rendered(
     from tunesmith.text.chat import context_only, render
 
     found = render(loaded.tokenizer, [*context_only(messages), {**answer, "weight": 1}], tools)
-    return found.ids, found.targets
+    return list(found.ids), [bool(one) for one in found.targets]
 
 
 def _columns(pairs: Iterable[tuple[list[int], list[bool]]]) -> tuple[list[list[int]], list[list[bool]]]:

@@ -98,8 +98,8 @@ def batches_by_length(lengths: Sequence[int], batch_tokens: int) -> Iterator[lis
 
 def nll(
     loaded: LoadedModel,
-    ids: Sequence[list[int]],
-    targets: Sequence[list[bool]],
+    ids: Sequence[Sequence[int]],
+    targets: Sequence[Sequence[int]],
     *,
     precision: str = "auto",
     entry_of: Callable[[Sequence[int], int], Entry | None] = lambda _rows, _width: None,

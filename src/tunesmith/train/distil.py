@@ -248,7 +248,7 @@ def _refuse_other_answers(own: TokenSet, asked: TokenSet) -> None:
             )
 
 
-def _targets(ids: Sequence[int], targets: Sequence[bool]) -> list[int]:
+def _targets(ids: Sequence[int], targets: Sequence[int]) -> list[int]:
     return [token for token, target in zip(ids, targets, strict=True) if target]
 
 

@@ -83,7 +83,7 @@ def mismatched(tokens: TokenSet, seed: int, most_tokens: int) -> tuple[TokenSet,
     for place, (pair, other) in enumerate(zip(order, order[1:] + order[:1], strict=True)):
         own, others = tokens.rendered[2 * pair], tokens.rendered[2 * other + place % 2]
         begin, answer = own.targets.index(True), others.targets.index(True)
-        one = Rendered(own.ids[:begin] + others.ids[answer:], own.targets[:begin] + others.targets[answer:], 1, 0)
+        one = Rendered([*own.ids[:begin], *others.ids[answer:]], [*own.targets[:begin], *others.targets[answer:]], 1, 0)
         if pair != other and len(one.ids) <= most_tokens:
             of_pair[pair] = len(rendered)
             rendered.append(one)

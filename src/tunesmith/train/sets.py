@@ -107,7 +107,10 @@ def tokens_of(
     """
     rendered = [
         [
-            [render(loaded.tokenizer, turns, one.tools, prompt_weight) for turns in _conversations(task, one, both)]
+            [
+                render(loaded.tokenizer, turns, one.tools, prompt_weight).packed()
+                for turns in _conversations(task, one, both)
+            ]
             for one in examples
         ]
         for task in tasks
