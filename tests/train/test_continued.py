@@ -112,11 +112,8 @@ def test_what_it_cannot_go_on_as_is_refused_with_what_it_is(workspace, dataset, 
     assert all(one in str(caught.value) for one in ("method: lora", "rank: 4", "alpha: 8"))
     with pytest.raises(RecipeError, match="is no adapter"):
         stage.train(continued(tiny), dataset, workspace)
-    for other in (
-        {"method": "full"},
-        {"tokens": {"add": ADD}},
-        {"freeze": {"layers": "0:1"}},
-        {"lora": {"targets": ["q_proj"]}},
-    ):
+    with pytest.raises(RecipeError, match=r"lora\.targets is q_proj"):
+        stage.train(continued(first.id, lora={"targets": ["q_proj"]}), dataset, workspace)
+    for other in ({"method": "full"}, {"tokens": {"add": ADD}}, {"freeze": {"layers": "0:1"}}):
         with pytest.raises(ValueError, match="continued"):
             continued(first.id, **other)

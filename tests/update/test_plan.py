@@ -21,9 +21,11 @@ VALID = [(f"valid {label}", label) for label in LABELS]
 TEST = [(f"test {label} {number}", label) for label in LABELS for number in range(3)]
 
 
+FIELDS = {"name": "tickets", "task": "classify", "data": {"train": "tickets.csv"}, "seed": 3}
+
+
 def make_recipe(task="classify", **changes):
-    fields = {"name": "tickets", "task": task, "data": {"train": "tickets.csv"}, "seed": 3}
-    return Recipe(**{**fields, **changes})
+    return Recipe(**{**FIELDS, "task": task, **changes})
 
 
 @pytest.fixture
@@ -32,11 +34,12 @@ def production(workspace):
     return model_of(workspace, make_dataset(workspace, TRAIN, VALID, TEST))
 
 
-def model_of(workspace, dataset):
-    plan = Plan("tickets", "model", {}, parents=(dataset.id,))
+def model_of(workspace, dataset, config=None, files=None):
+    plan = Plan("tickets", "model", config or {}, parents=(dataset.id,))
     with workspace.draft(plan) as draft:
         (draft.path / "model").mkdir()
-        (draft.path / "model" / "config.json").write_text("{}")
+        for name, text in {"config.json": "{}", **(files or {})}.items():
+            (draft.path / "model" / name).write_text(text)
     return workspace.get(plan.id)
 
 
@@ -172,6 +175,50 @@ def test_a_full_model_goes_on_from_production(store, traffic, workspace, product
     traffic.correct("a", "billing")
     planned = plan_update(make_recipe(train={"method": "full"}), production, store, workspace)
     assert load_recipe(planned.recipe).base == production.id
+
+
+ADAPTER = {"method": "lora", "lora": {"rank": 4, "alpha": 8.0}, "tokens": {"add": {"<|card|>": "a card"}}}
+
+
+@pytest.mark.parametrize(
+    ("made", "changes", "goes_on"),
+    [
+        (ADAPTER, {}, True),
+        (ADAPTER, {"lora": {"rank": 4, "alpha": 8.0, "dropout": 0.1}}, True),
+        (ADAPTER, {"lora": {"rank": 8, "alpha": 8.0}}, False),
+        (ADAPTER, {"lora": {"rank": 4, "alpha": 8.0, "targets": ["q_proj"]}}, False),
+        (ADAPTER, {"method": "dora"}, False),
+        (ADAPTER, {"save": "merged"}, False),
+        (ADAPTER, {"freeze": {"layers": "0:1"}}, False),
+        (ADAPTER, {"tokens": {"add": {"<|card|>": "a card", "<|new|>": "new"}}}, False),
+        ({**ADAPTER, "method": "full"}, {}, False),
+    ],
+)
+def test_an_adapter_goes_on_from_production_if_it_is_the_recipes(store, traffic, workspace, made, changes, goes_on):
+    """Would let through: a nightly update that is refused for a rank changed since, or for tokens that are there."""
+    config = {
+        "train": Recipe(**{**FIELDS, "train": ADAPTER}).train.model_dump(mode="json") | {"method": made["method"]}
+    }
+    tokenizer = json.dumps({"added_tokens": [{"content": "<|card|>"}]})
+    production = model_of(workspace, make_dataset(workspace, TRAIN, VALID, TEST), config, {"tokenizer.json": tokenizer})
+    traffic.correct("a", "billing")
+    recipe = make_recipe(train={**ADAPTER, **changes})
+    found = load_recipe(plan_update(recipe, production, store, workspace).recipe)
+    assert found.base == (production.id if goes_on else recipe.base)
+    assert found.train.lora.earlier == ("continued" if goes_on else "merged")
+    assert found.train.tokens == (None if goes_on else recipe.train.tokens)
+    assert found.train.lora.dropout == recipe.train.lora.dropout
+
+
+def test_a_full_model_does_not_add_its_tokens_again(store, traffic, workspace):
+    """Would let through: an update refused because the model in production knows the tokens already."""
+    dataset = make_dataset(workspace, TRAIN, VALID, TEST)
+    tokenizer = json.dumps({"added_tokens": [{"content": "<|card|>"}]})
+    production = model_of(workspace, dataset, {"train": {"method": "full"}}, {"tokenizer.json": tokenizer})
+    traffic.correct("a", "billing")
+    recipe = make_recipe(train={"method": "full", "tokens": ADAPTER["tokens"]})
+    found = load_recipe(plan_update(recipe, production, store, workspace).recipe)
+    assert (found.base, found.train.tokens) == (production.id, None)
 
 
 def test_replay_is_a_share_of_the_old_examples(store, traffic, workspace, production):

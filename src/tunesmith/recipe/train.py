@@ -296,7 +296,7 @@ class Train(Section):
     )
 
     def _adapter_goes_on(self) -> None:
-        others = {"freeze": self.freeze, "tokens": self.tokens, "lora.targets": "targets" in self.lora.model_fields_set}
+        others = {"freeze": self.freeze, "tokens": self.tokens}
         if self.method not in ("lora", "dora"):
             raise ValueError(f"lora.earlier: continued goes with methods lora and dora, not with {self.method}")
         for name, given in others.items():

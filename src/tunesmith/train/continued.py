@@ -40,13 +40,21 @@ def refuse_other_adapter(recipe: Recipe, model: Any) -> None:
                 hint=f"train.method: {method}",
             )
     for setting, name in _OF_AN_ADAPTER.items():
-        given, its = getattr(recipe.train.lora, setting), getattr(config, name)
+        given, own = getattr(recipe.train.lora, setting), getattr(config, name)
         with refusals:
-            if given != its:
+            if given != own:
                 raise RecipeError(
-                    f"train.lora.{setting} is {given}, and that of {recipe.base}, which goes on learning, is {its}",
-                    hint=f"train.lora.{setting}: {its}",
+                    f"train.lora.{setting} is {given}, and that of {recipe.base}, which goes on learning, is {own}",
+                    hint=f"train.lora.{setting}: {own}",
                 )
+    targets, its = recipe.train.lora.targets, sorted(config.target_modules)
+    with refusals:
+        if targets != ["all-linear"] and sorted(targets) != its:
+            raise RecipeError(
+                f"train.lora.targets is {', '.join(targets)}, and that of {recipe.base}, which goes on learning, is "
+                f"{', '.join(its[:4])}{' …' if len(its) > 4 else ''}",
+                hint="leave train.lora.targets out: an adapter that goes on keeps its own",
+            )
     refusals.tell()
 
 

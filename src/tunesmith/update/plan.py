@@ -1,8 +1,8 @@
 """The recipe of an update: harvested feedback mixed with replayed examples, in files of their own.
 
 Nothing held out before is ever learnt: the old validation and test rows stay what they were, and a share of the new
-rows joins them. A fully tuned model goes on from where it is, which keeps what it knows; adapters start from their
-base again. Owns the mix. Does not own training or the gate: the recipe is run like any other.
+rows joins them. The model in production goes on from where it is, which keeps what it knows, unless it is an adapter of
+another form than the recipe's. Owns the mix. Does not own training or the gate: the recipe is run like any other.
 """
 
 from __future__ import annotations
@@ -163,14 +163,48 @@ def _recipe(recipe: Recipe, model: Artifact, mixed: dict[str, list[Record]], lab
     evaluate["baselines"] = [name for name in recipe.evaluate.baselines if name not in ("base", "prompt")]
     evaluate["gate"] = {**evaluate.get("gate", {}), "against": ["production"]}
     _keep_needed_rivals(evaluate, recipe)
-    if recipe.train.method == "full":
-        given["base"] = model.id
+    _go_on(given, recipe, model)
     kept = {key: value for key, value in given["data"].items() if key in ("clean", "dedup", "privacy", "keep")}
     data = {split: [f"{split}.jsonl"] for split, records in mixed.items() if records}
     given["data"] = {**data, "format": "openai", "split": {"valid": 0.0, "test": 0.0}, **kept}
     if recipe.task == "classify":
         given["data"]["labels"] = {"names": labels}
     return given
+
+
+def _go_on(given: Record, recipe: Recipe, model: Artifact) -> None:
+    """Let the next version begin where the one in production is, if the recipe's method can."""
+    train = given.setdefault("train", {})
+    if continued := _same_adapter(recipe, model):
+        train["lora"] = {**train.get("lora", {}), "earlier": "continued"}
+    if recipe.train.method == "full" or continued:
+        given["base"] = model.id
+        if _knows_tokens(recipe, model):
+            train.pop("tokens", None)
+
+
+def _same_adapter(recipe: Recipe, model: Artifact) -> bool:
+    """Tell whether the one in production is an adapter such as the recipe would make, so that it can learn on."""
+    train, made = recipe.train, model.manifest["config"].get("train", {})
+    form = train.lora.model_dump(mode="json", exclude={"dropout", "earlier"})
+    same = {"method": train.method, "save": train.save, **form}
+    was = {"method": made.get("method"), "save": made.get("save"), **made.get("lora", {})}
+    return (
+        train.method in ("lora", "dora")
+        and train.save == "adapter"
+        and train.freeze is None
+        and all(was.get(name) == value for name, value in same.items())
+        and _knows_tokens(recipe, model)
+    )
+
+
+def _knows_tokens(recipe: Recipe, model: Artifact) -> bool:
+    """Tell whether the model in production has the tokens that the recipe adds."""
+    file = model.path / "model" / "tokenizer.json"
+    if recipe.train.tokens is None or not file.is_file():
+        return recipe.train.tokens is None
+    added = {one["content"] for one in json.loads(file.read_text(encoding="utf-8")).get("added_tokens", [])}
+    return added.issuperset(recipe.train.tokens.add)
 
 
 def _keep_needed_rivals(evaluate: Record, recipe: Recipe) -> None:

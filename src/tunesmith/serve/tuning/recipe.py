@@ -62,7 +62,7 @@ def recipe_of(asked: JobRequest, name: str, base: Base, seed: int) -> Recipe:
         recipe = Recipe(**{**tree, "name": name, "base": base.reference, "seed": seed})
     except ValidationError as error:
         raise _unfit(error) from error
-    if base.adapter and recipe.train.method != "full":
+    if base.adapter and recipe.train.method != "full" and recipe.train.lora.earlier == "merged":
         recipe = recipe.model_copy(update={"train": recipe.train.model_copy(update={"save": "merged"})})
     return recipe
 
