@@ -14,6 +14,7 @@ from made import make_dataset
 from tunesmith.core.errors import RecipeError
 from tunesmith.models.load import load_model
 from tunesmith.recipe import Recipe
+from tunesmith.recipe.train import Lora
 from tunesmith.train import stage
 
 pytestmark = pytest.mark.slow
@@ -110,6 +111,9 @@ def test_what_it_cannot_go_on_as_is_refused_with_what_it_is(workspace, dataset, 
     with pytest.raises(RecipeError) as caught:
         stage.train(continued(first.id, method="dora", lora={"rank": 8, "alpha": 9.0}), dataset, workspace)
     assert all(one in str(caught.value) for one in ("method: lora", "rank: 4", "alpha: 8"))
+    silent = continued(first.id).train.model_copy(update={"lora": Lora(earlier="continued")})
+    second = stage.train(continued(first.id).model_copy(update={"train": silent}), dataset, workspace)
+    assert weights(second).keys() == weights(first).keys()
     with pytest.raises(RecipeError, match="is no adapter"):
         stage.train(continued(tiny), dataset, workspace)
     with pytest.raises(RecipeError, match=r"lora\.targets is q_proj"):

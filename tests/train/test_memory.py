@@ -92,7 +92,7 @@ def test_activations_are_computed_again_where_the_run_does_not_fit_otherwise(tmp
     left = (least + most) // 2 - weight_bytes(runs["auto"].loaded.model)
     monkeypatch.setattr(memory, "free_bytes", lambda _device: left)
     assert checkpointed(run_of(base, workspace).loaded.model) == 11
-    with pytest.raises(RecipeError, match="activation_checkpointing: auto"):
+    with pytest.raises(RecipeError, match="activation_checkpointing: always"):
         run_of(base, workspace, activation_checkpointing="never")
     monkeypatch.setattr(memory, "free_bytes", lambda _device: 0)
     with pytest.raises(RecipeError) as caught:

@@ -134,7 +134,7 @@ BY_ITSELF = {
 
 WITH_THE_BASE = {
     "warm-up longer than the run": (
-        {"schedule": {"warmup": 5000}}, ["train.schedule.warmup", "5,000", "more epochs"], {"schedule": {"warmup": 2}},
+        {"schedule": {"warmup": 5000}}, ["train.schedule.warmup", "5,000", "a longer run"], {"schedule": {"warmup": 2}},
     ),
     "more cycles than steps": (
         {"schedule": {"shape": "restarts", "cycles": 100}}, ["train.schedule.cycles", "100", "cycles: "],
@@ -163,7 +163,7 @@ WITH_THE_BASE = {
         {"eval_every": 20, "schedule": {"shape": "plateau"}},
     ),
     "a spike in a run without a usual": (
-        {"max_steps": 10, "guard": {"spike": 10}}, ["train.guard.spike: 10", "after 10 steps", "more epochs"],
+        {"max_steps": 10, "guard": {"spike": 10}}, ["train.guard.spike: 10", "after 10 steps", "a longer run"],
         {"max_steps": 11, "guard": {"spike": 10}},
     ),
     "unfrozen all at once": (

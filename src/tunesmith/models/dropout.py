@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 _PROBABILITIES = ("attention_dropout", "hidden_dropout")
-"""What modules without a dropout module read in their forward pass: most on attention, Bloom and Falcon on the rest."""
+"""What modules without a dropout module read in their forward pass: most on attention, Bloom on the rest."""
 
 
 def set_dropout(model: PreTrainedModel, probability: float) -> Callable[[], None]:
@@ -79,7 +79,8 @@ def _adding(model: PreTrainedModel, layers: list[nn.Module]) -> list[nn.Module]:
         return args, {**named, "hidden_states": named["hidden_states"].detach().requires_grad_()}
 
     def note(part: nn.Module, _inputs: Any, output: Any) -> None:
-        made[_first(output).grad_fn] = part
+        if (node := getattr(_first(output), "grad_fn", None)) is not None:
+            made[node] = part
 
     def leave(_layer: nn.Module, _inputs: Any, output: Any) -> None:
         found.update(dict.fromkeys(_summands(_first(output).grad_fn, made)))
@@ -103,7 +104,7 @@ def _summands(node: Any, made: Mapping[Any, nn.Module], *, summed: bool = False)
             yield made[node]
         return
     for below, _ in node.next_functions if node is not None else ():
-        yield from _summands(below, made, summed=summed or "Add" in node.name())
+        yield from _summands(below, made, summed=summed or node.name().startswith("AddBackward"))
 
 
 def _first(output: Any) -> Any:

@@ -26,9 +26,11 @@ def refuse_other_adapter(recipe: Recipe, model: Any) -> None:
         RecipeError: with what to write instead.
     """
     config = model.peft_config["default"]
-    if str(getattr(config.peft_type, "value", config.peft_type)) != "LORA":
+    plain = config.peft_type == "LORA" and config.bias == "none" and not config.modules_to_save
+    if not plain:
         raise RecipeError(
-            f"train.lora.earlier: continued: {recipe.base} is an adapter of another kind",
+            f"train.lora.earlier: continued: {recipe.base} is not an adapter of LoRA or DoRA alone",
+            expected="one without biases and whole modules that learn beside it",
             hint="train.lora.earlier: merged, with train.save: merged",
         )
     refusals = Refusals()
@@ -39,7 +41,8 @@ def refuse_other_adapter(recipe: Recipe, model: Any) -> None:
                 f"train.method: {recipe.train.method}, and {recipe.base}, which goes on learning, is of {method}",
                 hint=f"train.method: {method}",
             )
-    for setting, name in _OF_AN_ADAPTER.items():
+    for setting in sorted(_OF_AN_ADAPTER.keys() & recipe.train.lora.model_fields_set):
+        name = _OF_AN_ADAPTER[setting]
         given, own = getattr(recipe.train.lora, setting), getattr(config, name)
         with refusals:
             if given != own:

@@ -15,6 +15,7 @@ from tunesmith.core.errors import RecipeError
 from tunesmith.models.layers import EMBEDDINGS, decoder_layers, depths, matching
 from tunesmith.models.new_tokens import is_new
 from tunesmith.train.optimizer import trainable
+from tunesmith.train.schedule import LONGER_RUN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -134,7 +135,7 @@ def first_steps(settings: Freeze | None, num_layers: int, epoch_steps: Sequence[
         raise RecipeError(
             f"train.freeze.unfreeze: the first frozen layer would begin to learn after step {min(thawed.values()):,}, "
             f"and the run has {total:,}",
-            hint="a shorter train.freeze.pace, more epochs, or unfreeze: never",
+            hint=f"a shorter train.freeze.pace, {LONGER_RUN}, or unfreeze: never",
         )
     return {
         place: thawed.get(place, total) if place in frozen else 0
@@ -161,7 +162,8 @@ def refuse_thaw_at_once(settings: Freeze | None, epoch_steps: Sequence[int]) -> 
             when = "never learn" if round(share * total) else "learn from the first step on"
             raise RecipeError(
                 f"train.freeze.unfreeze: layers {written!r} at {share:g} of {total:,} steps {when}",
-                hint=f"train.freeze.unfreeze: {{0.5: {written!r}}}, or more epochs",
+                hint=(f"train.freeze.unfreeze: {{0.5: {written!r}}}, or " if total > 1 else "leave unfreeze out, or ")
+                + LONGER_RUN,
             )
 
 

@@ -54,7 +54,7 @@ def plan_model(recipe: Recipe, dataset: Artifact) -> Plan:
     at = recipe.hosting
     config = {
         "train": recipe.train.model_dump(
-            mode="json", include=set(recipe.train.model_fields_set) - {"threads", "track"}
+            mode="json", include=set(recipe.train.model_fields_set) - {"threads", "track", "activation_checkpointing"}
         ),
         "epochs": recipe.train.epochs,
         "prompt": recipe.prompt.model_dump(mode="json", exclude={"candidates"}),

@@ -239,13 +239,13 @@ def refuse_unfit(run: Run) -> None:
     needed = alike * needed_bytes(run, tried=False)
     if 2 * needed <= free or (needed <= free and (needed := alike * needed_bytes(run)) <= free):
         return
-    may = may_checkpoint(run.settings)
+    may = may_checkpoint(run.settings) and model.device.type == "cpu"  # for a GPU `row_tokens` has decided
     again = not checkpointed(model) and checkpoint_activations(model, run.learning.frozen_layers)
     less = alike * needed_bytes(run, tried=False) if again else needed
     less = alike * needed_bytes(run) if again and less <= free else less
     if may and less <= free:
         return
-    ways = [] if may or less > free else ["train.activation_checkpointing: auto and train.compile: auto"]
+    ways = [] if may or less > free else ["train.activation_checkpointing: always, without train.compile: always"]
     with contextlib.nullcontext() if may else keeping(model):
         ways += _ways_to_fit(run, less if may else needed, free)
     hint = "; ".join([*ways, "a smaller base, or shorter examples"])

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from tunesmith.recipe import Schedule
 
+LONGER_RUN = "a longer run (train.epochs, train.max_steps)"
+"""The way out of a setting that the run is too short for."""
+
 PREFERENCE_FACTOR = 0.1
 """Default peak of objectives on preferences over that of plain fine-tuning: the model can answer already."""
 
@@ -79,7 +82,7 @@ def check_schedule(schedule: Schedule, total_steps: int, batch_tokens: int, *, v
     if warmup >= max(2, total_steps):
         raise RecipeError(
             f"train.schedule.warmup: {schedule.warmup} is {warmup:,} of the run's {total_steps:,} steps",
-            hint="a shorter warm-up, or more epochs",
+            hint=f"a shorter warm-up, or {LONGER_RUN}",
         )
     if schedule.shape == "plateau" and not validated:
         raise RecipeError(

@@ -71,8 +71,9 @@ def plan_model(recipe: Recipe, dataset: Artifact, workspace: Workspace) -> Plan:
     if recipe.service:
         return hosted.plan_model(recipe, dataset)
     earlier = workspace.find(recipe.base)
-    without = {"threads", "track", "activation_checkpointing"}  # they change no byte
+    without = {"threads", "track"}  # they change no byte
     without |= {"batch_examples"} if recipe.train.batch_examples is None else set()
+    without |= {"activation_checkpointing"} if recipe.train.activation_checkpointing == "auto" else set()
     settings = recipe.train.model_dump(mode="json", exclude=without)
     if recipe.train.lora.earlier == "merged":
         del settings["lora"]["earlier"]

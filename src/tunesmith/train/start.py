@@ -32,10 +32,11 @@ def load_start(recipe: Recipe, base: str) -> LoadedModel:
     if recipe.train.lora.earlier == "continued":
         return _continued(recipe, loaded)
     if is_adapted(loaded.model) and recipe.train.method != "full" and recipe.train.save != "merged":
+        fits = recipe.train.method in ("lora", "dora") and recipe.train.freeze is None and recipe.train.tokens is None
         raise RecipeError(
             f"base: {recipe.base} is itself an adapter, and train.method is {recipe.train.method}",
-            hint="train.lora.earlier: continued, train.method: full, train.save: merged, or the adapter's own base as "
-            "base",
+            hint=("train.lora.earlier: continued, " if fits else "")
+            + "train.method: full, train.save: merged, or the adapter's own base as base",
         )
     merge_adapter(loaded)
     if recipe.train.tokens is not None:

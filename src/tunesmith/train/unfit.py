@@ -24,6 +24,7 @@ from tunesmith.text.chat import prompt_ids
 from tunesmith.train.adapters import LOW_RANK
 from tunesmith.train.freeze import refuse_thaw_at_once
 from tunesmith.train.guard import FEWEST_STEPS
+from tunesmith.train.schedule import LONGER_RUN
 from tunesmith.train.validate import validated_after
 
 if TYPE_CHECKING:
@@ -197,7 +198,7 @@ def _refuse_batch(settings: Train, whole: int, total_steps: int) -> None:
         raise RecipeError(
             f"train.batch_tokens: {wanted:,} target tokens a step, and all training examples have {whole:,}: the run "
             "is one step",
-            hint="train.batch_tokens: auto, which makes about fifty steps of an epoch, or more epochs",
+            hint=f"train.batch_tokens: auto, which makes about fifty steps of an epoch, or {LONGER_RUN}",
         )
 
 
@@ -207,12 +208,12 @@ def _refuse_mean(settings: Train, total_steps: int) -> None:
         fits = f"train.regularise.ema: {1 - 4 / total_steps:.3g}, " if total_steps > 4 else ""
         raise RecipeError(
             f"train.regularise.ema: {ema} is a mean over {1 / (1 - ema):,.0f} steps, and the run has {total_steps:,}",
-            hint=f"{fits}more epochs, or leave it out",
+            hint=f"{fits}{LONGER_RUN}, or leave it out",
         )
     if average and round(average * total_steps) < 2:
         raise RecipeError(
             f"train.regularise.average: {average} of {total_steps:,} steps is one step, of which there is no mean",
-            hint=f"train.regularise.average: {min(0.5, math.ceil(200 / total_steps) / 100)}, or more epochs",
+            hint=f"train.regularise.average: {min(0.5, math.ceil(200 / total_steps) / 100)}, or {LONGER_RUN}",
         )
 
 
@@ -221,7 +222,7 @@ def _refuse_cycles(settings: Train, total_steps: int) -> None:
     if schedule.uses("cycles") and 2 * schedule.cycles > total_steps:
         raise RecipeError(
             f"train.schedule.cycles: {schedule.cycles} cycles in {total_steps:,} steps leave no two for one",
-            hint=f"train.schedule.cycles: {max(1, total_steps // 4)}, or more epochs",
+            hint=f"train.schedule.cycles: {max(1, total_steps // 4)}, or {LONGER_RUN}",
         )
 
 
@@ -244,7 +245,7 @@ def _refuse_patience(settings: Train, total_steps: int, validations: int) -> Non
     raise RecipeError(
         f"train.regularise.early_stopping.patience: {stopping.patience} validations without gain cannot come before "
         f"the last of the run's {total_steps:,} steps: {validations} come before it, and the first always gains",
-        hint=", ".join([*instead, "more epochs"]) + ", or leave it out",
+        hint=", ".join([*instead, LONGER_RUN]) + ", or leave it out",
     )
 
 
@@ -256,7 +257,7 @@ def _refuse_plateau(settings: Train, total_steps: int, validations: int) -> None
         raise RecipeError(
             f"train.schedule.shape: plateau: the rate falls after {wanted} validations at the earliest, and "
             f"{validations} come before the last of the run's {total_steps:,} steps: it stays constant",
-            hint=(f"train.eval_every: {often}, " if often else "") + "more epochs, or another shape",
+            hint=(f"train.eval_every: {often}, " if often else "") + f"{LONGER_RUN}, or another shape",
         )
 
 
@@ -271,7 +272,7 @@ def _refuse_spike(settings: Train, total_steps: int) -> None:
         raise RecipeError(
             f"train.guard.spike: {settings.guard.spike:g} times the usual gradient norm, which is known after "
             f"{FEWEST_STEPS} steps, and the run has {total_steps:,}",
-            hint="more epochs, train.batch_tokens: auto for more steps, or leave it out",
+            hint=f"{LONGER_RUN}, smaller steps (train.batch_tokens, train.batch_examples), or leave it out",
         )
 
 
