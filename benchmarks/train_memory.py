@@ -1,4 +1,4 @@
-"""Is the memory that `plan` predicts what training takes? Fourteen configurations, each in a process of its own.
+"""Is the memory that `plan` predicts what training takes? Thirteen configurations, each in a process of its own.
 
 Run: ``python benchmarks/train_memory.py``. Writes benchmarks/results/train_memory.json: predicted bytes beside the peak of
 the resident set above that of the imported libraries, of a few steps, a validation and a checkpoint.
@@ -42,9 +42,6 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
     "full, activations computed twice": {
         "shape": DEEP, "tokens": 512,
         "train": {"method": "full", "precision": "bfloat16", "activation_checkpointing": "always"},
-    },
-    "lora, activations computed twice": {
-        "shape": DEEP, "tokens": 1_500, "train": {"method": "lora", "activation_checkpointing": "always"},
     },
     "dpo, full": {"shape": SLIM, "tokens": 400, "train": {"method": "full", "objective": "dpo"}},
 }  # fmt: skip
