@@ -1,11 +1,13 @@
 """Is the memory that `plan` predicts what training takes? Thirteen configurations, each in a process of its own.
 
-Run: ``python benchmarks/train_memory.py``. Writes benchmarks/results/train_memory.json: predicted bytes beside the peak of
-the resident set above that of the imported libraries, of a few steps, a validation and a checkpoint.
+Run: ``python benchmarks/train_memory.py [--only NAME ...]``; those that are not named keep their rows. Writes
+benchmarks/results/train_memory.json: predicted bytes beside the peak of the resident set above that of the imported
+libraries, of a few steps, a validation and a checkpoint.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import resource
 import subprocess
@@ -101,7 +103,9 @@ def _peak() -> int:
 
 
 def _row(name: str) -> dict[str, Any]:
-    told = subprocess.run([sys.executable, __file__, name], stdout=subprocess.PIPE, text=True, check=True).stdout
+    told = subprocess.run(
+        [sys.executable, __file__, "--here", name], stdout=subprocess.PIPE, text=True, check=True
+    ).stdout
     row = {"configuration": name, **json.loads(told.splitlines()[-1])}
     row["predicted_over_peak"] = round(row["predicted_mib"] / row["peak_mib"], 3)
     sys.stderr.write(f"{row}\n")
@@ -109,11 +113,17 @@ def _row(name: str) -> dict[str, Any]:
 
 
 def main() -> None:
-    if len(sys.argv) > 1:
-        sys.stdout.write(json.dumps(measure(sys.argv[1])))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", nargs="*", default=list(CONFIGURATIONS), choices=list(CONFIGURATIONS))
+    parser.add_argument("--here", choices=list(CONFIGURATIONS), help="measure one in this process and print it")
+    asked = parser.parse_args()
+    if asked.here:
+        sys.stdout.write(json.dumps(measure(asked.here)))
         return
     with ThreadPoolExecutor(2) as pool:
-        rows = list(pool.map(_row, CONFIGURATIONS))
+        new = {row["configuration"]: row for row in pool.map(_row, asked.only)}
+    known = {row["configuration"]: row for row in json.loads(RESULT.read_text(encoding="utf-8"))["configurations"]}
+    rows = [row for name in CONFIGURATIONS if (row := new.get(name) or known.get(name))]
     result = {"date": datetime.now(UTC).date().isoformat(), "configurations": rows}
     RESULT.write_text(json.dumps(result, indent=1), encoding="utf-8")
 
