@@ -69,7 +69,7 @@ LINES: dict[str, dict[str, Any]] = {
     "ema 0.99": {"regularise": {"ema": 0.99}},
     "average 0.3": {"regularise": {"average": 0.3}},
     "early stopping": {"regularise": {"early_stopping": {"patience": 2}}},
-    "lower half frozen": {"freeze": {"layers": "0:3"}},
+    "lowest 3 of 4 frozen": {"freeze": {"layers": "0:3"}},
     "gradual unfreezing": {"freeze": {"unfreeze": "gradual"}},
 }
 
