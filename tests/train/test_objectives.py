@@ -88,8 +88,11 @@ def found(model: Any, total: torch.Tensor) -> Found:
 
 
 def assert_same(got: Found, wanted: Found, where: Any, largest: float | None = None) -> None:
-    """Compare two losses and their gradients, as shares of the largest."""
-    assert got[0] == pytest.approx(wanted[0], rel=1e-5, abs=1e-7), where
+    """Compare two losses and their gradients, as shares of the largest.
+
+    A loss near 0 is what is left of terms near 1 (hinge: a margin less a difference), each right to rounding alone.
+    """
+    assert got[0] == pytest.approx(wanted[0], rel=1e-5, abs=1e-6), where
     assert got[1].keys() == wanted[1].keys(), where
     largest = largest or max(float(gradient.abs().max()) for gradient in wanted[1].values())
     for name, gradient in wanted[1].items():
