@@ -18,6 +18,7 @@ COMPARED = ("train.parquet", "valid.parquet", "test.parquet", "removed.parquet",
 
 
 TRAIN = {
+    "all that changes as it goes": "schedule: {shape: plateau, patience: 0, layer_decay: 0.5}, freeze: {unfreeze: gradual, pace: 0.2}",
     "a rate that follows the validations": "schedule: {shape: plateau, patience: 0}",
     "states of frozen layers": 'freeze: {layers: "0:1"}',
     "unfreezing": "freeze: {unfreeze: gradual, pace: 0.2}, schedule: {layer_decay: 0.5}",
@@ -25,6 +26,7 @@ TRAIN = {
     "a teacher": "",
 }
 PROMPT = {
+    "all that changes as it goes": "shots: 3, variants: [{system: Name the topic.}]",
     "words that are drawn": "shots: 3, variants: [{system: Name the topic.}]",
     "a teacher": "teacher: {system: Name the topic., shots: 4}",
 }
@@ -63,14 +65,14 @@ def finished(recipe: Path, home: Path) -> dict[str, str]:
     return digests
 
 
-QUICK = {"a rate that follows the validations": 1, "words that are drawn": 2, "unfreezing": 1}
-"""Kills in CI; tests of training kill it with a teacher and with states of frozen layers, too."""
+QUICK = "all that changes as it goes"
+"""Killed in CI; tests of training kill it with a teacher and with states of frozen layers, too."""
 
 
 @pytest.mark.parametrize(
     ("name", "rounds", "kills"),
     [
-        *(pytest.param(name, 1, kills, marks=pytest.mark.slow, id=f"{name}, few") for name, kills in QUICK.items()),
+        pytest.param(QUICK, 1, 3, marks=pytest.mark.slow, id="few"),
         *(pytest.param(name, 4, 5, marks=pytest.mark.soak, id=f"{name}, twenty") for name in TRAIN),
     ],
 )
