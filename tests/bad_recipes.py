@@ -143,6 +143,22 @@ BAD_RECIPES = {
     ),
     "pace zero": (GOOD + "train: {freeze: {unfreeze: gradual, pace: 0}}\n", ["train.freeze", "pace 0"]),
     "pace in words": (GOOD + "train: {freeze: {unfreeze: gradual, pace: slow}}\n", ["train.freeze.pace", "'slow'"]),
+    "weights of what is no pattern": (
+        GOOD.replace("classify", "chat") + "prompt:\n  answer_weights:\n    '(a': 2\n",
+        ["prompt.answer_weights", "'(a' is no regular expression"],
+    ),
+    "weights of nothing": (
+        GOOD.replace("classify", "chat") + "prompt:\n  answer_weights:\n    'a*': 2\n",
+        ["prompt.answer_weights", "matches where nothing is"],
+    ),
+    "weights of parts of labels": (
+        GOOD + "prompt:\n  answer_weights:\n    'a': 2\n",
+        ["prompt.answer_weights", "classify are labels"],
+    ),
+    "rows of embeddings that do not learn": (
+        GOOD + "train: {method: lora, freeze: {rows: ':9'}}\n",
+        ["train", "freeze.rows", "method: lora", "method: full"],
+    ),
     "unfreezes what is not frozen": (
         GOOD + "train: {freeze: {unfreeze: {0.5: '0:2'}}}\n",
         ["train.freeze", "layers freezes none"],

@@ -1,5 +1,7 @@
 """Rendering: what is learnt is exactly what the served model must produce, after exactly what it will see."""
 
+import math
+import re
 import sys
 
 import pytest
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 
 from tiny import tiny_tokenizer
 from tunesmith.core.errors import DataError
-from tunesmith.text.chat import PLAIN_TEMPLATE, ensure_template, prompt_ids, render
+from tunesmith.text.chat import PLAIN_TEMPLATE, TokenWeights, ensure_template, prompt_ids, render
 
 TOKENIZER = tiny_tokenizer()
 TEXT = st.text(min_size=1, max_size=20)
@@ -55,7 +57,7 @@ def test_a_token_weighs_what_its_turn_or_the_prompt_does(messages, turns, prompt
     answers = [m | {"weight": w} for m, w in zip(messages[1::2], turns, strict=False)]
     answers[-1]["weight"] = 0.5
     messages = [one for pair in zip(messages[::2], answers, strict=True) for one in pair]
-    rendered = render(TOKENIZER, messages, prompt_weight=prompt_weight)
+    rendered = render(TOKENIZER, messages, weights=TokenWeights(prompt_weight))
     spelt = []
     for user, answer in zip(messages[::2], messages[1::2], strict=True):
         before = TOKENIZER.encode(f"<|user|>{user['content']}<|end|><|assistant|>", add_special_tokens=False)
@@ -64,6 +66,42 @@ def test_a_token_weighs_what_its_turn_or_the_prompt_does(messages, turns, prompt
         spelt += [(token, answer["weight"], answer["weight"] > 0) for token in after]
     weights = rendered.weights or [float(one) for one in rendered.targets]
     assert list(zip(rendered.ids, weights, rendered.targets, strict=True)) == spelt
+
+
+PARTS = {"a": 0.0, "[b-d]+": 0.5, "(?s)c.*?d": 3.0, "y\\S*$": 0.25, "<.*": 2.0}
+
+
+@given(st.lists(st.text("abcdxyé猫 \n", min_size=1, max_size=20), min_size=1, max_size=3), st.sampled_from([0.5, 1]))
+def test_a_token_weighs_what_matches_it_times_its_turn(answers, turn):
+    """Lets through: weights that slip by a token, a match across answers or in a question, the smaller of two matches, an
+    end that is not learnt because a pattern reaches it.
+    """
+    messages = [
+        one
+        for answer in answers
+        for one in ({"role": "user", "content": "abcd"}, {"role": "assistant", "content": answer, "weight": turn})
+    ]
+    rendered = render(TOKENIZER, messages, weights=TokenWeights(0.125, PARTS))
+    expected, matched = [], set()
+    for answer in answers:
+        expected += [0.125] * len(prompt_ids(TOKENIZER, messages[:1]))
+        hits = {pattern: [one.span() for one in re.finditer(pattern, answer)] for pattern in PARTS}
+        matched |= {pattern for pattern, spans in hits.items() if spans}
+        tokens = [(at, at + 1) for at, char in enumerate(answer) for _ in char.encode()]  # a token is a byte
+        for start, end in [*tokens, (len(answer), len(answer))]:
+            its = [PARTS[p] for p, spans in hits.items() if any(a < end and start < b for a, b in spans)]
+            expected.append(turn * math.prod(its))
+    assert rendered.weights == expected and rendered.matched == matched
+    context = len(prompt_ids(TOKENIZER, messages[:1]))
+    assert [one for one, w in zip(rendered.targets, expected, strict=True) if w == 0] == [False] * expected.count(0)
+    assert not any(rendered.targets[:context])
+
+
+def test_an_answer_without_weight_still_ends():
+    """Lets through: a model that learns never to stop, because all that it says is only to be read."""
+    messages = [{"role": "user", "content": "b"}, {"role": "assistant", "content": "b c"}]
+    rendered = render(TOKENIZER, messages, weights=TokenWeights(parts={"(?s).+": 0.0}))
+    assert [token for token, one in zip(rendered.ids, rendered.targets, strict=True) if one] == [TOKENIZER.eos_token_id]
 
 
 def test_nothing_weighs_more_than_before_where_no_weight_is_given():
@@ -133,7 +171,7 @@ def test_packed_tokens_are_the_same_in_a_few_bytes():
     """Would let through: sets of millions of examples that take ten times the memory they need, other tokens."""
     messages = [{"role": "user", "content": "word " * 200}, {"role": "assistant", "content": "word " * 200}]
     tokenizer = tiny_tokenizer()
-    plain = render(tokenizer, messages, None, 0.25)
+    plain = render(tokenizer, messages, None, TokenWeights(0.25))
     packed = plain.packed()
     assert (list(packed.ids), list(packed.targets), list(packed.weights)) == (plain.ids, plain.targets, plain.weights)
     assert packed.num_targets == plain.num_targets

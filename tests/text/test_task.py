@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tunesmith.core.errors import ArtifactError
-from tunesmith.text.chat import render
+from tunesmith.text.chat import TokenWeights, render
 from tunesmith.text.examples import Example, text_of
 from tunesmith.text.parity import check_samples, save_samples
 from tunesmith.text.task import Shot, TaskSpec
@@ -86,7 +86,7 @@ def test_shots_are_context_and_so_is_a_greeting_after_them():
     tokenizer = tiny_tokenizer()
     for messages in (MESSAGES, [{"role": "assistant", "content": "Welcome!"}, *MESSAGES]):
         for weight in (0.0, 0.5):
-            rendered = render(tokenizer, SHOWING.prompt(messages), prompt_weight=weight)
+            rendered = render(tokenizer, SHOWING.prompt(messages), weights=TokenWeights(weight))
             weights = rendered.weights or [float(one) for one in rendered.targets]
             learnt = tokenizer.decode([i for i, t in zip(rendered.ids, rendered.targets, strict=True) if t])
             counted = tokenizer.decode([i for i, w in zip(rendered.ids, weights, strict=True) if w])

@@ -109,6 +109,10 @@ def test_unfreezing_finer_than_a_step_is_refused(settings, message):
             {"freeze": {"patterns": ["embed_tokens"]}, "tokens": {"add": {"<a>": "b"}}},
             "rows of train.tokens would learn nothing",
         ),
+        ({"freeze": {"layers": "0:1", "rows": ":9"}}, r"freeze\.rows says .* the embeddings are frozen"),
+        ({"freeze": {"rows": ":"}}, "leaves none to learn"),
+        ({"freeze": {"rows": "9:9"}}, r"is no range of them\n.*\n.*freeze\.rows: ':131'"),
+        ({"freeze": {"rows": ":900000"}}, "of the base's 263 tokens is no range of them"),
         ({"schedule": {"rates": {"lora_B": 2}}}, r"train\.schedule\.rates: 'lora_B' matches none"),
     ],
 )
@@ -150,6 +154,51 @@ def test_frozen_weights_keep_their_bits_in_the_model(workspace, dataset, base, p
     assert {name for name, other in moved.items() if not other} == {
         name for name in moved if any(one in name for one in frozen)
     }
+
+
+def test_rows_are_counted_in_the_base_s_tokens(workspace, dataset, tmp_path):
+    """Catches a slice from the end that begins in rows of no token, or among those of added ones."""
+    base = tiny_base(tmp_path, num_hidden_layers=4, vocab_size=280)
+    train = {"freeze": {"rows": ":-8"}, "tokens": {"add": {"card": "money"}}, "regularise": {"weight_decay": 0.5}}
+    model = stage.train(recipe(base, **train), dataset, workspace)
+    before, after = (load_file(path / "model.safetensors") for path in (base, model.path / "model"))
+    [name] = [name for name in before if "embed_tokens" in name]
+    same = (after[name] == before[name]).all(-1)
+    assert [at for at, held in enumerate(same) if not held] == [*range(255, 264)]
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_held_rows_keep_their_bits_and_the_others_learn(workspace, dataset, tmp_path, tied):
+    """Catches decay, noise, a mean or a moment that moves a row without a gradient; a head whose rows are forgotten; new
+    tokens that are held with the rest.
+    """
+    base = tiny_base(tmp_path, num_hidden_layers=4, tie_word_embeddings=tied)
+    regularise = {"weight_decay": 0.5, "gradient_noise": 0.1, "ema": 0.5}
+    train = {"freeze": {"rows": "10:"}, "tokens": {"add": {"card": "money"}}, "regularise": regularise}
+    planned = estimate(recipe(base, **train), dataset, workspace)
+    model = stage.train(recipe(base, **train), dataset, workspace)
+    before, after = load_file(base / "model.safetensors"), load_file(model.path / "model" / "model.safetensors")
+    ends = ["model.embed_tokens.weight"] + ["lm_head.weight"] * (not tied)
+    for name in ends:
+        count = len(before[name])
+        same = (after[name][:count] == before[name]).all(-1)
+        assert same[10:].all() and not same[:10].any(), name
+        assert len(after[name]) == count + 1
+    assert not any(torch.equal(before[name], after[name]) for name in before if name not in ends)
+    held = sum(before[name][10:].numel() for name in ends)
+    assert planned["weights"]["learning"] == sum(map(torch.numel, after.values())) - held
+
+
+def test_held_rows_count_in_no_norm(workspace, dataset, base):
+    """Catches gradients that are dropped after the clip: what is held would make the steps of the others short."""
+
+    def first_norm(**freeze: Any) -> float:
+        model = stage.train(recipe(base, max_steps=1, freeze=freeze), dataset, workspace)
+        return float(json.loads((model.path / "metrics.jsonl").read_text().splitlines()[0])["grad_norm"])
+
+    all_but_one, none = first_norm(rows=":-1"), first_norm(patterns=["embed_tokens"])
+    assert all_but_one == pytest.approx(none, rel=0.02) and all_but_one > none
+    assert first_norm(rows=":1") > 1.1 * none
 
 
 def test_adapters_lie_only_beside_what_is_not_frozen(workspace, dataset, base):

@@ -68,8 +68,8 @@ def model_of(recipe: Path) -> Artifact:
 
 
 def trained(recipe: Path, devices: int) -> tuple[dict[str, torch.Tensor], list[dict[str, float]]]:
-    """Train; return the Model's weights and metrics."""
-    return learnt(made(recipe, devices))
+    """Train, alone in this process; return the Model's weights and metrics."""
+    return learnt(made(recipe, devices) if devices > 1 else flow.train(flow.Project.of(recipe, None)))
 
 
 def learnt(model: Artifact) -> tuple[dict[str, torch.Tensor], list[dict[str, float]]]:
@@ -102,6 +102,7 @@ WAYS = {
     "r_drop": ("method: full, regularise: {dropout: 0.1, r_drop: 1}", "chat", ""),
     "l2sp": ("method: full, regularise: {l2sp: 2}", "chat", ""),
     "lower half frozen": ("method: full, freeze: {layers: '0:1'}, shortcuts: {frozen_cache: false}", "chat", ""),
+    "rows held": ("method: full, freeze: {rows: ':100'}, regularise: {gradient_noise: 0.1}", "chat", ""),
     "lora": ("method: lora", "chat", ""),
     "qlora": ("method: qlora", "chat", ""),
     "dpo": ("method: full", "preference", ""),
@@ -181,17 +182,20 @@ def test_two_ranks_make_the_model_of_one(tmp_path, tiny, of_two, monkeypatch, na
 def test_two_ranks_find_the_peak_of_one(tmp_path, tiny):
     """Lets through: ranks that wait for each other for ever, or each choose a peak of their own."""
     train = "method: full, regularise: {dropout: 0}, schedule: {peak: auto}"
-    one, two = (made(project(tmp_path / str(n), tiny, train), n).result["peak_search"] for n in (1, 2))
+    one = flow.train(flow.Project.of(project(tmp_path / "1", tiny, train), None)).result["peak_search"]
+    two = made(project(tmp_path / "2", tiny, train), 2).result["peak_search"]
     tried, other = ([(trial["peak"], trial["loss"]) for trial in found["tried"]] for found in (one, two))
     assert two["peak"] == pytest.approx(one["peak"], rel=0.2) and len(tried) == len(other)
     assert [other[0], other[1]] == [pytest.approx(trial, rel=1e-4) for trial in tried[:2]]  # the rest may part
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("shard", ["never", "always"])
-def test_two_ranks_killed_and_started_again_end_in_the_same_bytes(tmp_path, tiny, shard):
-    """Lets through: ranks that go on from different steps, dropout that depends on what ran before, orphans."""
-    train = f"method: full, shard: {shard}, regularise: {{dropout: 0.1, ema: 0.9, early_stopping: null}}"
+def test_two_ranks_killed_and_started_again_end_in_the_same_bytes(tmp_path, tiny):
+    """Lets through: ranks that go on from different steps, dropout that depends on what ran before, orphans.
+
+    Whole on each of two ranks it is killed by `make soak` (tests/faults/test_train_kill.py).
+    """
+    train = "method: full, shard: always, regularise: {dropout: 0.1, ema: 0.9, early_stopping: null}"
     undisturbed, _ = trained(project(tmp_path / "one", tiny, train), 2)
     recipe = project(tmp_path / "two", tiny, train)
     killed_behind_a_checkpoint(recipe)

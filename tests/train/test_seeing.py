@@ -21,7 +21,7 @@ from tunesmith.cli.summaries import show_model
 from tunesmith.core import progress as shown
 from tunesmith.core.chart import Line, chart
 from tunesmith.recipe import Prompt, Recipe
-from tunesmith.text.chat import Rendered, render
+from tunesmith.text.chat import Rendered, TokenWeights, render
 from tunesmith.train import live, overfit, samples, stage
 from tunesmith.train.batches import TokenSet
 from tunesmith.train.flops import peak_of
@@ -197,7 +197,10 @@ def test_pieces_are_the_whole_text(question: str, answer: str, weight: float):
     """Would let through: a character lost between two tokens, a weight that slips to its neighbour, a token hidden."""
     tokenizer = TOKENIZER
     one = render(
-        tokenizer, [{"role": "user", "content": question}, {"role": "assistant", "content": answer}], None, weight
+        tokenizer,
+        [{"role": "user", "content": question}, {"role": "assistant", "content": answer}],
+        None,
+        TokenWeights(weight),
     )
     found = list(samples.pieces(tokenizer, one))
     assert "".join(piece.text for piece in found) == tokenizer.decode(

@@ -90,6 +90,41 @@ def test_prompts_that_weigh_are_learnt_and_are_no_targets(workspace, dataset, ti
     )
 
 
+def test_parts_of_answers_weigh_what_the_recipe_says(workspace, dataset, tiny):
+    """Would let through: a weight that reaches no loss, words of weight 0 that are learnt or validated, others that weigh
+    in the validation, a pattern of questions that weighs nothing, Models made again for a setting that is left out.
+    """
+    plain = recipe(tiny, max_steps=1)
+    assert "answer_weights" not in stage.plan_model(plain, dataset, workspace).config["prompt"]
+
+    def first(parts: dict[str, float]) -> dict[str, float]:
+        weighed = plain.model_copy(update={"prompt": Prompt(answer_weights=parts)})
+        rows = (stage.train(weighed, dataset, workspace).path / "metrics.jsonl").read_text().splitlines()
+        return json.loads(rows[0])
+
+    none, heavy, muted = first({}), first({"ar|ef": 3}), first({"[a-z]+$": 0})
+    assert heavy["target_tokens"] == none["target_tokens"] and heavy["loss"] != none["loss"]
+    assert muted["target_tokens"] == 6 * 2, "the ends of all 12 answers"
+    with pytest.raises(RecipeError, match=r"'lost' matches in no answer of train"):
+        estimate(plain.model_copy(update={"prompt": Prompt(answer_weights={"lost": 2})}), dataset, workspace)
+
+
+@pytest.mark.parametrize(("parts", "per_row"), [({"[a-z]+": 0}, [1, 1]), ({"[a-z]+": 3}, [5, 7])])
+def test_what_weighs_nothing_is_not_validated_and_the_rest_alike(workspace, dataset, tiny, parts, per_row):
+    """Would let through: words that are only to be read in the validation loss, weights of training in it."""
+    weighed = recipe(tiny).model_copy(update={"prompt": Prompt(answer_weights=parts)})
+    model = stage.train(weighed, dataset, workspace)
+    loaded, task = load_model(str(model.path / "model")), task_of(weighed, dataset)
+    tokens, _ = tokens_of(loaded, [task], read_examples(dataset.path / "valid.parquet"), 99, "valid")
+    places = [[*one.targets] for one in tokens.rendered]
+    if parts["[a-z]+"] == 0:
+        places = [[at == len(row) - 1 for at in range(len(row))] for row in places]
+    assert sorted({sum(row) for row in places}) == sorted({*per_row})
+    scores = nll(loaded, [one.ids for one in tokens.rendered], places, precision=model.result["precision"])
+    expected = sum(one.nats for one in scores) / sum(map(sum, places))
+    assert model.result["best"]["value"] == pytest.approx(expected, rel=1e-4)
+
+
 def test_auto_is_the_number_it_chose(workspace, dataset, tiny):
     """Would let through: a plan, a run and a resumed run that disagree about the steps."""
     auto = recipe(tiny, batch_tokens="auto", epochs=2)

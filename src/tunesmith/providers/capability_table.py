@@ -135,6 +135,7 @@ TABLE: dict[str, Cells] = {
     "prompt.teacher": _only_local("the service learns from answers, not from probabilities of a teacher"),
     "prompt.candidates": _HERE,
     "prompt.prompt_loss_weight": _only_local("the service learns answers alone", zero=True),
+    "prompt.answer_weights": _only_local("the service weighs the tokens of an answer alike"),
     "train.objective": (
         _H,
         Cell("honoured", "sft and dpo", limit=objective("sft", "dpo")),

@@ -96,6 +96,8 @@ def _idle_for_task(recipe: Recipe) -> Iterator[Idle]:
         yield "data.labels.fix", "for answers out of a closed set, and preference has none; leave it out"
         yield "data.columns", "plain columns hold no rejected answers; write prompt, chosen and rejected"
         yield "prompt.candidates", "preference has no answers to give, so prompts are not compared; leave it out"
+    if task == "classify":
+        yield "prompt.answer_weights", "about parts of answers, and those of classify are labels; leave it out"
     if task == "extract" and recipe.data.labels.fix == "relabel":
         yield "data.labels.fix", "relabel cannot replace a field of JSON; use flag or remove"
 
@@ -113,6 +115,8 @@ def _idle_for_objective(recipe: Recipe) -> Iterator[Idle]:
     yield f"{regularise}.label_smoothing", why
     why = f"{objective} compares answers, and the prompt of both is the same; leave it out, or train.objective: sft"
     yield "prompt.prompt_loss_weight", why
+    why = f"{objective} compares whole answers; leave it out, or train.objective: sft"
+    yield "prompt.answer_weights", why
     why = f"{objective} compares both answers with what the base says of them, under one prompt; leave it out"
     yield "prompt.variants", why
     yield "prompt.teacher", f"{objective} learns which answer is better, not what a teacher says; leave it out"
@@ -123,6 +127,7 @@ def _idle_for_teacher(recipe: Recipe) -> Iterator[Idle]:
     if recipe.prompt.teacher is None:
         return
     yield "prompt.prompt_loss_weight", "a teacher says what answers are, not prompts; leave one of them out"
+    yield "prompt.answer_weights", "a teacher says what every token of an answer is; leave one of them out"
     for name in ("label_smoothing", "r_drop"):
         yield (
             f"train.regularise.{name}",

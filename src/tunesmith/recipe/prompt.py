@@ -4,6 +4,7 @@ without.
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 from pydantic import (
@@ -22,6 +23,17 @@ def _has_input(template: str) -> str:
     return template
 
 
+def _is_pattern(pattern: str) -> str:
+    try:
+        nothing = re.compile(pattern).fullmatch("")
+    except re.error as error:
+        raise ValueError(f"{pattern!r} is no regular expression: {error}") from error
+    if nothing:
+        raise ValueError(f"{pattern!r} matches where nothing is; + in place of * matches something")
+    return pattern
+
+
+Pattern = Annotated[str, AfterValidator(_is_pattern)]
 Shots = Annotated[int, Field(ge=0, le=1000)]
 Template = Annotated[str, AfterValidator(_has_input)]
 
@@ -88,6 +100,12 @@ class Prompt(Section):
         0.0,
         description="weight of a prompt token in the loss of training, where one of an answer has 1. Above 0 the model "
         "learns inputs too; docs: training",
+    )
+
+    answer_weights: dict[Pattern, Annotated[float, Field(ge=0, le=10)]] = Field(
+        default_factory=dict,
+        description="regular expression to the weight in the loss of the tokens that it matches in answers, where "
+        "others have 1: {'(?s)<think>.*?</think>': 0.1}. 0: not learnt; docs: training",
     )
 
     @property

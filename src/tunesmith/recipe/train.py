@@ -111,6 +111,11 @@ class Freeze(Section):
         description="weights by whole parts of their names, with * ? and [0-3]: norm, layers.3.mlp, q_proj. "
         "They stay whatever is unfrozen",
     )
+    rows: LayerRange | None = Field(
+        None,
+        description="rows of the embeddings, and of a head that is not tied to them, as a slice of the base's token "
+        "numbers: ':-8' all but the last eight. Rows of added tokens learn whatever it says",
+    )
     unfreeze: Literal["never", "gradual"] | dict[OpenFrac, LayerRange] = Field(
         "never",
         description="gradual: the frozen layers begin to learn one by one from the top down, the embeddings last "
@@ -130,8 +135,8 @@ class Freeze(Section):
             raise ValueError("pace 0 freezes nothing")
         if isinstance(self.unfreeze, dict) and not self.layers:
             raise ValueError("unfreeze names layers, but layers freezes none")
-        if self.unfreeze == "never" and not self.layers and not self.patterns:
-            raise ValueError("freezes nothing; give layers, patterns or unfreeze")
+        if self.unfreeze == "never" and not self.layers and not self.patterns and not self.rows:
+            raise ValueError("freezes nothing; give layers, patterns, rows or unfreeze")
         return self
 
 
@@ -351,4 +356,9 @@ class Train(Section):
             )
         if self.method == "tokens" and self.freeze is not None:
             raise ValueError("freeze means nothing to method: tokens, which trains new rows alone")
+        if self.method != "full" and self.freeze and self.freeze.rows:
+            raise ValueError(
+                f"freeze.rows says which rows of the embeddings learn, and beside method: {self.method} none of the "
+                "base's do; leave it out, or method: full"
+            )
         return self

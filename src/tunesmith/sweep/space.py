@@ -44,7 +44,9 @@ _NOT_SEARCHED = {
 _BESIDE_OTHERS = ("prompt.candidates",)
 """Settings that no trial looks at, in sections that may be searched as a whole."""
 
-_OTHER_LOSS = ("base", "train.objective", "train.tokens", "train.preference", "prompt.teacher")
+_OTHER_LOSS = (
+    "base", "train.objective", "train.tokens", "train.preference", "prompt.teacher", "prompt.answer_weights",
+)  # fmt: skip
 """Settings that change what a validation loss of so many nats means."""
 
 _OTHER_LENGTH = ("train.epochs", "train.max_steps", "train.eval_every")

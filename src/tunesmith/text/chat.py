@@ -6,21 +6,22 @@ markers of a template:
 - what the generation prompt supplies is never a target; the token that ends the turn always is;
 - the ids before a target are those the served model will see, because both are rendered by the same calls;
 - an example without a target is an error, not a zero loss;
-- each token's weight in the loss is that of its turn, or of prompts.
+- each token's weight in the loss is that of its turn, times those of patterns it is matched by, or that of prompts.
 
 And back: what an answer's tokens say. Does not own the prompt's words (`task`) nor batches (`train`).
 """
 
 from __future__ import annotations
 
+import re
 from array import array
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from transformers import PreTrainedTokenizerBase
 
@@ -39,7 +40,7 @@ class Rendered:
 
     ``turns`` counts the assistant turns that are targets, ``untrained_turns`` those that the template does not
     render in place (it rewrites history), which are context only. ``weights`` are the tokens' shares in the loss;
-    empty: one for each target, nothing for the rest.
+    empty: one for each target, nothing for the rest. ``matched`` are the patterns of `TokenWeights` that weigh a token.
     """
 
     ids: Sequence[int]
@@ -47,6 +48,7 @@ class Rendered:
     turns: int
     untrained_turns: int
     weights: Sequence[float] = ()
+    matched: frozenset[str] = frozenset()
 
     @property
     def num_targets(self) -> int:
@@ -57,6 +59,24 @@ class Rendered:
         """Return the same in five bytes a token, where lists take over forty: for sets that stay in memory."""
         weights = array("d", self.weights) if self.weights else ()
         return replace(self, ids=array("i", self.ids), targets=array("b", self.targets), weights=weights)
+
+
+@dataclass(frozen=True)
+class TokenWeights:
+    """What tokens weigh in the loss, beside what their turns do.
+
+    Args:
+        prompt: of what is before an answer.
+        parts: regular expression to the factor of what it matches in answers; where several match, all of theirs.
+            The token that ends the turn is no part: without it no answer could end.
+    """
+
+    prompt: float = 0.0
+    parts: Mapping[str, float] = field(default_factory=dict)
+
+
+ALIKE = TokenWeights()
+"""Answers are learnt, and nothing else."""
 
 
 def ensure_template(tokenizer: PreTrainedTokenizerBase) -> bool:
@@ -87,7 +107,7 @@ def prompt_ids(tokenizer: PreTrainedTokenizerBase, messages: list[Message], tool
 
 
 def render(
-    tokenizer: PreTrainedTokenizerBase, messages: list[Message], tools: Any = None, prompt_weight: float = 0.0
+    tokenizer: PreTrainedTokenizerBase, messages: list[Message], tools: Any = None, weights: TokenWeights = ALIKE
 ) -> Rendered:
     """Return the token ids of a whole conversation and which of them are learnt.
 
@@ -95,9 +115,10 @@ def render(
     greeting answers nothing and is context only. Where the template rewrites earlier turns (some drop old reasoning),
     only the last turn is a target, rendered with its history as served.
 
-    A target has its message's ``weight`` in the loss, 1 if that has none, and what is before an answer
-    ``prompt_weight``, or 0 if the question right before it has the weight 0. An earlier answer of weight 0 stays at 0.
-    Where the template rewrites earlier turns, all that is before the last answer has ``prompt_weight``.
+    A target has its message's ``weight`` in the loss, 1 if that has none, times the factors of ``weights.parts`` that
+    match any of its characters, and is none if that is 0. What is before an answer has ``weights.prompt``, or 0 if the
+    question right before it has the weight 0. An earlier answer of weight 0 stays at 0. Where the template rewrites
+    earlier turns, all that is before the last answer has ``weights.prompt``.
 
     Raises:
         DataError: if there is nothing to learn.
@@ -109,15 +130,14 @@ def render(
     spans = _spans(tokenizer, messages, tools, wanted)
     used = spans if _in_place(spans) else spans[-1:]
     beside = [index for index in answers if index <= wanted[-1]]
-    if prompt_weight and len(used) == len(wanted) < len(beside):
+    if weights.prompt and len(used) == len(wanted) < len(beside):
         parted = _spans(tokenizer, messages, tools, beside)
         used = parted if _in_place(parted) else used
-    ids, targets, weights = _tokens(tokenizer, used, prompt_weight)
+    ids, targets, shares, matched = _tokens(tokenizer, used, weights)
     if not any(targets):
         raise DataError("the answer has no tokens", expected="a non-empty assistant message")
     learnt = sum(span.weight > 0 for span in used)
-    plain = not prompt_weight and all(span.weight == 1 for span in used)
-    return Rendered(ids, targets, learnt, len(wanted) - learnt, [] if plain else weights)
+    return Rendered(ids, targets, learnt, len(wanted) - learnt, [] if shares == targets else shares, matched)
 
 
 def answer_ids(tokenizer: PreTrainedTokenizerBase, messages: list[Message], answer: str) -> list[int]:
@@ -166,23 +186,55 @@ def _spans(tokenizer: PreTrainedTokenizerBase, messages: list[Message], tools: A
 
 
 def _tokens(
-    tokenizer: PreTrainedTokenizerBase, spans: list[_Span], prompt_weight: float
-) -> tuple[list[int], list[bool], list[float]]:
+    tokenizer: PreTrainedTokenizerBase, spans: list[_Span], weights: TokenWeights
+) -> tuple[list[int], list[bool], list[float], frozenset[str]]:
+    """Return ids, which of them are learnt, what each weighs, and the patterns that weigh one."""
     ids: list[int] = []
     targets: list[bool] = []
-    weights: list[float] = []
+    shares: list[float] = []
+    matched: set[str] = set()
     special = set(tokenizer.all_special_ids)
     done = 0
     for span in spans:
         context = _encode(tokenizer, span.before[done:])
-        answer = _encode(tokenizer, span.text[len(span.before) :])
-        last_special = max((place for place, token in enumerate(answer) if token in special), default=len(answer) - 1)
+        text = span.text[len(span.before) :]
+        answer = _encode(tokenizer, text)
+        last = max((place for place, token in enumerate(answer) if token in special), default=len(answer) - 1)
+        factors = [1.0] * (last + 1) + [0.0] * (len(answer) - last - 1)
+        if weights.parts and span.weight and answer:
+            places = _places(tokenizer, text)
+            if answer[last] in special:  # it ends the turn, and is no part of what is said
+                text, places = text[: places[last][0]], places[:last]
+            matched |= _weigh(factors, text, places, weights.parts)
+        own = [span.weight * factor for factor in factors]
         ids += context + answer
-        learnt = [span.weight > 0 and place <= last_special for place in range(len(answer))]
-        targets += [False] * len(context) + learnt
-        weights += [prompt_weight * span.asked] * len(context) + [span.weight if one else 0.0 for one in learnt]
+        targets += [False] * len(context) + [one > 0 for one in own]
+        shares += [weights.prompt * span.asked] * len(context) + own
         done = len(span.text)
-    return ids, targets, weights
+    return ids, targets, shares, frozenset(matched)
+
+
+def _places(tokenizer: PreTrainedTokenizerBase, text: str) -> list[tuple[int, int]]:
+    """Return where each token of a text begins and ends in it."""
+    found = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+    return [(int(start), int(end)) for start, end in found["offset_mapping"]]
+
+
+def _weigh(factors: list[float], text: str, places: Sequence[tuple[int, int]], parts: Mapping[str, float]) -> set[str]:
+    """Multiply the factors of the tokens at some places by those of the patterns that match a character of theirs.
+
+    Return the patterns that do.
+    """
+    matched = set()
+    for pattern, factor in parts.items():
+        hit = bytearray(len(text))
+        for found in re.finditer(pattern, text):
+            hit[found.start() : found.end()] = b"\1" * (found.end() - found.start())
+        for at, (start, end) in enumerate(places):
+            if any(hit[start:end]):
+                factors[at] *= factor
+                matched.add(pattern)
+    return matched
 
 
 def _template(tokenizer: PreTrainedTokenizerBase, messages: list[Message], tools: Any, *, answer: bool) -> str:

@@ -13,7 +13,8 @@ import numpy as np
 
 from tunesmith.core.errors import RecipeError
 from tunesmith.models.layers import EMBEDDINGS, decoder_layers, depths, matching
-from tunesmith.models.new_tokens import is_new
+from tunesmith.models.new_tokens import embedding_layers, is_new
+from tunesmith.train.held_rows import NONE_HELD, HeldRows
 from tunesmith.train.optimizer import trainable
 from tunesmith.train.schedule import LONGER_RUN
 
@@ -41,21 +42,24 @@ class Learning:
         first_steps: from which step on each of them learns.
         depth: where each of them lies, as in `models.layers.depths`.
         num_layers: of the decoder.
+        held: rows of them that stay while the others learn.
     """
 
     weights: Mapping[str, nn.Parameter]
     first_steps: Mapping[str, int]
     depth: Mapping[str, int]
     num_layers: int
+    held: HeldRows = NONE_HELD
 
     @classmethod
-    def of(cls, model: PreTrainedModel, starts: Mapping[int, int]) -> Learning:
+    def of(cls, model: PreTrainedModel, starts: Mapping[int, int], rows: Sequence[int] = ()) -> Learning:
         """Read what learns from a model on which `freeze` has been called; ``starts`` is of `first_steps`.
 
-        Rows of new tokens, which know nothing yet, learn from the start whatever is frozen.
+        Rows of new tokens, which know nothing yet, learn from the start whatever is frozen. ``rows`` of the embeddings
+        stay; see `rows_to_hold`.
 
         Raises:
-            RecipeError: if nothing learns in the first step.
+            RecipeError: if nothing learns in the first step, or rows are held of embeddings that do not learn.
         """
         weights, depth = trainable(model), depths(model)
         first = {name: 0 if is_new(name) else starts.get(depth[name], 0) for name in weights}
@@ -64,7 +68,16 @@ class Learning:
                 "train.freeze: nothing is left to learn" + (" in the first step" if first else ""),
                 hint="freeze fewer layers; a head that is tied to frozen embeddings is frozen with them",
             )
-        return cls(weights, first, {name: depth[name] for name in weights}, len(decoder_layers(model)))
+        ends = {id(one) for layer in embedding_layers(model).values() for one in layer.parameters()} if rows else set()
+        held = {name: weight for name, weight in weights.items() if id(weight) in ends}
+        if rows and not held:
+            raise RecipeError(
+                "train.freeze.rows says which rows of the embeddings learn, and the embeddings are frozen",
+                hint="leave rows out, or freeze neither layer 0 nor a pattern that names the embeddings",
+            )
+        return cls(
+            weights, first, {name: depth[name] for name in weights}, len(decoder_layers(model)), HeldRows(held, rows)
+        )
 
     def all_at_once(self) -> Learning:
         """Return the same with everything learning from the first step on: the most a step can take."""
@@ -86,7 +99,8 @@ class Learning:
 
     def count(self, step: int) -> int:
         """Return how many numbers learn at a step."""
-        return sum(self.weights[name].numel() for name, first in self.first_steps.items() if first <= step)
+        learning = [name for name, first in self.first_steps.items() if first <= step]
+        return sum(self.weights[name].numel() - self.held.numel(name) for name in learning)
 
     def told(self) -> str:
         """Return in words when what was frozen at first begins to learn; empty if nothing does."""
@@ -111,6 +125,25 @@ def freeze(model: PreTrainedModel, settings: Freeze | None, starts: Mapping[int,
     stay |= {name for name, place in depth.items() if place not in starts}
     for name in stay:
         weights[name].requires_grad_(False)
+
+
+def rows_to_hold(written: str, known: int, count: int, new: Sequence[int]) -> list[int]:
+    """Return which of the embeddings' ``count`` rows stay.
+
+    Those that ``written`` (``freeze.rows``) takes of the base's ``known`` tokens, and rows of no token; not new ones'.
+
+    Raises:
+        RecipeError: for a range of tokens that the base does not have, and for one that leaves no row to learn.
+    """
+    places = _sliced(written, known)
+    if not places or (len(places) == known and not new):
+        what = "leaves none to learn" if places else "is no range of them"
+        raise RecipeError(
+            f"train.freeze.rows: {written!r} of the base's {known:,} tokens {what}",
+            expected="a slice of token numbers, which leaves some",
+            hint=f"train.freeze.rows: ':{known // 2}', or a pattern that names the embeddings and freezes them whole",
+        )
+    return sorted({*places, *range(known, count)} - {*new})
 
 
 def frozen_modules(model: PreTrainedModel) -> list[str]:
@@ -175,15 +208,21 @@ def _places(written: str | None, num_layers: int, where: str) -> list[int]:
     """Return the depths of a range of layers, from the top down; with layer 0 go the embeddings."""
     if written is None:
         return []
-    bounds = [int(bound) if bound else None for bound in written.split(":")]
-    places = list(range(num_layers)[slice(*bounds)])
-    if any(bound is not None and abs(bound) > num_layers for bound in bounds) or not places:
+    places = _sliced(written, num_layers)
+    if not places:
         raise RecipeError(
             f"train.freeze.{where}: {written!r} is no range of layers of this model, which has {num_layers}",
             expected="a slice of its layers",
             hint=f"train.freeze.{where}: '0:{num_layers // 2}', or ':-1' for all but the top one",
         )
     return [*reversed(places), *([EMBEDDINGS] if places[0] == 0 else [])]
+
+
+def _sliced(written: str, count: int) -> list[int]:
+    """Return the numbers below ``count`` in a slice; none if a bound lies beyond them."""
+    bounds = [int(bound) if bound else None for bound in written.split(":")]
+    beyond = any(bound is not None and abs(bound) > count for bound in bounds)
+    return [] if beyond else list(range(count)[slice(*bounds)])
 
 
 def _thawed(settings: Freeze, frozen: Sequence[int], num_layers: int, epoch_steps: Sequence[int]) -> dict[int, int]:

@@ -201,6 +201,7 @@ def fit(run: Run, bar: Bar, watchers: Sequence[Callable[[Progress], None]] = ())
         run = shard(run)
     weights = run.learning.weights
     optimizer = build_optimizer(model, run.settings, factors, run.new_tokens)
+    optimizer.register_step_post_hook(run.learning.held.put_back)
     average = Average.of(run.settings.regularise, weights, run.total_steps)
     progress = load_checkpoint(run.folder, weights, optimizer, average) or Progress()
     bar.advance(progress.step)
@@ -283,7 +284,8 @@ def update(run: Run, optimizer: torch.optim.Optimizer, step: int, rows: list[int
         leave_out(run, step, rows, why, progress)
         return
     if share := run.settings.regularise.gradient_noise:
-        add_noise(trainable(run.loaded.model).values(), share, step, run.seed)
+        learnt = trainable(run.loaded.model)
+        add_noise(learnt.values(), share, step, run.seed, sum(map(run.learning.held.numel, learnt)))
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     targets = sum(run.train.rendered[i].num_targets for i in rows)
@@ -311,6 +313,7 @@ def _gradients(run: Run, step_loss: StepLoss, batches: Sequence[Batch], step: in
     weights = trainable(model).values()
     if not run.sharded:
         ranks.sum_gradients(weights)
+    run.learning.held.drop_gradients()
     norm: Any = torch.nn.utils.clip_grad_norm_(weights, run.settings.regularise.clip)
     return ranks.sum(float(total))[0], float(norm.full_tensor() if run.sharded else norm)
 

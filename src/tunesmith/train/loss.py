@@ -56,8 +56,9 @@ PLAIN = Terms()
 class Supervised:
     """The objective ``sft``: cross-entropy, the mean over a step's tokens by their weights.
 
-    A token's weight is that of its example times that of its turn, or for a prompt `prompt_loss_weight`. The divisor is
-    the sum of the weights, so the loss is always nats a token, and clipping means the same whatever prompts weigh.
+    A token's weight is that of its example times that of its turn and of `answer_weights`, or for a prompt
+    `prompt_loss_weight`. The divisor is the sum of the weights, so the loss is always nats a token, and clipping means
+    the same whatever prompts weigh.
 
     Source: Huerta-Enochian and Ko 2024, "Instruction fine-tuning: does prompt loss matter?", for the weight of prompts;
     the divisor is our choice.

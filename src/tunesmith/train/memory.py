@@ -22,6 +22,7 @@ from tunesmith.models.activation_checkpointing import checkpoint_activations, ch
 from tunesmith.models.dropout import train_from
 from tunesmith.models.head import CHUNK_LOGITS
 from tunesmith.models.layers import decoder_layers
+from tunesmith.models.new_tokens import embedding_layers
 from tunesmith.models.precision import compute_in
 from tunesmith.models.quantised import largest_bytes, saved_bytes, weight_bytes, whole_bytes
 from tunesmith.train.batches import micro_batches
@@ -160,6 +161,14 @@ def _copies(settings: Train) -> int:
     return bool(regularise.ema or regularise.average) + bool(regularise.l2sp) + (settings.schedule.peak == "auto")
 
 
+def _held_rows_bytes(model: PreTrainedModel, settings: Train) -> int:
+    """Return what the values of rows that stay take at most: as much as the embeddings."""
+    if not (settings.freeze and settings.freeze.rows):
+        return 0
+    ends = (one for layer in embedding_layers(model).values() for one in layer.parameters())
+    return sum(one.numel() * one.element_size() for one in ends)
+
+
 def _largest_passes(run: Run) -> list[Batch]:
     """Return the passes with most tokens, the largest first, of some steps and of the longest examples."""
     steps = [_longest(run.train, run.row_tokens), *(rows for _, rows in islice(steps_from(run, 0), LOOKED_AT_STEPS))]
@@ -197,7 +206,7 @@ def row_tokens(
 def _kept_throughout(loaded: LoadedModel, settings: Train, parts: int) -> float:
     """Return the bytes that lie beside every pass: state, copies of what learns, the chunk of logits in hand."""
     model = loaded.model
-    state = state_bytes(model) + _copies(settings) * _learning_bytes(model)
+    state = state_bytes(model) + _copies(settings) * _learning_bytes(model) + _held_rows_bytes(model, settings)
     return state / parts + (_fetched_bytes(model) if parts > 1 else 0) + _head_bytes(model.device)
 
 
@@ -217,7 +226,8 @@ def needed_bytes(run: Run, *, tried: bool = True) -> int:
     taken = pass_bytes(run, tried=tried)
     moments = 2 * learning  # made after the first step's passes, in the room that these left
     most = max(moments + taken.first, taken.in_a_row)
-    in_training = whole / parts + fetched + copies * learning + most + _head_bytes(model.device)
+    kept = whole / parts + fetched + copies * learning + _held_rows_bytes(model, run.settings)
+    in_training = kept + most + _head_bytes(model.device)
     return int(max(whole, in_training))  # it is loaded whole
 
 

@@ -147,7 +147,8 @@ def _choose_what_learns(recipe: Recipe, loaded: LoadedModel, epoch_steps: list[i
     """
     from tunesmith.models.layers import EMBEDDINGS, decoder_layers
     from tunesmith.train.adapters import with_adapter
-    from tunesmith.train.freeze import Learning, first_steps, freeze
+    from tunesmith.train.freeze import Learning, first_steps, freeze, rows_to_hold
+    from tunesmith.train.tokens import ids_of, rows_needed
 
     settings = recipe.train.freeze
     starts = first_steps(settings, len(decoder_layers(loaded.model)), epoch_steps)
@@ -160,5 +161,10 @@ def _choose_what_learns(recipe: Recipe, loaded: LoadedModel, epoch_steps: list[i
             f"train.freeze.{where} freezes the embeddings, so the rows of train.tokens would learn nothing",
             hint=f"train.method: lora, which trains new rows beside frozen ones, or {instead}",
         )
+    rows: list[int] = []
+    if settings and settings.rows:
+        new = ids_of(loaded.tokenizer, recipe.train.tokens.add) if recipe.train.tokens else []
+        count = int(loaded.model.get_input_embeddings().weight.shape[0])
+        rows = rows_to_hold(settings.rows, rows_needed(loaded.tokenizer, new), count, new)
     loaded.model = with_adapter(recipe, loaded)
-    return Learning.of(loaded.model, starts)
+    return Learning.of(loaded.model, starts, rows)

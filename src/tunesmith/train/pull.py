@@ -50,16 +50,18 @@ class Start:
 
 
 @torch.no_grad()
-def add_noise(weights: Iterable[nn.Parameter], share: float, step: int, seed: int) -> None:
+def add_noise(weights: Iterable[nn.Parameter], share: float, step: int, seed: int, held: int = 0) -> None:
     """Add Gaussian noise to the gradients, whose norm is a share of theirs at step 0 and falls with the steps.
+
+    ``held`` numbers among them have no gradient and stay whatever they get, so they share nothing of the norm.
 
     The source fixes the variance whatever the gradient; as a share of its norm it means the same in every model.
 
     Source: Neelakantan et al. 2015; the fall of the variance is (1 + step) ^ -`NOISE_FALLS`.
     """
     gradients = [weight.grad for weight in weights if weight.grad is not None]
-    count = sum(gradient.numel() for gradient in gradients)
-    if not count:
+    count = sum(gradient.numel() for gradient in gradients) - held
+    if count <= 0:
         return
     norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(one) for one in gradients]))
     size = norm * (share * (1 + step) ** (-NOISE_FALLS / 2) / math.sqrt(count))

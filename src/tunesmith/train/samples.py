@@ -58,7 +58,7 @@ class Sample(NamedTuple):
 def choose(tokenizer: PreTrainedTokenizerBase, tokens: TokenSet) -> list[Sample]:
     """Return the shortest example, one of middle length and the longest.
 
-    If some have tokens that weigh neither nothing nor all, the one in the middle is one of these. Each sequence of an
+    If some have tokens that weigh neither nothing nor 1, the one in the middle is one of these. Each sequence of an
     example, such as both answers to a question, is a sample.
     """
     per = tokens.per_example
@@ -74,7 +74,7 @@ def choose(tokenizer: PreTrainedTokenizerBase, tokens: TokenSet) -> list[Sample]
 
 
 def _parted(one: Rendered) -> bool:
-    return any(0 < weight < 1 for weight in one.weights)
+    return any(weight not in (0, 1) for weight in one.weights)
 
 
 def _sample(tokenizer: PreTrainedTokenizerBase, tokens: TokenSet, index: int, name: str) -> Sample:
@@ -132,9 +132,10 @@ def section(shown: Sequence[Sample]) -> str:
     """Return the part of a page that shows samples, with its legend."""
     if not shown:
         return ""
-    parts = any(piece and 0 < piece.weight < 1 for one in shown for piece in one.pieces)
+    weights = {piece.weight for one in shown for piece in one.pieces if piece}
     legend = '<span>context, weight 0</span><mark style="--w:1">learnt, weight 1</mark>'
-    legend += '<mark class="part" style="--w:.5">weighs in part</mark>' if parts else ""
+    legend += '<mark class="part" style="--w:.5">weighs in part</mark>' if any(0 < one < 1 for one in weights) else ""
+    legend += '<mark class="part" style="--w:1">weighs more</mark>' if any(one > 1 for one in weights) else ""
     legend += '<span class="special">special token</span><span>↵ line break</span>'
     body = "".join(
         f'<p class="soft">{escape(one.title)}</p><div class="tokens" dir="auto">{_html(one)}</div>' for one in shown
@@ -150,7 +151,7 @@ def _html(sample: Sample) -> str:
             parts.append(f'<span class="cut">… {sample.left_out:,} tokens are not shown …</span>')
             continue
         inner = "".join(_token(piece) for piece in some if piece)
-        kind = "" if weight >= 1 else f' class="part" title="weight {weight:g}"'
+        kind = "" if weight == 1 else f' class="part" title="weight {weight:g}"'
         parts.append(f'<mark{kind} style="--w:{min(weight, 1):.3g}">{inner}</mark>' if weight else inner)
     return "".join(parts)
 

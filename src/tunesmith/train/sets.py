@@ -12,11 +12,11 @@ from tunesmith.core.errors import DataError
 from tunesmith.core.progress import say
 from tunesmith.recipe.fit import OF_PAIRS
 from tunesmith.text.canaries import canaries_of
-from tunesmith.text.chat import ensure_template, render
+from tunesmith.text.chat import ALIKE, TokenWeights, ensure_template, render
 from tunesmith.text.examples import read_examples
 from tunesmith.train.batches import TokenSet
 from tunesmith.train.tokens import tell_unused
-from tunesmith.train.unfit import refuse_long_shots
+from tunesmith.train.unfit import refuse_long_shots, refuse_slow_tokenizer, refuse_unmatched
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,6 +56,8 @@ def tokenise(recipe: Recipe, dataset: Artifact, prompts: Prompts, loaded: Loaded
     """
     if ensure_template(loaded.tokenizer):
         say("  the base has no chat template: plain turns on lines of their own are used")
+    if recipe.prompt.answer_weights:
+        refuse_slow_tokenizer(loaded.tokenizer)
     limit = recipe.train.max_tokens or loaded.context_tokens
     left_out = 0
     sets: dict[str, TokenSet] = {}
@@ -65,16 +67,23 @@ def tokenise(recipe: Recipe, dataset: Artifact, prompts: Prompts, loaded: Loaded
             samples = examples
             examples = examples + _planted(dataset)
         both = recipe.objective in OF_PAIRS
-        weight = recipe.prompt.prompt_loss_weight if split == "train" else 0.0
+        weights = weights_of(recipe, split)
         tasks = prompts.all(split)
-        sets[split], too_long = tokens_of(loaded, tasks, examples, limit, split, both=both, prompt_weight=weight)
+        sets[split], too_long = tokens_of(loaded, tasks, examples, limit, split, both=both, weights=weights)
         left_out += too_long
     train, valid, asked = sets["train"], sets["valid"], None
     if prompts.teacher:
         asked = train.part(train.variants - 1, 1), valid.part(valid.variants - 1, 1)
         train, valid = train.part(0, train.variants - 1), valid.part(0, valid.variants - 1)
+    refuse_unmatched(recipe.prompt.answer_weights, train.rendered)
     unused = tell_unused(loaded.tokenizer, recipe.train.tokens, (one.ids for one in train.rendered))
     return Sets(train, valid, left_out, samples, unused, asked)
+
+
+def weights_of(recipe: Recipe, split: str) -> TokenWeights:
+    """Return what tokens of a split weigh: prompts are learnt in train and never validated."""
+    prompt = recipe.prompt
+    return TokenWeights(prompt.prompt_loss_weight if split == "train" else 0.0, prompt.answer_weights)
 
 
 def _planted(dataset: Artifact) -> list[Example]:
@@ -94,7 +103,7 @@ def tokens_of(
     split: str,
     *,
     both: bool = False,
-    prompt_weight: float = 0.0,
+    weights: TokenWeights = ALIKE,
 ) -> tuple[TokenSet, int]:
     """Render examples with the prompt of each task; return them and how many were longer than ``limit`` tokens.
 
@@ -107,10 +116,7 @@ def tokens_of(
     """
     rendered = [
         [
-            [
-                render(loaded.tokenizer, turns, one.tools, prompt_weight).packed()
-                for turns in _conversations(task, one, both)
-            ]
+            [render(loaded.tokenizer, turns, one.tools, weights).packed() for turns in _conversations(task, one, both)]
             for one in examples
         ]
         for task in tasks
@@ -131,8 +137,8 @@ def tokens_of(
         say(f"  {too_long} of {len(examples)} {split} examples are longer than {limit} tokens and are left out")
     sequences = [(index, one) for its in rendered for index in fitting for one in its[index]]
     names = ["{source}:{line}".format(**examples[index].meta) for index, _ in sequences]
-    weights = [examples[index].weight for index, _ in sequences]
-    return TokenSet([one for _, one in sequences], weights, names, 2 if both else 1, len(tasks)), too_long
+    of_rows = [examples[index].weight for index, _ in sequences]
+    return TokenSet([one for _, one in sequences], of_rows, names, 2 if both else 1, len(tasks)), too_long
 
 
 def _conversations(task: TaskSpec, example: Example, both: bool) -> list[list[Message]]:

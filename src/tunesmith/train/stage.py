@@ -77,9 +77,12 @@ def plan_model(recipe: Recipe, dataset: Artifact, workspace: Workspace) -> Plan:
     settings = recipe.train.model_dump(mode="json", exclude=without)
     if recipe.train.lora.earlier == "merged":
         del settings["lora"]["earlier"]
+    if recipe.train.freeze and not recipe.train.freeze.rows:
+        del settings["freeze"]["rows"]
+    unsaid = {"candidates"} | ({"answer_weights"} if not recipe.prompt.answer_weights else set())
     config = {
         "train": settings,
-        "prompt": recipe.prompt.model_dump(mode="json", exclude={"candidates"}),
+        "prompt": recipe.prompt.model_dump(mode="json", exclude=unsaid),
         "task": recipe.task,
     }
     return Plan(

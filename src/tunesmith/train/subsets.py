@@ -130,7 +130,7 @@ class Subsets:
         import torch
 
         from tunesmith.text.chat import ensure_template
-        from tunesmith.train.sets import tokens_of
+        from tunesmith.train.sets import tokens_of, weights_of
         from tunesmith.train.start import load_start
 
         torch.set_num_threads(self._recipe.train.threads or os.cpu_count() or 1)
@@ -138,9 +138,9 @@ class Subsets:
         loaded = load_start(self._recipe, self._base)
         ensure_template(loaded.tokenizer)
         some = [self._train[row] for row in rows]
-        weight = self._recipe.prompt.prompt_loss_weight
+        weights = weights_of(self._recipe, "train")
         tasks = self._prompts.all("train")
-        tokens, _ = tokens_of(loaded, tasks, some, self._limit(loaded), "train", prompt_weight=weight)
+        tokens, _ = tokens_of(loaded, tasks, some, self._limit(loaded), "train", weights=weights)
         followed = self._recipe.train.schedule.shape == "plateau"
         held = self._held_tokens(loaded) if followed else TokenSet([], [])
         part = len(some) < len(self._train)
@@ -152,9 +152,10 @@ class Subsets:
         return replace(run, chooses=False)
 
     def _held_tokens(self, loaded: LoadedModel) -> TokenSet:
-        from tunesmith.train.sets import tokens_of
+        from tunesmith.train.sets import tokens_of, weights_of
 
-        return tokens_of(loaded, [self.task], self.held, self._limit(loaded), "valid")[0]
+        weights = weights_of(self._recipe, "valid")
+        return tokens_of(loaded, [self.task], self.held, self._limit(loaded), "valid", weights=weights)[0]
 
     def _limit(self, loaded: LoadedModel) -> int:
         return self._recipe.train.max_tokens or loaded.context_tokens

@@ -14,7 +14,7 @@ from tunesmith.core.errors import RecipeError
 from tunesmith.core.progress import say
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from transformers import PreTrainedTokenizerBase
 
@@ -42,9 +42,9 @@ def ids_of(tokenizer: PreTrainedTokenizerBase, tokens: Iterable[str]) -> list[in
     return [int(tokenizer.convert_tokens_to_ids(token)) for token in tokens]
 
 
-def rows_needed(tokenizer: PreTrainedTokenizerBase) -> int:
-    """Return how many rows the embeddings must have for every token of the tokenizer."""
-    return 1 + max(int(number) for number in tokenizer.get_vocab().values())
+def rows_needed(tokenizer: PreTrainedTokenizerBase, without: Sequence[int] = ()) -> int:
+    """Return how many rows the embeddings must have for every token of the tokenizer, some left out."""
+    return 1 + max({int(number) for number in tokenizer.get_vocab().values()} - {*without})
 
 
 def tell_unused(tokenizer: PreTrainedTokenizerBase, tokens: Tokens | None, ids: Iterable[Iterable[int]]) -> list[str]:

@@ -28,13 +28,15 @@ from tunesmith.train.schedule import LONGER_RUN
 from tunesmith.train.validate import validated_after
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from torch import nn
+    from transformers import PreTrainedTokenizerBase
 
     from tunesmith.models.load import LoadedModel
     from tunesmith.recipe import EarlyStopping, Recipe, Train
+    from tunesmith.text.chat import Rendered
     from tunesmith.text.task import TaskSpec
     from tunesmith.train.batches import TokenSet
     from tunesmith.train.freeze import Learning
@@ -299,6 +301,35 @@ def refuse_long_shots(loaded: LoadedModel, tasks: Sequence[TaskSpec], longest: i
         f"{longest:,} tokens is then what must fit into {limit:,}",
         hint=f"{key}: {fit}, or a base with a longer context" if fit else f"leave {key} out",
     )
+
+
+def refuse_slow_tokenizer(tokenizer: PreTrainedTokenizerBase) -> None:
+    """Refuse to weigh parts of answers with a tokenizer that does not tell where its tokens lie.
+
+    Raises:
+        RecipeError: if it is one written in Python.
+    """
+    if not tokenizer.is_fast:
+        raise RecipeError(
+            f"prompt.answer_weights: the tokenizer of {tokenizer.name_or_path!r} does not tell where its tokens lie",
+            hint="a base with a tokenizer.json, or leave answer_weights out",
+        )
+
+
+def refuse_unmatched(parts: Iterable[str], rendered: Sequence[Rendered]) -> None:
+    """Refuse weights of parts that no answer of train has.
+
+    Raises:
+        RecipeError: for the first pattern that matches nowhere.
+    """
+    matched = frozenset().union(*(one.matched for one in rendered)) if parts else frozenset()
+    for pattern in parts:
+        if pattern not in matched:
+            raise RecipeError(
+                f"prompt.answer_weights: {pattern!r} matches in no answer of train, so it weighs nothing",
+                expected="a pattern of what stands in answers; what the chat template puts before one is no part of it",
+                hint="(?s) lets . match line breaks, (?i) either case",
+            )
 
 
 def _prompt_tokens(loaded: LoadedModel, task: TaskSpec, count: int) -> int:

@@ -13,7 +13,8 @@ from tunesmith.serve.tuning.recipe import OPEN, recipe_of
 from tunesmith.serve.tuning.request import JobRequest
 
 THOUGHT_ABOUT = {
-    "task", "prompt", "data.clean", "data.labels", "data.privacy.pii", "data.privacy.secrets", "data.balance",
+    "task", "prompt.system", "prompt.template", "prompt.shots", "prompt.variants", "prompt.teacher", "prompt.candidates",
+    "prompt.prompt_loss_weight", "data.clean", "data.labels", "data.privacy.pii", "data.privacy.secrets", "data.balance",
     "data.size", "data.split.valid", "data.canaries", "data.keep", "data.dedup.exact", "data.dedup.near",
     "data.dedup.semantic", "data.dedup.conflicts", "data.dedup.max_template_rows", "data.dedup.max_cluster_frac",
     "train.objective", "train.method", "train.save", "train.epochs", "train.max_steps", "train.batch_tokens",
@@ -32,6 +33,7 @@ SHUT: dict[str, tuple[Any, str]] = {
     "data.privacy.originals": ("kept", "what was taken out of rows, kept on the machine"),
     "data.processes": (256, "the cores of the machine"),
     "data.memory": ("1TB", "the memory of the machine"),
+    "prompt.answer_weights": ({"(a+)+$": 2.0}, "a regular expression, which may take for ever"),
     "train.track": (["wandb"], "curves sent away with the keys of who runs the server"),
     "train.threads": (256, "the cores of the machine"),
     "train.shard": ("always", "the devices of the machine"),

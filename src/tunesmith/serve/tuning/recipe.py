@@ -25,7 +25,10 @@ Tree = dict[str, Any]
 
 OPEN: Tree = {
     "task": True,
-    "prompt": True,
+    "prompt": {
+        "system": True, "template": True, "shots": True, "variants": True, "teacher": True, "candidates": True,
+        "prompt_loss_weight": True,
+    },
     "data": {
         "clean": True, "labels": True, "privacy": {"pii": True, "secrets": True}, "balance": True, "size": True,
         "split": {"valid": True}, "canaries": True, "keep": True,
@@ -40,7 +43,8 @@ OPEN: Tree = {
         "guard": True, "preference": True, "freeze": True, "tokens": True,
     },
 }  # fmt: skip
-"""What of a recipe a client may set: nothing that names a file, a place or a process of this machine."""
+"""What of a recipe a client may set: nothing that names a file, a place or a process of this machine, and no regular
+expression, which may take for ever."""
 
 
 def recipe_of(asked: JobRequest, name: str, base: Base, seed: int) -> Recipe:
