@@ -154,7 +154,7 @@ def known() -> dict[str, dict[str, Any]]:
 def keep(part: str, seed: int, found: dict[str, Any]) -> None:
     """Write a seed of a part to the results, and say how the part stands."""
     parts = known()
-    seeds = {**parts.get(part, {}).get("seeds", {}), str(seed): found}
+    seeds = dict(sorted({**parts.get(part, {}).get("seeds", {}), str(seed): found}.items()))
     parts[part] = {**compared(seeds), "seeds": seeds}
     versions = {name: metadata.version(name) for name in ("torch", "transformers", "peft")}
     ordered = {key: parts[key] for key in PARTS if key in parts}
