@@ -109,6 +109,15 @@ def test_copies_of_the_weights_are_counted(tiny, workspace):
         assert memory.needed_bytes(run) - memory.needed_bytes(plain) == pytest.approx(learning, rel=0.01)
 
 
+def test_no_pass_is_foretold_that_is_larger_than_a_step(tiny, workspace):
+    """Would let through: a row of the longest examples where a step has two of them, foretold at twice what it takes."""
+    small, whole = (run_of(tiny, workspace, epochs=2, batch_examples=count) for count in (2, 16))
+    largest, all_of_it = (memory._largest_passes(run)[0].row.ids_BT.numel() for run in (small, whole))
+    longest = max(len(one.ids) for one in small.train.rendered)
+    assert largest <= 2 * longest < 4 * longest <= all_of_it
+    assert memory.needed_bytes(small, tried=False) < memory.needed_bytes(whole, tried=False)
+
+
 def test_a_pass_on_a_gpu_leaves_room_for_all_that_lies_beside_it(tiny, workspace, monkeypatch):
     """Would let through: a first step that does not fit, for its two passes at once or a copy nobody made room for."""
     monkeypatch.setattr(memory, "ROW_TOKENS", {"cpu": (1, 10**9)})

@@ -170,8 +170,13 @@ def _held_rows_bytes(model: PreTrainedModel, settings: Train) -> int:
 
 
 def _largest_passes(run: Run) -> list[Batch]:
-    """Return the passes with most tokens, the largest first, of some steps and of the longest examples."""
-    steps = [_longest(run.train, run.row_tokens), *(rows for _, rows in islice(steps_from(run, 0), LOOKED_AT_STEPS))]
+    """Return the passes with most tokens, the largest first, of some steps and of the longest examples.
+
+    No pass has more tokens than the largest step of the first epoch.
+    """
+    epoch = [rows for _, rows in islice(steps_from(run, 0), run.epoch_steps[0])]
+    most = max(sum(len(run.train.rendered[row].ids) for row in rows) for rows in epoch)
+    steps = [_longest(run.train, min(run.row_tokens, most)), *epoch[:LOOKED_AT_STEPS]]
     batches = [batch for rows in steps for batch in micro_batches(run.train, rows, run.shortcuts, run.row_tokens)]
     return sorted(batches, key=lambda one: -one.row.ids_BT.numel())[:TRIED_PASSES]
 
