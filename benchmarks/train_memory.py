@@ -1,4 +1,4 @@
-"""Is the memory that `plan` predicts what training takes? Thirteen configurations, each in a process of its own.
+"""Is the memory that `plan` predicts what training takes? Fourteen configurations, each in a process of its own.
 
 Run: ``python benchmarks/train_memory.py [--only NAME ...]``; those that are not named keep their rows. Writes
 benchmarks/results/train_memory.json: predicted bytes beside the peak of the resident set above that of the imported
@@ -40,6 +40,7 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
         "train": {"method": "full", "shortcuts": dict.fromkeys(("packed", "shared", "last_layer", "head"), False)},
     },
     "lora, large vocabulary": {"shape": HEAVY, "tokens": 512, "train": {"method": "lora", "lora": {"rank": 64}}},
+    "lora, two examples a step": {"shape": SLIM, "tokens": 256, "train": {"method": "lora", "batch_tokens": 400}},
     "dora": {"shape": SLIM, "tokens": 512, "train": {"method": "dora", "precision": "float32"}},
     "full, activations computed twice": {
         "shape": DEEP, "tokens": 512,
