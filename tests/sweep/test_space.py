@@ -62,6 +62,7 @@ def test_all_that_is_wrong_is_told_at_once():
         ("train.threads", [1, 2], "how fast"),
         ("train.epochs", [1, 2], "at the same validation"),
         ("base", ["nano", "other"], "what a validation loss means"),
+        ("prompt.answer_weights", [{}, {"a": 0}], "what a validation loss means"),
         ("train.tokens", [None, {"add": {"<x>": "a word"}}], "what a validation loss means"),
         ("train.lora.alfa", [8, 16], "did you mean 'alpha'?"),
         ("train.lora.rank.x", [8, 16], "train.lora.rank, which holds a value"),

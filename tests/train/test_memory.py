@@ -107,6 +107,8 @@ def test_copies_of_the_weights_are_counted(tiny, workspace):
     for regularise in ({"ema": 0.9}, {"average": 0.5}, {"l2sp": 0.1}):
         run = run_of(tiny, workspace, regularise=regularise)
         assert memory.needed_bytes(run) - memory.needed_bytes(plain) == pytest.approx(learning, rel=0.01)
+    held = memory.needed_bytes(run_of(tiny, workspace, freeze={"rows": ":-1"})) - memory.needed_bytes(plain)
+    assert held == 4 * plain.loaded.model.get_input_embeddings().weight.numel()
 
 
 def test_no_pass_is_foretold_that_is_larger_than_a_step(tiny, workspace):

@@ -68,7 +68,7 @@ def model_of(recipe: Path) -> Artifact:
 
 
 def trained(recipe: Path, devices: int) -> tuple[dict[str, torch.Tensor], list[dict[str, float]]]:
-    """Train, alone in this process; return the Model's weights and metrics."""
+    """Train, of one device in this process; return the Model's weights and metrics."""
     return learnt(made(recipe, devices) if devices > 1 else flow.train(flow.Project.of(recipe, None)))
 
 

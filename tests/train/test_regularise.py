@@ -274,6 +274,15 @@ def test_noise_has_its_share_of_the_gradients_norm_and_falls():
     assert abs(float(torch.nn.functional.cosine_similarity(noises[0], noises[2], dim=0))) < 0.05
 
 
+def test_what_is_held_takes_no_share_of_the_noise():
+    """Would let through: weights that learn with a tenth of the noise, because most of the embeddings are held."""
+    weight = torch.nn.Parameter(torch.zeros(10_000))
+    weight.grad = torch.cat([torch.full((1000,), 0.02), torch.zeros(9000)])
+    before = float(weight.grad.norm())
+    add_noise([weight], 0.5, 0, seed=1, held=9000)
+    assert float((weight.grad[:1000] - 0.02).norm()) == pytest.approx(0.5 * before, rel=0.05)
+
+
 def full(base: Any = "nano", **train: Any) -> Recipe:
     settings = {"method": "full", "epochs": 3, "batch_tokens": 16, "precision": "float32", "threads": 1}
     return Recipe.model_validate(

@@ -13,7 +13,7 @@ from tunesmith.core.errors import DataError, RecipeError
 from tunesmith.models.load import load_model
 from tunesmith.models.score import nll
 from tunesmith.recipe import Prompt, Recipe
-from tunesmith.text.chat import prompt_ids
+from tunesmith.text.chat import TokenWeights, prompt_ids
 from tunesmith.text.examples import read_examples
 from tunesmith.text.prompts import task_of
 from tunesmith.text.task import TaskSpec
@@ -91,11 +91,12 @@ def test_prompts_that_weigh_are_learnt_and_are_no_targets(workspace, dataset, ti
 
 
 def test_parts_of_answers_weigh_what_the_recipe_says(workspace, dataset, tiny):
-    """Would let through: a weight that reaches no loss, words of weight 0 that are learnt or validated, others that weigh
-    in the validation, a pattern of questions that weighs nothing, Models made again for a setting that is left out.
+    """Would let through: a weight that reaches no loss, words of weight 0 that are learnt, a pattern of questions that
+    weighs nothing, Models made again for a setting that is left out.
     """
     plain = recipe(tiny, max_steps=1)
-    assert "answer_weights" not in stage.plan_model(plain, dataset, workspace).config["prompt"]
+    planned = stage.plan_model(recipe(tiny, freeze={"layers": "0:1"}), dataset, workspace).config
+    assert "answer_weights" not in planned["prompt"] and "rows" not in planned["train"]["freeze"]
 
     def first(parts: dict[str, float]) -> dict[str, float]:
         weighed = plain.model_copy(update={"prompt": Prompt(answer_weights=parts)})
@@ -107,6 +108,14 @@ def test_parts_of_answers_weigh_what_the_recipe_says(workspace, dataset, tiny):
     assert muted["target_tokens"] == 6 * 2, "the ends of all 12 answers"
     with pytest.raises(RecipeError, match=r"'lost' matches in no answer of train"):
         estimate(plain.model_copy(update={"prompt": Prompt(answer_weights={"lost": 2})}), dataset, workspace)
+
+
+def test_a_tokenizer_that_tells_no_places_is_refused(tiny, monkeypatch):
+    """Would let through: a traceback of the tokenizer, in training and in `curve`, which renders rows by itself."""
+    loaded = load_model(str(tiny))
+    monkeypatch.setattr(type(loaded.tokenizer), "is_fast", False)
+    with pytest.raises(RecipeError, match=r"does not tell where its tokens lie"):
+        tokens_of(loaded, [], [], 99, "train", weights=TokenWeights(parts={"a": 2}))
 
 
 @pytest.mark.parametrize(("parts", "per_row"), [({"[a-z]+": 0}, [1, 1]), ({"[a-z]+": 3}, [5, 7])])
@@ -172,7 +181,10 @@ GRADUAL = {
 }
 
 
-@pytest.mark.parametrize("changes", [{}, {"method": "lora"}, GRADUAL, {"method": "lora", **GRADUAL}])
+HELD = {"freeze": {"rows": ":100"}}
+
+
+@pytest.mark.parametrize("changes", [{}, {"method": "lora"}, GRADUAL, {"method": "lora", **GRADUAL}, HELD])
 def test_run_killed_at_any_step_ends_in_the_same_bytes(tmp_path, workspace, dataset, tiny, changes):
     """Catches state that a checkpoint lacks: of a method, of what is unfrozen by now, of groups with rates of their own."""
     settings = {"regularise": {"dropout": 0.1}, "eval_every": 2, **changes}

@@ -101,7 +101,6 @@ class Prompt(Section):
         description="weight of a prompt token in the loss of training, where one of an answer has 1. Above 0 the model "
         "learns inputs too; docs: training",
     )
-
     answer_weights: dict[Pattern, Annotated[float, Field(ge=0, le=10)]] = Field(
         default_factory=dict,
         description="regular expression to the weight in the loss of the tokens that it matches in answers, where "

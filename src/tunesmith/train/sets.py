@@ -56,8 +56,6 @@ def tokenise(recipe: Recipe, dataset: Artifact, prompts: Prompts, loaded: Loaded
     """
     if ensure_template(loaded.tokenizer):
         say("  the base has no chat template: plain turns on lines of their own are used")
-    if recipe.prompt.answer_weights:
-        refuse_slow_tokenizer(loaded.tokenizer)
     limit = recipe.train.max_tokens or loaded.context_tokens
     left_out = 0
     sets: dict[str, TokenSet] = {}
@@ -112,8 +110,10 @@ def tokens_of(
 
     Raises:
         DataError: if more than `TOO_LONG_ALLOWED_FRAC` of them are.
-        RecipeError: if they would fit without shots.
+        RecipeError: if they would fit without shots, or the tokenizer cannot weigh parts of answers.
     """
+    if weights.parts:
+        refuse_slow_tokenizer(loaded.tokenizer)
     rendered = [
         [
             [render(loaded.tokenizer, turns, one.tools, weights).packed() for turns in _conversations(task, one, both)]
